@@ -1,0 +1,1 @@
+"""The main job, ``python -m jitgrad``: one network and one loop, eagerly and compiled."""
