@@ -1,0 +1,1 @@
+"""Benchmarks: workloads written once, run by several subjects. ``python -m bench --help``."""

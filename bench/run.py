@@ -1,0 +1,166 @@
+"""Running workloads: processes started, results compared, rounds interleaved."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, Self
+
+import numpy as np
+
+from bench.subjects import BASIS, Subject
+from bench.workloads import Workload
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Measurement:
+    """What was found about a subject on a workload; times in seconds."""
+
+    first: float | None = None
+    rounds: list[float] = field(default_factory=list)
+    skipped: str | None = None
+    failed: str | None = None
+
+    @property
+    def warm(self) -> float | None:
+        """The median over the rounds."""
+        return median(self.rounds) if self.rounds else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the measurement as JSON has it."""
+        return {**asdict(self), "warm": self.warm}
+
+
+class Failure(Exception):
+    """A subject ended with an error; the last line it said."""
+
+
+class Process:
+    """A worker and the pipe to it."""
+
+    def __init__(self, subject: str, workload: str) -> None:
+        self.said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bench.worker", subject, workload],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.said,
+            text=True,
+            cwd=ROOT,
+        )
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Send a request and wait for its answer."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        try:
+            print(json.dumps(request), file=self.process.stdin, flush=True)
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            self.process.wait()
+            self.said.seek(0)
+            lines = self.said.read().strip().splitlines()
+            raise Failure(lines[-1] if lines else f"ended with {self.process.returncode}")
+        return json.loads(line)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.communicate()  # closes its input, and it ends
+        self.said.close()
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many rounds, and how long each."""
+
+    rounds: int = 7
+    seconds: float = 0.2
+
+
+def measure(
+    workload: Workload,
+    subjects: Sequence[Subject],
+    effort: Effort,
+    say: Callable[[str], None],
+) -> dict[str, Measurement]:
+    """Measure the subjects on one workload, in rounds that take turns."""
+    found = {subject.name: Measurement() for subject in subjects}
+    processes: dict[str, Process] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            for subject in subjects:
+                made = workload.builder(subject.name)
+                reason = subject.missing() or (made if isinstance(made, str) else None)
+                if reason:
+                    found[subject.name].skipped = reason
+                    continue
+                say(f"{workload.name}: {subject.name}, first call")
+                processes[subject.name] = Process(subject.name, workload.name)
+                prepare(processes, subject.name, found, Path(folder))
+            compare(workload, Path(folder), processes, found)
+            for number in range(effort.rounds):
+                for name, process in processes.items():
+                    if found[name].failed is None:
+                        say(f"{workload.name}: {name}, round {number + 1} of {effort.rounds}")
+                        one_round(process, found[name], effort.seconds)
+        finally:
+            for process in processes.values():
+                process.__exit__()
+    return found
+
+
+def prepare(
+    processes: Mapping[str, Process], name: str, found: Mapping[str, Measurement], folder: Path
+) -> None:
+    """Have a worker build its program and call it for the first time."""
+    try:
+        answer = processes[name].ask(do="prepare", results=str(folder / f"{name}.npz"))
+        found[name].first = answer["first"]
+    except Failure as error:
+        found[name].failed = str(error)
+
+
+def one_round(process: Process, measurement: Measurement, seconds: float) -> None:
+    """Have a worker time its program for a while."""
+    try:
+        measurement.rounds.append(process.ask(do="round", seconds=seconds)["warm"])
+    except Failure as error:
+        measurement.failed = str(error)
+
+
+def compare(
+    workload: Workload,
+    folder: Path,
+    processes: Mapping[str, Process],
+    found: Mapping[str, Measurement],
+) -> None:
+    """Mark as failed whoever computed something else than the basis did."""
+    names = [name for name in processes if name != "floor" and found[name].failed is None]
+    if not names:
+        return
+    basis = BASIS if BASIS in names else names[0]
+    expected = load(folder / f"{basis}.npz")
+    for name in names:
+        got = load(folder / f"{name}.npz")
+        agree = len(got) == len(expected) and all(
+            one.shape == other.shape
+            and np.allclose(one, other, rtol=workload.rtol, atol=workload.atol, equal_nan=True)
+            for one, other in zip(got, expected, strict=True)
+        )
+        if not agree:
+            found[name].failed = f"computes something else than {basis}; not timed"
+
+
+def load(path: Path) -> list[np.ndarray]:
+    """Return the arrays of an archive, in order."""
+    with np.load(path) as stored:
+        return [stored[name] for name in stored.files]

@@ -1,0 +1,57 @@
+"""A process that measures one subject on one workload, told what to do over a pipe.
+
+Thread pools of different libraries disturb one another, and a first call is only once the first:
+so each pair of subject and workload has a process of its own. It reads a line of JSON and answers
+with one: ``{"do": "prepare", "results": FILE}``, then any number of ``{"do": "round"}``.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+import numpy as np
+
+from bench import subjects
+from bench.timing import calls_per_block, time_once, time_round
+from bench.workloads import WORKLOADS, Run
+
+
+def as_arrays(results: Sequence[Any]) -> list[np.ndarray]:
+    """Return copies of tensors of any library as NumPy arrays."""
+    bare = (result.detach() if hasattr(result, "detach") else result for result in results)
+    return [np.array(result) for result in bare]
+
+
+def build(subject: str, workload: str) -> Run:
+    """Import the library and build the workload on it."""
+    make = next(each for each in WORKLOADS if each.name == workload).builder(subject)
+    if isinstance(make, str):
+        raise ValueError(f"{workload} on {subject}: {make}")
+    return make(subjects.find(subject).load())
+
+
+def serve(subject: str, workload: str, answers: TextIO) -> None:
+    """Answer the requests on standard input until it closes."""
+    run, calls = None, 0
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if asked["do"] == "prepare":
+            run = build(subject, workload)
+            first, results = time_once(run)
+            np.savez(asked["results"], *as_arrays(results))
+            calls = calls_per_block(run)
+            answer = {"first": first}
+        elif run is not None:
+            answer = {"warm": time_round(run, calls, asked["seconds"])}
+        else:
+            raise ValueError("asked for a round before anything was prepared")
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    # What libraries print must not get between the answers.
+    with os.fdopen(os.dup(1), "w") as pipe:
+        os.dup2(2, 1)
+        serve(sys.argv[1], sys.argv[2], pipe)
