@@ -42,9 +42,8 @@ def workload_names(text: str) -> list[str]:
     """Read a pattern for names of workloads, or a part of a name."""
     chosen = [name for name in NAMES if fnmatch.fnmatchcase(name, text) or text in name]
     if not chosen:
-        raise argparse.ArgumentTypeError(
-            f"no workload like {text!r}: choose from {', '.join(NAMES)}"
-        )
+        known = ", ".join(NAMES)
+        raise argparse.ArgumentTypeError(f"no workload like {text!r}: choose from {known}")
     return chosen
 
 

@@ -52,6 +52,4 @@ def one_import(library: str, measurement: Measurement) -> None:
     else:
         measurement.rounds.append(float(seconds))
     if library == "jitgrad" and numba == "True":
-        measurement.failed = (
-            "import jitgrad imports numba, which it must not before a first compile"
-        )
+        measurement.failed = "import jitgrad imports numba, which is for the first compile"

@@ -34,7 +34,8 @@ def draw(path: Path, results: Mapping[str, Mapping[str, Measurement]]) -> None:
     axes = figure.subplots()
     axes.barh(
         range(len(bars)),
-        [part for _, _, part in bars],
+        [part - 1 for _, _, part in bars],
+        left=1,
         color=[COLOURS[subject] for _, subject, _ in bars],
     )
     axes.set_yticks(range(len(bars)), [f"{name}  {subject}" for name, subject, _ in bars])
@@ -42,5 +43,5 @@ def draw(path: Path, results: Mapping[str, Mapping[str, Measurement]]) -> None:
     axes.axvline(1, color="black", linewidth=0.8)
     if bars:
         axes.set_xscale("log")
-    axes.set_xlabel("time over that of PyTorch, eager (import: of NumPy); shorter is faster")
+    axes.set_xlabel("time over that of PyTorch, eager (import: of NumPy); left is faster")
     figure.savefig(path, format="png", dpi=120)

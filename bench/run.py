@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -45,7 +45,7 @@ class Process:
     """A worker and the pipe to it."""
 
     def __init__(self, subject: str, workload: str) -> None:
-        self.said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        self.said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bench.worker", subject, workload],
             stdin=subprocess.PIPE,
@@ -93,15 +93,14 @@ def measure(
     say: Callable[[str], None],
 ) -> dict[str, Measurement]:
     """Measure the subjects on one workload, in rounds that take turns."""
+    subjects = [each for each in subjects if workload.builder(each.name) is not None]
     found = {subject.name: Measurement() for subject in subjects}
     processes: dict[str, Process] = {}
     with tempfile.TemporaryDirectory() as folder:
         try:
             for subject in subjects:
-                made = workload.builder(subject.name)
-                reason = subject.missing() or (made if isinstance(made, str) else None)
+                found[subject.name].skipped = reason = skipped(workload, subject)
                 if reason:
-                    found[subject.name].skipped = reason
                     continue
                 say(f"{workload.name}: {subject.name}, first call")
                 processes[subject.name] = Process(subject.name, workload.name)
@@ -116,6 +115,12 @@ def measure(
             for process in processes.values():
                 process.__exit__()
     return found
+
+
+def skipped(workload: Workload, subject: Subject) -> str | None:
+    """Return why a subject cannot run a workload, None where it can."""
+    made = workload.builder(subject.name)
+    return made if isinstance(made, str) else subject.missing()
 
 
 def prepare(
@@ -140,11 +145,11 @@ def one_round(process: Process, measurement: Measurement, seconds: float) -> Non
 def compare(
     workload: Workload,
     folder: Path,
-    processes: Mapping[str, Process],
+    ran: Iterable[str],
     found: Mapping[str, Measurement],
 ) -> None:
     """Mark as failed whoever computed something else than the basis did."""
-    names = [name for name in processes if name != "floor" and found[name].failed is None]
+    names = [name for name in ran if name != "floor" and found[name].failed is None]
     if not names:
         return
     basis = BASIS if BASIS in names else names[0]

@@ -27,7 +27,7 @@ def as_arrays(results: Sequence[Any]) -> list[np.ndarray]:
 def build(subject: str, workload: str) -> Run:
     """Import the library and build the workload on it."""
     make = next(each for each in WORKLOADS if each.name == workload).builder(subject)
-    if isinstance(make, str):
+    if make is None or isinstance(make, str):
         raise ValueError(f"{workload} on {subject}: {make}")
     return make(subjects.find(subject).load())
 

@@ -3,6 +3,7 @@
 import argparse
 import importlib.metadata
 import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -57,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return demo(options)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # as in `python -m jitgrad | head -1`: nobody reads any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def with_command(arguments: Sequence[str] | None) -> list[str]:

@@ -1,0 +1,128 @@
+"""`python -m bench`: it runs, compares results, and says what it leaves out."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import command, imports, run, subjects, table, timing, workloads
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the benchmarks as a user does, as briefly as they can."""
+    return subprocess.run(
+        [sys.executable, "-X", "utf8", "-m", "bench", "--quick", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=ROOT,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["two-layer", "control-flow-scalar", "eager-mul-backward"])
+def test_quick_run_of_jitgrad(name: str, tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    done = bench("--only", name, "--subjects", "jitgrad*,floor", "--json", str(figures))
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(figures.read_text())["workloads"][name]
+    assert found["jitgrad"]["warm"] > 0
+    assert ("jitgrad.compile" in found) == (not name.startswith("eager"))
+    assert all(each["failed"] is None for each in found.values())
+
+
+def test_results_are_those_of_torch() -> None:
+    pytest.importorskip("torch")
+    done = bench("--only", "control-flow-vector", "--subjects", "jitgrad*,torch")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "FAILED" not in done.stdout
+
+
+def test_plot_writes_a_png(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "picture.png"
+    done = bench("--only", "two-layer", "--subjects", "floor", "--plot", str(picture))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_importing_jitgrad_imports_no_numba() -> None:
+    found = run.Measurement()
+    imports.one_import("jitgrad", found)
+    assert found.failed is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--only", "nothing"], "no workload like 'nothing': choose from two-layer"),
+        (["--subjects", "torch,tensorflow"], "no subject 'tensorflow': choose from floor"),
+        (["--json", "/no/such/folder/file"], "make '/no/such/folder' first"),
+        (["--plot", "picture.gif"], "does not end in .png"),
+    ],
+)
+def test_a_bad_option_gives_one_line_and_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(arguments)
+    error = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert error.count("\n") == 1
+    assert said in error
+
+
+def test_workloads_and_subjects_are_found_by_pattern() -> None:
+    assert command.workload_names("control-*") == ["control-flow-scalar", "control-flow-vector"]
+    assert command.workload_names("gelu") == ["gelu"]
+    chosen = command.subject_list("jitgrad*,torch,jitgrad")
+    assert [each.name for each in chosen] == ["jitgrad", "jitgrad.compile", "torch"]
+
+
+def test_a_subject_that_computes_something_else_is_not_timed(tmp_path: Path) -> None:
+    workload = workloads.WORKLOADS[0]
+    for name, value in (("torch", 1.0), ("jitgrad", 1.0 + 1e-7), ("jax.jit", 1.1)):
+        np.savez(tmp_path / f"{name}.npz", np.array([value]))
+    found = {name: run.Measurement() for name in ("torch", "jitgrad", "jax.jit")}
+    run.compare(workload, tmp_path, list(found), found)
+    assert found["torch"].failed is found["jitgrad"].failed is None
+    assert found["jax.jit"].failed == "computes something else than torch; not timed"
+
+
+def test_what_is_missing_is_said_and_left_out() -> None:
+    absent = subjects.Subject("absent", "no_such_module", subjects.Tools)
+    found = run.measure(workloads.WORKLOADS[0], [absent], command.QUICK, lambda text: None)
+    assert found["absent"].skipped == ("no_such_module is not installed: pip install -e '.[bench]'")
+    assert "no_such_module is not installed" in table.emit_workload("two-layer", "", found)
+
+
+def test_a_subject_that_fails_says_why() -> None:
+    with run.Process("jitgrad", "no-such-workload") as process, pytest.raises(run.Failure):
+        process.ask(do="prepare", results="nowhere.npz")
+
+
+def test_reasons_and_variants() -> None:
+    by_name = {each.name: each for each in workloads.WORKLOADS}
+    assert "no reverse mode" in str(by_name["control-flow-scalar"].builder("jax.jit"))
+    assert by_name["control-flow-scalar"].builder("floor") is None
+    assert by_name["eager-add"].builder("jitgrad.compile") is None
+    assert callable(by_name["gelu"].builder("jax.jit"))
+
+
+def test_ratios_refer_to_the_basis() -> None:
+    found = {
+        "torch": run.Measurement(rounds=[2.0]),
+        "jitgrad": run.Measurement(rounds=[1.0, 3.0, 1.0]),
+    }
+    assert table.ratio("gelu", "jitgrad", found) == 0.5
+    assert table.ratio("gelu", "jitgrad", {"jitgrad": found["jitgrad"]}) is None
+
+
+def test_blocks_are_long_enough_for_the_clock() -> None:
+    calls = timing.calls_per_block(lambda: None)
+    assert timing.time_block(lambda: None, calls) > timing.BLOCK / 5
+    assert timing.time_round(lambda: None, calls, 0.01) < 1e-5

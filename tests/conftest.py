@@ -1,0 +1,10 @@
+"""What all tests share."""
+
+import os
+
+import hypothesis
+
+# A first call compiles, which takes longer than any deadline; and a run must be repeatable.
+hypothesis.settings.register_profile("default", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
