@@ -1,0 +1,261 @@
+"""The machine that runs register code.
+
+One loop runs all evaluated frames, so that evaluated calls take no Python stack. Each instruction
+is one call of a function in `steps` and at most one operation that has an effect; a register is
+written only after that has succeeded.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FunctionType, TracebackType
+from typing import Any, Final
+
+from . import frames as frames_
+from . import matching, steps
+from . import operations as operations_
+from .code import Code, Instruction, Op
+from .frames import UNBOUND, Frame, traceback_entry
+from .operations import Enter, Leave, Operations, bind_arguments
+from .steps import RETURNED, STEPS, WRITING, Step, raise_as_is
+
+__all__ = ["UNBOUND", "Evaluator", "Frame"]
+
+_INTERNAL_FILES: Final = frozenset(
+    {__file__, frames_.__file__, matching.__file__, operations_.__file__, steps.__file__}
+)
+
+
+class Evaluator:
+    """Runs register code with `operations`.
+
+    `frames` is the stack, outermost first. An operation may replace `operations` at any time: the
+    next instruction goes to the new one.
+    """
+
+    def __init__(self, operations: Operations) -> None:
+        self.operations = operations
+        self.frames: list[Frame] = []
+        self.steps: list[Step] = STEPS
+        """By instruction; an instance may be given other ones, to watch or to stop."""
+        self._room: int | None = None
+
+    def call(self, code: Code, function: FunctionType, *args: Any, **kwargs: Any) -> Any:
+        """Run `function` with these arguments, whose origins are None."""
+        values, origins = bind_arguments(
+            self.operations,
+            code,
+            function,
+            args,
+            [None] * len(args),
+            kwargs,
+            dict.fromkeys(kwargs),
+        )
+        return self.run(code, function, values, origins)
+
+    def run(
+        self,
+        code: Code,
+        function: FunctionType,
+        values: list[Any],
+        origins: list[Any],
+        function_origin: Any = None,
+    ) -> Any:
+        """Run a call that begins with these registers (see `bind_arguments`), to its result."""
+        return self._run([Frame(code, function, 0, values, origins, function_origin)], None, None)
+
+    def resume(
+        self,
+        frames: list[Frame],
+        *,
+        answer: tuple[Any, Any] | None = None,
+        exception: BaseException | None = None,
+    ) -> Any:
+        """Go on from a stack of frames, outermost first, and return what the outermost returns.
+
+        The top frame goes on *before* the instruction at its pc; that of each caller is the
+        instruction that waits for its callee. With `answer`, a value and its origin, the top
+        instruction completes with that instead of being performed; with `exception` it raises.
+        """
+        handled: BaseException | None = None
+        for frame in frames:
+            frame.inherited = handled
+            handled = frame.handled()
+        return self._run(frames, answer, exception)
+
+    def _run(
+        self,
+        frames: list[Frame],
+        answer: tuple[Any, Any] | None,
+        exception: BaseException | None,
+    ) -> Any:
+        before = self.frames
+        self.frames = frames
+        self._room = None
+        try:
+            if answer is not None:
+                _complete(frames[-1], *answer)
+            result = self._loop(exception)
+        except Leave:
+            raise
+        except BaseException:
+            self.frames = before
+            raise
+        self.frames = before
+        return result
+
+    def _loop(self, pending: BaseException | None) -> Any:
+        frames = self.frames
+        while True:
+            frame = frames[-1]
+            values, origins = frame.values, frame.origins
+            instructions = frame.code.instructions
+            handled = frame.handled()
+            try:
+                if pending is not None:
+                    raising, pending = pending, None
+                    raise_as_is(raising)
+                while True:
+                    instruction = instructions[frame.pc]
+                    step = self.steps[instruction[0]]
+                    if handled is None:
+                        answer = step(self.operations, frame, instruction)
+                    else:
+                        answer = _step_handling(handled, step, self.operations, frame, instruction)
+                    if answer is None:
+                        frame.pc += 1
+                    elif answer.__class__ is tuple:
+                        register = instruction[1]
+                        values[register], origins[register] = answer
+                        frame.pc += 1
+                    elif answer.__class__ is int:
+                        frame.pc = answer
+                    else:
+                        break
+                    if handled is not None:
+                        handled = frame.handled()
+                if answer is RETURNED:
+                    register = instruction[1]
+                    value, origin = values[register], origins[register]
+                    if len(frames) == 1:
+                        self.operations.finished(value, origin)
+                        return value
+                    _complete(frames[-2], value, origin)
+                    frames.pop()
+                else:
+                    self._enter(answer, handled)
+            except Leave:
+                raise
+            except BaseException as exception:
+                if not self._handle(exception):
+                    raise
+
+    def _enter(self, answer: Enter, handled: BaseException | None) -> None:
+        frames = self.frames
+        if self._room is None:
+            depth = 0
+            below = sys._getframe()
+            while below is not None:
+                depth += 1
+                below = below.f_back
+            self._room = depth
+        if len(frames) + self._room > sys.getrecursionlimit():
+            raise RecursionError("maximum recursion depth exceeded")
+        new = Frame(
+            answer.code,
+            answer.function,
+            0,
+            answer.values,
+            answer.origins,
+            answer.function_origin,
+        )
+        new.inherited = handled
+        frames.append(new)
+
+    def _handle(self, exception: BaseException) -> bool:
+        """Go to the handler of an exception and tell whether there is one.
+
+        The frames without one are taken off, and each leaves its entry in the traceback, except
+        where the exception is only raised again.
+        """
+        frames = self.frames
+        hidden = _INTERNAL_FILES | self.operations.internal_files
+        entries = _without(exception.__traceback__, hidden)
+        instruction = frames[-1].code.instructions[frames[-1].pc]
+        again = instruction[0] == Op.RERAISE or (
+            instruction[0] == Op.RAISE and instruction[1] is None
+        )
+        while True:
+            frame = frames[-1]
+            if not again or entries is None:
+                entries = traceback_entry(frame, entries)
+            again = False
+            exception.__traceback__ = entries
+            entry = frame.code.handlers[frame.pc]
+            if entry is not None:
+                target, register = entry
+                origin = self.operations.handle(exception)
+                frame.values[register], frame.origins[register] = exception, origin
+                frame.pc = target
+                return True
+            if len(frames) == 1:
+                return False
+            frames.pop()
+            waiting = frames[-1].code.instructions[frames[-1].pc]
+            if waiting[0] == Op.ADVANCE and isinstance(exception, StopIteration):
+                frames[-1].pc = waiting[3]
+                return True
+
+
+def _without(entry: TracebackType | None, hidden: frozenset[str]) -> TracebackType | None:
+    """Return the traceback without the entries of the evaluator's own files."""
+    while entry is not None and entry.tb_frame.f_code.co_filename in hidden:
+        entry = entry.tb_next
+    first = entry
+    while entry is not None:
+        following = entry.tb_next
+        while following is not None and following.tb_frame.f_code.co_filename in hidden:
+            following = following.tb_next
+        if following is not entry.tb_next:
+            entry.tb_next = following
+        entry = following
+    return first
+
+
+def _step_handling(
+    handled: BaseException,
+    step: Step,
+    operations: Operations,
+    frame: Frame,
+    instruction: Instruction,
+) -> Any:
+    """Perform a step while an exception is handled, for whoever asks `sys.exc_info()`.
+
+    What the step raises gets its `__context__` from the interpreter too.
+    """
+    context, entries = handled.__context__, handled.__traceback__
+    try:
+        raise handled
+    except BaseException:
+        handled.__context__ = context
+        handled.__traceback__ = entries
+        return step(operations, frame, instruction)
+
+
+def _complete(frame: Frame, value: Any, origin: Any) -> None:
+    """Complete the instruction of a caller with what its callee returned."""
+    instruction = frame.code.instructions[frame.pc]
+    op = instruction[0]
+    if op == Op.JUMP_IF_TRUE or op == Op.JUMP_IF_FALSE:
+        taken = (value is True) == (op == Op.JUMP_IF_TRUE)
+        frame.pc = instruction[2] if taken else frame.pc + 1
+        return
+    if op == Op.JUMP_UNLESS_CAUGHT:
+        frame.pc = frame.pc + 1 if value else instruction[3]
+        return
+    if op == Op.NOT:
+        value = not value
+    if op in WRITING:
+        register = instruction[1]
+        frame.values[register], frame.origins[register] = value, origin
+    frame.pc += 1

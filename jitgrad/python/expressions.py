@@ -1,0 +1,564 @@
+"""Lowering of expressions. The order of evaluation is CPython's, to the last truth test."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from typing import Any, Final
+
+from .builder import Builder, Label, Scope
+from .code import Op
+from .scopes import Comprehension
+
+__all__ = ["BINARY_SYMBOLS", "Expressions"]
+
+BINARY_SYMBOLS: Final[dict[type[ast.operator], str]] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.MatMult: "@",
+    ast.Div: "/",
+    ast.Mod: "%",
+    ast.Pow: "**",
+    ast.LShift: "<<",
+    ast.RShift: ">>",
+    ast.BitOr: "|",
+    ast.BitXor: "^",
+    ast.BitAnd: "&",
+    ast.FloorDiv: "//",
+}
+_UNARY_SYMBOLS: Final[dict[type[ast.unaryop], str]] = {
+    ast.UAdd: "+",
+    ast.USub: "-",
+    ast.Invert: "~",
+}
+_COMPARE_SYMBOLS: Final[dict[type[ast.cmpop], str]] = {
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Is: "is",
+    ast.IsNot: "is not",
+    ast.In: "in",
+    ast.NotIn: "not in",
+}
+_NEEDS_FRAME: Final = {"locals": 0, "vars": 0, "dir": 0, "eval": 1, "exec": 1}
+"""Builtins that look at the frame of their caller when called with no more arguments than this."""
+_FRAME_FUNCTIONS: Final = ("_getframe", "_getframemodulename", "currentframe")
+_CO_FUTURE_ANNOTATIONS: Final = 0x1000000
+_UNKNOWN: Final = object()
+
+
+class Expressions(Builder):
+    """Each `expr_X` returns the register that holds the value: a temporary, or a local itself."""
+
+    def expression(self, node: ast.expr) -> int:
+        method = getattr(self, "expr_" + type(node).__name__, None)
+        if method is None:
+            self.refuse(f"{type(node).__name__.lower()} is not supported", node)
+        with self.located(node):
+            return method(node)
+
+    def into(self, node: ast.expr, target: int) -> None:
+        self.move(target, self.expression(node))
+
+    def expr_Constant(self, node: ast.Constant) -> int:
+        return self.constant(node.value)
+
+    def expr_Name(self, node: ast.Name) -> int:
+        return self.load_name(node.id)
+
+    def expr_NamedExpr(self, node: ast.NamedExpr) -> int:
+        value = self.expression(node.value)
+        self.store_name(node.target.id, value, walrus=True)
+        return value
+
+    # Operators
+
+    def expr_UnaryOp(self, node: ast.UnaryOp) -> int:
+        folded = _folded(node)
+        if folded is not _UNKNOWN:
+            return self.constant(folded)
+        operand = self.expression(node.operand)
+        if isinstance(node.op, ast.Not):
+            return self.make(Op.NOT, operand)
+        return self.make(Op.UNARY, _UNARY_SYMBOLS[type(node.op)], operand)
+
+    def expr_BinOp(self, node: ast.BinOp) -> int:
+        left = self.expression(node.left)
+        right = self.expression(node.right)
+        return self.make(Op.BINARY, BINARY_SYMBOLS[type(node.op)], left, right)
+
+    def expr_BoolOp(self, node: ast.BoolOp) -> int:
+        result = self.temporary()
+        end = Label()
+        on_true, on_false = (end, None) if isinstance(node.op, ast.Or) else (None, end)
+        for value in node.values[:-1]:
+            self._branching_value(value, result, on_true, on_false)
+        self.into(node.values[-1], result)
+        self.place(end)
+        return result
+
+    def _branching_value(
+        self, node: ast.expr, result: int, on_true: Label | None, on_false: Label | None
+    ) -> None:
+        """Put a value into `result` and go where its truth says, None meaning straight on.
+
+        `(a and b) or c` asks a false `a` only once whether it is true: as in CPython, whose
+        optimizer threads the jump to the `or`.
+        """
+        if not isinstance(node, ast.BoolOp):
+            self.into(node, result)
+            with self.located(node):
+                if on_true is not None:
+                    self.emit(Op.JUMP_IF_TRUE, result, on_true)
+                if on_false is not None:
+                    self.emit(Op.JUMP_IF_FALSE, result, on_false)
+            return
+        after = Label()
+        is_or = isinstance(node.op, ast.Or)
+        for value in node.values[:-1]:
+            if is_or:
+                self._branching_value(value, result, on_true or after, None)
+            else:
+                self._branching_value(value, result, None, on_false or after)
+        self._branching_value(node.values[-1], result, on_true, on_false)
+        self.place(after)
+
+    def expr_Compare(self, node: ast.Compare) -> int:
+        left = self.expression(node.left)
+        if len(node.ops) == 1:
+            right = self.expression(node.comparators[0])
+            return self.make(Op.COMPARE, _COMPARE_SYMBOLS[type(node.ops[0])], left, right)
+        result = self.temporary()
+        end = Label()
+        for index, (op, comparator) in enumerate(zip(node.ops, node.comparators)):
+            right = self.expression(comparator)
+            self.emit(Op.COMPARE, result, _COMPARE_SYMBOLS[type(op)], left, right)
+            if index < len(node.ops) - 1:
+                self.emit(Op.JUMP_IF_FALSE, result, end)
+            left = right
+        self.place(end)
+        return result
+
+    def expr_IfExp(self, node: ast.IfExp) -> int:
+        result = self.temporary()
+        otherwise, end = Label(), Label()
+        self.jump_if(node.test, False, otherwise)
+        self.into(node.body, result)
+        self.emit(Op.JUMP, end)
+        self.place(otherwise)
+        self.into(node.orelse, result)
+        self.place(end)
+        return result
+
+    def jump_if(self, node: ast.expr, sense: bool, target: Label) -> None:
+        """Jump to `target` if the truth of `node` is `sense`, else go on."""
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            self.jump_if(node.operand, not sense, target)
+            return
+        if isinstance(node, ast.BoolOp):
+            after = Label()
+            stops = isinstance(node.op, ast.Or)
+            elsewhere = target if stops == sense else after
+            for value in node.values[:-1]:
+                self.jump_if(value, stops, elsewhere)
+            self.jump_if(node.values[-1], sense, target)
+            self.place(after)
+            return
+        if isinstance(node, ast.IfExp):
+            otherwise, end = Label(), Label()
+            self.jump_if(node.test, False, otherwise)
+            self.jump_if(node.body, sense, target)
+            self.emit(Op.JUMP, end)
+            self.place(otherwise)
+            self.jump_if(node.orelse, sense, target)
+            self.place(end)
+            return
+        if isinstance(node, ast.Compare) and len(node.ops) > 1:
+            self._jump_if_chain(node, sense, target)
+            return
+        known = self.truth_of_constant(node)
+        if known is not None:
+            if known == sense:
+                self.emit(Op.JUMP, target)
+            return
+        value = self.expression(node)
+        with self.located(node):
+            self.emit(Op.JUMP_IF_TRUE if sense else Op.JUMP_IF_FALSE, value, target)
+
+    def _jump_if_chain(self, node: ast.Compare, sense: bool, target: Label) -> None:
+        with self.located(node):
+            fails = Label() if sense else target
+            left = self.expression(node.left)
+            for index, (op, comparator) in enumerate(zip(node.ops, node.comparators)):
+                right = self.expression(comparator)
+                result = self.make(Op.COMPARE, _COMPARE_SYMBOLS[type(op)], left, right)
+                if index < len(node.ops) - 1:
+                    self.emit(Op.JUMP_IF_FALSE, result, fails)
+                else:
+                    self.emit(Op.JUMP_IF_TRUE if sense else Op.JUMP_IF_FALSE, result, target)
+                left = right
+            if sense:
+                self.place(fails)
+
+    def truth_of_constant(self, node: ast.expr) -> bool | None:
+        """Return the truth of a constant, None where it is not one."""
+        if isinstance(node, ast.Constant):
+            return bool(node.value)
+        if isinstance(node, ast.Name) and node.id == "__debug__":
+            return __debug__
+        return None
+
+    # Attributes, items, displays, strings
+
+    def expr_Attribute(self, node: ast.Attribute) -> int:
+        if node.attr in _FRAME_FUNCTIONS:
+            self.refuse(f"{node.attr} looks at frames", node)
+        value = self.expression(node.value)
+        self.at_attribute(node)
+        return self.make(Op.GET_ATTRIBUTE, value, self.mangled(node.attr))
+
+    def at_attribute(self, node: ast.Attribute, whole: ast.expr | None = None) -> None:
+        """Point at the line of the attribute's name where the expression spans lines, as CPython.
+
+        `whole` is the call of which the attribute is the method.
+        """
+        self.at(whole or node)
+        if node.lineno != node.end_lineno and node.end_lineno and node.end_col_offset:
+            column = max(node.end_col_offset - len(node.attr.encode()), 0)
+            self.position = self.position._replace(line=node.end_lineno, column=column)
+
+    def expr_Subscript(self, node: ast.Subscript) -> int:
+        value = self.expression(node.value)
+        key = self.expression(node.slice)
+        return self.make(Op.GET_ITEM, value, key)
+
+    def expr_Slice(self, node: ast.Slice) -> int:
+        parts = [
+            self.constant(None) if part is None else self.expression(part)
+            for part in (node.lower, node.upper, node.step)
+        ]
+        return self.make(Op.BUILD, "slice", tuple(parts))
+
+    def expr_Tuple(self, node: ast.Tuple) -> int:
+        folded = _folded(node)
+        if folded is not _UNKNOWN:
+            return self.constant(folded)
+        if any(isinstance(item, ast.Starred) for item in node.elts):
+            return self.make(Op.LIST_TO_TUPLE, self.starred_list(node.elts))
+        return self.make(Op.BUILD, "tuple", tuple(map(self.expression, node.elts)))
+
+    def expr_List(self, node: ast.List) -> int:
+        return self.starred_list(node.elts)
+
+    def starred_list(self, items: list[ast.expr]) -> int:
+        return self._starred(items, "list", Op.APPEND, Op.EXTEND_LIST)
+
+    def expr_Set(self, node: ast.Set) -> int:
+        return self._starred(node.elts, "set", Op.ADD_TO_SET, Op.UPDATE_SET)
+
+    def _starred(self, items: list[ast.expr], kind: str, one: Op, many: Op) -> int:
+        first = next((i for i, x in enumerate(items) if isinstance(x, ast.Starred)), len(items))
+        values = tuple(map(self.expression, items[:first]))
+        result = self.make(Op.BUILD, kind, values)
+        for item in items[first:]:
+            if isinstance(item, ast.Starred):
+                self.emit(many, result, self.expression(item.value))
+            else:
+                self.emit(one, result, self.expression(item))
+        return result
+
+    def expr_Dict(self, node: ast.Dict) -> int:
+        result: int | None = None
+        pairs: list[int] = []
+        for key, value in zip(node.keys, node.values):
+            if key is not None:
+                pairs += [self.expression(key), self.expression(value)]
+                continue
+            result = self._flush_pairs(result, pairs)
+            self.emit(Op.UPDATE_DICT, result, self.expression(value))
+        return self._flush_pairs(result, pairs) if result is None or pairs else result
+
+    def _flush_pairs(self, result: int | None, pairs: list[int]) -> int:
+        """Add the collected pairs to the dict `result`, or begin it with them."""
+        if result is not None and not pairs:
+            return result
+        built = self.make(Op.BUILD, "dict", tuple(pairs))
+        pairs.clear()
+        if result is None:
+            return built
+        self.emit(Op.UPDATE_DICT, result, built)
+        return result
+
+    def expr_JoinedStr(self, node: ast.JoinedStr) -> int:
+        if not node.values:
+            return self.constant("")
+        parts = [self.expression(value) for value in node.values]
+        if len(parts) == 1:
+            return parts[0]
+        return self.make(Op.JOIN_STRING, tuple(parts))
+
+    def expr_FormattedValue(self, node: ast.FormattedValue) -> int:
+        value = self.expression(node.value)
+        spec = None if node.format_spec is None else self.expression(node.format_spec)
+        conversion = None if node.conversion == -1 else chr(node.conversion)
+        return self.make(Op.FORMAT, value, conversion, spec)
+
+    # Calls
+
+    def expr_Call(self, node: ast.Call) -> int:
+        self._check_frame_functions(node)
+        if (
+            isinstance(node.func, ast.Name)
+            and node.func.id == "super"
+            and not node.args
+            and not node.keywords
+            and self.resolve("super")[0] == "global"
+        ):
+            return self._zero_argument_super(node)
+        callee = self.expression(node.func)
+        if any(isinstance(a, ast.Starred) for a in node.args) or any(
+            keyword.arg is None for keyword in node.keywords
+        ):
+            return self._spread_call(node, callee)
+        arguments = tuple(map(self.expression, node.args))
+        values = tuple(self.expression(keyword.value) for keyword in node.keywords)
+        if isinstance(node.func, ast.Attribute):
+            self.at_attribute(node.func, node)
+        keywords = tuple(keyword.arg for keyword in node.keywords)
+        return self.make(Op.CALL, callee, arguments, keywords, values)
+
+    def _check_frame_functions(self, node: ast.Call) -> None:
+        if not isinstance(node.func, ast.Name):
+            return
+        name = node.func.id
+        if self.resolve(self.mangled(name))[0] != "global":
+            return
+        if name in _FRAME_FUNCTIONS:
+            self.refuse(f"{name}() looks at frames", node)
+        if name in _NEEDS_FRAME and len(node.args) + len(node.keywords) <= _NEEDS_FRAME[name]:
+            self.refuse(f"{name}() needs the frame of its caller", node)
+
+    def _zero_argument_super(self, node: ast.Call) -> int:
+        """`super()` asks its caller's frame for `__class__` and the first argument."""
+        if len(self.scopes) > 1 and sys.version_info < (3, 12):
+            self.refuse("super() without arguments inside a comprehension", node)
+        callee = self.expression(node.func)
+        class_kind, class_cell = self.resolve("__class__")
+        first: int | None = None
+        if self.python.co_argcount:
+            kind, register = self.resolve(self.python.co_varnames[0])
+            if kind == "cell":
+                first = self.make(Op.LOAD_CELL, register, self.python.co_varnames[0])
+            else:
+                self.emit(Op.CHECK, register, self.python.co_varnames[0], False)
+                first = register
+        return self.make(Op.CALL_SUPER, callee, class_cell if class_kind == "cell" else None, first)
+
+    def _spread_call(self, node: ast.Call, callee: int) -> int:
+        starred_only = len(node.args) == 1 and isinstance(node.args[0], ast.Starred)
+        if starred_only and isinstance(node.args[0], ast.Starred):
+            arguments = self.copied(self.expression(node.args[0].value))
+        elif any(isinstance(a, ast.Starred) for a in node.args):
+            arguments = self.make(Op.LIST_TO_TUPLE, self.starred_list(node.args))
+        else:
+            arguments = self.make(Op.BUILD, "tuple", tuple(map(self.expression, node.args)))
+        keywords: int | None = None
+        named: list[tuple[str, int]] = []
+        for keyword in node.keywords:
+            if keyword.arg is not None:
+                named.append((keyword.arg, self.expression(keyword.value)))
+                continue
+            keywords = self._merge_named(keywords, named, callee)
+            if keywords is None:
+                keywords = self.make(Op.BUILD, "dict", ())
+            self.emit(Op.MERGE_KEYWORDS, keywords, self.expression(keyword.value), callee)
+        keywords = self._merge_named(keywords, named, callee)
+        if starred_only:
+            arguments = self.make(Op.SPREAD_TUPLE, arguments, callee)
+        return self.make(Op.CALL_SPREAD, callee, arguments, keywords)
+
+    def _merge_named(
+        self, keywords: int | None, named: list[tuple[str, int]], callee: int
+    ) -> int | None:
+        if not named:
+            return keywords
+        pairs: list[int] = []
+        for name, value in named:
+            pairs += [self.constant(name), value]
+        named.clear()
+        built = self.make(Op.BUILD, "dict", tuple(pairs))
+        if keywords is None:
+            return built
+        self.emit(Op.MERGE_KEYWORDS, keywords, built, callee)
+        return keywords
+
+    # Functions and comprehensions
+
+    def expr_Lambda(self, node: ast.Lambda) -> int:
+        return self.function(node)
+
+    def function(self, node: ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+        """Make the function object of a nested `def` or `lambda`."""
+        arguments = node.args
+        defaults: int | None = None
+        if arguments.defaults:
+            defaults = self.expr_Tuple(ast.Tuple(arguments.defaults))
+        pairs: list[int] = []
+        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults):
+            if default is not None:
+                pairs += [self.constant(self.mangled(argument.arg)), self.expression(default)]
+        keyword_defaults = self.make(Op.BUILD, "dict", tuple(pairs)) if pairs else None
+        annotations = None if isinstance(node, ast.Lambda) else self._annotations(node)
+        return self.make_function(node, defaults, keyword_defaults, annotations)
+
+    def make_function(
+        self,
+        node: ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | ast.GeneratorExp,
+        defaults: int | None = None,
+        keyword_defaults: int | None = None,
+        annotations: int | None = None,
+    ) -> int:
+        constant = self.names.nested.get(id(node))
+        if constant is None:  # CPython compiled it away, so that control cannot come here
+            return self.constant(None)
+        cells = tuple(self._cell(name, node) for name in constant.co_freevars)
+        return self.make(
+            Op.MAKE_FUNCTION,
+            constant,
+            constant.co_qualname,
+            defaults,
+            keyword_defaults,
+            annotations,
+            cells,
+        )
+
+    def _cell(self, name: str, node: ast.AST) -> int:
+        kind, register = self.resolve(name)
+        if kind != "cell":
+            self.refuse(f"no cell for {name}", node)
+        return register
+
+    def _annotations(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> int | None:
+        arguments = node.args
+        annotated = [*arguments.args, *arguments.posonlyargs]
+        annotated += [arguments.vararg] if arguments.vararg else []
+        annotated += arguments.kwonlyargs
+        annotated += [arguments.kwarg] if arguments.kwarg else []
+        wanted = [(self.mangled(a.arg), a.annotation) for a in annotated if a.annotation]
+        if node.returns is not None:
+            wanted.append(("return", node.returns))
+        if not wanted:
+            return None
+        if sys.version_info >= (3, 14):
+            self.refuse("annotations are evaluated later since Python 3.14", node)
+        pairs: list[int] = []
+        for name, annotation in wanted:
+            pairs.append(self.constant(name))
+            if self.python.co_flags & _CO_FUTURE_ANNOTATIONS:
+                pairs.append(self.constant(ast.unparse(annotation)))
+            else:
+                pairs.append(self.expression(annotation))
+        return self.make(Op.BUILD, "dict", tuple(pairs))
+
+    def expr_GeneratorExp(self, node: ast.GeneratorExp) -> int:
+        function = self.make_function(node)
+        source = self.expression(node.generators[0].iter)
+        iterator = self.make(Op.ITERATE, source)
+        return self.make(Op.CALL, function, (iterator,), (), ())
+
+    def expr_ListComp(self, node: ast.ListComp) -> int:
+        return self._comprehension(node, "list")
+
+    def expr_SetComp(self, node: ast.SetComp) -> int:
+        return self._comprehension(node, "set")
+
+    def expr_DictComp(self, node: ast.DictComp) -> int:
+        return self._comprehension(node, "dict")
+
+    def _comprehension(self, node: Comprehension, kind: str) -> int:
+        iterator = self.make(Op.ITERATE, self.expression(node.generators[0].iter))
+        scope = Scope()
+        captured = self.names.comprehension_captured[id(node)]
+        for name in self.names.comprehension_bound[id(node)]:
+            register = self.named_register(name)
+            if name in captured:
+                scope.cells[name] = register
+                self.emit(Op.MAKE_CELL, register, name)
+            else:
+                scope.registers[name] = register
+                self.emit(Op.UNBIND, register)
+        self.scopes.append(scope)
+        result = self.make(Op.BUILD, kind, ())
+        self._generator_loop(node, 0, iterator, result)
+        self.scopes.pop()
+        return result
+
+    def _generator_loop(self, node: Comprehension, depth: int, iterator: int, result: int) -> None:
+        generator = node.generators[depth]
+        if generator.is_async:
+            self.refuse("async comprehension", node)
+        loop, end = Label(), Label()
+        self.place(loop)
+        with self.located(generator.target):
+            item = self.make(Op.ADVANCE, iterator, end)
+            self.store(generator.target, item)
+        for test in generator.ifs:
+            self.jump_if(test, False, loop)
+        if depth + 1 < len(node.generators):
+            inner = self.make(Op.ITERATE, self.expression(node.generators[depth + 1].iter))
+            self._generator_loop(node, depth + 1, inner, result)
+        elif isinstance(node, ast.DictComp):
+            key = self.expression(node.key)
+            self.emit(Op.STORE_IN_DICT, result, key, self.expression(node.value))
+        else:
+            op = Op.APPEND if isinstance(node, ast.ListComp) else Op.ADD_TO_SET
+            self.emit(op, result, self.expression(node.elt))
+        self.emit(Op.JUMP, loop)
+        self.place(end)
+
+    # Targets
+
+    def store(self, target: ast.expr, value: int) -> None:
+        """Assign the value to a target of any form."""
+        with self.located(target):
+            if isinstance(target, ast.Name):
+                self.store_name(target.id, value)
+            elif isinstance(target, ast.Attribute):
+                owner = self.expression(target.value)
+                self.at_attribute(target)
+                self.emit(Op.SET_ATTRIBUTE, owner, self.mangled(target.attr), value)
+            elif isinstance(target, ast.Subscript):
+                owner = self.expression(target.value)
+                key = self.expression(target.slice)
+                self.emit(Op.SET_ITEM, owner, key, value)
+            elif isinstance(target, ast.Tuple | ast.List):
+                self._unpack(target.elts, value)
+            else:
+                self.refuse(f"assignment to {type(target).__name__}", target)
+
+    def _unpack(self, targets: list[ast.expr], value: int) -> None:
+        starred = [i for i, t in enumerate(targets) if isinstance(t, ast.Starred)]
+        before = starred[0] if starred else len(targets)
+        after = len(targets) - before - 1 if starred else 0
+        parts = tuple(self.temporary() for _ in targets)
+        self.emit(Op.UNPACK, parts, value, before, bool(starred), after)
+        for target, part in zip(targets, parts):
+            self.store(target.value if isinstance(target, ast.Starred) else target, part)
+
+
+def _folded(node: ast.expr) -> Any:
+    """Return the value of constants, tuples of them and signed numbers, else `_UNKNOWN`."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Tuple):
+        items = [_folded(item) for item in node.elts]
+        return _UNKNOWN if any(item is _UNKNOWN for item in items) else tuple(items)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
+        value = node.operand.value
+        if isinstance(node.op, ast.USub) and type(value) in (int, float, complex):
+            return -value
+    return _UNKNOWN

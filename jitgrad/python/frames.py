@@ -1,0 +1,154 @@
+"""Frames of the evaluator, and Python frames that stand in for them in tracebacks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import CodeType, FunctionType, TracebackType
+from typing import Any, Final
+
+from .code import Code, Position
+
+__all__ = ["UNBOUND", "Frame", "call_within", "traceback_entry"]
+
+
+class _Unbound:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNBOUND"
+
+
+UNBOUND: Final = _Unbound()
+"""What a register holds that has no value."""
+
+
+class Frame:
+    """One evaluated call: the registers, and the position of the instruction that is next.
+
+    While an instruction is at work `pc` is still its own. In a caller it is that of the
+    instruction that waits for the callee's result.
+    """
+
+    __slots__ = (
+        "builtins",
+        "code",
+        "function",
+        "function_origin",
+        "globals",
+        "inherited",
+        "origins",
+        "pc",
+        "values",
+    )
+
+    def __init__(
+        self,
+        code: Code,
+        function: FunctionType,
+        pc: int,
+        values: list[Any],
+        origins: list[Any],
+        function_origin: Any = None,
+    ) -> None:
+        self.code = code
+        self.function = function
+        self.function_origin = function_origin
+        self.pc = pc
+        self.values = values
+        self.origins = origins
+        self.globals: dict[str, Any] = function.__globals__
+        self.builtins: Mapping[str, Any] = function.__builtins__
+        self.inherited: BaseException | None = None
+        """The exception that the evaluated callers were handling when they called."""
+
+    def handled(self) -> BaseException | None:
+        """Return the exception being handled at this point, as `sys.exception()` would."""
+        register = self.code.handled[self.pc]
+        return self.inherited if register < 0 else self.values[register]
+
+    def locals(self) -> dict[str, Any]:
+        """Return the named registers that are bound, cells replaced by their contents."""
+        found: dict[str, Any] = {}
+        cells = {*self.code.cell_names, *self.code.free_names}
+        for register in range(self.code.named_count):
+            name, value = self.code.register_names[register], self.values[register]
+            if name in cells and hasattr(value, "cell_contents"):
+                value = value.cell_contents
+            elif value is UNBOUND or (name in cells and name in found):
+                continue
+            found[name] = value
+        return found
+
+    def __repr__(self) -> str:
+        line = self.code.lines[self.pc].line
+        return f"<frame of {self.code.qualname} at {self.code.filename}:{line}, pc {self.pc}>"
+
+
+_MAKE: Final = compile("f()", "", "eval")
+_CALL: Final = compile("f(*a, **k)", "", "eval")
+
+
+def _stand_in(frame: Frame, template: CodeType) -> CodeType:
+    """Return `template` as if it stood where the frame is in its source."""
+    code = frame.code
+    key = frame.pc if template is _MAKE else ~frame.pc
+    found = code.stand_ins.get(key)
+    if found is None:
+        found = code.stand_ins[key] = template.replace(
+            co_filename=code.filename,
+            co_name=code.name,
+            co_qualname=code.qualname,
+            co_firstlineno=code.first_line,
+            co_linetable=_line_table(
+                code.lines[frame.pc], code.first_line, len(template.co_code) // 2
+            ),
+        )
+    return found
+
+
+def _line_table(position: Position, first_line: int, units: int) -> bytes:
+    """Return a location table in which all code units have one position (long form entries)."""
+    table = bytearray()
+    line = first_line
+    while units > 0:
+        run = min(units, 8)
+        table.append(0x80 | 14 << 3 | run - 1)
+        delta = position.line - line
+        table += _variable_length(delta << 1 if delta >= 0 else -delta << 1 | 1)
+        table += _variable_length(max(position.end_line - position.line, 0))
+        table += _variable_length(position.column + 1)
+        table += _variable_length(position.end_column + 1)
+        line = position.line
+        units -= run
+    return bytes(table)
+
+
+def _variable_length(value: int) -> bytes:
+    out = bytearray()
+    while value >= 64:
+        out.append(value & 63 | 64)
+        value >>= 6
+    out.append(value)
+    return bytes(out)
+
+
+def traceback_entry(frame: Frame, following: TracebackType | None) -> TracebackType:
+    """Return the entry that CPython's own traceback would have for `frame`.
+
+    Its Python frame has the user's file, function, line, columns, globals and locals.
+    """
+    scope: dict[str, Any] = {"f": sys._getframe}
+    python_frame = eval(_stand_in(frame, _MAKE), frame.globals, scope)
+    scope.clear()
+    scope.update(frame.locals())
+    return TracebackType(following, python_frame, 0, frame.code.lines[frame.pc].line)
+
+
+def call_within(
+    frame: Frame, callee: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """Call something that looks at its caller, from a Python frame standing for `frame`."""
+    scope = frame.locals()
+    scope.update({"f": callee, "a": args, "k": kwargs})
+    return eval(_stand_in(frame, _CALL), frame.globals, scope)
