@@ -20,7 +20,7 @@ from .code import (
     Position,
     Unlowerable,
     defined,
-    next_positions,
+    next_edges,
 )
 from .scopes import Names, mangle
 from .source import Definition, constant_key
@@ -287,15 +287,18 @@ def _needed(
         if entry is not None:
             todo.append((entry[0], state))
         instruction = instructions[pc]
+        after = state
         if instruction[0] == Op.UNBIND:
-            state &= ~(1 << instruction[1])
+            after &= ~(1 << instruction[1])
         elif instruction[0] == Op.CHECK:
-            state |= 1 << instruction[1]
+            after |= 1 << instruction[1]
         else:
             for register in defined(instruction):
                 if register < named:
-                    state |= 1 << register
-        todo.extend((target, state) for target in next_positions(instruction, pc))
+                    after |= 1 << register
+        todo.extend(
+            (target, after if written else state) for target, written in next_edges(instruction, pc)
+        )
     return [
         state is not None and not (i[0] == Op.CHECK and state >> i[1] & 1)
         for i, state in zip(instructions, bound)

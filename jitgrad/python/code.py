@@ -187,12 +187,16 @@ def defined(instruction: Instruction) -> Iterator[int]:
         yield from instruction[1]
 
 
-def next_positions(instruction: Instruction, pc: int) -> Iterator[int]:
-    """Yield where control may go after the instruction at `pc`, exceptions left aside."""
+def next_edges(instruction: Instruction, pc: int) -> Iterator[tuple[int, bool]]:
+    """Yield where control may go after the instruction at `pc`, exceptions left aside.
+
+    With each place comes whether the instruction has then written its registers: an iterator
+    that is exhausted leaves the loop variable alone.
+    """
     if instruction[0] not in _NO_FALL_THROUGH:
-        yield pc + 1
+        yield pc + 1, True
     if ROLES[instruction[0]].endswith("t"):
-        yield instruction[-1]
+        yield instruction[-1], instruction[0] != Op.ADVANCE
 
 
 class Position(NamedTuple):
@@ -318,16 +322,15 @@ def _liveness(code: Code) -> list[tuple[int, ...]]:
     for pc, register in enumerate(code.handled):
         if register >= 0:
             reads[pc] |= 1 << register
-    successors = [tuple(next_positions(i, pc)) for pc, i in enumerate(code.instructions)]
+    successors = [tuple(next_edges(i, pc)) for pc, i in enumerate(code.instructions)]
     live = [0] * (count + 1)
     changed = True
     while changed:
         changed = False
         for pc in range(count - 1, -1, -1):
-            after = 0
-            for successor in successors[pc]:
-                after |= live[successor]
-            before = (after & ~writes[pc]) | reads[pc]
+            before = reads[pc]
+            for successor, written in successors[pc]:
+                before |= live[successor] & ~writes[pc] if written else live[successor]
             entry = code.handlers[pc]
             if entry is not None:
                 before |= live[entry[0]] & ~(1 << entry[1])

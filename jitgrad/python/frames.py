@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from types import CodeType, FunctionType, TracebackType
+from types import CellType, CodeType, FunctionType, TracebackType
 from typing import Any, Final
 
 from .code import Code, Position
@@ -73,11 +73,13 @@ class Frame:
         cells = {*self.code.cell_names, *self.code.free_names}
         for register in range(self.code.named_count):
             name, value = self.code.register_names[register], self.values[register]
-            if name in cells and hasattr(value, "cell_contents"):
-                value = value.cell_contents
-            elif value is UNBOUND or (name in cells and name in found):
-                continue
-            found[name] = value
+            if name in cells and isinstance(value, CellType):
+                try:
+                    found[name] = value.cell_contents
+                except ValueError:
+                    found.pop(name, None)
+            elif value is not UNBOUND:
+                found[name] = value
         return found
 
     def __repr__(self) -> str:

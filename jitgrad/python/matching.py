@@ -61,7 +61,9 @@ def match_class(
 ) -> tuple[Any, ...] | None:
     """Return the attributes that the sub-patterns look at, None if the subject does not match."""
     if not isinstance(wanted, type):
-        raise TypeError("called match pattern must be a class")
+        match subject:
+            case wanted():  # raises, in the words of this version of Python
+                pass
     if not isinstance(subject, wanted):
         return None
     seen: set[str] = set()

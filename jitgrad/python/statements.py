@@ -290,6 +290,7 @@ class Statements(Patterns):
         if node.msg is not None:
             message = self.expression(node.msg)
             exception = self.make(Op.CALL, exception, (message,), (), ())
+        self.at(node.test)
         self.emit(Op.RAISE, exception, None)
         self.place(end)
 

@@ -13,7 +13,13 @@ from jitgrad.python.operations import Enter, Leave, Operations, bind_arguments
 INLINED = ("<listcomp>", "<setcomp>", "<dictcomp>")
 
 
-class EnterEverything(Operations):
+class Plain(Operations):
+    """Leaves this file out of tracebacks, since the pausing steps are in it."""
+
+    internal_files = frozenset({__file__})
+
+
+class EnterEverything(Plain):
     """Asks for a new frame whenever a Python function with register code is called."""
 
     def call(self, frame, callee, co, args, arg_origins, kwargs, kwarg_origins):
@@ -130,9 +136,9 @@ def by_cpython(function, log):
 
 
 MODES = {
-    "base": by_evaluator(Operations()),
+    "base": by_evaluator(Plain()),
     "enter": by_evaluator(EnterEverything()),
-    "pausing": by_pausing(Operations()),
+    "pausing": by_pausing(Plain()),
     "entering and pausing": by_pausing(EnterEverything()),
 }
 

@@ -1,6 +1,7 @@
-"""Small functions for the comparison with CPython: expressions. Each gets a list for its effects."""
+"""Small functions for the comparison with CPython: expressions. Each logs its effects."""
 
-# ruff: noqa: B023, E731, F821, SIM, UP
+# ruff: noqa
+# fmt: off
 import operator
 
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.python import corpus_expressions
+from tests.python import (
+    corpus_exceptions,
+    corpus_expressions,
+    corpus_functions,
+    corpus_statements,
+)
 from tests.python.comparing import MODES, by_cpython, functions_of, outcome
 
-MODULES = [corpus_expressions]
-CORPUS = {f"{f.__name__}": f for module in MODULES for f in functions_of(module)}
+MODULES = [corpus_expressions, corpus_statements, corpus_exceptions, corpus_functions]
+CORPUS = {
+    f"{module.__name__.rpartition('_')[2]}.{function.__name__}": function
+    for module in MODULES
+    for function in functions_of(module)
+}
 
 
 @pytest.mark.parametrize("mode", MODES)
