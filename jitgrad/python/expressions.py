@@ -106,10 +106,10 @@ class Expressions(Builder):
     ) -> None:
         """Put a value into `result` and go where its truth says, None meaning straight on.
 
-        `(a and b) or c` asks a false `a` only once whether it is true: as in CPython, whose
-        optimizer threads the jump to the `or`.
+        `(a and b) or c` asks a false `a` only once whether it is true in CPython 3.11, whose
+        optimizer threads the jump to the `or`, and twice in later versions.
         """
-        if not isinstance(node, ast.BoolOp):
+        if not isinstance(node, ast.BoolOp) or sys.version_info >= (3, 12):
             self.into(node, result)
             with self.located(node):
                 if on_true is not None:

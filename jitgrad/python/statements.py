@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -290,7 +291,8 @@ class Statements(Patterns):
         if node.msg is not None:
             message = self.expression(node.msg)
             exception = self.make(Op.CALL, exception, (message,), (), ())
-        self.at(node.test)
+        if sys.version_info[:2] != (3, 12):
+            self.at(node.test)
         self.emit(Op.RAISE, exception, None)
         self.place(end)
 
