@@ -21,6 +21,7 @@ from .code import (
     Unlowerable,
     defined,
     next_edges,
+    operands_of,
 )
 from .scopes import Names, mangle
 from .source import Definition, constant_key
@@ -251,8 +252,8 @@ class Builder:
 
     def _settled(self, instruction: Instruction) -> Instruction:
         operands: list[Any] = []
-        for role, operand in zip(ROLES[instruction[0]], instruction[1:]):
-            if role in "ud" or (role == "o" and operand is not None):
+        for role, operand in operands_of(instruction):
+            if role in "ud":
                 operand = self._number(operand)
             elif role in "UD":
                 operand = tuple(self._number(r) for r in operand)

@@ -11,7 +11,7 @@ import linecache
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any, Final, NamedTuple
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "Position",
     "Unlowerable",
     "defined",
+    "next_edges",
+    "operands_of",
     "used",
 ]
 
@@ -169,10 +171,19 @@ u register read, U tuple of registers read, o register read or None, t jump targ
 _NO_FALL_THROUGH: Final = frozenset({Op.JUMP, Op.RETURN, Op.RAISE, Op.RERAISE})
 
 
+def operands_of(instruction: Instruction) -> Iterator[tuple[str, Any]]:
+    """Yield (role, operand); an optional register is "u" if there, else "i"."""
+    for index, role in enumerate(ROLES[instruction[0]], 1):
+        operand = instruction[index]
+        if role == "o":
+            role = "i" if operand is None else "u"
+        yield role, operand
+
+
 def used(instruction: Instruction) -> Iterator[int]:
     """Yield the registers that the instruction reads."""
-    for role, operand in zip(ROLES[instruction[0]], instruction[1:]):
-        if role == "u" or (role == "o" and operand is not None):
+    for role, operand in operands_of(instruction):
+        if role == "u":
             yield operand
         elif role == "U":
             yield from operand
@@ -243,8 +254,9 @@ class Code:
     handled: tuple[int, ...]
     """For each pc: the register with the exception being handled there, or -1."""
     _live: list[tuple[int, ...]] | None = field(default=None, init=False, repr=False)
-    stand_ins: dict[int, CodeType] = field(default_factory=dict, init=False, repr=False)
-    """Stand-ins for traceback entries, by pc (see `frames`)."""
+    # By pc, what `frames` shows to Python in place of this function's frame.
+    entries: dict[int, CodeType] = field(default_factory=dict, init=False, repr=False)
+    callers: dict[int, FunctionType] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def register_count(self) -> int:
@@ -278,8 +290,8 @@ class Code:
         """Return the instruction at `pc` as text, with register names."""
         instruction = self.instructions[pc]
         words = [Op(instruction[0]).name.lower()]
-        for role, operand in zip(ROLES[instruction[0]], instruction[1:]):
-            if role in "ud" or (role == "o" and operand is not None):
+        for role, operand in operands_of(instruction):
+            if role in "ud":
                 words.append(self.register_names[operand])
             elif role in "UD":
                 words.append("(" + ", ".join(self.register_names[r] for r in operand) + ")")

@@ -15,7 +15,7 @@ from . import frames as frames_
 from . import matching, steps
 from . import operations as operations_
 from .code import Code, Instruction, Op
-from .frames import UNBOUND, Frame, traceback_entry
+from .frames import UNBOUND, Frame, is_stand_in_call, traceback_entry
 from .operations import Enter, Leave, Operations, bind_arguments
 from .steps import RETURNED, STEPS, WRITING, Step, raise_as_is
 
@@ -209,13 +209,18 @@ class Evaluator:
 
 def _without(entry: TracebackType | None, hidden: frozenset[str]) -> TracebackType | None:
     """Return the traceback without the entries of the evaluator's own files."""
-    while entry is not None and entry.tb_frame.f_code.co_filename in hidden:
-        entry = entry.tb_next
-    first = entry
+
+    def next_shown(entry: TracebackType | None) -> TracebackType | None:
+        while entry is not None:
+            code = entry.tb_frame.f_code
+            if code.co_filename not in hidden and not is_stand_in_call(code):
+                break
+            entry = entry.tb_next
+        return entry
+
+    first = entry = next_shown(entry)
     while entry is not None:
-        following = entry.tb_next
-        while following is not None and following.tb_frame.f_code.co_filename in hidden:
-            following = following.tb_next
+        following = next_shown(entry.tb_next)
         if following is not entry.tb_next:
             entry.tb_next = following
         entry = following

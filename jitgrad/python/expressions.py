@@ -559,6 +559,6 @@ def _folded(node: ast.expr) -> Any:
         return _UNKNOWN if any(item is _UNKNOWN for item in items) else tuple(items)
     if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
         value = node.operand.value
-        if isinstance(node.op, ast.USub) and type(value) in (int, float, complex):
-            return -value
+        if isinstance(node.op, ast.USub) and isinstance(value, int | float | complex):
+            return _UNKNOWN if isinstance(value, bool) else -value
     return _UNKNOWN

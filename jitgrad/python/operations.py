@@ -11,10 +11,8 @@ it, and a StopIteration that leaves it ends an `advance`).
 
 from __future__ import annotations
 
-import builtins
 import operator
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import CellType, CodeType, FunctionType
@@ -22,7 +20,7 @@ from typing import Any, Final
 
 from . import matching
 from .code import Code
-from .frames import UNBOUND, Frame, call_within
+from .frames import UNBOUND, Frame, call_from, call_with_locals
 
 __all__ = [
     "ABSENT",
@@ -60,7 +58,7 @@ class Enter:
     """The answer that asks the evaluator to go on in a new frame."""
 
     code: Code
-    function: FunctionType
+    function: Any  # a FunctionType; said so, type checkers take it for a method
     values: list[Any]
     origins: list[Any]
     function_origin: Any = None
@@ -125,19 +123,9 @@ COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
 _CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {"s": str, "r": repr, "a": ascii}
 
 # By identity, since a callee's hash may be user code.
-_LOOKS_AT_CALLER: Final = {
-    id(f)
-    for f in (
-        builtins.globals,
-        builtins.locals,
-        builtins.vars,
-        builtins.dir,
-        builtins.eval,
-        builtins.exec,
-        sys._getframe,
-        warnings.warn,
-    )
-}
+_LOOKS_AT_LOCALS: Final = frozenset(
+    map(id, (locals, vars, dir, eval, exec, sys._getframe)),
+)
 
 
 class Operations:
@@ -331,9 +319,9 @@ class Operations:
         kwargs: dict[str, Any],
         kwarg_origins: dict[str, Any],
     ) -> Answer:
-        if id(callee) in _LOOKS_AT_CALLER:
-            return call_within(frame, callee, args, kwargs), None
-        return callee(*args, **kwargs), None
+        if id(callee) in _LOOKS_AT_LOCALS:
+            return call_with_locals(frame, callee, args, kwargs), None
+        return call_from(frame, callee, args, kwargs), None
 
     def arguments_tuple(self, callee: Any, co: Any, value: Any, origin: Any) -> Answer:
         """Return the tuple of arguments of `callee(*value)`."""

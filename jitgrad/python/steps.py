@@ -248,12 +248,11 @@ def _call_super(ops: Operations, frame: Frame, i: Instruction) -> Any:
 def _make_function(ops: Operations, frame: Frame, i: Instruction) -> Any:
     _, _, code, qualname, defaults, keyword_defaults, annotations, cells = i
     values, origins = frame.values, frame.origins
-    pairs: list[Any] = []
+    parts: list[Any] = []
     for register in (defaults, keyword_defaults, annotations):
-        pairs += (None, None) if register is None else (values[register], origins[register])
-    return ops.make_function(
-        frame, code, qualname, *pairs, [values[r] for r in cells], [origins[r] for r in cells]
-    )
+        parts += (None, None) if register is None else (values[register], origins[register])
+    parts += [values[r] for r in cells], [origins[r] for r in cells]
+    return ops.make_function(frame, code, qualname, *parts)
 
 
 def _import_name(ops: Operations, frame: Frame, i: Instruction) -> Any:
