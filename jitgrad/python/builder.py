@@ -172,13 +172,15 @@ class Builder:
             return self.constant(__debug__)
         name = self.mangled(identifier)
         kind, register = self.resolve(name)
-        if kind == "cell":
-            return self.make(Op.LOAD_CELL, register, name)
         if kind == "global":
             return self.make(Op.LOAD_GLOBAL, name)
         # Before 3.12 a comprehension was a function, to which the outer local is a free variable.
-        outer = len(self.scopes) > 1 and name not in self.scopes[-1].registers
-        self.emit(Op.CHECK, register, name, outer and _COMPREHENSIONS_ARE_FUNCTIONS)
+        inner = self.scopes[-1]
+        own = len(self.scopes) == 1 or name in inner.registers or name in inner.cells
+        free = _COMPREHENSIONS_ARE_FUNCTIONS and not own
+        if kind == "cell":
+            return self.make(Op.LOAD_CELL, register, name, free)
+        self.emit(Op.CHECK, register, name, free)
         # An assignment expression may change the local before its value is used.
         return self.make(Op.MOVE, register) if name in self.names.walrus else register
 

@@ -114,7 +114,7 @@ ROLES: Final[dict[int, str]] = {
     Op.DELETE_GLOBAL: "i",
     Op.MAKE_CELL: "di",
     Op.CLOSURE_CELL: "dii",
-    Op.LOAD_CELL: "dui",
+    Op.LOAD_CELL: "duii",
     Op.STORE_CELL: "uiu",
     Op.DELETE_CELL: "ui",
     Op.GET_ATTRIBUTE: "dui",

@@ -6,11 +6,10 @@ import ast
 import sys
 from typing import Any, Final
 
-from .builder import Builder, Label, Scope
+from .builder import Builder, Label
 from .code import Op
-from .scopes import Comprehension
 
-__all__ = ["BINARY_SYMBOLS", "Expressions"]
+__all__ = ["BINARY_SYMBOLS", "FRAME_FUNCTIONS", "Expressions"]
 
 BINARY_SYMBOLS: Final[dict[type[ast.operator], str]] = {
     ast.Add: "+",
@@ -44,10 +43,7 @@ _COMPARE_SYMBOLS: Final[dict[type[ast.cmpop], str]] = {
     ast.In: "in",
     ast.NotIn: "not in",
 }
-_NEEDS_FRAME: Final = {"locals": 0, "vars": 0, "dir": 0, "eval": 1, "exec": 1}
-"""Builtins that look at the frame of their caller when called with no more arguments than this."""
-_FRAME_FUNCTIONS: Final = ("_getframe", "_getframemodulename", "currentframe")
-_CO_FUTURE_ANNOTATIONS: Final = 0x1000000
+FRAME_FUNCTIONS: Final = ("_getframe", "_getframemodulename", "currentframe")
 _UNKNOWN: Final = object()
 
 
@@ -215,7 +211,7 @@ class Expressions(Builder):
     # Attributes, items, displays, strings
 
     def expr_Attribute(self, node: ast.Attribute) -> int:
-        if node.attr in _FRAME_FUNCTIONS:
+        if node.attr in FRAME_FUNCTIONS:
             self.refuse(f"{node.attr} looks at frames", node)
         value = self.expression(node.value)
         self.at_attribute(node)
@@ -306,219 +302,6 @@ class Expressions(Builder):
         spec = None if node.format_spec is None else self.expression(node.format_spec)
         conversion = None if node.conversion == -1 else chr(node.conversion)
         return self.make(Op.FORMAT, value, conversion, spec)
-
-    # Calls
-
-    def expr_Call(self, node: ast.Call) -> int:
-        self._check_frame_functions(node)
-        if (
-            isinstance(node.func, ast.Name)
-            and node.func.id == "super"
-            and not node.args
-            and not node.keywords
-            and self.resolve("super")[0] == "global"
-        ):
-            return self._zero_argument_super(node)
-        callee = self.expression(node.func)
-        if any(isinstance(a, ast.Starred) for a in node.args) or any(
-            keyword.arg is None for keyword in node.keywords
-        ):
-            return self._spread_call(node, callee)
-        arguments = tuple(map(self.expression, node.args))
-        values = tuple(self.expression(keyword.value) for keyword in node.keywords)
-        if isinstance(node.func, ast.Attribute):
-            self.at_attribute(node.func, node)
-        keywords = tuple(keyword.arg for keyword in node.keywords)
-        return self.make(Op.CALL, callee, arguments, keywords, values)
-
-    def _check_frame_functions(self, node: ast.Call) -> None:
-        if not isinstance(node.func, ast.Name):
-            return
-        name = node.func.id
-        if self.resolve(self.mangled(name))[0] != "global":
-            return
-        if name in _FRAME_FUNCTIONS:
-            self.refuse(f"{name}() looks at frames", node)
-        if name in _NEEDS_FRAME and len(node.args) + len(node.keywords) <= _NEEDS_FRAME[name]:
-            self.refuse(f"{name}() needs the frame of its caller", node)
-
-    def _zero_argument_super(self, node: ast.Call) -> int:
-        """`super()` asks its caller's frame for `__class__` and the first argument."""
-        if len(self.scopes) > 1 and sys.version_info < (3, 12):
-            self.refuse("super() without arguments inside a comprehension", node)
-        callee = self.expression(node.func)
-        class_kind, class_cell = self.resolve("__class__")
-        first: int | None = None
-        if self.python.co_argcount:
-            kind, register = self.resolve(self.python.co_varnames[0])
-            if kind == "cell":
-                first = self.make(Op.LOAD_CELL, register, self.python.co_varnames[0])
-            else:
-                self.emit(Op.CHECK, register, self.python.co_varnames[0], False)
-                first = register
-        return self.make(Op.CALL_SUPER, callee, class_cell if class_kind == "cell" else None, first)
-
-    def _spread_call(self, node: ast.Call, callee: int) -> int:
-        starred_only = len(node.args) == 1 and isinstance(node.args[0], ast.Starred)
-        if starred_only and isinstance(node.args[0], ast.Starred):
-            arguments = self.copied(self.expression(node.args[0].value))
-        elif any(isinstance(a, ast.Starred) for a in node.args):
-            arguments = self.make(Op.LIST_TO_TUPLE, self.starred_list(node.args))
-        else:
-            arguments = self.make(Op.BUILD, "tuple", tuple(map(self.expression, node.args)))
-        keywords: int | None = None
-        named: list[tuple[str, int]] = []
-        for keyword in node.keywords:
-            if keyword.arg is not None:
-                named.append((keyword.arg, self.expression(keyword.value)))
-                continue
-            keywords = self._merge_named(keywords, named, callee)
-            if keywords is None:
-                keywords = self.make(Op.BUILD, "dict", ())
-            self.emit(Op.MERGE_KEYWORDS, keywords, self.expression(keyword.value), callee)
-        keywords = self._merge_named(keywords, named, callee)
-        if starred_only:
-            arguments = self.make(Op.SPREAD_TUPLE, arguments, callee)
-        return self.make(Op.CALL_SPREAD, callee, arguments, keywords)
-
-    def _merge_named(
-        self, keywords: int | None, named: list[tuple[str, int]], callee: int
-    ) -> int | None:
-        if not named:
-            return keywords
-        pairs: list[int] = []
-        for name, value in named:
-            pairs += [self.constant(name), value]
-        named.clear()
-        built = self.make(Op.BUILD, "dict", tuple(pairs))
-        if keywords is None:
-            return built
-        self.emit(Op.MERGE_KEYWORDS, keywords, built, callee)
-        return keywords
-
-    # Functions and comprehensions
-
-    def expr_Lambda(self, node: ast.Lambda) -> int:
-        return self.function(node)
-
-    def function(self, node: ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-        """Make the function object of a nested `def` or `lambda`."""
-        arguments = node.args
-        defaults: int | None = None
-        if arguments.defaults:
-            defaults = self.expr_Tuple(ast.Tuple(arguments.defaults))
-        pairs: list[int] = []
-        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults):
-            if default is not None:
-                pairs += [self.constant(self.mangled(argument.arg)), self.expression(default)]
-        keyword_defaults = self.make(Op.BUILD, "dict", tuple(pairs)) if pairs else None
-        annotations = None if isinstance(node, ast.Lambda) else self._annotations(node)
-        return self.make_function(node, defaults, keyword_defaults, annotations)
-
-    def make_function(
-        self,
-        node: ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | ast.GeneratorExp,
-        defaults: int | None = None,
-        keyword_defaults: int | None = None,
-        annotations: int | None = None,
-    ) -> int:
-        constant = self.names.nested.get(id(node))
-        if constant is None:  # CPython compiled it away, so that control cannot come here
-            return self.constant(None)
-        cells = tuple(self._cell(name, node) for name in constant.co_freevars)
-        return self.make(
-            Op.MAKE_FUNCTION,
-            constant,
-            constant.co_qualname,
-            defaults,
-            keyword_defaults,
-            annotations,
-            cells,
-        )
-
-    def _cell(self, name: str, node: ast.AST) -> int:
-        kind, register = self.resolve(name)
-        if kind != "cell":
-            self.refuse(f"no cell for {name}", node)
-        return register
-
-    def _annotations(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> int | None:
-        arguments = node.args
-        annotated = [*arguments.args, *arguments.posonlyargs]
-        annotated += [arguments.vararg] if arguments.vararg else []
-        annotated += arguments.kwonlyargs
-        annotated += [arguments.kwarg] if arguments.kwarg else []
-        wanted = [(self.mangled(a.arg), a.annotation) for a in annotated if a.annotation]
-        if node.returns is not None:
-            wanted.append(("return", node.returns))
-        if not wanted:
-            return None
-        if sys.version_info >= (3, 14):
-            self.refuse("annotations are evaluated later since Python 3.14", node)
-        pairs: list[int] = []
-        for name, annotation in wanted:
-            pairs.append(self.constant(name))
-            if self.python.co_flags & _CO_FUTURE_ANNOTATIONS:
-                pairs.append(self.constant(ast.unparse(annotation)))
-            else:
-                pairs.append(self.expression(annotation))
-        return self.make(Op.BUILD, "dict", tuple(pairs))
-
-    def expr_GeneratorExp(self, node: ast.GeneratorExp) -> int:
-        function = self.make_function(node)
-        source = self.expression(node.generators[0].iter)
-        iterator = self.make(Op.ITERATE, source)
-        return self.make(Op.CALL, function, (iterator,), (), ())
-
-    def expr_ListComp(self, node: ast.ListComp) -> int:
-        return self._comprehension(node, "list")
-
-    def expr_SetComp(self, node: ast.SetComp) -> int:
-        return self._comprehension(node, "set")
-
-    def expr_DictComp(self, node: ast.DictComp) -> int:
-        return self._comprehension(node, "dict")
-
-    def _comprehension(self, node: Comprehension, kind: str) -> int:
-        iterator = self.make(Op.ITERATE, self.expression(node.generators[0].iter))
-        scope = Scope()
-        captured = self.names.comprehension_captured[id(node)]
-        for name in self.names.comprehension_bound[id(node)]:
-            register = self.named_register(name)
-            if name in captured:
-                scope.cells[name] = register
-                self.emit(Op.MAKE_CELL, register, name)
-            else:
-                scope.registers[name] = register
-                self.emit(Op.UNBIND, register)
-        self.scopes.append(scope)
-        result = self.make(Op.BUILD, kind, ())
-        self._generator_loop(node, 0, iterator, result)
-        self.scopes.pop()
-        return result
-
-    def _generator_loop(self, node: Comprehension, depth: int, iterator: int, result: int) -> None:
-        generator = node.generators[depth]
-        if generator.is_async:
-            self.refuse("async comprehension", node)
-        loop, end = Label(), Label()
-        self.place(loop)
-        with self.located(generator.target):
-            item = self.make(Op.ADVANCE, iterator, end)
-            self.store(generator.target, item)
-        for test in generator.ifs:
-            self.jump_if(test, False, loop)
-        if depth + 1 < len(node.generators):
-            inner = self.make(Op.ITERATE, self.expression(node.generators[depth + 1].iter))
-            self._generator_loop(node, depth + 1, inner, result)
-        elif isinstance(node, ast.DictComp):
-            key = self.expression(node.key)
-            self.emit(Op.STORE_IN_DICT, result, key, self.expression(node.value))
-        else:
-            op = Op.APPEND if isinstance(node, ast.ListComp) else Op.ADD_TO_SET
-            self.emit(op, result, self.expression(node.elt))
-        self.emit(Op.JUMP, loop)
-        self.place(end)
 
     # Targets
 

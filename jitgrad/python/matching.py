@@ -6,7 +6,7 @@ Sources: `match_keys`, `match_class`, `import_from` and the call errors in CPyth
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import FunctionType
+from types import CellType, FunctionType
 from typing import Any, Final
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "call_to_fail",
     "caught",
     "import_from",
+    "is_empty",
     "is_mapping",
     "is_sequence",
     "match_class",
@@ -193,6 +194,14 @@ def unbound_error(name: str, is_free: bool) -> NameError:
     return UnboundLocalError(
         f"cannot access local variable {name!r} where it is not associated with a value"
     )
+
+
+def is_empty(cell: CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return True
+    return False
 
 
 _unpackers: dict[tuple[int, bool, int], Callable[[Any], tuple[Any, ...]]] = {}

@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 
 from .builder import Label
+from .calls import Calls
 from .code import Op
-from .expressions import Expressions
 
 __all__ = ["Patterns"]
 
 Captures = dict[str, int]
 
 
-class Patterns(Expressions):
+class Patterns(Calls):
     """Each pattern jumps to `fails`, or goes on with its captures noted."""
 
     def pattern(self, node: ast.pattern, subject: int, fails: Label, captures: Captures) -> None:

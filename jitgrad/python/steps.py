@@ -72,7 +72,10 @@ def _closure_cell(ops: Operations, frame: Frame, i: Instruction) -> Any:
 
 
 def _load_cell(ops: Operations, frame: Frame, i: Instruction) -> Any:
-    return ops.load_cell(frame, frame.values[i[2]], frame.origins[i[2]], i[3])
+    cell = frame.values[i[2]]
+    if i[4] and matching.is_empty(cell):
+        raise matching.unbound_error(i[3], True)
+    return ops.load_cell(frame, cell, frame.origins[i[2]], i[3])
 
 
 def _store_cell(ops: Operations, frame: Frame, i: Instruction) -> Any:
