@@ -1,0 +1,507 @@
+"""Performing operations: promote, compute, remember the history, tell the recorder.
+
+`bind` is the one door: every operation of the library goes through it (or through
+`bind_inplace`), in eager mode, while a trace is recorded, and inside derivatives.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from jitgrad import dtypes
+from jitgrad.errors import describe
+from jitgrad.modes import run_quietly, state
+from jitgrad.node import AccumulateGrad, Node, PrimitiveNode, Saved
+from jitgrad.primitive import Kind, Primitive, Result
+from jitgrad.spec import Spec, promote
+from jitgrad.storage import Storage
+
+
+class TensorCore:
+    """The state of a tensor; `jitgrad.Tensor` adds everything that can be done with one.
+
+    Attributes:
+        _array: the elements, a NumPy view on the memory of `_storage`.
+        _node, _index: where it comes from (for a leaf that requires grad: where its gradient
+            goes). For views read `node_of(tensor)` instead: an in-place change of the base or of
+            a sibling gives a view a new history.
+        _base: for a differentiable view, the tensor that is not a view and whose memory it shows.
+    """
+
+    _array: np.ndarray
+    _storage: Storage
+    _node: Node | None = None
+    _index: int = 0
+    _grad: Any = None
+    _base: Any = None
+    _base_node: Node | None = None
+    _retains_grad: bool = False
+
+
+_tensor_class: type = TensorCore
+
+
+def register_tensor_class(tensor_class: type) -> None:
+    """Make `tensor_class` what operations return."""
+    global _tensor_class
+    _tensor_class = tensor_class
+
+
+def wrap(array: Any, storage: Storage | None = None) -> Any:
+    """Return a tensor over `array` without history; with storage of its own unless given."""
+    if type(array) is not np.ndarray:
+        array = np.asarray(array)
+    tensor = _tensor_class.__new__(_tensor_class)
+    tensor._array = array
+    tensor._storage = Storage(array) if storage is None else storage
+    return tensor
+
+
+def _rebuild(array: np.ndarray, storage: Storage, node: Node | None, index: int) -> Any:
+    tensor = wrap(array, storage)
+    tensor._node = node
+    tensor._index = index
+    return tensor
+
+
+PrimitiveNode.rebuild = staticmethod(_rebuild)
+
+
+def node_of(tensor: Any) -> Node | None:
+    """Return the node of the history that made `tensor`, brought up to date for views."""
+    base = tensor._base
+    if base is not None and base._node is not tensor._base_node:
+        tensor._base_node = base._node
+        if base._node is None:
+            tensor._node = None
+        else:
+            params = geometry(tensor, base)
+            node = PrimitiveNode(AS_STRIDED, (base._node,), (base._index,), params, None)
+            node.inputs = (Spec(base._array.shape, base._array.dtype),)
+            tensor._node = node
+        tensor._index = 0
+    return tensor._node
+
+
+def requires_grad(value: Any) -> bool:
+    """Is `value` a tensor that takes part in autograd?"""
+    return isinstance(value, TensorCore) and node_of(value) is not None
+
+
+def require_grad(leaf: Any) -> None:
+    """Make `leaf` a leaf whose gradient is accumulated."""
+    leaf._node = AccumulateGrad(leaf)
+
+
+def history(primitive: Primitive, inputs: tuple, params: dict, out_shape: tuple) -> Any:
+    """Return a node for the output of `primitive`, None where no input requires grad.
+
+    What the rules of the wanted inputs read is saved; the output itself is saved by the caller
+    through `save_out`, once its tensor exists.
+    """
+    edges: list[Node | None] = []
+    indices: list[int] | None = None
+    wanted = False
+    rules = primitive.vjp
+    variadic = primitive.variadic
+    for position, each in enumerate(inputs):
+        node = None
+        if isinstance(each, TensorCore) and (variadic or rules[position] is not None):  # type: ignore[index]
+            node = each._node if each._base is None else node_of(each)
+            if node is not None:
+                wanted = True
+                if each._index:
+                    indices = indices or [0] * len(inputs)
+                    indices[position] = each._index
+        edges.append(node)
+    if not wanted:
+        return None
+    shapes = None
+    if primitive.kind is Kind.ELEMENTWISE:
+        shapes = tuple(
+            each._array.shape
+            if isinstance(each, TensorCore) and each._array.shape != out_shape
+            else None
+            for each in inputs
+        )
+    node = PrimitiveNode(primitive, tuple(edges), indices and tuple(indices), params, shapes)
+    needed = _needed(primitive, edges)
+    node.inputs = tuple(
+        _keep(each, position in needed, edges[position]) for position, each in enumerate(inputs)
+    )
+    return node
+
+
+def _keep(value: Any, needed: bool, edge: Node | None) -> Any:
+    if not isinstance(value, TensorCore):
+        return value
+    if needed:
+        return Saved(value, value._node if edge is None else edge, own=False)
+    return Spec(value._array.shape, value._array.dtype)
+
+
+def _needed(primitive: Primitive, edges: list) -> Any:
+    if primitive.variadic:
+        return range(len(edges)) if primitive.saves[0] else ()
+    found: list[int] = []
+    for position, edge in enumerate(edges):
+        if edge is not None:
+            found.extend(primitive.saves[position])
+    return found
+
+
+def save_out(node: PrimitiveNode, out: Any) -> None:
+    """Save the output `out` for the rules of `node` that read it."""
+    saves = node.primitive.saves_out
+    if node.primitive.variadic:
+        if saves[0]:
+            node.out = Saved(out, None, own=True)
+        return
+    for position, edge in enumerate(node.edges):
+        if edge is not None and saves[position]:
+            node.out = Saved(out, None, own=True)
+            return
+
+
+def bind(primitive: Primitive, *inputs: Any, **params: Any) -> Any:
+    """Perform `primitive` on tensors and Python numbers; return the new tensor."""
+    arrays = [each._array if isinstance(each, TensorCore) else each for each in inputs]
+    if primitive.result is not Result.KEEP:
+        inputs, arrays = _promoted(primitive, inputs, arrays)
+    try:
+        made = run_quietly(primitive.numpy, *arrays, **params)
+    except ValueError as error:
+        if primitive.kind is not Kind.ELEMENTWISE or "broadcast" not in str(error):
+            raise
+        raise _no_broadcast(primitive.name, arrays) from None
+    view = primitive.kind is Kind.VIEW
+    out = wrap(made, inputs[0]._storage if view else None)
+    if primitive.differentiable and state.grad_enabled:
+        node = history(primitive, inputs, params, out._array.shape)
+        if node is not None and out._array.dtype.kind in "fc":
+            out._node = node
+            save_out(node, out)
+    if view and state.grad_enabled:
+        source = inputs[0]
+        out._base = source if source._base is None else source._base
+        out._base_node = out._base._node
+    if state.recorder is not None:
+        state.recorder.primitive(primitive, inputs, params, out)
+    return out
+
+
+def _no_broadcast(name: str, arrays: list) -> RuntimeError:
+    shapes = [np.shape(each) for each in arrays]
+    return RuntimeError(
+        describe(
+            name,
+            "shapes " + " and ".join(str(tuple(shape)) for shape in shapes),
+            "they do not broadcast: The size of one tensor must match the size of the other at "
+            "every dimension, counted from the last, or be 1",
+            "reshape, unsqueeze or expand one of them",
+        )
+    )
+
+
+def _promoted(primitive: Primitive, inputs: tuple, arrays: list) -> tuple[tuple, list]:
+    first = arrays[0]
+    if isinstance(first, np.ndarray) and first.dtype.kind == "f":
+        # the common case: floating-point tensors of one dtype, and numbers that do not matter
+        common = first.dtype
+        for each in arrays:
+            if type(each) is float or type(each) is int:
+                continue
+            if not isinstance(each, np.ndarray) or each.dtype != common:
+                break
+        else:
+            return inputs, arrays
+    common = promote(arrays)
+    if primitive.result is Result.FLOAT and dtypes.CATEGORY[common] < dtypes.FLOATING:
+        common = dtypes.get_default_dtype().numpy
+    converted = tuple(
+        (each if each._array.dtype == common else bind(CAST, each, dtype=common))
+        if isinstance(each, TensorCore)
+        else number_as(each, common)
+        for each in inputs
+    )
+    return converted, [
+        each._array if isinstance(each, TensorCore) else each for each in converted
+    ]
+
+
+def number_as(value: Any, dtype: np.dtype) -> Any:
+    """Return a number that NumPy combines with arrays of `dtype` without changing their dtype.
+
+    Floats stay Python numbers (and tracked ones stay tracked); integers wrap as PyTorch's do.
+    """
+    if dtype.kind in "fc":
+        return value if isinstance(value, (float, int, complex)) else value.item()
+    if dtype.kind == "b":
+        return bool(value)
+    bits = dtype.itemsize * 8
+    low = int(value) & ((1 << bits) - 1)
+    return low - (1 << bits) if dtype.kind == "i" and low >> (bits - 1) else low
+
+
+def bind_inplace(primitive: Primitive, target: Any, *others: Any, **params: Any) -> Any:
+    """Perform `primitive(target, *others)` into the memory of `target`; return `target`.
+
+    Raises:
+        RuntimeError: `target` is a leaf that requires grad (or a view of one) while gradients
+            are recorded; the result has another shape, or a dtype that does not go into it.
+    """
+    name = primitive.name + "_"
+    differentiable = _may_write(name, target, others) and primitive.differentiable
+    old = _with_old_history(target)
+    inputs: tuple = (old, *others)
+    arrays = [each._array if isinstance(each, TensorCore) else each for each in inputs]
+    if primitive.result is not Result.KEEP:
+        inputs, arrays = _promoted(primitive, inputs, arrays)
+    try:
+        made = np.asarray(run_quietly(primitive.numpy, *arrays, **params))
+    except ValueError as error:
+        if primitive.kind is not Kind.ELEMENTWISE or "broadcast" not in str(error):
+            raise
+        raise _no_broadcast(name, arrays) from None
+    _check_result(name, target, made)
+    node = None
+    if differentiable:
+        if inputs[0] is old and 0 in _positions_needed(primitive, inputs):
+            inputs = (_snapshot(old), *inputs[1:])
+        node = history(primitive, inputs, params, made.shape)
+    if state.recorder is not None:
+        # a trace holds the computation and then the write
+        state.recorder.primitive(primitive, inputs, params, computed := wrap(made))
+        state.recorder.write(target, computed)
+    write(target, made)
+    if node is not None:
+        rebase(target, node)
+        save_out(node, target)
+    return target
+
+
+def _positions_needed(primitive: Primitive, inputs: tuple) -> Any:
+    return _needed(primitive, [node_of(each) if isinstance(each, TensorCore) else None for each in inputs])
+
+
+def _snapshot(old: Any) -> Any:
+    copy = wrap(old._array.copy())
+    copy._node, copy._index = old._node, old._index
+    return copy
+
+
+def _with_old_history(target: Any) -> Any:
+    """Return a tensor with the memory and the history that `target` has now."""
+    old = wrap(target._array, target._storage)
+    old._node, old._index = node_of(target), target._index
+    if state.recorder is not None:
+        state.recorder.alias(old, target)  # type: ignore[attr-defined]
+    return old
+
+
+def _may_write(name: str, target: Any, others: tuple) -> bool:
+    """Check that `target` may be written; say whether history is to be recorded."""
+    if not state.grad_enabled:
+        return False
+    node = node_of(target)
+    if isinstance(node, AccumulateGrad):
+        raise RuntimeError(
+            f"{name}: a leaf Variable that requires grad is being used in an in-place operation; "
+            "do it under torch.no_grad(), or on a copy (clone())"
+        )
+    base = target._base
+    if base is not None and isinstance(base._node, AccumulateGrad):
+        raise RuntimeError(
+            f"{name}: a view of a leaf Variable that requires grad is being used in an in-place "
+            "operation; do it under torch.no_grad(), or on a copy (clone())"
+        )
+    return node is not None or any(requires_grad(each) for each in others)
+
+
+def _check_result(name: str, target: Any, made: np.ndarray) -> None:
+    array = target._array
+    if made.shape != array.shape:
+        raise RuntimeError(
+            describe(
+                name,
+                f"an output of shape {array.shape}",
+                f"it doesn't match the broadcast shape {made.shape}",
+                "use the out-of-place form",
+            )
+        )
+    if dtypes.CATEGORY[made.dtype] > dtypes.CATEGORY[array.dtype]:
+        raise RuntimeError(
+            describe(
+                name,
+                f"a result of type {dtypes.FROM_NUMPY[made.dtype].name}",
+                f"result type can't be cast to the desired output type "
+                f"{dtypes.FROM_NUMPY[array.dtype].name}",
+                "use the out-of-place form",
+            )
+        )
+    if array.size > 1 and 0 in array.strides and any(
+        stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape)
+    ):
+        raise RuntimeError(
+            f"{name}: unsupported operation: more than one element of the written-to tensor "
+            "refers to a single memory location; clone() the tensor before writing to it"
+        )
+
+
+def write(target: Any, values: Any) -> None:
+    """Overwrite the elements of `target` with `values`, raising the version of its memory."""
+    if not target._array.flags.writeable:
+        raise RuntimeError(
+            "the memory of this tensor is read-only (it comes from a NumPy array that is); "
+            "clone() it before writing to it"
+        )
+    run_quietly(np.copyto, target._array, values, casting="unsafe")
+    target._storage.version += 1
+
+
+def rebase(target: Any, node: Node) -> None:
+    """Make `node` the history of `target`'s new elements; for a view, of that part of its base."""
+    base = target._base
+    if base is None:
+        target._node, target._index = node, 0
+        return
+    params = geometry(target, base)
+    scatter = PrimitiveNode(AS_STRIDED_SCATTER, (base._node, node), (base._index, 0), params, None)
+    scatter.inputs = (
+        Spec(base._array.shape, base._array.dtype),
+        Spec(target._array.shape, target._array.dtype),
+    )
+    base._node, base._index = scatter, 0
+    node_of(target)
+
+
+def geometry(view: Any, base: Any) -> dict[str, Any]:
+    """Return size, stride and offset of `view` in `base`, and the stride of `base`, in elements."""
+    itemsize = base._array.itemsize
+    start = view._array.__array_interface__["data"][0] - base._array.__array_interface__["data"][0]
+    return {
+        "size": view._array.shape,
+        "stride": tuple(step // itemsize for step in view._array.strides),
+        "offset": start // itemsize,
+        "base_stride": tuple(step // itemsize for step in base._array.strides),
+    }
+
+
+def strided(array: np.ndarray, size: tuple, stride: tuple, offset: int) -> np.ndarray:
+    """Return a view on the memory of `array`, strides and offset in elements."""
+    itemsize = array.itemsize
+    span = 1 + sum((n - 1) * s // itemsize for n, s in zip(array.shape, array.strides))
+    if array.size == 0 or 0 in size:
+        return np.empty(size, array.dtype)
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride))
+    if offset < 0 or last >= span:
+        raise RuntimeError(
+            describe(
+                "as_strided",
+                f"size {tuple(size)}, stride {tuple(stride)} and storage_offset {offset}",
+                f"they reach outside the {span} elements of the tensor",
+            )
+        )
+    flat = np.lib.stride_tricks.as_strided(array, (span,), (itemsize,))
+    return np.lib.stride_tricks.as_strided(
+        flat[offset:], size, tuple(step * itemsize for step in stride)
+    )
+
+
+def _places(shape: tuple, base_stride: tuple, size: tuple, stride: tuple, offset: int) -> Any:
+    """Return for each element of a view the number (in row-major order) of its base's element."""
+    span = 1 + sum((n - 1) * s for n, s in zip(shape, base_stride))
+    number_at = np.zeros(max(span, 0), np.int64)
+    numbers = np.arange(int(np.prod(shape))).reshape(shape)
+    strided(number_at, shape, base_stride, 0)[...] = numbers
+    return strided(number_at, size, stride, offset)
+
+
+def _scatter(array: np.ndarray, source: np.ndarray, **geometry: Any) -> np.ndarray:
+    result = np.array(array, order="C")
+    result.reshape(-1)[_places(array.shape, **geometry)] = source
+    return result
+
+
+def _gather(array: np.ndarray, **geometry: Any) -> np.ndarray:
+    return array.reshape(-1)[_places(array.shape, **geometry)]
+
+
+def _gather_back(cotangent: np.ndarray, shape: Any, **geometry: Any) -> np.ndarray:
+    result = np.zeros(shape, cotangent.dtype)
+    places = _places(shape, **geometry)
+    np.add.at(result.reshape(-1), places.reshape(-1), cotangent.reshape(-1))
+    return result
+
+
+def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    return array.astype(dtype, order="K")
+
+
+CAST = Primitive(
+    "to",
+    Kind.ELEMENTWISE,
+    _cast,
+    (lambda g, _out, x_spec, *, dtype: bind(CAST, g, dtype=x_spec.dtype),),
+    scalar="{0}",
+)
+
+AS_STRIDED = Primitive(
+    "as_strided",
+    Kind.VIEW,
+    lambda array, *, size, stride, offset, base_stride: strided(array, size, stride, offset),
+    (
+        lambda g, _out, x_spec, **geometry: bind(
+            AS_STRIDED_BACKWARD, g, shape=x_spec.shape, **geometry
+        ),
+    ),
+)
+
+AS_STRIDED_GATHER = Primitive(
+    "as_strided_gather",
+    Kind.OPAQUE,
+    _gather,
+    (
+        lambda g, _out, x_spec, **geometry: bind(
+            AS_STRIDED_BACKWARD, g, shape=x_spec.shape, **geometry
+        ),
+    ),
+)
+
+AS_STRIDED_BACKWARD = Primitive(
+    "as_strided_backward",
+    Kind.OPAQUE,
+    _gather_back,
+    (lambda g, _out, _x, *, shape, **geometry: bind(AS_STRIDED_GATHER, g, **geometry),),
+)
+
+AS_STRIDED_SCATTER = Primitive(
+    "as_strided_scatter",
+    Kind.OPAQUE,
+    _scatter,
+    (
+        lambda g, _out, _x, source_spec, **geometry: bind(
+            AS_STRIDED_SCATTER, g, bind_zeros(source_spec), **geometry
+        ),
+        lambda g, _out, _x, _source, **geometry: bind(AS_STRIDED_GATHER, g, **geometry),
+    ),
+)
+
+FILL = Primitive(
+    "full",
+    Kind.CREATION,
+    lambda *, size, value, dtype: np.full(size, value, dtype),
+)
+
+
+def bind_zeros(spec: Spec) -> Any:
+    """Return a tensor of zeros."""
+    return bind(FILL, size=tuple(spec.shape), value=0, dtype=spec.dtype)
+
+
+def finish(cotangent: Any, shape: tuple) -> Any:
+    """Return `cotangent` summed to `shape`, from which its elementwise operation broadcast."""
+    return cotangent.sum_to_size(shape)
+
+
+PrimitiveNode.finish = staticmethod(finish)

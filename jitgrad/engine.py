@@ -1,0 +1,265 @@
+"""The backward pass: cotangents walk the history from results to leaves."""
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+from jitgrad.dispatch import TensorCore, bind_zeros, node_of
+from jitgrad.errors import describe
+from jitgrad.modes import state
+from jitgrad.node import AccumulateGrad, Node, spec_like
+
+
+def _with_default_cotangents(operation: str, outputs: Sequence, given: Any) -> list:
+    cotangents = list(given) if given is not None else [None] * len(outputs)
+    if len(cotangents) != len(outputs):
+        raise RuntimeError(
+            describe(
+                operation,
+                f"{len(cotangents)} gradients for {len(outputs)} tensors",
+                "there must be one for each",
+            )
+        )
+    for position, (output, cotangent) in enumerate(zip(outputs, cotangents)):
+        if node_of(output) is None:
+            raise RuntimeError(
+                f"{operation}: element {position} of tensors does not require grad and does not "
+                "have a grad_fn; make an input require grad, and compute outside of no_grad()"
+            )
+        if cotangent is None:
+            if output._array.size != 1:
+                raise RuntimeError(
+                    f"{operation}: grad can be implicitly created only for scalar outputs, and "
+                    f"this one has shape {tuple(output._array.shape)}; pass gradient=..., or "
+                    "reduce it, for example with sum()"
+                )
+            cotangents[position] = output.new_ones(output._array.shape)
+        elif tuple(cotangent._array.shape) != tuple(output._array.shape):
+            raise RuntimeError(
+                f"{operation}: Mismatch in shape: grad_output[{position}] has a shape of "
+                f"{tuple(cotangent._array.shape)} and output[{position}] has a shape of "
+                f"{tuple(output._array.shape)}"
+            )
+    return cotangents
+
+
+def backward(
+    tensors: Sequence,
+    gradients: Sequence | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Sequence | None = None,
+) -> None:
+    """Add to `.grad` of the leaves (of `inputs` only, if given) the gradients of `tensors`."""
+    cotangents = _with_default_cotangents("backward", tensors, gradients)
+    keep = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        run(tensors, cotangents, keep, create_graph, None)
+        return
+    if not inputs:
+        raise RuntimeError("backward: inputs argument to backward cannot be empty")
+    for position, each in enumerate(inputs):
+        if node_of(each) is None:
+            raise RuntimeError(
+                f"backward: element {position} of inputs does not require grad; "
+                "call requires_grad_() on it before the forward pass"
+            )
+    found = run(tensors, cotangents, keep, create_graph, inputs)
+    for each, cotangent in zip(inputs, found):
+        if cotangent is not None:
+            accumulate(each, cotangent, create_graph)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple:
+    """Return the gradients of `outputs` with respect to `inputs`, without touching `.grad`.
+
+    Args:
+        outputs, inputs: a tensor or several.
+        grad_outputs: cotangents, of the outputs' shapes; None for scalar outputs.
+        retain_graph: keep what was saved, so that another backward can follow.
+        create_graph: record the gradients themselves, so that they can be differentiated.
+        allow_unused: return None for inputs that the outputs do not depend on.
+        materialize_grads: return zeros for these instead.
+
+    Raises:
+        RuntimeError: an input is not part of the graph, shapes differ, the graph is freed.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> x = torch.tensor(3.0, requires_grad=True)
+        >>> (first,) = torch.autograd.grad(x**3, x, create_graph=True)
+        >>> torch.autograd.grad(first, x)
+        (tensor(18.),)
+    """
+    if is_grads_batched:
+        raise RuntimeError("grad: is_grads_batched is not supported; loop over the cotangents")
+    outputs = (outputs,) if isinstance(outputs, TensorCore) else tuple(outputs)
+    inputs = (inputs,) if isinstance(inputs, TensorCore) else tuple(inputs)
+    if isinstance(grad_outputs, TensorCore):
+        grad_outputs = (grad_outputs,)
+    cotangents = _with_default_cotangents("grad", outputs, grad_outputs)
+    for position, each in enumerate(inputs):
+        if node_of(each) is None:
+            raise RuntimeError(
+                f"grad: One of the differentiated Tensors does not require grad: element "
+                f"{position} of inputs; call requires_grad_() on it before the forward pass"
+            )
+    keep = create_graph if retain_graph is None else retain_graph
+    found = run(outputs, cotangents, keep, create_graph, inputs)
+    if materialize_grads:
+        return tuple(
+            bind_zeros(spec_like(each)) if got is None else got for each, got in zip(inputs, found)
+        )
+    if not allow_unused and any(each is None for each in found):
+        raise RuntimeError(
+            "grad: One of the differentiated Tensors appears to not have been used in the graph. "
+            "Set allow_unused=True if this is the desired behavior."
+        )
+    return tuple(found)
+
+
+def accumulate(leaf: Any, cotangent: Any, create_graph: bool) -> None:
+    """Add `cotangent` to `leaf.grad`: into the same memory, unless the gradient is recorded."""
+    held = leaf._grad
+    if state.recorder is not None:
+        held = state.recorder.read_grad(leaf)  # type: ignore[attr-defined]
+    if held is None:
+        # never the cotangent itself: somebody else may hold it
+        made = cotangent if create_graph else cotangent.detach().clone()
+    elif create_graph:
+        made = held + cotangent
+    else:
+        held.add_(cotangent)
+        return
+    leaf._grad = made
+    if state.recorder is not None:
+        state.recorder.write_grad(leaf, made)  # type: ignore[attr-defined]
+
+
+class _Pass:
+    """One walk: the cotangents that wait at each node, and how many are still to come."""
+
+    def __init__(self, roots: list[Node], targets: set[tuple[Node, int]] | None) -> None:
+        self.waiting: dict[Node, list] = {}
+        self.missing: dict[Node, int] = {}
+        self.useful: set[Node] | None = None
+        self._count(roots)
+        if targets is not None:
+            self._find_useful(roots, {node for node, _ in targets})
+
+    def _count(self, roots: list[Node]) -> None:
+        missing = self.missing
+        stack = list(roots)
+        seen = set(stack)
+        while stack:
+            for edge in stack.pop().edges:
+                if edge is not None:
+                    missing[edge] = missing.get(edge, 0) + 1
+                    if edge not in seen:
+                        seen.add(edge)
+                        stack.append(edge)
+
+    def _find_useful(self, roots: list[Node], targets: set[Node]) -> None:
+        useful = set(targets)
+        order: list[Node] = []
+        seen: set[Node] = set()
+        stack: list[tuple[Node, bool]] = [(root, False) for root in roots]
+        while stack:
+            node, done = stack.pop()
+            if done:
+                order.append(node)
+            elif node not in seen:
+                seen.add(node)
+                stack.append((node, True))
+                stack.extend((edge, False) for edge in node.edges if edge is not None)
+        for node in order:
+            if any(edge in useful for edge in node.edges):
+                useful.add(node)
+        self.useful = useful
+
+    def add(self, node: Node, index: int, cotangent: Any) -> None:
+        held = self.waiting.get(node)
+        if held is None:
+            held = self.waiting[node] = [None] * node.outputs
+        held[index] = cotangent if held[index] is None else held[index] + cotangent
+
+
+def run(
+    outputs: Sequence, cotangents: list, keep: bool, create_graph: bool, inputs: Sequence | None
+) -> list:
+    """Walk back from `outputs`; return the cotangents of `inputs`, or fill `.grad` of leaves."""
+    roots = [node_of(each) for each in outputs]
+    wanted = None if inputs is None else [(node_of(each), each._index) for each in inputs]
+    walk = _Pass(list(dict.fromkeys(roots)), None if wanted is None else set(wanted))  # type: ignore[arg-type]
+    found: dict = {}
+    enabled = state.grad_enabled
+    state.grad_enabled = create_graph
+    try:
+        for node, output, cotangent in zip(roots, outputs, cotangents):
+            walk.add(node, output._index, cotangent)  # type: ignore[arg-type]
+        ready = [(-node.sequence, node) for node in dict.fromkeys(roots)
+                 if not walk.missing.get(node)]  # type: ignore[union-attr,arg-type]
+        heapq.heapify(ready)
+        while ready:
+            _, node = heapq.heappop(ready)
+            _visit(node, walk, wanted, found, keep, create_graph, ready)
+    finally:
+        state.grad_enabled = enabled
+    return [] if wanted is None else [found.get(each) for each in wanted]
+
+
+def _visit(
+    node: Any, walk: _Pass, wanted: Any, found: dict, keep: bool, create_graph: bool, ready: list
+) -> None:
+    cotangents = walk.waiting.pop(node, None)
+    if cotangents is not None and node.hooks is not None:
+        _run_hooks(node, cotangents)
+    if cotangents is not None and wanted is not None:
+        for index, cotangent in enumerate(cotangents):
+            if cotangent is not None and (node, index) in wanted:
+                found[node, index] = cotangent
+    useful = walk.useful
+    flows: tuple = ()
+    if cotangents is not None and any(each is not None for each in cotangents):
+        if isinstance(node, AccumulateGrad):
+            leaf = node.leaf()
+            if wanted is None and leaf is not None:
+                accumulate(leaf, cotangents[0], create_graph)
+        elif useful is None or node in useful:
+            needed = [
+                edge is not None and (useful is None or edge in useful) for edge in node.edges
+            ]
+            if any(needed):
+                flows = node.backward(cotangents, needed)
+                if not keep:
+                    node.release()
+    indices = node.indices
+    for position, edge in enumerate(node.edges):
+        if edge is None:
+            continue
+        if flows and flows[position] is not None and (useful is None or edge in useful):
+            walk.add(edge, indices[position] if indices else 0, flows[position])
+        walk.missing[edge] -= 1
+        if not walk.missing[edge]:
+            heapq.heappush(ready, (-edge.sequence, edge))
+
+
+def _run_hooks(node: Any, cotangents: list) -> None:
+    for hook in list(node.hooks):
+        index, function = hook
+        if index < len(cotangents) and cotangents[index] is not None:
+            changed = function(cotangents[index])
+            if changed is not None:
+                cotangents[index] = changed
+
+
+

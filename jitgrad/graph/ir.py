@@ -1,0 +1,153 @@
+"""The straight line of a trace: steps over regions of memory and over Python numbers.
+
+A `Value` names a region of memory, not its contents at one moment: reading it gives what the
+memory holds when the reader's turn comes, as with a tensor. Steps are in program order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jitgrad.primitive import Primitive
+
+
+class Memory:
+    """A buffer of the trace; two values with different memories never overlap."""
+
+    __slots__ = ("label",)
+
+    def __init__(self, label: str = "") -> None:
+        self.label = label
+
+
+class Value:
+    """A tensor of the trace: a strided region of a memory.
+
+    Attributes:
+        shape: the sizes.
+        strides: the steps in elements.
+        offset: the first element, counted in elements from the first element of the value that
+            introduced the memory (negative where a view begins before it).
+        dtype: the NumPy dtype.
+        memory: the buffer.
+    """
+
+    __slots__ = ("dtype", "memory", "offset", "shape", "strides")
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        dtype: np.dtype,
+        memory: Memory,
+        offset: int = 0,
+    ) -> None:
+        self.shape = shape
+        self.strides = strides
+        self.dtype = dtype
+        self.memory = memory
+        self.offset = offset
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        count = 1
+        for each in self.shape:
+            count *= each
+        return count
+
+    def same_region(self, other: Value) -> bool:
+        """Do both name the same elements in the same order?"""
+        return (
+            self.memory is other.memory
+            and self.offset == other.offset
+            and self.shape == other.shape
+            and self.strides == other.strides
+            and self.dtype == other.dtype
+        )
+
+
+class Scalar:
+    """A Python number that is known only when the trace runs."""
+
+    __slots__ = ("type",)
+
+    def __init__(self, type: type) -> None:
+        self.type = type
+
+
+Operand = Value | Scalar | float | int | bool
+"""What a primitive takes: a tensor, a number of run time, or a constant number."""
+
+
+class Compute:
+    """`output = primitive(*inputs, **params)`; a view's output lies in its input's memory."""
+
+    __slots__ = ("differentiable", "inputs", "line", "output", "params", "primitive")
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        inputs: tuple[Any, ...],
+        params: dict[str, Any],
+        output: Value,
+        differentiable: bool = False,
+        line: Any = None,
+    ) -> None:
+        self.primitive = primitive
+        self.inputs = inputs
+        self.params = params
+        self.output = output
+        self.differentiable = differentiable
+        self.line = line
+
+
+class Write:
+    """The elements of `target` are overwritten by those of `source` (same shape, dtype cast)."""
+
+    __slots__ = ("line", "source", "target")
+
+    def __init__(self, target: Value, source: Value, line: Any = None) -> None:
+        self.target = target
+        self.source = source
+        self.line = line
+
+
+class ScalarCompute:
+    """`output = function(*inputs)` on Python numbers, by Python's own rules.
+
+    `expression` is the printed form, such as "{0} * {1}" or "math.sqrt({0})".
+    """
+
+    __slots__ = ("expression", "function", "inputs", "line", "output")
+
+    def __init__(
+        self,
+        function: Callable,
+        expression: str,
+        inputs: tuple[Any, ...],
+        output: Scalar,
+        line: Any = None,
+    ) -> None:
+        self.function = function
+        self.expression = expression
+        self.inputs = inputs
+        self.output = output
+        self.line = line
+
+
+class Item:
+    """`output` is the only element of `input`, as a Python number."""
+
+    __slots__ = ("input", "line", "output")
+
+    def __init__(self, input: Value, output: Scalar, line: Any = None) -> None:
+        self.input = input
+        self.output = output
+        self.line = line
+
+
+Step = Compute | Write | ScalarCompute | Item

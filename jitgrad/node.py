@@ -1,0 +1,174 @@
+"""The history of tensors: one node for each operation that made one, pointing to its inputs."""
+
+import itertools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from jitgrad.primitive import Primitive
+from jitgrad.spec import Spec
+
+SECOND_BACKWARD = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Saved intermediate values of the graph are freed when you "
+    "call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward "
+    "through the graph a second time."
+)
+
+_count = itertools.count()
+
+
+class Node:
+    """One step of a history.
+
+    Attributes:
+        edges: for each input the node that made it, or None where no gradient is wanted.
+        indices: which output of that node the input is.
+        sequence: nodes made later have larger numbers; the engine runs them first.
+        outputs: how many outputs the node has.
+        hooks: functions `(index, cotangent) -> cotangent or None` run before the node.
+    """
+
+    __slots__ = ("__weakref__", "edges", "hooks", "indices", "outputs", "sequence")
+
+    def __init__(self, edges: tuple, indices: tuple[int, ...] | None = None, outputs: int = 1):
+        self.edges = edges
+        self.indices = indices
+        self.sequence = next(_count)
+        self.outputs = outputs
+        self.hooks: list[Callable] | None = None
+
+    @property
+    def next_functions(self) -> tuple[tuple["Node | None", int], ...]:
+        """The nodes that made the inputs, each with the number of the output, as in PyTorch."""
+        indices = self.indices or (0,) * len(self.edges)
+        return tuple(zip(self.edges, indices))
+
+    def name(self) -> str:
+        """Return the name of the node, such as "AddBackward"."""
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+    def backward(self, cotangents: list, needed: list[bool]) -> tuple:
+        """Return the cotangents of the inputs, None where there is none."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Free what was saved; a later `backward` raises."""
+
+
+class AccumulateGrad(Node):
+    """The end of a history: adds what arrives to `.grad` of a leaf.
+
+    The leaf is held weakly: nobody can see the gradient of a leaf that is gone.
+    """
+
+    __slots__ = ("leaf",)
+
+    def __init__(self, leaf: Any) -> None:
+        super().__init__(())
+        self.sequence += 1 << 62  # run as soon as it is ready
+        self.leaf = weakref.ref(leaf)
+
+    @property
+    def variable(self) -> Any:
+        """The leaf tensor, None if it is gone."""
+        return self.leaf()
+
+
+class Saved:
+    """A tensor kept for the backward pass, with the version of its memory at that time."""
+
+    __slots__ = ("array", "index", "node", "own", "storage", "tensor", "version")
+
+    def __init__(self, tensor: Any, node: Node | None, own: bool) -> None:
+        # an output is kept without its history, which would be a cycle
+        self.own = own
+        self.tensor = None if own else tensor
+        self.array = tensor._array
+        self.storage = tensor._storage
+        self.node = None if own else node
+        self.index = tensor._index
+        self.version = tensor._storage.version
+
+    def unpack(self, node: Node, name: str, rebuild: Callable) -> Any:
+        """Return the tensor; RuntimeError if its memory has been written since."""
+        if self.storage.version != self.version:
+            raise RuntimeError(
+                "one of the variables needed for gradient computation has been modified by an "
+                f"inplace operation: [{name}] saved a tensor of shape {tuple(self.array.shape)} at "
+                f"version {self.version}, and it is at version {self.storage.version} now. "
+                "Hint: work on a copy (clone()), or use the out-of-place form of the operation "
+                "that changed it."
+            )
+        if self.own:
+            return rebuild(self.array, self.storage, node, self.index)
+        if self.tensor._node is self.node:
+            return self.tensor
+        return rebuild(self.array, self.storage, self.node, self.index)
+
+
+FREED: Any = object()
+
+
+class PrimitiveNode(Node):
+    """The history of one primitive's output."""
+
+    __slots__ = ("inputs", "out", "params", "primitive", "shapes")
+
+    rebuild: Callable  # set by dispatch: (array, storage, node, index) -> Tensor
+    finish: Callable  # set by dispatch: (cotangent, spec) -> cotangent in the input's shape
+
+    def __init__(
+        self, primitive: Primitive, edges: tuple, indices: tuple | None, params: dict, shapes: Any
+    ) -> None:
+        super().__init__(edges, indices)
+        self.primitive = primitive
+        self.params = params
+        self.shapes = shapes
+        self.inputs: Any = ()
+        self.out: Any = None
+
+    def name(self) -> str:
+        words = self.primitive.name.strip("_").split("_")
+        return "".join(word[:1].upper() + word[1:] for word in words) + "Backward"
+
+    @property
+    def saves_anything(self) -> bool:
+        if self.inputs is FREED:
+            return True
+        return self.out is not None or any(isinstance(each, Saved) for each in self.inputs)
+
+    def backward(self, cotangents: list, needed: list[bool]) -> tuple:
+        inputs, cotangent = self.inputs, cotangents[0]
+        if inputs is FREED:
+            raise RuntimeError(SECOND_BACKWARD)
+        rebuild, name = PrimitiveNode.rebuild, self.primitive.name
+        values = [
+            each.unpack(self, name, rebuild) if type(each) is Saved else each for each in inputs
+        ]
+        out = None if self.out is None else self.out.unpack(self, name, rebuild)
+        rules: Any = self.primitive.vjp
+        if self.primitive.variadic:
+            return rules(cotangent, out, *values, **self.params)
+        result: list[Any] = [None] * len(needed)
+        for position, wanted in enumerate(needed):
+            if wanted:
+                made = rules[position](cotangent, out, *values, **self.params)
+                shape = self.shapes and self.shapes[position]
+                if shape is not None and made is not None:
+                    made = PrimitiveNode.finish(made, shape)
+                result[position] = made
+        return tuple(result)
+
+    def release(self) -> None:
+        if self.saves_anything:
+            self.inputs = FREED
+            self.out = None
+
+
+def spec_like(tensor: Any) -> Spec:
+    """Return the spec of a tensor."""
+    return Spec(tensor._array.shape, tensor._array.dtype)

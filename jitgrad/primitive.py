@@ -1,0 +1,116 @@
+"""What an operation is: a record of its rules, of one of a few kinds."""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+
+class Kind(Enum):
+    """How an operation relates positions of its output to positions of its inputs.
+
+    Passes ask for the kind, never for the name.
+    """
+
+    ELEMENTWISE = "each element from the elements at its place, inputs broadcast"
+    REDUCTION = "elements combined along dimensions"
+    VIEW = "the same memory, seen in another shape"
+    CONTRACTION = "products summed: matrix multiplication"
+    INDEX = "elements chosen by position"
+    CREATION = "elements from nothing but parameters"
+    RANDOM = "elements from the generator"
+    OPAQUE = "anything else"
+
+
+class Result(Enum):
+    """Which dtype comes out."""
+
+    PROMOTE = "the promoted dtype of the inputs"
+    FLOAT = "the promoted dtype, integers becoming the default floating-point type"
+    BOOL = "bool; the inputs are promoted"
+    KEEP = "what the implementation returns; inputs are taken as they are"
+
+
+class Primitive:
+    """An operation with one tensor output, and all the rules that passes need.
+
+    Attributes:
+        name: PyTorch's name.
+        kind: see `Kind`.
+        numpy: the implementation, `(*arrays, **params) -> array`. Scalars arrive as Python numbers.
+        vjp: derivatives, one for each tensor input: `(cotangent, out, *inputs, **params) ->
+            cotangent of this input`, written with tensor operations so that it differentiates
+            again; or a single such function returning them all, for any number of inputs. An
+            input spelled with a leading underscore, or with `_spec` at its end, is not saved
+            for the backward pass and arrives as its `Spec`; an `_out` arrives as None. None in
+            place of a rule: not differentiable.
+            Cotangents of broadcast elementwise inputs are summed to their shape afterwards.
+        scalar: for elementwise operations the expression for one element, such as "exp({0})",
+            in Python with the names of `kernels.math`; the type of the operands is the promoted one.
+        result: see `Result`.
+        shape_depends_on_data: the output's shape follows from values, not from shapes.
+        raises_on_data: values can make it raise (an index out of range, a singular matrix).
+    """
+
+    __slots__ = (
+        "differentiable",
+        "kind",
+        "name",
+        "numpy",
+        "raises_on_data",
+        "result",
+        "saves",
+        "saves_out",
+        "scalar",
+        "shape_depends_on_data",
+        "variadic",
+        "vjp",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        kind: Kind,
+        numpy: Callable[..., Any],
+        vjp: tuple[Callable | None, ...] | Callable | None = None,
+        *,
+        scalar: str | None = None,
+        result: Result = Result.KEEP,
+        shape_depends_on_data: bool = False,
+        raises_on_data: bool = False,
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.numpy = numpy
+        self.vjp = vjp
+        self.scalar = scalar
+        self.result = result
+        self.shape_depends_on_data = shape_depends_on_data
+        self.raises_on_data = raises_on_data
+        self.variadic = callable(vjp)
+        self.differentiable = vjp is not None
+        rules: tuple = (vjp,) if callable(vjp) else (vjp or ())
+        self.saves = tuple(_needs(rule) for rule in rules)
+        """For each rule, the positions of the inputs that it reads (-1: all of them)."""
+        self.saves_out = tuple(rule is not None and _reads_out(rule) for rule in rules)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+def _reads_out(rule: Callable) -> bool:
+    return not rule.__code__.co_varnames[1].startswith("_")
+
+
+def _needs(rule: Callable | None) -> tuple[int, ...]:
+    if rule is None:
+        return ()
+    code = rule.__code__
+    names = code.co_varnames[2 : code.co_argcount]
+    if code.co_flags & 0x04:  # *inputs
+        star = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
+        return (-1,) if _is_saved(star) else ()
+    return tuple(i for i, name in enumerate(names) if _is_saved(name))
+
+
+def _is_saved(name: str) -> bool:
+    return not name.startswith("_") and not name.endswith("_spec")
