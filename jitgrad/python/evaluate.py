@@ -3,6 +3,15 @@
 One loop runs all evaluated frames, so that evaluated calls take no Python stack. Each instruction
 is one call of a function in `steps` and at most one operation that has an effect; a register is
 written only after that has succeeded.
+
+With plain `Operations` an arithmetic instruction takes some 220 ns, a call of a C function 1 µs, an
+evaluated call with its return 3 µs, an exception raised and caught 10 µs (its traceback has an
+entry made for it), measured on one core of a shared server under Python 3.11.
+
+Limits: frames below the innermost one are not Python frames, so that `warnings.warn` with a
+`stacklevel` above 1, `inspect.stack()` and the like see the evaluator there, and trace functions
+(`sys.settrace`) see nothing of evaluated code. Before Python 3.12 CPython gives a list, set or dict
+comprehension a traceback entry of its own; here, as later there, it is part of its function.
 """
 
 from __future__ import annotations

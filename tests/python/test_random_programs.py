@@ -112,7 +112,9 @@ class Program:
             self.write(indent, f"with manage({self.expression()}){target}:")
             self.block(indent + 1, in_loop)
         elif choice == 12:
-            self.write(indent, f"del {name}" if self.random.randrange(2) else "raise KeyError(a)")
+            self.write(
+                indent, f"del {name}" if self.random.randrange(4) == 0 else "raise KeyError(a)"
+            )
         elif choice == 13:
             self.write(indent, f"match {self.expression()}, {self.expression()}:")
             self.write(indent + 1, f"case ({name}, 0) | (0, {name}):")
@@ -132,6 +134,8 @@ class Program:
     def source(self) -> str:
         self.write(0, "def program(log):")
         self.write(1, "a, b, c = 1, 2, 3")
+        if self.random.randrange(6):
+            self.write(1, "d = 4")
         self.write(1, "def say(x):")
         self.write(2, "log.append(x)")
         self.write(2, "return x")
