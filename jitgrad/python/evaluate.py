@@ -85,6 +85,8 @@ class Evaluator:
         The top frame goes on *before* the instruction at its pc; that of each caller is the
         instruction that waits for its callee. With `answer`, a value and its origin, the top
         instruction completes with that instead of being performed; with `exception` it raises.
+        The value is the truth for a jump, a list of (value, origin) for an `unpack`, and a
+        StopIteration ends an `advance`.
         """
         handled: BaseException | None = None
         for frame in frames:
@@ -104,6 +106,8 @@ class Evaluator:
         try:
             if answer is not None:
                 _complete(frames[-1], *answer)
+            if isinstance(exception, StopIteration) and _exhaust(frames[-1]):
+                exception = None
             result = self._loop(exception)
         except Leave:
             raise
@@ -210,9 +214,7 @@ class Evaluator:
             if len(frames) == 1:
                 return False
             frames.pop()
-            waiting = frames[-1].code.instructions[frames[-1].pc]
-            if waiting[0] == Op.ADVANCE and isinstance(exception, StopIteration):
-                frames[-1].pc = waiting[3]
+            if isinstance(exception, StopIteration) and _exhaust(frames[-1]):
                 return True
 
 
@@ -256,6 +258,15 @@ def _step_handling(
         return step(operations, frame, instruction)
 
 
+def _exhaust(frame: Frame) -> bool:
+    """End the loop whose iterator has ended, and tell whether there is one waiting for it."""
+    instruction = frame.code.instructions[frame.pc]
+    if instruction[0] != Op.ADVANCE:
+        return False
+    frame.pc = instruction[3]
+    return True
+
+
 def _complete(frame: Frame, value: Any, origin: Any) -> None:
     """Complete the instruction of a caller with what its callee returned."""
     instruction = frame.code.instructions[frame.pc]
@@ -269,6 +280,9 @@ def _complete(frame: Frame, value: Any, origin: Any) -> None:
         return
     if op == Op.NOT:
         value = not value
+    if op == Op.UNPACK:
+        for register, pair in zip(instruction[1], value):
+            frame.values[register], frame.origins[register] = pair
     if op in WRITING:
         register = instruction[1]
         frame.values[register], frame.origins[register] = value, origin

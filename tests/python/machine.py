@@ -118,3 +118,15 @@ def aliased_locals(x):
 
 def apply(f, x):
     return f(x)
+
+
+def loop(items):
+    seen = []
+    for item in items:
+        seen.append(item)
+    return seen
+
+
+def unpacking(pair):
+    a, b = pair
+    return a, b

@@ -127,6 +127,30 @@ def test_resume_with_an_answer_or_an_exception() -> None:
     assert result == ("error", "instead", None)
 
 
+def test_resume_an_iteration_and_an_unpacking() -> None:
+    class Stopping(Operations):
+        def advance(self, it, io):
+            raise Leave
+
+        def unpack(self, x, xo, before, has_star, after):
+            raise Leave
+
+    def stopped(function) -> list[Frame]:
+        evaluator = Evaluator(Stopping())
+        with pytest.raises(Leave):
+            evaluator.call(code_for(function), function, [(1, 2), (3, 4)])
+        return evaluator.frames
+
+    plain = Evaluator(Operations())
+    assert plain.resume(stopped(machine.loop)) == [(1, 2), (3, 4)]
+    assert plain.resume(stopped(machine.loop), answer=(9, None)) == [9, (1, 2), (3, 4)]
+    assert plain.resume(stopped(machine.loop), exception=StopIteration()) == []
+    with pytest.raises(KeyError):
+        plain.resume(stopped(machine.loop), exception=KeyError())
+    pairs = [(5, None), (6, None)]
+    assert plain.resume(stopped(machine.unpacking), answer=(pairs, None)) == (5, 6)
+
+
 @pytest.mark.parametrize("value", [0, 3])
 def test_any_operation_may_enter(value: int) -> None:
     class Modelled(Operations):
