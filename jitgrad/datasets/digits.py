@@ -4,7 +4,8 @@ from importlib import resources
 
 import numpy as np
 
-from jitgrad import Tensor, from_numpy
+from jitgrad.ops.create import from_numpy
+from jitgrad.tensor import Tensor
 
 TRAIN = 1437
 """The first 1,437 images are for training, the last 360 are held out."""
