@@ -1,8 +1,46 @@
 """jitgrad: PyTorch's tensors and autograd in plain Python, and a compiler for both."""
 
-from jitgrad.device import device as device
-from jitgrad.dtypes import *  # noqa: F403
-from jitgrad.ops.binary import *  # noqa: F403
-from jitgrad.ops.unary import *  # noqa: F403
-from jitgrad.spec import Size as Size
+# first of all: importing the module jitgrad.tensor would hide the function of that name
 from jitgrad.tensor import Tensor as Tensor
+
+# isort: split
+from math import e as e
+from math import inf as inf
+from math import nan as nan
+from math import pi as pi
+
+from jitgrad import dtypes as _dtypes
+from jitgrad.device import device as device
+from jitgrad.dtypes import cdouble as cdouble
+from jitgrad.dtypes import cfloat as cfloat
+from jitgrad.dtypes import complex64 as complex64
+from jitgrad.dtypes import complex128 as complex128
+from jitgrad.dtypes import double as double
+from jitgrad.dtypes import dtype as dtype
+from jitgrad.dtypes import finfo as finfo
+from jitgrad.dtypes import float16 as float16
+from jitgrad.dtypes import float32 as float32
+from jitgrad.dtypes import float64 as float64
+from jitgrad.dtypes import get_default_dtype as get_default_dtype
+from jitgrad.dtypes import half as half
+from jitgrad.dtypes import iinfo as iinfo
+from jitgrad.dtypes import int8 as int8
+from jitgrad.dtypes import int16 as int16
+from jitgrad.dtypes import int32 as int32
+from jitgrad.dtypes import int64 as int64
+from jitgrad.dtypes import long as long
+from jitgrad.dtypes import set_default_dtype as set_default_dtype
+from jitgrad.dtypes import short as short
+from jitgrad.dtypes import uint8 as uint8
+from jitgrad.ops.binary import *  # noqa: F403
+from jitgrad.ops.create import *  # noqa: F403
+from jitgrad.ops.linalg import *  # noqa: F403
+from jitgrad.ops.reduce import *  # noqa: F403
+from jitgrad.ops.unary import *  # noqa: F403
+from jitgrad.printing import get_printoptions as get_printoptions
+from jitgrad.printing import printoptions as printoptions
+from jitgrad.printing import set_printoptions as set_printoptions
+from jitgrad.spec import Size as Size
+
+# after the imports, as they hide Python's own names
+bool, float, int = _dtypes.bool_, _dtypes.float32, _dtypes.int32

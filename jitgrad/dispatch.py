@@ -90,6 +90,8 @@ def requires_grad(value: Any) -> bool:
 
 def require_grad(leaf: Any) -> None:
     """Make `leaf` a leaf whose gradient is accumulated."""
+    if state.recorder is not None:
+        state.recorder.unknown("requires_grad_() in the call")
     leaf._node = AccumulateGrad(leaf)
 
 
@@ -186,7 +188,7 @@ def bind(primitive: Primitive, *inputs: Any, **params: Any) -> Any:
         out._base = source if source._base is None else source._base
         out._base_node = out._base._node
     if state.recorder is not None:
-        state.recorder.primitive(primitive, inputs, params, out)
+        state.recorder.primitive(primitive, inputs, params, out, out._node)
     return out
 
 
@@ -271,7 +273,7 @@ def bind_inplace(primitive: Primitive, target: Any, *others: Any, **params: Any)
         node = history(primitive, inputs, params, made.shape)
     if state.recorder is not None:
         # a trace holds the computation and then the write
-        state.recorder.primitive(primitive, inputs, params, computed := wrap(made))
+        state.recorder.primitive(primitive, inputs, params, computed := wrap(made), node)
         state.recorder.write(target, computed)
     write(target, made)
     if node is not None:
@@ -294,8 +296,6 @@ def _with_old_history(target: Any) -> Any:
     """Return a tensor with the memory and the history that `target` has now."""
     old = wrap(target._array, target._storage)
     old._node, old._index = node_of(target), target._index
-    if state.recorder is not None:
-        state.recorder.alias(old, target)  # type: ignore[attr-defined]
     return old
 
 
@@ -355,8 +355,11 @@ def write(target: Any, values: Any) -> None:
             "the memory of this tensor is read-only (it comes from a NumPy array that is); "
             "clone() it before writing to it"
         )
+    storage = target._storage
+    if storage.watchers is not None:
+        storage.prepare_write()
     run_quietly(np.copyto, target._array, values, casting="unsafe")
-    target._storage.version += 1
+    storage.version += 1
 
 
 def rebase(target: Any, node: Node) -> None:
@@ -487,16 +490,19 @@ AS_STRIDED_SCATTER = Primitive(
     ),
 )
 
-FILL = Primitive(
-    "full",
-    Kind.CREATION,
-    lambda *, size, value, dtype: np.full(size, value, dtype),
-)
+def _fill(value: Any, *, size: tuple, dtype: np.dtype) -> np.ndarray:
+    if type(value) is int and value == 0:
+        # memory that the system hands out as zeros is not touched
+        return np.zeros(size, dtype)
+    return np.full(size, value, dtype)
+
+
+FILL = Primitive("full", Kind.CREATION, _fill)
 
 
 def bind_zeros(spec: Spec) -> Any:
     """Return a tensor of zeros."""
-    return bind(FILL, size=tuple(spec.shape), value=0, dtype=spec.dtype)
+    return bind(FILL, 0, size=tuple(spec.shape), dtype=spec.dtype)
 
 
 def finish(cotangent: Any, shape: tuple) -> Any:

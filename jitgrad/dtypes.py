@@ -97,6 +97,62 @@ def set_default_dtype(d: dtype) -> None:
     _default = d
 
 
+class finfo:
+    """The limits of a floating-point dtype.
+
+    Attributes:
+        bits, eps, max, min, tiny, smallest_normal, resolution: as in PyTorch.
+
+    >>> import jitgrad
+    >>> jitgrad.finfo(jitgrad.float32).eps
+    1.1920928955078125e-07
+    """
+
+    def __init__(self, type: dtype | None = None) -> None:
+        chosen = _default if type is None else type
+        if not isinstance(chosen, dtype) or chosen.category < FLOATING:
+            raise TypeError(
+                describe("finfo", repr(type), "it takes a floating-point dtype", "use iinfo")
+            )
+        limits = np.finfo(chosen.numpy)
+        self.dtype = chosen.name
+        self.bits = int(limits.bits)
+        self.eps = float(limits.eps)
+        self.max = float(limits.max)
+        self.min = float(limits.min)
+        self.tiny = self.smallest_normal = float(limits.tiny)
+        self.resolution = float(limits.resolution)
+
+    def __repr__(self) -> str:
+        return (
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, "
+            f"eps={self.eps:g}, smallest_normal={self.smallest_normal:g}, tiny={self.tiny:g}, "
+            f"dtype={self.dtype})"
+        )
+
+
+class iinfo:
+    """The limits of an integer dtype.
+
+    Attributes:
+        bits, max, min: as in PyTorch.
+
+    >>> import jitgrad
+    >>> jitgrad.iinfo(jitgrad.uint8).max
+    255
+    """
+
+    def __init__(self, type: dtype) -> None:
+        if not isinstance(type, dtype) or type.category != INTEGER:
+            raise TypeError(describe("iinfo", repr(type), "it takes an integer dtype", "use finfo"))
+        limits = np.iinfo(type.numpy)
+        self.dtype = type.name
+        self.bits, self.max, self.min = int(limits.bits), int(limits.max), int(limits.min)
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+
+
 def from_numpy_dtype(numpy_dtype: np.dtype, operation: str) -> dtype:
     """Return the dtype for NumPy's `numpy_dtype`; TypeError, naming `operation`, if there is none."""
     found = FROM_NUMPY.get(numpy_dtype) or FROM_NUMPY.get(numpy_dtype.newbyteorder("="))

@@ -46,12 +46,17 @@ class Primitive:
             Cotangents of broadcast elementwise inputs are summed to their shape afterwards.
         scalar: for elementwise operations the expression for one element, such as "exp({0})",
             in Python with the names of `kernels.math`; the type of the operands is the promoted one.
+        combine: for reductions that accumulate element by element, where to begin and the step:
+            ("0", "{acc} + {0}"). The beginning is a literal, or one of the names "lowest" and
+            "highest" (-inf and inf, or the dtype's limits). float16 accumulates in float32, and
+            sums and products of integers and booleans in int64.
         result: see `Result`.
         shape_depends_on_data: the output's shape follows from values, not from shapes.
         raises_on_data: values can make it raise (an index out of range, a singular matrix).
     """
 
     __slots__ = (
+        "combine",
         "differentiable",
         "kind",
         "name",
@@ -74,6 +79,7 @@ class Primitive:
         vjp: tuple[Callable | None, ...] | Callable | None = None,
         *,
         scalar: str | None = None,
+        combine: tuple[str, str] | None = None,
         result: Result = Result.KEEP,
         shape_depends_on_data: bool = False,
         raises_on_data: bool = False,
@@ -83,6 +89,7 @@ class Primitive:
         self.numpy = numpy
         self.vjp = vjp
         self.scalar = scalar
+        self.combine = combine
         self.result = result
         self.shape_depends_on_data = shape_depends_on_data
         self.raises_on_data = raises_on_data

@@ -21,7 +21,11 @@ from jitgrad.errors import describe
 from jitgrad.modes import state
 from jitgrad.node import AccumulateGrad, Node
 from jitgrad.ops.binary import BinaryMethods
+from jitgrad.ops.create import CreateMethods, legacy
+from jitgrad.ops.linalg import LinalgMethods
+from jitgrad.ops.reduce import ReduceMethods
 from jitgrad.ops.unary import UnaryMethods
+from jitgrad.printing import text_of
 from jitgrad.spec import Size
 from jitgrad.storage import Storage
 
@@ -30,6 +34,9 @@ class Tensor(
     TensorCore,
     UnaryMethods,
     BinaryMethods,
+    CreateMethods,
+    LinalgMethods,
+    ReduceMethods,
 ):
     """An array of numbers of one dtype that remembers how it was computed, as PyTorch's.
 
@@ -44,6 +51,16 @@ class Tensor(
     """
 
     __array_priority__ = 1000
+
+    def __init__(self, *data: Any, device: device | str | None = None) -> None:
+        """Make a tensor of the default dtype from data, or of given sizes (then of any content).
+
+        `Tensor([1, 2])` holds 1 and 2, `Tensor(1, 2)` has the shape (1, 2). Prefer `tensor`,
+        `zeros`, `empty`. Operations make their results without coming here.
+        """
+        if not hasattr(self, "_array"):
+            made = legacy("Tensor", data, device)
+            self._array, self._storage = made._array, made._storage
 
     # -- what it is -------------------------------------------------------------------------
 
@@ -182,10 +199,7 @@ class Tensor(
 
     def detach(self) -> Tensor:
         """Return a tensor on the same memory without history."""
-        out = wrap(self._array, self._storage)
-        if state.recorder is not None:
-            state.recorder.alias(out, self)  # type: ignore[attr-defined]
-        return out
+        return wrap(self._array, self._storage)
 
     def detach_(self) -> Tensor:
         """Cut this tensor off from its history; return it."""
@@ -199,10 +213,10 @@ class Tensor(
     @property
     def data(self) -> Tensor:
         """The same memory without history, and with a version counter of its own."""
-        out = wrap(self._array, Storage(self._storage.array, self._storage.borrowed))
-        if state.recorder is not None:
-            state.recorder.alias(out, self)  # type: ignore[attr-defined]
-        return out
+        storage = Storage(self._storage.array, self._storage.borrowed)
+        self._storage.lend()
+        storage.lent = True
+        return wrap(self._array, storage)
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -259,6 +273,7 @@ class Tensor(
             )
         if state.recorder is not None:
             state.recorder.unknown("numpy()")
+        self._storage.lend()
         return self._array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -321,6 +336,14 @@ class Tensor(
 
     def __hash__(self) -> int:
         return id(self)
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def __format__(self, spec: str) -> str:
+        if not self._array.ndim and node_of(self) is None:
+            return self.item().__format__(spec)
+        return object.__format__(self, spec)
 
     def __deepcopy__(self, memo: dict) -> Tensor:
         if not self.is_leaf:
