@@ -9,7 +9,14 @@ from math import inf as inf
 from math import nan as nan
 from math import pi as pi
 
+from jitgrad import autograd as autograd
 from jitgrad import dtypes as _dtypes
+from jitgrad.autograd.grad_mode import enable_grad as enable_grad
+from jitgrad.autograd.grad_mode import inference_mode as inference_mode
+from jitgrad.autograd.grad_mode import is_anomaly_enabled as is_anomaly_enabled
+from jitgrad.autograd.grad_mode import is_grad_enabled as is_grad_enabled
+from jitgrad.autograd.grad_mode import no_grad as no_grad
+from jitgrad.autograd.grad_mode import set_grad_enabled as set_grad_enabled
 from jitgrad.device import device as device
 from jitgrad.dtypes import cdouble as cdouble
 from jitgrad.dtypes import cfloat as cfloat

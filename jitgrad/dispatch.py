@@ -13,7 +13,7 @@ from jitgrad.errors import describe
 from jitgrad.modes import run_quietly, state
 from jitgrad.node import AccumulateGrad, Node, PrimitiveNode, Saved
 from jitgrad.primitive import Kind, Primitive, Result
-from jitgrad.spec import Spec, promote
+from jitgrad.spec import Spec, dtype_of_number, promote
 from jitgrad.storage import Storage
 
 
@@ -206,18 +206,21 @@ def _no_broadcast(name: str, arrays: list) -> RuntimeError:
 
 
 def _promoted(primitive: Primitive, inputs: tuple, arrays: list) -> tuple[tuple, list]:
-    first = arrays[0]
-    if isinstance(first, np.ndarray) and first.dtype.kind == "f":
+    first = inputs[0]
+    if isinstance(first, TensorCore) and first._array.dtype.kind == "f":
         # the common case: floating-point tensors of one dtype, and numbers that do not matter
-        common = first.dtype
-        for each in arrays:
+        common = first._array.dtype
+        for each in inputs:
             if type(each) is float or type(each) is int:
                 continue
-            if not isinstance(each, np.ndarray) or each.dtype != common:
+            if not isinstance(each, TensorCore) or each._array.dtype != common:
                 break
         else:
             return inputs, arrays
+    _check_operands(primitive, inputs)
     common = promote(arrays)
+    if primitive.check is not None:
+        primitive.check(primitive.name, inputs, common)
     if primitive.result is Result.FLOAT and dtypes.CATEGORY[common] < dtypes.FLOATING:
         common = dtypes.get_default_dtype().numpy
     converted = tuple(
@@ -231,13 +234,25 @@ def _promoted(primitive: Primitive, inputs: tuple, arrays: list) -> tuple[tuple,
     ]
 
 
+def _check_operands(primitive: Primitive, inputs: tuple) -> None:
+    for position, each in enumerate(inputs):
+        if isinstance(each, TensorCore):
+            continue
+        if len(inputs) == 1 or dtype_of_number(each) is None:
+            raise TypeError(
+                f"{primitive.name}(): argument {position + 1} must be Tensor"
+                f"{'' if len(inputs) == 1 else ' or Number'}, not {type(each).__name__}; make one "
+                "with torch.as_tensor"
+            )
+
+
 def number_as(value: Any, dtype: np.dtype) -> Any:
     """Return a number that NumPy combines with arrays of `dtype` without changing their dtype.
 
     Floats stay Python numbers (and tracked ones stay tracked); integers wrap as PyTorch's do.
     """
     if dtype.kind in "fc":
-        return value if isinstance(value, (float, int, complex)) else value.item()
+        return value.item() if isinstance(value, np.generic) else value
     if dtype.kind == "b":
         return bool(value)
     bits = dtype.itemsize * 8
@@ -271,10 +286,11 @@ def bind_inplace(primitive: Primitive, target: Any, *others: Any, **params: Any)
         if inputs[0] is old and 0 in _positions_needed(primitive, inputs):
             inputs = (_snapshot(old), *inputs[1:])
         node = history(primitive, inputs, params, made.shape)
-    if state.recorder is not None:
+    recorder = state.recorder
+    if recorder is not None:
         # a trace holds the computation and then the write
-        state.recorder.primitive(primitive, inputs, params, computed := wrap(made), node)
-        state.recorder.write(target, computed)
+        recorder.primitive(primitive, inputs, params, computed := wrap(made), node)
+        recorder.write(target, computed)
     write(target, made)
     if node is not None:
         rebase(target, node)
@@ -303,6 +319,12 @@ def _may_write(name: str, target: Any, others: tuple) -> bool:
     """Check that `target` may be written; say whether history is to be recorded."""
     if not state.grad_enabled:
         return False
+    check_writable(name, target)
+    return node_of(target) is not None or any(requires_grad(each) for each in others)
+
+
+def check_writable(name: str, target: Any) -> None:
+    """Raise RuntimeError if an in-place operation with history on `target` makes no sense."""
     node = node_of(target)
     if isinstance(node, AccumulateGrad):
         raise RuntimeError(
@@ -315,7 +337,14 @@ def _may_write(name: str, target: Any, others: tuple) -> bool:
             f"{name}: a view of a leaf Variable that requires grad is being used in an in-place "
             "operation; do it under torch.no_grad(), or on a copy (clone())"
         )
-    return node is not None or any(requires_grad(each) for each in others)
+    if node is not None and target._index in node.views:
+        raise RuntimeError(
+            f"{name}: Output {target._index} of {node.name()} is a view and is being modified "
+            "inplace. This view was created inside a custom Function (or because an input was "
+            "returned as-is) and the autograd logic to handle view+inplace would override the "
+            "custom backward associated with the custom Function, leading to incorrect "
+            "gradients. You can fix this by cloning the output of the custom Function."
+        )
 
 
 def _check_result(name: str, target: Any, made: np.ndarray) -> None:
@@ -362,14 +391,14 @@ def write(target: Any, values: Any) -> None:
     storage.version += 1
 
 
-def rebase(target: Any, node: Node) -> None:
-    """Make `node` the history of `target`'s new elements; for a view, of that part of its base."""
+def rebase(target: Any, node: Node, index: int = 0) -> None:
+    """Make output `index` of `node` the history of `target`, for a view of that part of its base."""
     base = target._base
     if base is None:
-        target._node, target._index = node, 0
+        target._node, target._index = node, index
         return
     params = geometry(target, base)
-    scatter = PrimitiveNode(AS_STRIDED_SCATTER, (base._node, node), (base._index, 0), params, None)
+    scatter = PrimitiveNode(AS_STRIDED_SCATTER, (base._node, node), (base._index, index), params, None)
     scatter.inputs = (
         Spec(base._array.shape, base._array.dtype),
         Spec(target._array.shape, target._array.dtype),

@@ -197,17 +197,32 @@ def run(
     outputs: Sequence, cotangents: list, keep: bool, create_graph: bool, inputs: Sequence | None
 ) -> list:
     """Walk back from `outputs`; return the cotangents of `inputs`, or fill `.grad` of leaves."""
-    roots = [node_of(each) for each in outputs]
+    roots = [(node_of(each), each._index) for each in outputs]
     wanted = None if inputs is None else [(node_of(each), each._index) for each in inputs]
-    walk = _Pass(list(dict.fromkeys(roots)), None if wanted is None else set(wanted))  # type: ignore[arg-type]
+    return run_nodes(roots, cotangents, keep, create_graph, wanted)
+
+
+def run_nodes(
+    roots: Sequence, cotangents: list, keep: bool, create_graph: bool, wanted: Sequence | None
+) -> list:
+    """Walk back from `roots`, pairs of a node and the number of its output.
+
+    Args:
+        cotangents: one for each root.
+        keep: do not free what is saved.
+        create_graph: record the walk itself.
+        wanted: pairs whose cotangents are returned (None where nothing arrives); None: the
+            leaves take what arrives into `.grad`.
+    """
+    nodes = list(dict.fromkeys(node for node, _ in roots))
+    walk = _Pass(nodes, None if wanted is None else set(wanted))
     found: dict = {}
     enabled = state.grad_enabled
     state.grad_enabled = create_graph
     try:
-        for node, output, cotangent in zip(roots, outputs, cotangents):
-            walk.add(node, output._index, cotangent)  # type: ignore[arg-type]
-        ready = [(-node.sequence, node) for node in dict.fromkeys(roots)
-                 if not walk.missing.get(node)]  # type: ignore[union-attr,arg-type]
+        for (node, index), cotangent in zip(roots, cotangents):
+            walk.add(node, index, cotangent)
+        ready = [(-node.sequence, node) for node in nodes if not walk.missing.get(node)]
         heapq.heapify(ready)
         while ready:
             _, node = heapq.heappop(ready)
@@ -240,6 +255,8 @@ def _visit(
             ]
             if any(needed):
                 flows = node.backward(cotangents, needed)
+                if state.detect_anomaly:
+                    _check_nan(node, flows)
                 if not keep:
                     node.release()
     indices = node.indices
@@ -251,6 +268,17 @@ def _visit(
         walk.missing[edge] -= 1
         if not walk.missing[edge]:
             heapq.heappush(ready, (-edge.sequence, edge))
+
+
+def _check_nan(node: Node, flows: tuple) -> None:
+    if state.recorder is not None:
+        state.recorder.unknown("detect_anomaly")
+    for position, each in enumerate(flows):
+        # NaN alone differs from itself
+        if each is not None and bool((each._array != each._array).any()):
+            raise RuntimeError(
+                f"Function '{node.name()}' returned nan values in its {position}th output."
+            )
 
 
 def _run_hooks(node: Any, cotangents: list) -> None:

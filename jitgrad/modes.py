@@ -1,6 +1,7 @@
 """What holds for a thread: whether autograd records history, and who notes the operations."""
 
 import contextvars
+import operator
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -11,14 +12,100 @@ import numpy as np
 class Note(Protocol):
     """Who is told of every operation that the dispatcher performs (the recorder of traces)."""
 
-    def primitive(self, primitive: Any, inputs: tuple, params: dict, output: Any) -> None:
-        """`output` was just computed by `primitive` from `inputs`."""
+    def primitive(
+        self, primitive: Any, inputs: tuple, params: dict, output: Any, node: Any
+    ) -> None:
+        """`output` was just computed by `primitive` from `inputs`, with `node` as its history."""
 
     def write(self, target: Any, source: Any) -> None:
-        """The elements of `target` were just overwritten in place by those of `source`."""
+        """The elements of `target` are about to be overwritten by those of `source`."""
+
+    def read_grad(self, leaf: Any) -> Any:
+        """Return `.grad` of `leaf`, which library code is about to read."""
+
+    def write_grad(self, leaf: Any, gradient: Any) -> None:
+        """`gradient` was just stored as `.grad` of `leaf`."""
+
+    def grad_mode(self, enabled: bool) -> None:
+        """Recording of history was just switched."""
 
     def unknown(self, reason: str) -> None:
-        """Something happened that a trace cannot hold."""
+        """Something happens that a trace cannot hold."""
+
+    def scalar(self, symbol: str, function: Callable, operands: tuple) -> Any:
+        """Return the number that `function` makes of tracked numbers."""
+
+
+class TrackedFloat(float):
+    """A Python float whose value is known only when a trace runs, on its way through the library.
+
+    Arithmetic with it is noted; whatever needs the exact value makes the trace end.
+    """
+
+    __slots__ = ("scalar",)
+
+    scalar: Any
+
+    def _note(self, symbol: str, function: Callable, *operands: Any) -> Any:
+        plain = tuple(float(each) if type(each) is TrackedFloat else each for each in operands)
+        recorder = state.recorder
+        if recorder is None or not all(isinstance(each, (int, float)) for each in plain):
+            return function(*plain)
+        return recorder.scalar(symbol, function, operands)
+
+    def __neg__(self) -> Any:
+        return self._note("-{0}", operator.neg, self)
+
+    def __add__(self, other: Any) -> Any:
+        return self._note("{0} + {1}", operator.add, self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return self._note("{0} + {1}", operator.add, other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._note("{0} - {1}", operator.sub, self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._note("{0} - {1}", operator.sub, other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._note("{0} * {1}", operator.mul, self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._note("{0} * {1}", operator.mul, other, self)
+
+    def _exact(name: str) -> Any:  # type: ignore[misc]  # noqa: N805
+        plain = getattr(float, name)
+
+        def method(self: Any, *operands: Any) -> Any:
+            if state.recorder is not None:
+                state.recorder.unknown(f"library code needs the exact value of a number ({name})")
+            return plain(float(self), *operands)
+
+        method.__name__ = name
+        return method
+
+    __bool__ = _exact("__bool__")
+    __eq__ = _exact("__eq__")
+    __ne__ = _exact("__ne__")
+    __lt__ = _exact("__lt__")
+    __le__ = _exact("__le__")
+    __gt__ = _exact("__gt__")
+    __ge__ = _exact("__ge__")
+    __hash__ = _exact("__hash__")
+    __int__ = _exact("__int__")
+    __truediv__ = _exact("__truediv__")
+    __rtruediv__ = _exact("__rtruediv__")
+    __pow__ = _exact("__pow__")
+    __rpow__ = _exact("__rpow__")
+    __abs__ = _exact("__abs__")
+    __repr__ = _exact("__repr__")
+    __format__ = _exact("__format__")
+
+
+def plain_number(value: Any) -> Any:
+    """Return a number without what is tracked about it."""
+    return float.__float__(value) if type(value) is TrackedFloat else value
 
 
 def _quiet() -> Callable:
@@ -35,6 +122,7 @@ def _quiet() -> Callable:
 class _State(threading.local):
     def __init__(self) -> None:
         self.grad_enabled = True
+        self.detect_anomaly = False
         self.recorder: Note | None = None
         self.quietly = _quiet()
 

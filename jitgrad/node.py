@@ -26,10 +26,13 @@ class Node:
         indices: which output of that node the input is.
         sequence: nodes made later have larger numbers; the engine runs them first.
         outputs: how many outputs the node has.
+        views: which outputs show an input's memory that must not be changed in place.
         hooks: functions `(index, cotangent) -> cotangent or None` run before the node.
     """
 
     __slots__ = ("__weakref__", "edges", "hooks", "indices", "outputs", "sequence")
+
+    views: frozenset[int] = frozenset()
 
     def __init__(self, edges: tuple, indices: tuple[int, ...] | None = None, outputs: int = 1):
         self.edges = edges
@@ -92,6 +95,20 @@ class Saved:
         self.node = None if own else node
         self.index = tensor._index
         self.version = tensor._storage.version
+
+    @classmethod
+    def restore(
+        cls, tensor: Any, storage: Any, version: int, edge: tuple[Node, int] | None, own: bool
+    ) -> "Saved":
+        """Return what a node would hold that saved `tensor` when `storage` was at `version`."""
+        made = cls.__new__(cls)
+        made.own = own
+        made.tensor = None if own else tensor
+        made.array = tensor._array
+        made.storage = storage
+        made.node, made.index = (None, 0) if own or edge is None else edge
+        made.version = version
+        return made
 
     def unpack(self, node: Node, name: str, rebuild: Callable) -> Any:
         """Return the tensor; RuntimeError if its memory has been written since."""
