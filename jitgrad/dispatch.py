@@ -299,7 +299,8 @@ def bind_inplace(primitive: Primitive, target: Any, *others: Any, **params: Any)
 
 
 def _positions_needed(primitive: Primitive, inputs: tuple) -> Any:
-    return _needed(primitive, [node_of(each) if isinstance(each, TensorCore) else None for each in inputs])
+    nodes = [node_of(each) if isinstance(each, TensorCore) else None for each in inputs]
+    return _needed(primitive, nodes)
 
 
 def _snapshot(old: Any) -> Any:
@@ -392,13 +393,14 @@ def write(target: Any, values: Any) -> None:
 
 
 def rebase(target: Any, node: Node, index: int = 0) -> None:
-    """Make output `index` of `node` the history of `target`, for a view of that part of its base."""
+    """Make output `index` of `node` the history of `target`; for a view, of its part of the base."""
     base = target._base
     if base is None:
         target._node, target._index = node, index
         return
     params = geometry(target, base)
-    scatter = PrimitiveNode(AS_STRIDED_SCATTER, (base._node, node), (base._index, index), params, None)
+    edges, indices = (base._node, node), (base._index, index)
+    scatter = PrimitiveNode(AS_STRIDED_SCATTER, edges, indices, params, None)
     scatter.inputs = (
         Spec(base._array.shape, base._array.dtype),
         Spec(target._array.shape, target._array.dtype),

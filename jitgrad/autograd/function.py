@@ -267,22 +267,14 @@ class Function:
         finally:
             state.grad_enabled = enabled
         outputs = output if isinstance(output, tuple) else (output,)
-        if not all(_among(each, outputs) for each in ctx._dirty):
-            raise RuntimeError(
-                "Some elements marked as dirty during the forward method were not returned as "
-                "output. The inputs that are modified inplace must all be outputs of the Function."
-            )
+        _check_dirty(ctx, outputs)
         if recording:
             node = FunctionNode(cls, ctx, args, outputs)
             found = tuple(_joined(each, i, node, args) for i, each in enumerate(outputs))
             node.save()
         else:
             found = tuple(
-                wrap(each._array, each._storage)
-                if isinstance(each, TensorCore)
-                and _among(each, args)
-                and not _among(each, ctx._dirty)
-                else each
+                wrap(each._array, each._storage) if _returned_input(each, ctx, args) else each
                 for each in outputs
             )
         return found if isinstance(output, tuple) else found[0]
@@ -292,12 +284,26 @@ def _among(value: Any, others: tuple) -> bool:
     return any(value is each for each in others)
 
 
+def _check_dirty(ctx: FunctionCtx, outputs: tuple) -> None:
+    if not all(_among(each, outputs) for each in ctx._dirty):
+        raise RuntimeError(
+            "Some elements marked as dirty during the forward method were not returned as "
+            "output. The inputs that are modified inplace must all be outputs of the Function."
+        )
+
+
+def _returned_input(output: Any, ctx: FunctionCtx, inputs: tuple) -> bool:
+    return (
+        isinstance(output, TensorCore) and _among(output, inputs) and not _among(output, ctx._dirty)
+    )
+
+
 def _joined(output: Any, index: int, node: FunctionNode, inputs: tuple) -> Any:
     """Give one output of forward its history; return the tensor that the caller gets."""
     if not isinstance(output, TensorCore):
         return output
     ctx = node.ctx
-    returned_input = _among(output, inputs) and not _among(output, ctx._dirty)
+    returned_input = _returned_input(output, ctx, inputs)
     differentiable = output._array.dtype.kind in "fc" and not _among(
         output, ctx._not_differentiable
     )

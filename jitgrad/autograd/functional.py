@@ -7,25 +7,26 @@ from typing import Any
 
 from jitgrad import engine
 from jitgrad.autograd.grad_mode import enable_grad
-from jitgrad.dispatch import TensorCore, bind_zeros, node_of, requires_grad
+from jitgrad.dispatch import bind_zeros, node_of, requires_grad
 from jitgrad.node import spec_like
 from jitgrad.ops.create import zeros_like
 from jitgrad.ops.shape import stack
+from jitgrad.tensor import Tensor
 
 
 def _tuple(values: Any) -> tuple:
-    return (values,) if isinstance(values, TensorCore) else tuple(values)
+    return (values,) if isinstance(values, Tensor) else tuple(values)
 
 
 def _like(values: tuple, pattern: Any) -> Any:
-    return values[0] if isinstance(pattern, TensorCore) else values
+    return values[0] if isinstance(pattern, Tensor) else values
 
 
 def _leaves(operation: str, inputs: Any, create_graph: bool) -> tuple:
     """Return copies of the inputs that require grad, joined to them if the graph is wanted."""
     values = _tuple(inputs)
     for position, each in enumerate(values):
-        if not isinstance(each, TensorCore):
+        if not isinstance(each, Tensor):
             raise TypeError(
                 f"The inputs given to {operation} must be either a Tensor or a tuple of Tensors "
                 f"but the value at index {position} has type {type(each)}."
@@ -40,9 +41,9 @@ def _leaves(operation: str, inputs: Any, create_graph: bool) -> tuple:
 
 def _call(operation: str, func: Callable, leaves: tuple) -> tuple[Any, tuple]:
     result = func(*leaves)
-    outputs = _tuple(result) if isinstance(result, (TensorCore, tuple, list)) else (result,)
+    outputs = _tuple(result) if isinstance(result, (Tensor, tuple, list)) else (result,)
     for position, each in enumerate(outputs):
-        if not isinstance(each, TensorCore):
+        if not isinstance(each, Tensor):
             raise TypeError(
                 f"The outputs of the user-provided function given to {operation} must be either a "
                 f"Tensor or a tuple of Tensors but the value at index {position} has type "
@@ -108,7 +109,7 @@ def _vectors(operation: str, v: Any, like: tuple, what: str) -> tuple:
 def _cut(values: Any, create_graph: bool) -> Any:
     if create_graph:
         return values
-    if isinstance(values, TensorCore):
+    if isinstance(values, Tensor):
         return values.detach() if node_of(values) is not None else values
     return tuple(_cut(each, False) for each in values)
 
@@ -232,13 +233,13 @@ def hessian(
 
     values = _tuple(inputs)
     found = jacobian(gradient, values, create_graph=create_graph, strict=strict)
-    return found[0] if isinstance(inputs, TensorCore) else found
+    return found[0] if isinstance(inputs, Tensor) else found
 
 
 def _scalar(operation: str, func: Callable) -> Callable:
     def checked(*values: Any) -> Any:
         result = func(*values)
-        output = result if isinstance(result, TensorCore) else _tuple(result)[0]
+        output = result if isinstance(result, Tensor) else _tuple(result)[0]
         if output.numel() != 1:
             raise RuntimeError(
                 f"The output of the function given to {operation} should contain a single element."
