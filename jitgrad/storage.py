@@ -1,5 +1,7 @@
 """Memory behind tensors: what several views share."""
 
+import weakref
+
 import numpy as np
 
 
@@ -11,11 +13,29 @@ class Storage:
         version: raised by each in-place operation on any view; autograd compares it.
         borrowed: the memory belongs to somebody else, who may write to it unseen and may have
             given out overlapping memory through another storage.
+        lent: others (NumPy, a `.data` sibling) may write to the memory without raising the version.
+        watchers: weak references to functions called before the next write, or None. A compiled
+            call that did not copy its arguments copies them then.
     """
 
-    __slots__ = ("__weakref__", "array", "borrowed", "version")
+    __slots__ = ("__weakref__", "array", "borrowed", "lent", "version", "watchers")
 
     def __init__(self, array: np.ndarray, borrowed: bool = False) -> None:
         self.array = array
         self.version = 0
         self.borrowed = borrowed
+        self.lent = borrowed
+        self.watchers: list[weakref.ref] | None = None
+
+    def prepare_write(self) -> None:
+        """Let those who rely on the elements copy them; call before writing to them."""
+        watchers, self.watchers = self.watchers, None
+        for reference in watchers or ():
+            watcher = reference()
+            if watcher is not None:
+                watcher.copy_arguments()
+
+    def lend(self) -> None:
+        """Expect unseen writes from now on."""
+        self.prepare_write()
+        self.lent = True

@@ -84,9 +84,12 @@ Operand = Value | Scalar | float | int | bool
 
 
 class Compute:
-    """`output = primitive(*inputs, **params)`; a view's output lies in its input's memory."""
+    """`output = primitive(*inputs, **params)`; a view's output lies in its input's memory.
 
-    __slots__ = ("differentiable", "inputs", "line", "output", "params", "primitive")
+    `variable` is the history that autograd gives the output, None where it has none.
+    """
+
+    __slots__ = ("inputs", "line", "output", "params", "primitive", "variable")
 
     def __init__(
         self,
@@ -94,14 +97,14 @@ class Compute:
         inputs: tuple[Any, ...],
         params: dict[str, Any],
         output: Value,
-        differentiable: bool = False,
+        variable: Any = None,
         line: Any = None,
     ) -> None:
         self.primitive = primitive
         self.inputs = inputs
         self.params = params
         self.output = output
-        self.differentiable = differentiable
+        self.variable = variable
         self.line = line
 
 

@@ -1,0 +1,323 @@
+"""`compile`: the decorator, and what it makes of a function."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jitgrad import config, dtypes
+from jitgrad.dispatch import TensorCore
+from jitgrad.errors import CompileError
+from jitgrad.explain import Explanation
+from jitgrad.graph.facts import tensor_key
+from jitgrad.graph.origins import KNOWN
+from jitgrad.graph.recorder import Recorder
+from jitgrad.graph.recording import ARGUMENT_CONSTANTS
+from jitgrad.graph.replay import Miss, follow, frames_of, select
+from jitgrad.graph.run import Run
+from jitgrad.graph.segment import Exit, PathState, Segment
+from jitgrad.modes import state
+from jitgrad.python.binding import bind_arguments
+from jitgrad.python.code import Code, Unlowerable
+from jitgrad.python.evaluate import Evaluator
+from jitgrad.python.frames import Frame
+from jitgrad.python.lower import code_for
+from jitgrad.python.operations import Operations
+
+
+class Graph:
+    """All that is known of one function: its segments by entry key.
+
+    Attributes:
+        entries: the first segments, by what is known of the arguments.
+        segments: all segments, in the order of their recording.
+        traces: how many recordings were made.
+        reason: why the function runs eagerly, empty if it does not.
+    """
+
+    def __init__(self, function: Any, fullgraph: bool) -> None:
+        self.function = function
+        self.fullgraph = fullgraph
+        self.entries: dict[Any, list[Segment]] = {}
+        self.segments: list[Segment] = []
+        self.traces = 0
+        self.calls = 0
+        self.misses = 0
+        self.record_seconds = 0.0
+        self.last: Segment | None = None
+        self.reason = ""
+        self.lock = threading.Lock()
+        self.code: Code | None = None
+
+    def lower(self) -> None:
+        """Lower the function to register code, or note why it cannot be."""
+        try:
+            self.code = code_for(self.function)
+        except Unlowerable as why:
+            self.reason = why.reason
+            if self.fullgraph:
+                raise CompileError(
+                    f"{self.function.__qualname__} cannot be compiled: {why}; "
+                    "without fullgraph=True it runs eagerly"
+                ) from None
+
+    def key(self, args: tuple, kwargs: dict) -> Any:
+        """Return what decides at which entry a call begins."""
+        parts: list[Any] = [state.grad_enabled, dtypes.get_default_dtype(), len(args)]
+        for value in args:
+            parts.append(_key_of(value))
+        for name, value in kwargs.items():
+            parts.append(name)
+            parts.append(_key_of(value))
+        return tuple(parts)
+
+    def call(self, args: tuple, kwargs: dict) -> Any:
+        """Call the function: replay what is known, record what is not."""
+        if self.code is None and not self.reason:
+            self.lower()
+        if self.reason or config.eager or _forced.eager or state.recorder is not None:
+            return self.function(*args, **kwargs)
+        self.calls += 1
+        run = Run([*args, *kwargs.values()])
+        key = self.key(args, kwargs)
+        candidates = self.entries.get(key)
+        segment = select(candidates, run) if candidates else None
+        enabled = state.grad_enabled
+        try:
+            if segment is None:
+                return self.record_call(key, args, kwargs)
+            try:
+                result = follow(segment, run)
+            except Miss as miss:
+                return self.record_on(miss, run)
+            self.misses = 0
+            self.last = run.last
+            return result
+        except BaseException:
+            # as in eager, where blocks that switch the mode restore it while they unwind
+            state.grad_enabled = enabled
+            raise
+
+    def record_call(self, key: Any, args: tuple, kwargs: dict) -> Any:
+        """Run the call by evaluation and record it from its beginning."""
+        if not self.lock.acquire(blocking=False):
+            return self.function(*args, **kwargs)
+        try:
+            assert self.code is not None
+            run = Run([*args, *kwargs.values()])
+            attach = self.entries.setdefault(key, []).append
+            recorder = Recorder(run, PathState(), attach)
+            recorder.begin_segment(Segment(None, 0))
+            origins = [recorder.take_argument(i, each) for i, each in enumerate(run.arguments)]
+            evaluator = recorder.evaluator = Evaluator(recorder)
+            count = len(args)
+            try:
+                values, found = bind_arguments(
+                    recorder, self.code, self.function, list(args), origins[:count], kwargs,
+                    dict(zip(kwargs, origins[count:])),
+                )
+            except TypeError:
+                return self.function(*args, **kwargs)
+            frame = Frame(self.code, self.function, 0, values, found, KNOWN)
+            evaluator.frames = [frame]
+            recorder.start_here()
+            return self.evaluate(recorder, [frame])
+        finally:
+            self.lock.release()
+
+    def record_on(self, miss: Miss, run: Run) -> Any:
+        """Go on by evaluation from where a replay did not know the way, and record that."""
+        branch = miss.branch
+        path = branch.snapshot.state.copy()
+        recording = self.lock.acquire(blocking=False)
+        try:
+            if not recording:
+                frames = frames_of(run, branch.snapshot, miss.segment, None)
+                return Evaluator(Operations()).resume(frames)
+            attach = branch.outcomes.setdefault(miss.outcome, []).append
+            recorder = Recorder(run, path, attach)
+            segment = Segment(miss.segment, path.slots)
+            segment.start = recorder.start = branch.snapshot
+            recorder.begin_segment(segment)
+            recorder.resuming = branch.slot is not None
+            recorder.evaluator = Evaluator(recorder)
+            frames = frames_of(run, branch.snapshot, miss.segment, recorder)
+            return self.evaluate(recorder, frames)
+        finally:
+            if recording:
+                self.lock.release()
+
+    def evaluate(self, recorder: Recorder, frames: list[Frame]) -> Any:
+        """Evaluate from `frames` with `recorder`, and take what it recorded."""
+        began = time.perf_counter()
+        state.recorder = recorder
+        try:
+            return recorder.evaluator.resume(frames)
+        except BaseException as error:
+            if recorder.active:
+                recorder.abandon(f"{type(error).__name__} was raised")
+            raise
+        finally:
+            state.recorder = None
+            self.record_seconds += time.perf_counter() - began
+            self.take(recorder)
+
+    def take(self, recorder: Recorder) -> None:
+        """Take what was recorded; give up where it does not pay."""
+        self.traces += 1
+        self.misses += 1
+        self.segments.extend(recorder.segments)
+        last = recorder.segments[-1] if recorder.segments else None
+        if self.fullgraph and last is not None and isinstance(last.end, Exit):
+            file, line = last.end.line
+            self.entries.clear()
+            raise CompileError(
+                f"{self.function.__qualname__} cannot be compiled as a whole: "
+                f"{last.end.reason} at {file}:{line}; without fullgraph=True this part runs in "
+                "Python"
+            )
+        if len(self.segments) > config.max_segments or self.misses > config.max_misses:
+            file, line = ("?", 0) if last is None else last.end.line
+            what = (
+                f"{len(self.segments)} segments"
+                if len(self.segments) > config.max_segments
+                else f"{self.misses} calls in a row had to be recorded"
+            )
+            self.reason = f"{what}; the last one ended at {file}:{line}"
+            self.entries.clear()
+            warnings.warn(
+                f"jitgrad.compile: {self.function.__qualname__} runs eagerly from now on: "
+                f"{self.reason}. Values that differ at every call and decide what Python does "
+                "make new traces: pass floats or tensors instead of integers, or raise "
+                "jitgrad.config.max_segments and max_misses.",
+                stacklevel=4,
+            )
+
+
+def _key_of(value: Any) -> Any:
+    kind = type(value)
+    if isinstance(value, TensorCore):
+        return tensor_key(value)
+    if kind in ARGUMENT_CONSTANTS:
+        return kind, value
+    return kind
+
+
+class _Forced(threading.local):
+    eager = False
+
+
+_forced = _Forced()
+
+
+@contextmanager
+def eager() -> Iterator[None]:
+    """Run compiled functions eagerly inside the block, in this thread.
+
+    Example:
+        >>> import jitgrad
+        >>> @jitgrad.compile
+        ... def double(x):
+        ...     return x * 2
+        >>> with jitgrad.eager():
+        ...     double(jitgrad.tensor(2.0))
+        tensor(4.)
+    """
+    before, _forced.eager = _forced.eager, True
+    try:
+        yield
+    finally:
+        _forced.eager = before
+
+
+class CompiledFunction:
+    """A function that records what it does and replays it natively; made by `jitgrad.compile`.
+
+    Attributes:
+        trace: what was recorded, printed as Python that runs.
+        kernels: the sources of the generated kernels.
+    """
+
+    def __init__(self, function: Any, fullgraph: bool) -> None:
+        functools.update_wrapper(self, function)
+        self.__compiled_function__ = function
+        self.graph = Graph(function, fullgraph)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.graph.call(args, kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def explain(self) -> Explanation:
+        """Return what ran where and why: segments, guards, kernels, times, exits.
+
+        Example:
+            >>> import jitgrad
+            >>> @jitgrad.compile
+            ... def double(x):
+            ...     return x * 2
+            >>> double(jitgrad.tensor(2.0)), double(jitgrad.tensor(3.0))
+            (tensor(4.), tensor(6.))
+            >>> double.explain().traces
+            1
+        """
+        return Explanation(self.graph)
+
+    @property
+    def trace(self) -> str:
+        """What was recorded, as Python that runs."""
+        return self.explain().trace()
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """The sources of the generated kernels."""
+        return tuple(each.source for each in self.explain().kernel_list)
+
+    def __repr__(self) -> str:
+        return f"<compiled {self.__qualname__}>"
+
+
+def compile(function: Callable | None = None, *, fullgraph: bool = False) -> Any:
+    """Compile a function by recording what it does; use it as a decorator or call it.
+
+    The first call runs the function and records its operations; later calls replay them in
+    native kernels. Python control flow on values is guarded, and recorded anew for each way that
+    it takes. What cannot be compiled runs in Python, in its place: `explain()` says what and why.
+
+    Args:
+        function: a Python function or method.
+        fullgraph: raise `CompileError` instead of running anything in Python.
+
+    Raises:
+        TypeError: `function` is not a Python function.
+        CompileError: with `fullgraph`, when something cannot be compiled.
+
+    Example:
+        >>> import jitgrad
+        >>> @jitgrad.compile
+        ... def grow(x):
+        ...     while x.norm() < 100:
+        ...         x = x * 2
+        ...     return x
+        >>> grow(jitgrad.tensor([3.0, 4.0]))
+        tensor([ 96., 128.])
+    """
+    if function is None:
+        return functools.partial(compile, fullgraph=fullgraph)
+    if isinstance(function, CompiledFunction):
+        return function
+    if isinstance(function, types.MethodType):
+        return types.MethodType(compile(function.__func__, fullgraph=fullgraph), function.__self__)
+    if not isinstance(function, types.FunctionType):
+        raise TypeError(
+            f"compile: got a {type(function).__name__}; only Python functions and methods can be "
+            "compiled; wrap it in a function"
+        )
+    return CompiledFunction(function, fullgraph)

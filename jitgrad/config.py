@@ -1,0 +1,25 @@
+"""Settings, each with the environment variable that sets it before the first import.
+
+| setting | variable | meaning |
+|---|---|---|
+| `eager` | `JITGRAD_EAGER` | run compiled functions as plain Python |
+| `max_segments` | `JITGRAD_MAX_SEGMENTS` | segments of one function's graph before it is run eagerly |
+| `max_misses` | `JITGRAD_MAX_MISSES` | calls in a row that had to record before it is run eagerly |
+"""
+
+import os
+
+
+def _integer(name: str, default: int) -> int:
+    text = os.environ.get(name)
+    if text is None:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{name}={text!r}: it must be a whole number, such as {default}") from None
+
+
+eager: bool = os.environ.get("JITGRAD_EAGER", "") not in ("", "0")
+max_segments: int = _integer("JITGRAD_MAX_SEGMENTS", 2000)
+max_misses: int = _integer("JITGRAD_MAX_MISSES", 64)

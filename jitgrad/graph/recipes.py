@@ -1,0 +1,269 @@
+"""How a replay makes the Python objects that somebody is to see: results, stores, frames."""
+
+from __future__ import annotations
+
+from types import CellType, CodeType, FunctionType
+from typing import Any
+
+from jitgrad.graph.ir import Scalar
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Origin, Parts, Runtime, TensorEntry, Variable
+
+
+class Recipe:
+    """Makes one object from the state of a run; each object once."""
+
+    __slots__ = ()
+
+    origin: Origin = IDENTIFIED
+
+    def build(self, run: Any) -> Any:
+        """Return the object."""
+        raise NotImplementedError
+
+    def parts(self) -> tuple[Recipe, ...]:
+        """Return the recipes that this one uses."""
+        return ()
+
+
+class Constant(Recipe):
+    """The same object always."""
+
+    __slots__ = ("value",)
+
+    origin = KNOWN
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def build(self, run: Any) -> Any:
+        return self.value
+
+
+class Number(Recipe):
+    """A number of run time."""
+
+    __slots__ = ("origin", "scalar", "slot")
+
+    def __init__(self, scalar: Scalar) -> None:
+        self.scalar = scalar
+        self.slot = -1
+        self.origin = Runtime(scalar)
+
+    def build(self, run: Any) -> Any:
+        return run.slots[self.slot]
+
+
+class Root(Recipe):
+    """An object that came from outside: an argument, or something read from somewhere."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+    def build(self, run: Any) -> Any:
+        return run.roots[self.index]
+
+
+class Fresh(Recipe):
+    """A tensor that the trace made.
+
+    Attributes:
+        entry: the tensor.
+        variable: its history at this point, None without.
+        version: the writes to its storage so far.
+        base: the recipe of the tensor that it is a view of.
+    """
+
+    __slots__ = ("base", "entry", "slot", "variable", "version")
+
+    def __init__(
+        self, entry: TensorEntry, variable: Variable | None, version: int, base: Recipe | None
+    ) -> None:
+        self.entry = entry
+        self.variable = variable
+        self.version = version
+        self.base = base
+        self.slot = -1
+
+    def build(self, run: Any) -> Any:
+        return run.fresh_tensor(self)
+
+    def parts(self) -> tuple[Recipe, ...]:
+        return () if self.base is None else (self.base,)
+
+
+class Container(Recipe):
+    """A tuple or slice (which have no identity of their own) or a list, dict or set."""
+
+    __slots__ = ("items", "key", "kind", "origin")
+
+    def __init__(self, kind: type, items: tuple[Recipe, ...], key: Any) -> None:
+        self.kind = kind
+        self.items = items
+        self.key = key
+        unidentified = kind in (tuple, slice)
+        self.origin = Parts(tuple(each.origin for each in items)) if unidentified else IDENTIFIED
+
+    def build(self, run: Any) -> Any:
+        if self.kind is tuple:
+            return tuple(each.build(run) for each in self.items)
+        if self.kind is slice:
+            return slice(*(each.build(run) for each in self.items))
+        made = run.made.get(self.key)
+        if made is None:
+            made = run.made[self.key] = self.kind()
+            items = [each.build(run) for each in self.items]
+            if self.kind is list:
+                made.extend(items)
+            elif self.kind is dict:
+                made.update(zip(items[::2], items[1::2]))
+            else:
+                made.update(items)
+            run.register(made, self.key, [each.origin for each in self.items])
+        return made
+
+    def parts(self) -> tuple[Recipe, ...]:
+        return self.items
+
+
+class Cell(Recipe):
+    """A closure cell; empty without content."""
+
+    __slots__ = ("content", "key")
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+        self.content: Recipe | None = None
+
+    def build(self, run: Any) -> Any:
+        made = run.made.get(self.key)
+        if made is None:
+            made = run.made[self.key] = CellType()
+            origins: list = []
+            if self.content is not None:
+                made.cell_contents = self.content.build(run)
+                origins.append(self.content.origin)
+            run.register(made, self.key, origins)
+        return made
+
+    def parts(self) -> tuple[Recipe, ...]:
+        return () if self.content is None else (self.content,)
+
+
+class Closure(Recipe):
+    """A function made in the call."""
+
+    __slots__ = ("annotations", "cells", "code", "defaults", "globals", "key", "kwdefaults", "name")
+
+    def __init__(self, key: Any, function: FunctionType) -> None:
+        self.key = key
+        self.code: CodeType = function.__code__
+        self.globals = function.__globals__
+        self.name = function.__qualname__
+        self.annotations = function.__annotations__
+        self.cells: tuple[Recipe, ...] = ()
+        self.defaults: tuple[Recipe, ...] = ()
+        self.kwdefaults: dict[str, Recipe] = {}
+
+    def build(self, run: Any) -> Any:
+        made = run.made.get(self.key)
+        if made is None:
+            cells = tuple(each.build(run) for each in self.cells)
+            made = FunctionType(self.code, self.globals, self.code.co_name, None, cells or None)
+            run.made[self.key] = made
+            made.__qualname__ = self.name
+            made.__annotations__ = self.annotations
+            if self.defaults:
+                made.__defaults__ = tuple(each.build(run) for each in self.defaults)
+            if self.kwdefaults:
+                made.__kwdefaults__ = {n: each.build(run) for n, each in self.kwdefaults.items()}
+            origins = [each.origin for each in (*self.defaults, *self.kwdefaults.values())]
+            run.register(made, self.key, origins)
+        return made
+
+    def parts(self) -> tuple[Recipe, ...]:
+        return (*self.cells, *self.defaults, *self.kwdefaults.values())
+
+
+class Method(Recipe):
+    """A bound method: the attribute of an object that a recipe makes."""
+
+    __slots__ = ("name", "owner")
+
+    def __init__(self, owner: Recipe, name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def build(self, run: Any) -> Any:
+        made = getattr(self.owner.build(run), self.name)
+        run.register_method(made)
+        return made
+
+    def parts(self) -> tuple[Recipe, ...]:
+        return (self.owner,)
+
+
+class Position(Recipe):
+    """An iterator over containers that are known, at a known place."""
+
+    __slots__ = ("index", "key", "kind", "sources", "start")
+
+    def __init__(
+        self, key: Any, kind: str, sources: tuple[Recipe, ...], index: int, start: int
+    ) -> None:
+        self.key = key
+        self.kind = kind
+        self.sources = sources
+        self.index = index
+        self.start = start
+
+    def build(self, run: Any) -> Any:
+        made = run.made.get(self.key)
+        if made is None:
+            sources = [each.build(run) for each in self.sources]
+            if self.kind == "enumerate":
+                made = enumerate(sources[0], self.start + self.index)
+            elif self.kind == "zip":
+                made = zip(*sources)
+            else:
+                made = iter(sources[0])
+                if self.index:
+                    made.__setstate__(self.index)  # type: ignore[attr-defined]
+            run.made[self.key] = made
+            run.register(made, self.key, [each.origin for each in self.sources])
+        return made
+
+    def parts(self) -> tuple[Recipe, ...]:
+        return self.sources
+
+
+class Library(Recipe):
+    """An object of one of the library's own simple classes, such as a `no_grad` block."""
+
+    __slots__ = ("key", "kind", "state")
+
+    def __init__(self, key: Any, kind: type, state: dict[str, Any]) -> None:
+        self.key = key
+        self.kind = kind
+        self.state = state
+
+    def build(self, run: Any) -> Any:
+        made = run.made.get(self.key)
+        if made is None:
+            made = run.made[self.key] = self.kind.__new__(self.kind)
+            made.__dict__.update(self.state)
+            run.register(made, self.key, [])
+        return made
+
+
+def walk(recipes: Any) -> list[Recipe]:
+    """Return `recipes` and all recipes that they use, each once."""
+    found: dict[int, Recipe] = {}
+    stack = list(recipes)
+    while stack:
+        recipe = stack.pop()
+        if id(recipe) not in found:
+            found[id(recipe)] = recipe
+            stack.extend(recipe.parts())
+    return list(found.values())

@@ -1,0 +1,161 @@
+"""Following the graph: facts, programs, effects, sites; and handing over where it ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jitgrad.dispatch import node_of
+from jitgrad.graph.derivative import rebuild
+from jitgrad.graph.origins import Variable
+from jitgrad.graph.run import Run
+from jitgrad.graph.segment import Branch, Exit, Return, Segment, Snapshot
+from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
+from jitgrad.modes import state
+from jitgrad.node import Node
+from jitgrad.python.evaluate import Evaluator
+from jitgrad.python.frames import UNBOUND, Frame
+from jitgrad.python.operations import Operations
+
+
+class Miss(Exception):
+    """The graph does not know how to go on: from `snapshot`, behind `outcome` of `branch`."""
+
+    def __init__(self, branch: Branch, outcome: Any, segment: Segment) -> None:
+        self.branch = branch
+        self.outcome = outcome
+        self.segment = segment
+
+
+def select(candidates: list[Segment], run: Run) -> Segment | None:
+    """Return the first segment whose facts hold; what they took is in the run then."""
+    for segment in candidates:
+        roots, slots = len(run.roots), len(run.slots)
+        for fact in segment.facts:
+            if not fact(run):
+                break
+        else:
+            return segment
+        if len(run.roots) != roots or len(run.slots) != slots:
+            run.forget(roots, slots)
+    return None
+
+
+def follow(segment: Segment, run: Run) -> Any:
+    """Run the graph from `segment` to the result of the call.
+
+    Raises:
+        Miss: at a site whose outcome has not been seen, or where facts do not hold.
+    """
+    slots = run.slots
+    while True:
+        segment.hits += 1
+        program = segment.program or segment.ready()
+        for root in segment.prepares:
+            storage = run.roots[root]._storage
+            if storage.watchers is not None:
+                storage.prepare_write()
+        try:
+            made = program.run(*[slots[at] for at in segment.arguments])
+        except Exception:
+            # nothing that can be seen has happened in this segment: Python raises it in its place
+            return finish_in_python(run, segment.start, segment)
+        slots.extend(made)
+        for effect in segment.effects:
+            effect(run)
+        end = segment.end
+        if isinstance(end, Branch):
+            outcome = end.outcome(run)
+            candidates = end.outcomes.get(outcome)
+            following = select(candidates, run) if candidates else None
+            if following is None:
+                raise Miss(end, outcome, segment)
+            segment = following
+        elif isinstance(end, Return):
+            run.last = segment
+            return give_back(run, end, segment)
+        else:
+            assert isinstance(end, Exit)
+            return finish_in_python(run, end.snapshot, segment)
+
+
+def root_nodes(run: Run, variables: dict[int, Variable]) -> dict[Variable, tuple[Node, int]]:
+    """Return the nodes of the root tensors that have a history."""
+    found = {}
+    for number, variable in variables.items():
+        tensor = run.roots[number]
+        node = node_of(tensor)
+        if node is not None:
+            found[variable] = (node, tensor._index)
+    return found
+
+
+def give_back(run: Run, end: Return, segment: Segment) -> Any:
+    """Make the result of the call."""
+    if end.outputs:
+        layout = end.layout
+        if layout is None:
+            variables = [each.variable for each in end.outputs]
+            layout = end.layout = TapeLayout(
+                variables, end.freed, end.state, segment.path(), end.shown
+            )
+        tape = Tape(layout, run)
+        nodes = root_nodes(run, end.state.variables)
+        if layout.dependent:
+            order = [each for each in layout.order if each.history is not None]
+            rebuild(order, nodes, tape, track=False)
+        else:
+            node = CompiledBackward(tape, nodes)
+            for index, variable in enumerate(layout.variables):
+                nodes[variable] = (node, index)
+        run.nodes = nodes
+    result = end.result.build(run)
+    state.grad_enabled = end.grad_enabled
+    return result
+
+
+def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: Any) -> list[Frame]:
+    """Make the evaluator's frames, and all that live in them, as eager would have left them.
+
+    Args:
+        segment: the last segment that ran to its end, None at the beginning of the call.
+        recorder: who records from here on, None if nobody does.
+    """
+    run.recorder = recorder
+    if recorder is not None:
+        recorder.adopt(run)
+    nodes = root_nodes(run, snapshot.state.variables)
+    if snapshot.variables and segment is not None:
+        shown = getattr(segment.end, "shown", set())
+        layout = TapeLayout(
+            snapshot.variables, snapshot.freed, snapshot.state, segment.path(), shown
+        )
+        tape = Tape(layout, run)
+        if recorder is not None:
+            recorder.adopt_saved(tape)
+        order = [each for each in layout.order if each.history is not None]
+        rebuild(order, nodes, tape, track=recorder is not None)
+    run.nodes = nodes
+    if recorder is not None:
+        recorder.adopt_nodes(nodes)
+    frames = []
+    for recipe in snapshot.frames:
+        count = recipe.code.register_count
+        values: list[Any] = [UNBOUND] * count
+        origins: list[Any] = [None] * count
+        for register, each in recipe.registers.items():
+            values[register] = each.build(run)
+            origins[register] = each.origin
+        function = recipe.function.build(run)
+        frames.append(
+            Frame(recipe.code, function, recipe.pc, values, origins, recipe.function.origin)
+        )
+    state.grad_enabled = snapshot.grad_enabled
+    return frames
+
+
+def finish_in_python(run: Run, snapshot: Snapshot | None, segment: Segment) -> Any:
+    """Hand the call over to the evaluator, which finishes it without recording."""
+    assert snapshot is not None
+    before = segment if segment.start is not snapshot else segment.parent
+    frames = frames_of(run, snapshot, before, None)
+    return Evaluator(Operations()).resume(frames)

@@ -1,0 +1,77 @@
+"""Which values a forward run keeps, so that its derivative can be computed later.
+
+Kept is what eager would have saved, and nothing that can be had again cheaply: at the end of a
+call an elementwise or view result is recomputed from what is kept anyway, or from an argument
+whose memory announces the next write to it (see `Storage.watchers`). At a site in mid-call
+everything saved is kept, since what follows may write to its origins.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jitgrad.graph.ir import Compute, Scalar, Step, Value, Write
+from jitgrad.graph.origins import Variable, ancestors
+from jitgrad.primitive import Kind
+
+RECOMPUTED = (Kind.ELEMENTWISE, Kind.VIEW)
+
+
+def choose_residuals(
+    variables: list[Variable], freed: frozenset[Variable], recording: Any, last: bool
+) -> list[Value | Scalar]:
+    """Return the values and numbers that the histories of `variables` need kept."""
+    kept: dict[Value | Scalar, None] = {}
+    wanted: dict[Value, None] = {}
+    for variable in ancestors(variables):
+        history = variable.history
+        if history is None or variable in freed:
+            continue
+        for saved in history.saved():
+            if recording.path.writes.get(saved.storage, 0) == saved.version:
+                wanted[saved.value] = None
+        for each in history.inputs:
+            if isinstance(each, Scalar):
+                kept[each] = None
+    if not last:
+        return [*kept, *wanted]
+    escaped = {each.entry.value.memory for each in recording.escaping}
+    again = Recomputation(recording, escaped)
+    for value in wanted:
+        if not again.possible(value):
+            kept[value] = None
+            again.kept.add(value)
+    return [*kept, *again.numbers]
+
+
+class Recomputation:
+    """Finds the steps that make a value again from what a run has kept.
+
+    Args:
+        recording: the recording whose last segment is about to close.
+        escaped: memories that results show, and that the caller may therefore write to.
+    """
+
+    def __init__(self, recording: Any, escaped: set) -> None:
+        steps: list[Step] = recording.segment.steps
+        self.makers = {step.output: step for step in steps if isinstance(step, Compute)}
+        self.written = {step.target.memory for step in steps if isinstance(step, Write)}
+        self.slots = recording.path.slot_of
+        self.unstable = escaped
+        self.kept: set[Value] = set()
+        self.numbers: dict[Scalar, None] = {}
+
+    def possible(self, value: Value, depth: int = 12) -> bool:
+        """Can `value` be made again by a few elementwise steps?"""
+        if value.memory in self.written or value.memory in self.unstable:
+            return False
+        if value in self.kept or value in self.slots:
+            return True
+        maker = self.makers.get(value)
+        if maker is None or depth == 0 or maker.primitive.kind not in RECOMPUTED:
+            return False
+        inputs = [each for each in maker.inputs if isinstance(each, Value)]
+        if not all(self.possible(each, depth - 1) for each in inputs):
+            return False
+        self.numbers.update((each, None) for each in maker.inputs if isinstance(each, Scalar))
+        return True

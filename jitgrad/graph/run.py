@@ -1,0 +1,111 @@
+"""The state of one call: what was taken from outside, the values so far, the objects made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jitgrad.dispatch import wrap
+from jitgrad.graph.origins import StorageEntry, Variable
+from jitgrad.graph.recipes import Fresh
+from jitgrad.node import Node
+from jitgrad.storage import Storage
+
+
+class Run:
+    """Belongs to one call.
+
+    Attributes:
+        arguments: the call's arguments, positional and by keyword.
+        roots: objects and tensors that came from outside.
+        slots: arrays and numbers; slot numbers are those of the path.
+        versions: for each root tensor the version of its storage when it was taken (None for
+            other objects).
+        numbers: the number of the first root with an identity.
+        made: objects and tensors made so far, by their recipes' keys.
+        nodes: the histories of variables, once tensors with history are made.
+        last: the segment that replays ran last.
+        recorder: who is told of the objects made, if a recording goes on from here.
+    """
+
+    __slots__ = (
+        "arguments",
+        "last",
+        "made",
+        "nodes",
+        "numbers",
+        "recorder",
+        "roots",
+        "slots",
+        "storages",
+        "versions",
+    )
+
+    def __init__(self, arguments: list[Any]) -> None:
+        self.arguments = arguments
+        self.roots: list[Any] = []
+        self.slots: list[Any] = []
+        self.versions: list[int | None] = []
+        self.numbers: dict[int, int] = {}
+        self.made: dict[Any, Any] = {}
+        self.storages: dict[StorageEntry, Storage] = {}
+        self.nodes: dict[Variable, tuple[Node, int]] = {}
+        self.recorder: Any = None
+        self.last: Any = None
+
+    def take_object(self, found: Any, number: int) -> bool:
+        """Take `found` as the next root, if the identity partition is as the trace expects."""
+        index = len(self.roots)
+        if self.numbers.setdefault(id(found), index) != number:
+            return False
+        self.roots.append(found)
+        self.versions.append(None)
+        return True
+
+    def forget(self, roots: int, slots: int) -> None:
+        """Drop what was taken beyond these counts by facts that did not hold in the end."""
+        del self.roots[roots:], self.versions[roots:], self.slots[slots:]
+        self.numbers = {key: number for key, number in self.numbers.items() if number < roots}
+
+    def storage(self, entry: StorageEntry, array: Any, version: int) -> Storage:
+        """Return the storage of an entry, made with this version if it is new."""
+        if entry.root is not None:
+            return self.roots[entry.root]._storage
+        found = self.storages.get(entry)
+        if found is None:
+            found = self.storages[entry] = Storage(array)
+            found.version = version
+        return found
+
+    def fresh_tensor(self, recipe: Fresh) -> Any:
+        """Return the tensor of a recipe; with the history of `nodes`, which may come later."""
+        entry = recipe.entry
+        tensor = self.made.get(entry)
+        if tensor is None:
+            array = self.slots[recipe.slot]
+            tensor = wrap(array, self.storage(entry.storage, array, recipe.version))
+            self.made[entry] = tensor
+            if self.recorder is not None:
+                self.recorder.register_tensor(tensor, entry)
+        if recipe.base is not None:
+            tensor._base = recipe.base.build(self)
+            tensor._base_node = tensor._base._node
+        if recipe.variable is not None:
+            tensor._node, tensor._index = self.nodes[recipe.variable]
+        return tensor
+
+    def register(self, made: Any, key: Any, origins: list) -> None:
+        """Tell the recorder, if any, of an object made."""
+        if self.recorder is not None:
+            self.recorder.register_object(made, key, origins)
+
+    def register_method(self, method: Any) -> None:
+        """Tell the recorder, if any, of a bound method made."""
+        if self.recorder is not None:
+            self.recorder.register_method(method)
+
+    def written(self, entry: StorageEntry, count: int) -> None:
+        """Raise the version of a storage that exists by now."""
+        if entry.root is not None:
+            self.roots[entry.root]._storage.version += count
+        elif entry in self.storages:
+            self.storages[entry].version += count

@@ -1,0 +1,203 @@
+"""Segments and the sites between them: the graph that recordings grow and replays follow."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from jitgrad.graph.facts import Fact
+from jitgrad.graph.ir import Memory, Scalar, Step, Value
+from jitgrad.graph.origins import StorageEntry, TensorEntry, Variable
+from jitgrad.graph.recipes import Recipe
+from jitgrad.kernels.program import Program, lower
+
+
+class PathState:
+    """What is known at one point of a path through the graph; each site keeps a copy.
+
+    Attributes:
+        slot_of: which slot of a run holds a value or number.
+        slots: how many slots there are.
+        places: what was found at places outside, or stored there since, by their identity.
+        writes: how often the trace wrote to each storage.
+        roots: for each root the tensor's entry, or None for another object.
+        storages, memories: of root tensors, by the number of the first root that has them.
+        variables: of root tensors that require grad, by their number.
+    """
+
+    def __init__(self) -> None:
+        self.slot_of: dict[Value | Scalar, int] = {}
+        self.slots = 0
+        self.places: dict[Any, Any] = {}
+        self.writes: dict[StorageEntry, int] = {}
+        self.roots: list[TensorEntry | None] = []
+        self.storages: dict[int, StorageEntry] = {}
+        self.memories: dict[int, Memory] = {}
+        self.variables: dict[int, Variable] = {}
+
+    def copy(self) -> PathState:
+        """Return an independent copy."""
+        made = PathState()
+        for name, value in vars(self).items():
+            setattr(made, name, value.copy() if isinstance(value, (dict, list)) else value)
+        return made
+
+
+class FrameRecipe:
+    """How to make one frame of the evaluator again."""
+
+    def __init__(
+        self, code: Any, function: Recipe, pc: int, registers: dict[int, Recipe]
+    ) -> None:
+        self.code = code
+        self.function = function
+        self.pc = pc
+        self.registers = registers
+
+
+class Snapshot:
+    """The evaluator at a site: everything needed to go on from there.
+
+    Attributes:
+        frames: outermost first.
+        grad_enabled: the grad mode.
+        state: what is known on this path.
+        freed: variables whose saved values a backward pass inside the call has freed.
+        variables: those of live tensors that have a history.
+        line: the source line, as (file, line).
+    """
+
+    def __init__(
+        self,
+        frames: list[FrameRecipe],
+        grad_enabled: bool,
+        state: PathState,
+        variables: list[Variable],
+        freed: frozenset[Variable],
+        line: tuple[str, int],
+    ) -> None:
+        self.frames = frames
+        self.grad_enabled = grad_enabled
+        self.state = state
+        self.variables = variables
+        self.freed = freed
+        self.line = line
+
+
+class End:
+    """How a segment ends.
+
+    Attributes:
+        line: the file and line.
+        shown: the storages of tensors made by the trace that somebody can see.
+    """
+
+    def __init__(self) -> None:
+        self.line: tuple[str, int] = ("", 0)
+        self.shown: set[StorageEntry] = set()
+
+
+class Branch(End):
+    """A site: the value of `slot` decides which segment comes next.
+
+    Attributes:
+        slot: where the tested value is; None where the path only pauses.
+        exact: the outcome is the value itself with its type, not its truth.
+        outcomes: the segments for each outcome seen, tried in order.
+        snapshot: how to go on by evaluation.
+    """
+
+    def __init__(self, slot: int | None, exact: bool, snapshot: Snapshot) -> None:
+        super().__init__()
+        self.slot = slot
+        self.exact = exact
+        self.snapshot = snapshot
+        self.outcomes: dict[Any, list[Segment]] = {}
+        self.line = snapshot.line
+
+    def outcome(self, run: Any) -> Any:
+        """Return the key of the outcome in this run."""
+        if self.slot is None:
+            return None
+        found = run.slots[self.slot]
+        if not isinstance(found, (int, float)):
+            found = found.item()
+        return (type(found), found) if self.exact else bool(found)
+
+
+class Return(End):
+    """The result is made and returned."""
+
+    def __init__(
+        self, result: Recipe, grad_enabled: bool, line: tuple[str, int], outputs: list[Any],
+        state: PathState, freed: frozenset[Variable],
+    ) -> None:
+        super().__init__()
+        self.result = result
+        self.grad_enabled = grad_enabled
+        self.line = line
+        self.outputs = outputs
+        self.state = state
+        self.freed = freed
+        self.layout: Any = None
+
+
+class Exit(End):
+    """Every replay hands over to the evaluator here, which finishes the call in Python."""
+
+    def __init__(self, reason: str, snapshot: Snapshot) -> None:
+        super().__init__()
+        self.reason = reason
+        self.snapshot = snapshot
+        self.line = snapshot.line
+
+
+class Segment:
+    """A straight line of the graph.
+
+    Attributes:
+        parent: the segment before, None for the first of a path.
+        facts: what must hold outside, in order; they take roots and numbers into the run.
+        steps: the computation.
+        arguments: the slots of its inputs.
+        effects: what is done to objects after the computation, in order.
+        prepares: the roots whose storage is about to be written.
+        end: how it ends.
+        hits: how often replays ran it.
+    """
+
+    def __init__(self, parent: Segment | None, first_slot: int) -> None:
+        self.parent = parent
+        self.first_slot = first_slot
+        self.facts: list[Fact] = []
+        self.fact_texts: list[str] = []
+        self.steps: list[Step] = []
+        self.inputs: list[Value | Scalar] = []
+        self.arguments: list[int] = []
+        self.outputs: list[Value | Scalar] = []
+        self.effects: list[Callable[[Any], None]] = []
+        self.effect_texts: list[str] = []
+        self.prepares: list[int] = []
+        self.end: End = End()
+        self.start: Snapshot | None = None
+        self.hits = 0
+        self.program: Program | None = None
+        self.derivatives: dict[Any, Any] = {}
+        self._lock = threading.Lock()
+
+    def ready(self) -> Program:
+        """Return the program, lowered at its first use."""
+        with self._lock:
+            if self.program is None:
+                self.program = lower(self.steps, self.inputs, self.outputs)
+        return self.program
+
+    def path(self) -> list[Segment]:
+        """Return the segments from the first of the path to this one."""
+        found: list[Segment] = []
+        segment: Segment | None = self
+        while segment is not None:
+            found.append(segment)
+            segment = segment.parent
+        return found[::-1]

@@ -1,0 +1,335 @@
+"""What a call leaves for the backward pass, and the node that runs its derivative.
+
+The histories of a call's results become one node. Its backward walks the call's segments in
+reverse. The derivative of each is recorded at its first real backward: the recorded histories are
+made into eager nodes again, the engine walks them, and the primitives that it performs are the
+derivative's trace.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from jitgrad.dispatch import bind, wrap
+from jitgrad.engine import run_nodes
+from jitgrad.graph.derivative import Derivative, add_cotangents, differentiate, rebuild, tracked
+from jitgrad.graph.ir import Compute, Scalar, Value
+from jitgrad.graph.origins import SavedValue, StorageEntry, Variable, ancestors
+from jitgrad.graph.segment import PathState, Segment
+from jitgrad.modes import state
+from jitgrad.node import SECOND_BACKWARD, Node
+from jitgrad.storage import Storage
+
+
+class TapeLayout:
+    """What the tapes of all calls that end at one place have in common.
+
+    Attributes:
+        variables: those of the live tensors, in the order of the node's outputs.
+        order: all variables that they reach, results before inputs.
+        roots: those among them that come from outside, in the order of the node's edges.
+        segments: the path.
+        owned: for each segment the variables that it made, results before inputs.
+        dependent: one live tensor's history runs through another's.
+        slots: the slots of the run that the derivative may read.
+        arguments: values in argument memory that eager would not have saved, with their roots.
+        shown: the storages made by the trace that somebody can see.
+    """
+
+    def __init__(
+        self,
+        variables: list[Variable],
+        freed: frozenset[Variable],
+        path_state: PathState,
+        segments: list[Segment],
+        shown: set[StorageEntry],
+    ) -> None:
+        self.shown = shown
+        self.variables = list(dict.fromkeys(variables))
+        self.freed = freed
+        self.state = path_state
+        self.segments = segments
+        self.order = ancestors(self.variables)
+        self.roots = [each for each in self.order if each.root is not None]
+        self.makers: dict[Value, Compute] = {}
+        owner: dict[Variable, int] = {}
+        for index, segment in enumerate(segments):
+            for step in segment.steps:
+                if isinstance(step, Compute):
+                    self.makers[step.output] = step
+                    owner[step.variable] = index
+        self.owned: list[list[Variable]] = [[] for _ in segments]
+        for each in self.order:
+            if each.history is not None:
+                self.owned[owner[each]].append(each)
+        live = set(self.variables)
+        self.dependent = any(
+            other in live for each in live for other in ancestors([each]) if other is not each
+        )
+        self.saving = [
+            each
+            for each in self.order
+            if each.history is not None and each not in freed and each.history.saved()
+        ]
+        self.slots = self._slots()
+        self.arguments = self._arguments()
+
+    def _slots(self) -> dict[Value | Scalar, int]:
+        slot_of = self.state.slot_of
+        pending: list[Value | Scalar] = []
+        for variable in self.order:
+            history = variable.history
+            if history is None or variable in self.freed:
+                continue
+            pending.extend(
+                each.value
+                for each in history.saved()
+                if self.state.writes.get(each.storage, 0) == each.version
+            )
+            pending.extend(each for each in history.inputs if isinstance(each, Scalar))
+        needed: dict[Value | Scalar, int] = {}
+        seen: set[Value | Scalar] = set()
+        while pending:
+            each = pending.pop()
+            if each in seen:
+                continue
+            seen.add(each)
+            if each in slot_of:
+                needed[each] = slot_of[each]
+            elif isinstance(each, Value):
+                inputs = self.makers[each].inputs
+                pending.extend(other for other in inputs if isinstance(other, (Value, Scalar)))
+        return needed
+
+    def _arguments(self) -> list[tuple[Value, int]]:
+        saved = {
+            each.value.memory
+            for variable in self.saving
+            if variable.history is not None
+            for each in variable.history.saved()
+        }
+        return [
+            (value, root)
+            for value in self.slots
+            for root, memory in self.state.memories.items()
+            if isinstance(value, Value) and value.memory is memory and memory not in saved
+        ]
+
+
+class Tape:
+    """The values that one call left behind.
+
+    Attributes:
+        values: arrays and numbers by their place in the trace.
+        storages: the storage of saved values, with its version when the call took it.
+        freed: variables whose saved values have been freed.
+        moved: argument values were copied, so that they no longer lie as the trace expects.
+    """
+
+    def __init__(self, layout: TapeLayout, run: Any) -> None:
+        self.layout = layout
+        slots = run.slots
+        self.values: dict[Any, Any] = {each: slots[at] for each, at in layout.slots.items()}
+        self.storages: dict[StorageEntry, tuple[Storage, int]] = {}
+        self.freed: set[Variable] = set(layout.freed)
+        self.notes: Any = None
+        self.moved = False
+        for variable in layout.saving:
+            for saved in variable.history.saved():  # type: ignore[union-attr]
+                entry = saved.storage
+                if entry.root is not None:
+                    version = run.versions[entry.root]
+                    self.storages[entry] = (run.roots[entry.root]._storage, version)
+                elif entry in layout.shown:
+                    array = slots[layout.state.slot_of[saved.value]]
+                    total = layout.state.writes.get(entry, 0)
+                    self.storages[entry] = (run.storage(entry, array, total), 0)
+        for value, root in layout.arguments:
+            self._watch(value, run.roots[root]._storage)
+
+    def _watch(self, value: Value, storage: Storage) -> None:
+        if storage.lent:
+            self.moved = True
+            self.values[value] = self.values[value].copy()
+            return
+        if storage.watchers is None:
+            storage.watchers = []
+        elif len(storage.watchers) > 8:
+            storage.watchers = [each for each in storage.watchers if each() is not None]
+        storage.watchers.append(weakref.ref(self))
+
+    def copy_arguments(self) -> None:
+        """Copy what lies in argument memory that is about to be written."""
+        if not self.moved:
+            self.moved = True
+            for value, _ in self.layout.arguments:
+                if value in self.values:
+                    self.values[value] = self.values[value].copy()
+
+    def storage(self, saved: SavedValue, array: np.ndarray) -> tuple[Storage, int]:
+        """Return the storage of a saved value, and the version at which it was saved."""
+        found = self.storages.get(saved.storage)
+        if found is None:
+            made = Storage(array)
+            made.version = self.layout.state.writes.get(saved.storage, 0)
+            found = self.storages[saved.storage] = (made, 0)
+        return found[0], found[1] + saved.version
+
+    def fetch(self, value: Value) -> Any:
+        """Return a tensor with the elements of `value`, recomputed if they were not kept."""
+        held = self.values.get(value)
+        if held is not None:
+            tensor = wrap(held)
+            if self.notes is not None:
+                self.notes.know(tensor, value)
+            return tensor
+        step = self.layout.makers[value]
+        inputs: list[Any] = []
+        for each in step.inputs:
+            if isinstance(each, Value):
+                inputs.append(self.fetch(each))
+            elif isinstance(each, Scalar):
+                number = self.values[each]
+                inputs.append(number if self.notes is None else tracked(number, each))
+            else:
+                inputs.append(each)
+        enabled, state.grad_enabled = state.grad_enabled, False
+        try:
+            return bind(step.primitive, *inputs, **step.params)
+        finally:
+            state.grad_enabled = enabled
+
+
+class CompiledBackward(Node):
+    """The history of all results of one compiled call."""
+
+    __slots__ = ("_reached", "tape")
+
+    def __init__(self, tape: Tape, nodes: dict[Variable, tuple[Node, int]]) -> None:
+        edges = [nodes[each] for each in tape.layout.roots]
+        super().__init__(
+            tuple(node for node, _ in edges),
+            tuple(index for _, index in edges),
+            len(tape.layout.variables),
+        )
+        self.tape: Tape | None = tape
+
+    def backward(self, cotangents: list, needed: list[bool]) -> tuple:
+        if state.recorder is not None:
+            state.recorder.unknown("a backward pass through a compiled call made before")
+        tape = self.tape
+        if tape is None:
+            raise RuntimeError(SECOND_BACKWARD)
+        layout = tape.layout
+        given = {
+            variable: cotangent
+            for variable, cotangent in zip(layout.variables, cotangents)
+            if cotangent is not None
+        }
+        if tape.freed:
+            reached = ancestors(given)
+            if any(each in tape.freed for each in reached):
+                raise RuntimeError(SECOND_BACKWARD)
+        wanted = [each for each, want in zip(layout.roots, needed) if want]
+        if state.grad_enabled or tape.moved:
+            found = self._eagerly(tape, given, wanted)
+        else:
+            found = self._natively(tape, given, wanted)
+        self._reached = given
+        return tuple(found.get(each) for each in layout.roots)
+
+    def _eagerly(self, tape: Tape, given: dict, wanted: list[Variable]) -> dict:
+        layout = tape.layout
+        edges = {
+            root: (node, index)
+            for root, node, index in zip(layout.roots, self.edges, self.indices or ())
+        }
+        order = [each for each in layout.order if each.history is not None]
+        rebuild(order, edges, tape, track=False)
+        targets = [edges[each] for each in wanted]
+        found = run_nodes(
+            [edges[each] for each in given],
+            list(given.values()),
+            True,
+            state.grad_enabled,
+            targets,
+        )
+        return {each: got for each, got in zip(wanted, found) if got is not None}
+
+    def _natively(self, tape: Tape, given: dict, wanted: list[Variable]) -> dict:
+        layout = tape.layout
+        useful = _useful(layout, wanted)
+        waiting = {each: tensor._array for each, tensor in given.items()}
+        for index in range(len(layout.segments) - 1, -1, -1):
+            owned = layout.owned[index]
+            mine = {each: waiting.pop(each) for each in owned if each in waiting}
+            mine = {each: array for each, array in mine.items() if each in useful}
+            if not mine:
+                continue
+            for target, array in self._segment(tape, index, mine, useful).items():
+                waiting[target] = add_cotangents(waiting.get(target), array)
+        roots = set(wanted)
+        return {each: wrap(array) for each, array in waiting.items() if each in roots}
+
+    def _segment(
+        self, tape: Tape, index: int, mine: dict[Variable, np.ndarray], useful: set[Variable]
+    ) -> dict[Variable, np.ndarray]:
+        layout = tape.layout
+        segment = layout.segments[index]
+        owned = set(layout.owned[index])
+        reached = ancestors(mine)
+        targets = tuple(
+            each
+            for each in reached
+            if each in useful
+            and each not in owned
+            and any(
+                other.history is not None and each in other.history.edges
+                for other in reached
+                if other in owned
+            )
+        )
+        key = (tuple((each, array.strides) for each, array in mine.items()), targets)
+        derivative = segment.derivatives.get(key)
+        if derivative is not None and derivative.program is not None:
+            _check_versions(tape, [each for each in reached if each in owned])
+            return derivative.run(tape, list(mine.values()))
+        order = [each for each in reached if each in owned]
+        made = Derivative()
+        found = differentiate(made, order, mine, list(targets), tape)
+        segment.derivatives[key] = made
+        return found
+
+    def release(self) -> None:
+        tape = self.tape
+        if tape is not None and tape.layout.saving:
+            tape.freed.update(each for each in ancestors(self._reached) if each in tape.layout.saving)
+            if tape.freed.issuperset(tape.layout.saving):
+                tape.values.clear()
+
+
+def _useful(layout: TapeLayout, wanted: list[Variable]) -> set[Variable]:
+    useful = set(wanted)
+    for each in reversed(layout.order):
+        if each.history is not None and any(edge in useful for edge in each.history.edges):
+            useful.add(each)
+    return useful
+
+
+def _check_versions(tape: Tape, variables: list[Variable]) -> None:
+    for variable in variables:
+        assert variable.history is not None
+        for saved in variable.history.saved():
+            known = tape.storages.get(saved.storage)
+            total = tape.layout.state.writes.get(saved.storage, 0)
+            version = total if known is None else known[0].version - known[1]
+            if version != saved.version:
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an "
+                    f"inplace operation: [{variable.history.primitive.name}] saved a tensor of "
+                    f"shape {saved.value.shape} at version {saved.version}, and it is at version "
+                    f"{version} now. Hint: work on a copy (clone())."
+                )
