@@ -119,7 +119,12 @@ class Graph:
             count = len(args)
             try:
                 values, found = bind_arguments(
-                    recorder, self.code, self.function, list(args), origins[:count], kwargs,
+                    recorder,
+                    self.code,
+                    self.function,
+                    list(args),
+                    origins[:count],
+                    kwargs,
                     dict(zip(kwargs, origins[count:])),
                 )
             except TypeError:

@@ -141,12 +141,14 @@ class Cutting(Recording):
     def _fresh_object(self, obj: Any, known: FreshObject) -> Recipe:
         kind, origins, key = known.kind, known.origins, known.key
         if kind == "cell":
-            made: Any = self._recipes[known] = Cell(key)
+            made: Any = Cell(key)
+            self._recipes[known] = made
             if origins:
                 made.content = self.recipe(obj.cell_contents, origins[0])
             return made
         if kind == "function":
-            made = self._recipes[known] = Closure(key, obj)
+            made = Closure(key, obj)
+            self._recipes[known] = made
             made.cells = tuple(self._object(cell) for cell in obj.__closure__ or ())
             count = len(obj.__defaults__ or ())
             made.defaults = tuple(
@@ -168,8 +170,9 @@ class Cutting(Recording):
             values = (
                 [part for pair in obj.items() for part in pair] if kind == "dict" else list(obj)
             )
-            made = self._container({"list": list, "dict": dict, "set": set}[kind], values, origins,
-                                   key)
+            made = self._container(
+                {"list": list, "dict": dict, "set": set}[kind], values, origins, key
+            )
         self._recipes[known] = made
         return made
 
@@ -201,9 +204,7 @@ class Cutting(Recording):
             if isinstance(each, Fresh) and each.variable is not None
         ]
         freed = self.freed(ancestors(variables))
-        return Snapshot(
-            frames, state.grad_enabled, self.path, variables, freed, self.where()
-        )
+        return Snapshot(frames, state.grad_enabled, self.path, variables, freed, self.where())
 
     # -- segments ---------------------------------------------------------------------------
 

@@ -230,9 +230,7 @@ def differentiate(
             inputs.append(value)
         roots = [edges[each] for each in given]
         found = run_nodes(roots, cotangents, True, False, [edges[each] for each in targets])
-        made = {
-            target: tensor for target, tensor in zip(targets, found) if tensor is not None
-        }
+        made = {target: tensor for target, tensor in zip(targets, found) if tensor is not None}
         outputs = [notes.value(tensor) for tensor in made.values()]
         if any(each is None for each in outputs):
             notes.unknown("a cotangent from nowhere")

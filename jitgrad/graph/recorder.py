@@ -94,8 +94,9 @@ class Recorder(Cutting, Operations):
 
     # -- performing library code ------------------------------------------------------------
 
-    def perform(self, function: Any, args: Any, origins: Any, kwargs: Any = None,
-                kwarg_origins: Any = None) -> Any:
+    def perform(
+        self, function: Any, args: Any, origins: Any, kwargs: Any = None, kwarg_origins: Any = None
+    ) -> Any:
         """Call library code with numbers of run time tracked; return value and origin."""
         self.begin()
         given = [self._tracked(value, origin) for value, origin in zip(args, origins)]
@@ -289,19 +290,22 @@ class Recorder(Cutting, Operations):
             if place is not None and not isinstance(origin, Runtime):
                 self.take(place)
                 setattr(obj, name, value)
-                self._store(place, value, origin, lambda run, at, made: setattr(
-                    run.roots[at], "grad", made))
+                self._store(
+                    place, value, origin, lambda run, at, made: setattr(run.roots[at], "grad", made)
+                )
                 return None
         known = None if isinstance(obj, TensorCore) else self.object(obj)
         if isinstance(known, int) and self._is_plain_store(obj, name):
             if self._can_store(value, origin):
                 setattr(obj, name, value)
                 place = Place(facts.static_lookup, known, True, name)
-                self._store(place, value, origin, lambda run, at, made: setattr(
-                    run.roots[at], name, made))
+                self._store(
+                    place, value, origin, lambda run, at, made: setattr(run.roots[at], name, made)
+                )
                 return None
-        return self.leave(f"assignment to attribute {name} of a {type(obj).__name__}"
-                          ).set_attribute(obj, obj_origin, name, value, origin)
+        return self.leave(
+            f"assignment to attribute {name} of a {type(obj).__name__}"
+        ).set_attribute(obj, obj_origin, name, value, origin)
 
     @staticmethod
     def _is_plain_store(obj: Any, name: str) -> bool:
@@ -336,8 +340,9 @@ class Recorder(Cutting, Operations):
         place = self.grad_place(leaf)
         if place is None or not self._can_store(gradient, IDENTIFIED):
             return self.unknown("a gradient with a history, or of a tensor made in the call")
-        self._store(place, gradient, IDENTIFIED,
-                    lambda run, at, made: setattr(run.roots[at], "grad", made))
+        self._store(
+            place, gradient, IDENTIFIED, lambda run, at, made: setattr(run.roots[at], "grad", made)
+        )
         return None
 
     def delete_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
@@ -356,8 +361,10 @@ class Recorder(Cutting, Operations):
                 found = obj_origin.items[key]
                 return obj[key], parts(found) if isinstance(key, slice) else found
             known = self.object(obj)
-            if isinstance(known, int) and type(obj) in (list, tuple, dict) and (
-                type(key) is not slice
+            if (
+                isinstance(known, int)
+                and type(obj) in (list, tuple, dict)
+                and (type(key) is not slice)
             ):
                 value, origin = self.take(Place(facts.read_item, known, True, key))
                 if value is not ABSENT and origin is not None:
@@ -399,16 +406,22 @@ class Recorder(Cutting, Operations):
             if known.kind == "dict" and type(key) in (int, str):
                 return self.store_in_dict(obj, obj_origin, key, key_origin, value, origin)
         if isinstance(known, int) and key_origin is KNOWN and self._can_store(value, origin):
-            if type(obj) is dict and type(key) in (int, str) or (
-                type(obj) is list and type(key) is int and -len(obj) <= key < len(obj)
+            if (
+                type(obj) is dict
+                and type(key) in (int, str)
+                or (type(obj) is list and type(key) is int and -len(obj) <= key < len(obj))
             ):
                 self.begin()
                 place = Place(facts.read_item, known, True, key)
                 if type(obj) is list:
                     self.take(place)
                 obj[key] = value
-                self._store(place, value, origin, lambda run, at, made: operator.setitem(
-                    run.roots[at], key, made))
+                self._store(
+                    place,
+                    value,
+                    origin,
+                    lambda run, at, made: operator.setitem(run.roots[at], key, made),
+                )
                 return None
         return self.leave(f"assignment to an item of a {type(obj).__name__}").set_item(
             obj, obj_origin, key, key_origin, value, origin
@@ -444,10 +457,10 @@ class Recorder(Cutting, Operations):
         elif type(l) in numbers and type(r) in numbers:
             if lo is KNOWN and ro is KNOWN:
                 return self._folded(table[op], (l, r))
-            return self._number(f"{{0}} {op} {{1}}", BINARY[op], (l, r), (lo, ro),
-                                op in CAN_RAISE)
-        elif lo is KNOWN and ro is KNOWN and type(l) in (str, tuple) and type(r) in (str, tuple,
-                                                                                     int):
+            return self._number(f"{{0}} {op} {{1}}", BINARY[op], (l, r), (lo, ro), op in CAN_RAISE)
+        elif (
+            lo is KNOWN and ro is KNOWN and type(l) in (str, tuple) and type(r) in (str, tuple, int)
+        ):
             return self._folded(table[op], (l, r))
         elif type(l) is tuple and type(r) is tuple and op == "+":
             return l + r, parts((*self._items(l, lo), *self._items(r, ro)))
@@ -464,9 +477,7 @@ class Recorder(Cutting, Operations):
             self.leave(f"it raised {type(error).__name__}")
             raise
 
-    def _number(
-        self, text: str, function: Any, values: Any, origins: Any, can_raise: bool
-    ) -> Any:
+    def _number(self, text: str, function: Any, values: Any, origins: Any, can_raise: bool) -> Any:
         """Compute with numbers of run time."""
         self.begin()
         named = tuple(
@@ -496,12 +507,15 @@ class Recorder(Cutting, Operations):
             if lo is KNOWN and ro is KNOWN and type(r) in (tuple, str, range):
                 return self._folded(COMPARE[op], (l, r))
         elif isinstance(l, TensorCore) or isinstance(r, TensorCore):
-            if all(isinstance(each, TensorCore) or type(each) in numbers or each is None
-                   for each in (l, r)):
+            if all(
+                isinstance(each, TensorCore) or type(each) in numbers or each is None
+                for each in (l, r)
+            ):
                 return self.perform(COMPARE[op], (l, r), (lo, ro))
         elif lo is KNOWN and ro is KNOWN:
-            if all(type(each) in PLAIN_TYPES or isinstance(each, IDENTICAL_TYPES)
-                   for each in (l, r)):
+            if all(
+                type(each) in PLAIN_TYPES or isinstance(each, IDENTICAL_TYPES) for each in (l, r)
+            ):
                 return self._folded(COMPARE[op], (l, r))
         elif type(l) in numbers and type(r) in numbers:
             return self._number(f"{{0}} {op} {{1}}", COMPARE[op], (l, r), (lo, ro), False)
@@ -509,8 +523,11 @@ class Recorder(Cutting, Operations):
 
     def _has_identity(self, value: Any, origin: Any) -> bool:
         if origin is KNOWN:
-            return value is None or type(value) is bool or isinstance(value, IDENTICAL_TYPES) or (
-                type(value) in CONSTANT_TYPES
+            return (
+                value is None
+                or type(value) is bool
+                or isinstance(value, IDENTICAL_TYPES)
+                or (type(value) in CONSTANT_TYPES)
             )
         return origin is IDENTIFIED and not isinstance(value, MethodType)
 
@@ -741,7 +758,13 @@ class Recorder(Cutting, Operations):
     # -- calls ------------------------------------------------------------------------------
 
     def call(
-        self, frame: Any, callee: Any, co: Any, args: Any, arg_origins: Any, kwargs: Any,
+        self,
+        frame: Any,
+        callee: Any,
+        co: Any,
+        args: Any,
+        arg_origins: Any,
+        kwargs: Any,
         kwarg_origins: Any,
     ) -> Any:
         if co is not None and None not in arg_origins and None not in kwarg_origins.values():
@@ -867,11 +890,30 @@ class Recorder(Cutting, Operations):
         return self.take(Place(read, function, False, key))
 
     def make_function(
-        self, frame: Any, code: Any, qualname: str, defaults: Any, do: Any, kwdefaults: Any,
-        ko: Any, annotations: Any, ao: Any, cells: Any, cell_origins: Any,
+        self,
+        frame: Any,
+        code: Any,
+        qualname: str,
+        defaults: Any,
+        do: Any,
+        kwdefaults: Any,
+        ko: Any,
+        annotations: Any,
+        ao: Any,
+        cells: Any,
+        cell_origins: Any,
     ) -> Any:
         made, _ = super().make_function(
-            frame, code, qualname, defaults, do, kwdefaults, ko, annotations, ao, cells,
+            frame,
+            code,
+            qualname,
+            defaults,
+            do,
+            kwdefaults,
+            ko,
+            annotations,
+            ao,
+            cells,
             cell_origins,
         )
         origins = list(self._items(defaults or (), do))
@@ -887,8 +929,9 @@ class Recorder(Cutting, Operations):
             if isinstance(method, MethodType):
                 known = self.object(obj)
                 if isinstance(known, int):
-                    self._identical(Place(facts.read_class, type(obj), False, name),
-                                    method.__func__)
+                    self._identical(
+                        Place(facts.read_class, type(obj), False, name), method.__func__
+                    )
                 self.methods[id(method)] = method
                 return method, IDENTIFIED
         return self.leave(f"{name} of a {type(obj).__name__}").load_special(obj, obj_origin, name)
@@ -949,7 +992,7 @@ class Recorder(Cutting, Operations):
         if type(value) not in (int, bool, float) or value != value:
             return None
         self._decide(entry.value, True, (type(value), value), value)
-        return (self._folded(function, (value,)) if self.active else (function(value), None))
+        return self._folded(function, (value,)) if self.active else (function(value), None)
 
     def _bool(self, args: Any, ao: Any) -> Any:
         if len(args) != 1:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad import device, dtypes
+from jitgrad import dtypes
+from jitgrad.device import device
 from jitgrad.dispatch import TensorCore, node_of, wrap
 from jitgrad.graph import facts
 from jitgrad.graph.facts import ABSENT, Place, TensorSpec
@@ -37,7 +38,7 @@ from jitgrad.spec import Size
 
 CONSTANT_TYPES = (
     type(None), bool, int, str, bytes, type(Ellipsis), type(NotImplemented), Size,
-    dtypes.dtype, device.device, np.dtype, range,
+    dtypes.dtype, device, np.dtype, range,
 )  # fmt: skip
 IDENTICAL_TYPES = (
     type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, np.ufunc,
@@ -392,8 +393,7 @@ class Recording:
                 kept.append(held)
         history = History(primitive, params, node.shapes, tuple(edges), tuple(kept))
         if node.out is not None or any(
-            saves and edge is not None
-            for saves, edge in zip(primitive.saves_out, node.edges)
+            saves and edge is not None for saves, edge in zip(primitive.saves_out, node.edges)
         ):
             history.out = SavedValue(entry.value, entry.storage, 0)
         variable = Variable(history=history)

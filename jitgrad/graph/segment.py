@@ -47,9 +47,7 @@ class PathState:
 class FrameRecipe:
     """How to make one frame of the evaluator again."""
 
-    def __init__(
-        self, code: Any, function: Recipe, pc: int, registers: dict[int, Recipe]
-    ) -> None:
+    def __init__(self, code: Any, function: Recipe, pc: int, registers: dict[int, Recipe]) -> None:
         self.code = code
         self.function = function
         self.pc = pc
@@ -130,8 +128,13 @@ class Return(End):
     """The result is made and returned."""
 
     def __init__(
-        self, result: Recipe, grad_enabled: bool, line: tuple[str, int], outputs: list[Any],
-        state: PathState, freed: frozenset[Variable],
+        self,
+        result: Recipe,
+        grad_enabled: bool,
+        line: tuple[str, int],
+        outputs: list[Any],
+        state: PathState,
+        freed: frozenset[Variable],
     ) -> None:
         super().__init__()
         self.result = result

@@ -306,7 +306,9 @@ class CompiledBackward(Node):
     def release(self) -> None:
         tape = self.tape
         if tape is not None and tape.layout.saving:
-            tape.freed.update(each for each in ancestors(self._reached) if each in tape.layout.saving)
+            tape.freed.update(
+                each for each in ancestors(self._reached) if each in tape.layout.saving
+            )
             if tape.freed.issuperset(tape.layout.saving):
                 tape.values.clear()
 
