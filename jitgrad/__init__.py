@@ -11,6 +11,8 @@ from math import pi as pi
 
 from jitgrad import autograd as autograd
 from jitgrad import dtypes as _dtypes
+from jitgrad import linalg as linalg
+from jitgrad import return_types as return_types
 from jitgrad.autograd.grad_mode import enable_grad as enable_grad
 from jitgrad.autograd.grad_mode import inference_mode as inference_mode
 from jitgrad.autograd.grad_mode import is_anomaly_enabled as is_anomaly_enabled
@@ -41,8 +43,17 @@ from jitgrad.dtypes import short as short
 from jitgrad.dtypes import uint8 as uint8
 from jitgrad.ops.binary import *  # noqa: F403
 from jitgrad.ops.create import *  # noqa: F403
-from jitgrad.ops.linalg import *  # noqa: F403
-from jitgrad.ops.reduce import *  # noqa: F403
+from jitgrad.ops.einsum import *  # noqa: F403
+from jitgrad.ops.extremes import *  # noqa: F403
+from jitgrad.ops.generator import *  # noqa: F403
+from jitgrad.ops.legacy import *  # noqa: F403
+from jitgrad.ops.matrices import *  # noqa: F403
+from jitgrad.ops.products import *  # noqa: F403
+from jitgrad.ops.random import *  # noqa: F403
+from jitgrad.ops.ranges import *  # noqa: F403
+from jitgrad.ops.scan import *  # noqa: F403
+from jitgrad.ops.sorting import *  # noqa: F403
+from jitgrad.ops.statistics import *  # noqa: F403
 from jitgrad.ops.unary import *  # noqa: F403
 from jitgrad.printing import get_printoptions as get_printoptions
 from jitgrad.printing import printoptions as printoptions

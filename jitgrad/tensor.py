@@ -21,9 +21,17 @@ from jitgrad.errors import describe
 from jitgrad.modes import state
 from jitgrad.node import AccumulateGrad, Node
 from jitgrad.ops.binary import BinaryMethods
-from jitgrad.ops.create import CreateMethods, legacy
+from jitgrad.ops.create import CreateMethods
+from jitgrad.ops.extremes import ExtremeMethods
+from jitgrad.ops.legacy import legacy
 from jitgrad.ops.linalg import LinalgMethods
+from jitgrad.ops.matrices import MatrixMethods
+from jitgrad.ops.products import ProductMethods
+from jitgrad.ops.random import RandomMethods
 from jitgrad.ops.reduce import ReduceMethods
+from jitgrad.ops.scan import ScanMethods
+from jitgrad.ops.sorting import SortingMethods
+from jitgrad.ops.statistics import StatisticsMethods
 from jitgrad.ops.unary import UnaryMethods
 from jitgrad.printing import text_of
 from jitgrad.spec import Size
@@ -35,8 +43,15 @@ class Tensor(
     UnaryMethods,
     BinaryMethods,
     CreateMethods,
+    ExtremeMethods,
     LinalgMethods,
+    MatrixMethods,
+    ProductMethods,
+    RandomMethods,
     ReduceMethods,
+    ScanMethods,
+    SortingMethods,
+    StatisticsMethods,
 ):
     """An array of numbers of one dtype that remembers how it was computed, as PyTorch's.
 

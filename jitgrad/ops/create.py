@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from jitgrad.errors import describe
 from jitgrad.literals import PLAIN, array_of, as_dtype, convert
 from jitgrad.modes import state
 from jitgrad.primitive import Kind, Primitive
-from jitgrad.spec import Size, dtype_of_number
+from jitgrad.spec import dtype_of_number
 from jitgrad.storage import Storage
 
 if TYPE_CHECKING:
@@ -26,28 +25,14 @@ if TYPE_CHECKING:
     from jitgrad.tensor import Tensor
 
 __all__ = [
-    "BoolTensor",
-    "ByteTensor",
-    "CharTensor",
-    "DoubleTensor",
-    "FloatTensor",
-    "HalfTensor",
-    "IntTensor",
-    "LongTensor",
-    "ShortTensor",
-    "Variable",
-    "arange",
     "as_tensor",
     "asarray",
     "empty",
     "empty_like",
-    "eye",
     "from_numpy",
     "full",
     "full_like",
     "is_tensor",
-    "linspace",
-    "logspace",
     "ones",
     "ones_like",
     "scalar_tensor",
@@ -94,7 +79,7 @@ def finished(made: Any, device: Any, requires_grad: bool) -> Tensor:
     return made.requires_grad_() if requires_grad else made
 
 
-def _float_dtype(operation: str, dtype: DType | None) -> np.dtype:
+def float_dtype(operation: str, dtype: DType | None) -> np.dtype:
     return dtypes.get_default_dtype().numpy if dtype is None else as_dtype(operation, dtype)
 
 
@@ -153,7 +138,7 @@ def scalar_tensor(
     requires_grad: bool = False,
 ) -> Tensor:
     """Return a 0-d tensor with the number `s`, by default of the default floating-point dtype."""
-    made = bind(FILL, s, size=(), dtype=_float_dtype("scalar_tensor", dtype))
+    made = bind(FILL, s, size=(), dtype=float_dtype("scalar_tensor", dtype))
     return finished(made, device, requires_grad)
 
 
@@ -297,7 +282,7 @@ def zeros(
         tensor([[0., 0., 0.],
                 [0., 0., 0.]])
     """
-    made = bind(FILL, 0, size=sizes_of("zeros", size), dtype=_float_dtype("zeros", dtype))
+    made = bind(FILL, 0, size=sizes_of("zeros", size), dtype=float_dtype("zeros", dtype))
     return finished(made, device, requires_grad)
 
 
@@ -314,7 +299,7 @@ def ones(
         >>> torch.ones(2)
         tensor([1., 1.])
     """
-    made = bind(FILL, 1, size=sizes_of("ones", size), dtype=_float_dtype("ones", dtype))
+    made = bind(FILL, 1, size=sizes_of("ones", size), dtype=float_dtype("ones", dtype))
     return finished(made, device, requires_grad)
 
 
@@ -331,7 +316,7 @@ def empty(
         >>> torch.empty(2, 3).shape
         torch.Size([2, 3])
     """
-    made = bind(FILL, 0, size=sizes_of("empty", size), dtype=_float_dtype("empty", dtype))
+    made = bind(FILL, 0, size=sizes_of("empty", size), dtype=float_dtype("empty", dtype))
     return finished(made, device, requires_grad)
 
 
@@ -393,234 +378,9 @@ def _new(input: Tensor, operation: str, size: tuple, value: Any, options: dict) 
     return _filled(operation, sizes_of(operation, size), value, target, device, requires_grad)
 
 
-def _arange(*, start: Any, step: Any, count: int, dtype: np.dtype) -> np.ndarray:
-    if dtype.kind in "iu" and isinstance(start, int) and isinstance(step, int):
-        return (start + step * np.arange(count)).astype(dtype)
-    return (start + np.arange(count) * step).astype(dtype)
-
-
-ARANGE = Primitive("arange", Kind.CREATION, _arange)
-
-
-def arange(
-    *limits: Any,
-    start: Any = 0,
-    end: Any = None,
-    step: Any = 1,
-    dtype: DType | None = None,
-    device: Device | str | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Return the numbers from `start` up to, without, `end` in steps of `step`.
-
-    Called as `arange(end)`, `arange(start, end)` or `arange(start, end, step)`. Integers give
-    int64, floats the default floating-point dtype.
-
-    Raises:
-        RuntimeError: `step` is zero, or leads away from `end`.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.arange(4), torch.arange(1.0, 2.0, 0.5)
-        (tensor([0, 1, 2, 3]), tensor([1.0000, 1.5000]))
-    """
-    if len(limits) == 1 and end is None:
-        end = limits[0]
-    elif limits:
-        start, end, step = (*limits, end, step)[:3] if len(limits) == 1 else (*limits, step)[:3]
-    if end is None or len(limits) > 3:
-        raise TypeError("arange(): takes (end), (start, end) or (start, end, step)")
-    numbers = [each.item() if isinstance(each, TensorCore) else each for each in (start, end, step)]  # type: ignore[attr-defined]
-    start, end, step = (each.item() if isinstance(each, np.generic) else each for each in numbers)
-    if not step:
-        raise RuntimeError(describe("arange", "step 0", "step must be nonzero"))
-    if not (math.isfinite(start) and math.isfinite(end)):
-        raise RuntimeError(f"arange: unsupported range: {start} -> {end}")
-    if (end - start) * (1 if step > 0 else -1) < 0:
-        raise RuntimeError(
-            describe(
-                "arange",
-                f"start {start}, end {end} and step {step}",
-                "upper bound and lower bound inconsistent with step sign",
-            )
-        )
-    whole = builtins.all(isinstance(each, int) for each in (start, end, step))
-    count = -((start - end) // step) if whole else math.ceil((end - start) / step)
-    default = dtypes.int64.numpy if whole else dtypes.get_default_dtype().numpy
-    target = default if dtype is None else as_dtype("arange", dtype)
-    made = bind(ARANGE, start=start, step=step, count=int(count), dtype=target)
-    return finished(made, device, requires_grad)
-
-
-def _linspace(start: Any, end: Any, *, steps: int, dtype: np.dtype) -> np.ndarray:
-    # PyTorch counts from the nearer end, in the dtype of the result
-    work = dtype.type if dtype.kind in "fc" else np.float64
-    if steps == 1:
-        return np.full(1, start, dtype)
-    first, last = work(start), work(end)
-    step = (last - first) / work(steps - 1 or 1)
-    places = np.arange(steps)
-    near = first + step * places.astype(work)
-    far = last - step * (steps - 1 - places).astype(work)
-    return np.where(places < steps // 2, near, far).astype(dtype)
-
-
-LINSPACE = Primitive("linspace", Kind.CREATION, _linspace)
-
-
-def linspace(
-    start: Any,
-    end: Any,
-    steps: int,
-    *,
-    dtype: DType | None = None,
-    device: Device | str | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Return `steps` numbers at equal distances from `start` to `end`, both included.
-
-    Raises:
-        RuntimeError: `steps` is negative.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.linspace(0, 1, 5)
-        tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
-    """
-    steps = steps.__index__()
-    if steps < 0:
-        raise RuntimeError(
-            describe("linspace", f"steps {steps}", "number of steps must be non-negative")
-        )
-    ends = [each.item() if isinstance(each, TensorCore) else each for each in (start, end)]  # type: ignore[attr-defined]
-    made = bind(LINSPACE, *ends, steps=steps, dtype=_float_dtype("linspace", dtype))
-    return finished(made, device, requires_grad)
-
-
-def logspace(
-    start: Any,
-    end: Any,
-    steps: int,
-    base: float = 10.0,
-    *,
-    dtype: DType | None = None,
-    device: Device | str | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Return `base` to the powers `linspace(start, end, steps)`."""
-    exponents: Any = linspace(start, end, steps, dtype=dtypes.float64)
-    powers = exponents.new_full((), base) ** exponents
-    made = powers.to(dtypes.get_default_dtype() if dtype is None else dtype)
-    return finished(made, device, requires_grad)
-
-
-EYE = Primitive("eye", Kind.CREATION, lambda *, n, m, dtype: np.eye(n, m, dtype=dtype))
-
-
-def eye(
-    n: int,
-    m: int | None = None,
-    *,
-    dtype: DType | None = None,
-    device: Device | str | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Return an n x m matrix (m = n unless given) with ones on the diagonal and zeros elsewhere.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.eye(2)
-        tensor([[1., 0.],
-                [0., 1.]])
-    """
-    n, m = n.__index__(), n.__index__() if m is None else m.__index__()
-    if n < 0 or m < 0:
-        raise RuntimeError(f"eye: n must be greater or equal to 0, got {n if n < 0 else m}")
-    made = bind(EYE, n=n, m=m, dtype=_float_dtype("eye", dtype))
-    return finished(made, device, requires_grad)
-
-
-def legacy(name: str, data: tuple, device: Any, numpy_dtype: np.dtype | None = None) -> Tensor:
-    """Return what the constructors of PyTorch's early days make: of sizes, or from data.
-
-    Raises:
-        TypeError: neither sizes nor data, or a tensor of another dtype.
-    """
-    target = dtypes.get_default_dtype().numpy if numpy_dtype is None else numpy_dtype
-    if device is not None:
-        check_device(device)
-    whole = builtins.all(isinstance(each, int) and not isinstance(each, bool) for each in data)
-    if not data:
-        return bind(FILL, 0, size=(0,), dtype=target)
-    if whole or isinstance(data[0], Size):
-        return bind(FILL, 0, size=sizes_of(name, data), dtype=target)
-    if len(data) != 1 or not hasattr(data[0], "__len__"):
-        kinds = ", ".join(type(each).__name__ for each in data)
-        raise TypeError(
-            f"{name}: new(): data must be a sequence (got {kinds}); "
-            "use torch.tensor for a number, or give the sizes as integers"
-        )
-    if isinstance(data[0], TensorCore):
-        if numpy_dtype is not None and data[0]._array.dtype != target:
-            raise TypeError(
-                describe(
-                    name,
-                    f"a tensor of {dtypes.FROM_NUMPY[data[0]._array.dtype].name}",
-                    f"expected one of {dtypes.FROM_NUMPY[target].name}",
-                    "convert it with .to(dtype)",
-                )
-            )
-        same: Any = data[0]
-        return same.detach()
-    return tensor(data[0], dtype=dtypes.FROM_NUMPY[target])
-
-
-class TypedConstructor:
-    """A constructor of PyTorch's early days: `FloatTensor(2, 3)`, `LongTensor([1, 2])`."""
-
-    def __init__(self, name: str, dtype: DType) -> None:
-        self.name, self.dtype = name, dtype
-
-    def __call__(self, *data: Any, device: Device | str | None = None) -> Tensor:
-        return legacy(self.name, data, device, self.dtype.numpy)
-
-    def __instancecheck__(self, instance: object) -> bool:
-        return isinstance(instance, TensorCore) and instance._array.dtype == self.dtype.numpy
-
-    def __repr__(self) -> str:
-        return f"<class 'torch.{self.name}'>"
-
-
-FloatTensor = TypedConstructor("FloatTensor", dtypes.float32)
-DoubleTensor = TypedConstructor("DoubleTensor", dtypes.float64)
-HalfTensor = TypedConstructor("HalfTensor", dtypes.float16)
-ByteTensor = TypedConstructor("ByteTensor", dtypes.uint8)
-CharTensor = TypedConstructor("CharTensor", dtypes.int8)
-ShortTensor = TypedConstructor("ShortTensor", dtypes.int16)
-IntTensor = TypedConstructor("IntTensor", dtypes.int32)
-LongTensor = TypedConstructor("LongTensor", dtypes.int64)
-BoolTensor = TypedConstructor("BoolTensor", dtypes.bool_)
-
-
 def is_tensor(obj: object) -> bool:
     """Say whether `obj` is a tensor."""
     return isinstance(obj, TensorCore)
-
-
-class _VariableType(type):
-    def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, TensorCore)
-
-
-class Variable(metaclass=_VariableType):
-    """What tensors were called in PyTorch's early days: `Variable(tensor, requires_grad=True)`.
-
-    Returns a tensor on the same memory without history.
-    """
-
-    def __new__(cls, data: Any = None, requires_grad: bool = False) -> Any:
-        made = tensor([]) if data is None else as_tensor(data).detach()
-        return finished(made, None, requires_grad)
 
 
 class CreateMethods:

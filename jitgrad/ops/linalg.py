@@ -77,7 +77,7 @@ def check_same_dtype(operation: str, *tensors: Tensor) -> None:
         )
 
 
-def _check_tensor(operation: str, value: Any) -> None:
+def check_tensor(operation: str, value: Any) -> None:
     if not isinstance(value, TensorCore):
         raise TypeError(
             f"{operation}(): argument must be Tensor, not {type(value).__name__}; make one with "
@@ -99,7 +99,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
         >>> torch.mm(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]]))
         tensor([[11.]])
     """
-    _check_tensor("mm", mat2)
+    check_tensor("mm", mat2)
     a, b = input._array, mat2._array
     if a.ndim != 2 or b.ndim != 2:
         which = ("mat1", a.ndim) if a.ndim != 2 else ("mat2", b.ndim)
@@ -136,7 +136,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
         >>> torch.bmm(torch.ones(2, 1, 3), torch.ones(2, 3, 1)).shape
         torch.Size([2, 1, 1])
     """
-    _check_tensor("bmm", mat2)
+    check_tensor("bmm", mat2)
     a, b = input._array.shape, mat2._array.shape
     if len(a) != 3 or len(b) != 3:
         rule = "batch1 and batch2 must be a 3D tensor"
@@ -169,7 +169,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
         >>> torch.dot(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
         tensor(11.)
     """
-    _check_tensor("dot", tensor)
+    check_tensor("dot", tensor)
     a, b = input._array, tensor._array
     if a.ndim != 1 or b.ndim != 1:
         raise RuntimeError(
@@ -202,7 +202,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     Raises:
         RuntimeError: other shapes, or different dtypes.
     """
-    _check_tensor("mv", vec)
+    check_tensor("mv", vec)
     a, b = input._array.shape, vec._array.shape
     if len(a) != 2 or len(b) != 1:
         raise RuntimeError(
@@ -240,7 +240,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         >>> torch.ones(2, 3) @ torch.ones(3)
         tensor([3., 3.])
     """
-    _check_tensor("matmul", other)
+    check_tensor("matmul", other)
     a, b = input._array.shape, other._array.shape
     left, right = len(a), len(b)
     if left == 2 and right == 2:
@@ -273,16 +273,16 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
             )
         )
     if right == 2:
-        rows = input.reshape(-1, a[-1]) if a[-1] else input.reshape(_count(a[:-1]), 0)
+        rows = input.reshape(-1, a[-1]) if a[-1] else input.reshape(count(a[:-1]), 0)
         return mm(rows, other).reshape(*a[:-1], b[-1])
     batch = tuple(broadcast_shapes("matmul", a[:-2], b[:-2]))
-    number = _count(batch)
+    number = count(batch)
     first = input.expand(*batch, *a[-2:]).reshape(number, *a[-2:])
     second = other.expand(*batch, *b[-2:]).reshape(number, *b[-2:])
     return bmm(first, second).reshape(*batch, a[-2], b[-1])
 
 
-def _count(sizes: tuple[int, ...]) -> int:
+def count(sizes: tuple[int, ...]) -> int:
     count = 1
     for each in sizes:
         count *= each
@@ -292,12 +292,12 @@ def _count(sizes: tuple[int, ...]) -> int:
 class LinalgMethods:
     """The operations of this file as methods of `Tensor`."""
 
-    mm = mm
     bmm = bmm
     dot = dot
-    mv = mv
     matmul = __matmul__ = matmul
+    mm = mm
+    mv = mv
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        _check_tensor("matmul", other)
+        check_tensor("matmul", other)
         return matmul(other, self)  # type: ignore[arg-type]

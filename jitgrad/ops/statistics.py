@@ -1,0 +1,441 @@
+"""Norms, variances and order statistics, written with reductions."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jitgrad import dtypes, return_types
+from jitgrad.dispatch import CAST, TensorCore, bind
+from jitgrad.errors import describe
+from jitgrad.literals import as_dtype
+from jitgrad.ops.along import take_along
+from jitgrad.ops.extremes import share
+from jitgrad.ops.reduce import SUM, check_not_empty, counted, mean, one_dim
+from jitgrad.primitive import Kind, Primitive, Result
+from jitgrad.spec import wrap_dims
+
+if TYPE_CHECKING:
+    from jitgrad.dtypes import dtype as DType
+    from jitgrad.tensor import Tensor
+
+    Dims = int | Sequence[int] | None
+
+__all__ = [
+    "logsumexp",
+    "median",
+    "nanmean",
+    "nanmedian",
+    "nansum",
+    "norm",
+    "quantile",
+    "std",
+    "std_mean",
+    "var",
+    "var_mean",
+]
+
+NORM_SQRT = Primitive(
+    "norm_sqrt",
+    Kind.ELEMENTWISE,
+    np.sqrt,
+    (lambda g, out, _x: (g / (2 * out)).masked_fill(out == 0, 0),),
+    scalar="sqrt({0})",
+    result=Result.FLOAT,
+)
+"""A square root with derivative 0 at 0, as that of a norm and of a standard deviation."""
+
+NORM_ROOT = Primitive(
+    "norm_root",
+    Kind.ELEMENTWISE,
+    np.power,
+    (
+        lambda g, out, x, power: (g * out * power / x).masked_fill(out == 0, 0),
+        None,
+    ),
+    scalar="pow_({0}, {1})",
+    result=Result.FLOAT,
+)
+
+
+def norm(
+    input: Tensor,
+    p: Any = "fro",
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+) -> Tensor:
+    """Return the p-norm of the elements, of all or over `dim` (one or several).
+
+    Args:
+        p: 2 (the same as "fro"), any other number, infinity or minus infinity.
+
+    Gradient: 0 where the norm is 0; infinite norms share it among ties.
+
+    Raises:
+        RuntimeError: the tensor holds integers.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.tensor([3.0, 4.0]).norm()
+        tensor(5.)
+    """
+    if isinstance(p, str) and p != "fro":
+        raise ValueError(describe("norm", f"p={p!r}", 'p is a number or "fro"', "use p=2"))
+    return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype)
+
+
+def vector_norm(
+    x: Tensor,
+    ord: float = 2,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+) -> Tensor:
+    """Return the norm of the elements as those of a vector: see `jitgrad.norm`, which calls it.
+
+    Raises:
+        RuntimeError: the tensor holds integers.
+    """
+    target = x._array.dtype if dtype is None else as_dtype("linalg.vector_norm", dtype)
+    if target.kind not in "fc":
+        raise RuntimeError(
+            describe(
+                "linalg.vector_norm",
+                f"dtype {dtypes.FROM_NUMPY[target].name}",
+                "Expected a floating point or complex tensor as input",
+                "convert it with .float()",
+            )
+        )
+    dims = wrap_dims("linalg.vector_norm", dim, x._array.ndim)
+    # float16 overflows in squares that the norm itself could hold
+    work = dtypes.float32.numpy if target == np.float16 else target
+    if x._array.dtype != work:
+        x = bind(CAST, x, dtype=work)
+    made = _norm(x, ord, dims, keepdim)
+    return made if made._array.dtype == target else bind(CAST, made, dtype=target)
+
+
+def _norm(x: Tensor, ord: float, dims: tuple[int, ...], keepdim: bool) -> Tensor:
+    if ord == 2:
+        return bind(NORM_SQRT, bind(SUM, x * x, dim=dims, keepdim=keepdim))
+    if ord == 0:
+        return bind(CAST, bind(SUM, x != 0, dim=dims, keepdim=keepdim), dtype=x._array.dtype)
+    sizes = x.abs()
+    if ord == 1:
+        return bind(SUM, sizes, dim=dims, keepdim=keepdim)
+    if builtins.abs(ord) == float("inf"):
+        return sizes.amax(dims, keepdim) if ord > 0 else sizes.amin(dims, keepdim)
+    total = bind(SUM, sizes**ord, dim=dims, keepdim=keepdim)
+    return bind(NORM_ROOT, total, 1.0 / ord)
+
+
+def _moments(
+    name: str, input: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any
+) -> tuple[Tensor, Tensor]:
+    """Return variance and mean; all dimensions are kept."""
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = 1 if unbiased is None else int(unbiased)
+    kind = input._array.dtype.kind
+    if kind not in "fc":
+        raise RuntimeError(
+            describe(
+                name,
+                f"dtype {dtypes.FROM_NUMPY[input._array.dtype].name}",
+                "std and var only support floating point and complex dtypes",
+                "convert it with .float()",
+            )
+        )
+    dims = wrap_dims(name, dim, input._array.ndim)
+    half = input._array.dtype == np.float16
+    x = bind(CAST, input, dtype=dtypes.float32.numpy) if half else input
+    middle = mean(x, dims or None, True)
+    apart = x - middle
+    total = bind(SUM, apart * apart, dim=dims, keepdim=True)
+    variance = total / builtins.max(counted(input, dims) - correction, 0)
+    if half:
+        back = dtypes.float16.numpy
+        variance, middle = bind(CAST, variance, dtype=back), bind(CAST, middle, dtype=back)
+    if keepdim or not dims:
+        return variance, middle
+    left = tuple(size for i, size in enumerate(input._array.shape) if i not in dims)
+    return variance.reshape(left), middle.reshape(left)
+
+
+def var(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+    axis: Dims = None,
+) -> Tensor:
+    """Return the variance of the elements, of all or over `dim` (one or several).
+
+    Args:
+        correction: what is subtracted from the number of elements that the sum of squares is
+            divided by; 1 unless given. `unbiased=False` is `correction=0`.
+
+    Raises:
+        RuntimeError: the tensor holds integers.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.var(torch.tensor([1.0, 2.0, 3.0]))
+        tensor(1.)
+    """
+    dim = dim if axis is None else axis
+    return _moments("var", input, dim, unbiased, keepdim, correction)[0]
+
+
+def std(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+    axis: Dims = None,
+) -> Tensor:
+    """Return the standard deviation: the square root of `var`, with the same arguments.
+
+    Gradient: 0 where it is 0.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.std(torch.tensor([1.0, 2.0, 3.0]))
+        tensor(1.)
+    """
+    dim = dim if axis is None else axis
+    return bind(NORM_SQRT, _moments("std", input, dim, unbiased, keepdim, correction)[0])
+
+
+def var_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return `var` and the mean."""
+    return _moments("var_mean", input, dim, unbiased, keepdim, correction)
+
+
+def std_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return `std` and the mean."""
+    variance, middle = _moments("std_mean", input, dim, unbiased, keepdim, correction)
+    return bind(NORM_SQRT, variance), middle
+
+
+def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
+    """Return log(sum(exp(input))) over `dim`, computed around the largest element.
+
+    Gradient: softmax(input).
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.logsumexp(torch.tensor([1000.0, 1000.0]), dim=0)
+        tensor(1000.6931)
+    """
+    dims = wrap_dims("logsumexp", dim, input._array.ndim)
+    if input._array.dtype.kind not in "fc":
+        input = bind(CAST, input, dtype=dtypes.get_default_dtype().numpy)
+    if not input._array.size:
+        return input.exp().sum(dims or None, keepdim).log()
+    top = input.detach().amax(dims, keepdim=True)
+    # an infinity minus itself would be NaN
+    top = top.masked_fill(top.abs() == float("inf"), 0)
+    made = bind(SUM, (input - top).exp(), dim=dims, keepdim=keepdim).log()
+    return made + (top if keepdim or not dims else top.reshape(made._array.shape))
+
+
+def nansum(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """Return the sum of the elements that are not NaN; arguments as of `sum`.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.nansum(torch.tensor([1.0, float("nan"), 2.0]))
+        tensor(3.)
+    """
+    if input._array.dtype.kind not in "fc":
+        return input.sum(dim, keepdim, dtype=dtype)
+    return input.masked_fill(input.isnan(), 0).sum(dim, keepdim, dtype=dtype)
+
+
+def nanmean(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
+    """Return the mean of the elements that are not NaN; arguments as of `mean`."""
+    counts = input.isnan().logical_not().sum(dim, keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / counts
+
+
+def _middle(array: np.ndarray, *, dim: tuple[int, ...], keepdim: bool) -> Any:
+    if not array.size:
+        return np.full((1,) * array.ndim if keepdim else (), np.nan).astype(array.dtype)
+    flat = array.reshape(-1)
+    k = (flat.size - 1) // 2
+    ordered = np.partition(flat, (k, flat.size - 1))
+    # NaN sorts last, and makes the median NaN
+    bad = array.dtype.kind == "f" and np.isnan(ordered[-1])
+    found = ordered[-1] if bad else ordered[k]
+    return np.full((1,) * array.ndim, found) if keepdim else found
+
+
+MEDIAN = Primitive("median", Kind.REDUCTION, _middle, (share,))
+
+
+def _middle_place(array: np.ndarray, *, dim: int, skip_nan: bool) -> Any:
+    if not array.ndim:
+        return np.zeros((), np.int64)
+    order = np.argsort(array, axis=dim, kind="stable")
+    if array.dtype.kind != "f":
+        return np.take(order, [(array.shape[dim] - 1) // 2], axis=dim)
+    bad = np.isnan(array)
+    numbers = array.shape[dim] - np.sum(bad, axis=dim, keepdims=True)
+    if not skip_nan:
+        # the first NaN, which sorts after all numbers
+        k = np.where(numbers < array.shape[dim], numbers, (numbers - 1) // 2)
+    else:
+        k = np.maximum(numbers - 1, 0) // 2
+    return np.take_along_axis(order, k, axis=dim)
+
+
+MEDIAN_PLACE = Primitive("median_place", Kind.OPAQUE, _middle_place)
+
+
+def _median(name: str, input: Tensor, dim: Any, keepdim: bool, skip_nan: bool) -> Any:
+    dims = one_dim(name, dim, input._array.ndim)
+    check_not_empty(name, input._array, dims, given=True)
+    where = dims[0] if dims else 0
+    places = bind(MEDIAN_PLACE, input, dim=where, skip_nan=skip_nan)
+    values = take_along(input, places, where)
+    if not keepdim and dims:
+        values, places = values.squeeze(where), places.squeeze(where)
+    return values, places
+
+
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """Return the median (the lower of two in the middle), of all or along `dim`.
+
+    With `dim` a named tuple (values, indices). NaN if there is one.
+    Gradient: without `dim` in equal parts to all that equal it, with `dim` to the one chosen.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.median(torch.tensor([3.0, 1.0, 2.0, 4.0]))
+        tensor(2.)
+    """
+    if dim is None:
+        every = tuple(range(input._array.ndim))
+        return bind(MEDIAN, input, dim=every, keepdim=False)
+    return return_types.median(*_median("median", input, dim, keepdim, skip_nan=False))
+
+
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """Return the median of the elements that are not NaN; forms as of `median`."""
+    if dim is None:
+        return _median("nanmedian", input.reshape(-1), 0, False, skip_nan=True)[0]
+    return return_types.nanmedian(*_median("nanmedian", input, dim, keepdim, skip_nan=True))
+
+
+INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def quantile(
+    input: Tensor,
+    q: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+) -> Tensor:
+    """Return the q-th quantiles (q from 0 to 1, a number or a 1-d tensor), of all or along `dim`.
+
+    Shapes: a 1-d `q` adds a first dimension. NaN if there is one.
+
+    Raises:
+        RuntimeError: nothing to choose from, or other dtypes than float32 and float64.
+        ValueError: unknown `interpolation`.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.quantile(torch.tensor([0.0, 1.0, 2.0, 3.0]), 0.5)
+        tensor(1.5000)
+    """
+    if interpolation not in INTERPOLATIONS:
+        rule = f"interpolation is one of {', '.join(INTERPOLATIONS)}"
+        raise ValueError(describe("quantile", repr(interpolation), rule))
+    if input._array.dtype not in (np.float32, np.float64) or not input._array.size:
+        came = f"a tensor of {dtypes.FROM_NUMPY[input._array.dtype].name} and shape "
+        raise RuntimeError(
+            describe(
+                "quantile",
+                came + str(tuple(input._array.shape)),
+                "input tensor must be non-empty and of dtype float or double",
+            )
+        )
+    dims = one_dim("quantile", dim, input._array.ndim)
+    flat = dim is None or not input._array.ndim
+    lines = input.reshape(-1) if flat else input.movedim(dims[0], -1)
+    single = not isinstance(q, TensorCore) or not q._array.ndim
+    points: Any = q if isinstance(q, TensorCore) else input.new_full((), q)
+    last = lines._array.shape[-1] - 1
+    ordered = lines.sort(-1)[0]
+    spoiled = lines.isnan().any(-1, keepdim=True)
+    ranks = (points.reshape(-1) * last).expand(*spoiled._array.shape[:-1], points._array.size)
+    ranks = ranks.masked_fill(spoiled, last)
+    made = _between(ordered, ranks, interpolation)
+    if keepdim:
+        sizes = input._array.shape
+        count = made._array.shape[-1]
+        shape = (count, *(1 if i in dims else size for i, size in enumerate(sizes)))
+        made = made.movedim(-1, 0).reshape(shape)
+    else:
+        made = made.movedim(-1, 0)
+    return made.squeeze(0) if single else made
+
+
+def _between(ordered: Tensor, ranks: Tensor, interpolation: str) -> Tensor:
+    if interpolation == "nearest":
+        return ordered.gather(-1, ranks.round().long())
+    low, high = ranks.floor().long(), ranks.ceil().long()
+    if interpolation == "lower":
+        return ordered.gather(-1, low)
+    if interpolation == "higher":
+        return ordered.gather(-1, high)
+    first, second = ordered.gather(-1, low), ordered.gather(-1, high)
+    weight = 0.5 if interpolation == "midpoint" else ranks - low
+    return first + (second - first) * weight
+
+
+class StatisticsMethods:
+    """The operations of this file as methods of `Tensor`."""
+
+    logsumexp = logsumexp
+    median = median
+    nanmean = nanmean
+    nanmedian = nanmedian
+    nansum = nansum
+    norm = norm
+    quantile = quantile
+    std = std
+    var = var

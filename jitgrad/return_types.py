@@ -1,0 +1,98 @@
+"""What operations with several results return: named tuples, as in `torch.return_types`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+def _shown(result: Any) -> str:
+    fields = ",\n".join(f"{name}={getattr(result, name)!r}" for name in result._fields)
+    return f"torch.return_types.{type(result).__name__}(\n{fields})"
+
+
+class max(NamedTuple):
+    """The largest elements along a dimension and their places."""
+
+    values: Any
+    indices: Any
+    __repr__ = _shown
+
+
+class min(NamedTuple):
+    """The smallest elements along a dimension and their places."""
+
+    values: Any
+    indices: Any
+    __repr__ = _shown
+
+
+class aminmax(NamedTuple):
+    """The smallest and the largest elements."""
+
+    min: Any
+    max: Any
+    __repr__ = _shown
+
+
+class median(NamedTuple):
+    """The medians along a dimension and their places."""
+
+    values: Any
+    indices: Any
+    __repr__ = _shown
+
+
+class nanmedian(NamedTuple):
+    """The medians along a dimension, NaN left out, and their places."""
+
+    values: Any
+    indices: Any
+    __repr__ = _shown
+
+
+class kthvalue(NamedTuple):
+    """The k-th smallest elements along a dimension and their places."""
+
+    values: Any
+    indices: Any
+    __repr__ = _shown
+
+
+class cummax(NamedTuple):
+    """The largest elements so far and their places."""
+
+    values: Any
+    indices: Any
+    __repr__ = _shown
+
+
+class cummin(NamedTuple):
+    """The smallest elements so far and their places."""
+
+    values: Any
+    indices: Any
+    __repr__ = _shown
+
+
+class sort(NamedTuple):
+    """The elements in order and the places that they come from."""
+
+    values: Any
+    indices: Any
+    __repr__ = _shown
+
+
+class topk(NamedTuple):
+    """The k largest (or smallest) elements and their places."""
+
+    values: Any
+    indices: Any
+    __repr__ = _shown
+
+
+class slogdet(NamedTuple):
+    """The sign of a determinant and the logarithm of its absolute value."""
+
+    sign: Any
+    logabsdet: Any
+    __repr__ = _shown
