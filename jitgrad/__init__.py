@@ -41,19 +41,28 @@ from jitgrad.dtypes import long as long
 from jitgrad.dtypes import set_default_dtype as set_default_dtype
 from jitgrad.dtypes import short as short
 from jitgrad.dtypes import uint8 as uint8
+from jitgrad.ops.activation import *  # noqa: F403
 from jitgrad.ops.binary import *  # noqa: F403
+from jitgrad.ops.comparison import *  # noqa: F403
+from jitgrad.ops.convert import *  # noqa: F403
 from jitgrad.ops.create import *  # noqa: F403
+from jitgrad.ops.division import *  # noqa: F403
 from jitgrad.ops.einsum import *  # noqa: F403
+from jitgrad.ops.exponential import *  # noqa: F403
 from jitgrad.ops.extremes import *  # noqa: F403
 from jitgrad.ops.generator import *  # noqa: F403
 from jitgrad.ops.legacy import *  # noqa: F403
+from jitgrad.ops.logical import *  # noqa: F403
 from jitgrad.ops.matrices import *  # noqa: F403
 from jitgrad.ops.products import *  # noqa: F403
 from jitgrad.ops.random import *  # noqa: F403
 from jitgrad.ops.ranges import *  # noqa: F403
+from jitgrad.ops.rounding import *  # noqa: F403
 from jitgrad.ops.scan import *  # noqa: F403
+from jitgrad.ops.selection import *  # noqa: F403
 from jitgrad.ops.sorting import *  # noqa: F403
 from jitgrad.ops.statistics import *  # noqa: F403
+from jitgrad.ops.trigonometric import *  # noqa: F403
 from jitgrad.ops.unary import *  # noqa: F403
 from jitgrad.printing import get_printoptions as get_printoptions
 from jitgrad.printing import printoptions as printoptions

@@ -229,9 +229,7 @@ def _promoted(primitive: Primitive, inputs: tuple, arrays: list) -> tuple[tuple,
         else number_as(each, common)
         for each in inputs
     )
-    return converted, [
-        each._array if isinstance(each, TensorCore) else each for each in converted
-    ]
+    return converted, [each._array if isinstance(each, TensorCore) else each for each in converted]
 
 
 def _check_operands(primitive: Primitive, inputs: tuple) -> None:
@@ -369,8 +367,10 @@ def _check_result(name: str, target: Any, made: np.ndarray) -> None:
                 "use the out-of-place form",
             )
         )
-    if array.size > 1 and 0 in array.strides and any(
-        stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape)
+    if (
+        array.size > 1
+        and 0 in array.strides
+        and any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape))
     ):
         raise RuntimeError(
             f"{name}: unsupported operation: more than one element of the written-to tensor "
@@ -520,6 +520,7 @@ AS_STRIDED_SCATTER = Primitive(
         lambda g, _out, _x, _source, **geometry: bind(AS_STRIDED_GATHER, g, **geometry),
     ),
 )
+
 
 def _fill(value: Any, *, size: tuple, dtype: np.dtype) -> np.ndarray:
     if type(value) is int and value == 0:

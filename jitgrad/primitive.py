@@ -51,11 +51,14 @@ class Primitive:
             "highest" (-inf and inf, or the dtype's limits). float16 accumulates in float32, and
             sums and products of integers and booleans in int64.
         result: see `Result`.
+        check: `(name, inputs, promoted dtype)`, raises for inputs that the operation does not take;
+            not asked where all are floating-point tensors of one dtype, and numbers.
         shape_depends_on_data: the output's shape follows from values, not from shapes.
         raises_on_data: values can make it raise (an index out of range, a singular matrix).
     """
 
     __slots__ = (
+        "check",
         "combine",
         "differentiable",
         "kind",
@@ -81,6 +84,7 @@ class Primitive:
         scalar: str | None = None,
         combine: tuple[str, str] | None = None,
         result: Result = Result.KEEP,
+        check: Callable[[str, tuple, Any], None] | None = None,
         shape_depends_on_data: bool = False,
         raises_on_data: bool = False,
     ) -> None:
@@ -91,6 +95,7 @@ class Primitive:
         self.scalar = scalar
         self.combine = combine
         self.result = result
+        self.check = check
         self.shape_depends_on_data = shape_depends_on_data
         self.raises_on_data = raises_on_data
         self.variadic = callable(vjp)

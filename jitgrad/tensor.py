@@ -20,18 +20,27 @@ from jitgrad.dtypes import FROM_NUMPY, dtype
 from jitgrad.errors import describe
 from jitgrad.modes import state
 from jitgrad.node import AccumulateGrad, Node
+from jitgrad.ops.activation import ActivationMethods
 from jitgrad.ops.binary import BinaryMethods
+from jitgrad.ops.comparison import ComparisonMethods
+from jitgrad.ops.convert import ConvertMethods
 from jitgrad.ops.create import CreateMethods
+from jitgrad.ops.division import DivisionMethods
+from jitgrad.ops.exponential import ExponentialMethods
 from jitgrad.ops.extremes import ExtremeMethods
 from jitgrad.ops.legacy import legacy
 from jitgrad.ops.linalg import LinalgMethods
+from jitgrad.ops.logical import LogicalMethods
 from jitgrad.ops.matrices import MatrixMethods
 from jitgrad.ops.products import ProductMethods
 from jitgrad.ops.random import RandomMethods
 from jitgrad.ops.reduce import ReduceMethods
+from jitgrad.ops.rounding import RoundingMethods
 from jitgrad.ops.scan import ScanMethods
+from jitgrad.ops.selection import SelectionMethods
 from jitgrad.ops.sorting import SortingMethods
 from jitgrad.ops.statistics import StatisticsMethods
+from jitgrad.ops.trigonometric import TrigonometricMethods
 from jitgrad.ops.unary import UnaryMethods
 from jitgrad.printing import text_of
 from jitgrad.spec import Size
@@ -40,18 +49,27 @@ from jitgrad.storage import Storage
 
 class Tensor(
     TensorCore,
-    UnaryMethods,
+    ActivationMethods,
     BinaryMethods,
+    ComparisonMethods,
+    ConvertMethods,
     CreateMethods,
+    DivisionMethods,
+    ExponentialMethods,
     ExtremeMethods,
     LinalgMethods,
+    LogicalMethods,
     MatrixMethods,
     ProductMethods,
     RandomMethods,
     ReduceMethods,
+    RoundingMethods,
     ScanMethods,
+    SelectionMethods,
     SortingMethods,
     StatisticsMethods,
+    TrigonometricMethods,
+    UnaryMethods,
 ):
     """An array of numbers of one dtype that remembers how it was computed, as PyTorch's.
 
