@@ -51,19 +51,26 @@ from jitgrad.ops.einsum import *  # noqa: F403
 from jitgrad.ops.exponential import *  # noqa: F403
 from jitgrad.ops.extremes import *  # noqa: F403
 from jitgrad.ops.generator import *  # noqa: F403
+from jitgrad.ops.index import *  # noqa: F403
+from jitgrad.ops.layout import *  # noqa: F403
 from jitgrad.ops.legacy import *  # noqa: F403
+from jitgrad.ops.linalg import *  # noqa: F403
 from jitgrad.ops.logical import *  # noqa: F403
 from jitgrad.ops.matrices import *  # noqa: F403
 from jitgrad.ops.products import *  # noqa: F403
 from jitgrad.ops.random import *  # noqa: F403
 from jitgrad.ops.ranges import *  # noqa: F403
 from jitgrad.ops.rounding import *  # noqa: F403
+from jitgrad.ops.reduce import *  # noqa: F403
 from jitgrad.ops.scan import *  # noqa: F403
 from jitgrad.ops.selection import *  # noqa: F403
+from jitgrad.ops.shape import *  # noqa: F403
+from jitgrad.ops.slicing import *  # noqa: F403
 from jitgrad.ops.sorting import *  # noqa: F403
 from jitgrad.ops.statistics import *  # noqa: F403
 from jitgrad.ops.trigonometric import *  # noqa: F403
 from jitgrad.ops.unary import *  # noqa: F403
+from jitgrad.ops.views import *  # noqa: F403
 from jitgrad.printing import get_printoptions as get_printoptions
 from jitgrad.printing import printoptions as printoptions
 from jitgrad.printing import set_printoptions as set_printoptions
