@@ -110,7 +110,7 @@ class Cutting(Recording):
             return Root(entry.root)
         found = self._recipes.get(entry)
         if found is None:
-            variable = self.variable(tensor)
+            variable: Any = self.variable(tensor)
             if variable is False:
                 raise Unrecordable("a tensor with a history that is not known")
             base = None
@@ -128,8 +128,8 @@ class Cutting(Recording):
         if isinstance(known, int):
             return Root(known)
         if known is None:
-            method = self.methods.get(id(obj))
-            if method is obj:
+            method: Any = self.methods.get(id(obj))
+            if method is obj and method is not None:
                 owner = method.__self__
                 return Method(self.recipe(owner, self.origin_of(owner)), method.__name__)
             raise Unrecordable(f"an object of unknown origin: {type(obj).__name__}")

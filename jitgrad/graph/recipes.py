@@ -251,7 +251,7 @@ class Library(Recipe):
     def build(self, run: Any) -> Any:
         made = run.made.get(self.key)
         if made is None:
-            made = run.made[self.key] = self.kind.__new__(self.kind)
+            made = run.made[self.key] = object.__new__(self.kind)
             made.__dict__.update(self.state)
             run.register(made, self.key, [])
         return made

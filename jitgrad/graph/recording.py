@@ -148,7 +148,7 @@ class Recording:
         known = self.objects.get(id(obj))
         return known[1] if known is not None and known[0] is obj else None
 
-    def variable(self, tensor: Any) -> Variable | None | bool:
+    def variable(self, tensor: Any) -> Variable | bool | None:
         """Return the history of a tensor, None without; False if the recording does not know it."""
         node = node_of(tensor)
         if node is None:

@@ -1,0 +1,212 @@
+"""Displays, strings and iteration: the recorder's rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jitgrad.dispatch import TensorCore
+from jitgrad.graph.origins import KNOWN, Origin, parts
+from jitgrad.graph.performing import PLAIN_TYPES, Performing
+from jitgrad.graph.recording import FreshObject
+from jitgrad.python.operations import ABSENT, EXHAUSTED, Operations
+
+
+class Sources:
+    """What an iterator runs over: sources with their origins, and how far it has come."""
+
+    __slots__ = ("index", "sources", "start")
+
+    def __init__(self, sources: list[tuple[Any, Any]], start: int = 0) -> None:
+        self.sources = sources
+        self.index = 0
+        self.start = start
+
+
+def plain_build(kind: str, values: Any) -> Any:
+    """Return a container as the plain operations build it."""
+    answer: Any = Operations().build(kind, values, values)
+    return answer[0]
+
+
+class ContainerRules(Performing):
+    """What is built from parts, taken apart, and iterated."""
+
+    def build(self, kind: str, values: Any, origins: Any) -> Any:
+        if kind in ("tuple", "slice"):
+            made = plain_build(kind, values)
+            return made, parts(origins)
+        if kind == "list":
+            made = list(values)
+            return made, self.fresh(made, "list", list(origins))
+        keys = values[::2] if kind == "dict" else values
+        key_origins = origins[::2] if kind == "dict" else origins
+        simple = all(
+            origin is KNOWN and type(key) in (int, str) for key, origin in zip(keys, key_origins)
+        )
+        if simple and len(set(keys)) == len(keys):
+            made = plain_build(kind, values)
+            return made, self.fresh(made, kind, list(origins))
+        return self.leave(f"a {kind} display").build(kind, values, origins)
+
+    def _fresh_list(self, target: Any) -> FreshObject | None:
+        known = self.object(target)
+        return known if isinstance(known, FreshObject) and known.kind == "list" else None
+
+    def append(self, target: Any, lo: Any, value: Any, vo: Any) -> Any:
+        known = self._fresh_list(target)
+        if known is None:
+            return self.leave("append").append(target, lo, value, vo)
+        target.append(value)
+        known.origins.append(vo)
+        return None
+
+    def add_to_set(self, target: Any, so: Any, value: Any, vo: Any) -> Any:
+        return self.leave("a set comprehension").add_to_set(target, so, value, vo)
+
+    def store_in_dict(self, target: Any, do: Any, key: Any, ko: Any, value: Any, vo: Any) -> Any:
+        known = self.object(target)
+        if not isinstance(known, FreshObject) or ko is not KNOWN or type(key) not in (int, str):
+            return self.leave("a key of run time").store_in_dict(target, do, key, ko, value, vo)
+        if key in target:
+            known.origins[2 * list(target).index(key) + 1] = vo
+        else:
+            known.origins.extend((ko, vo))
+        target[key] = value
+        return None
+
+    def extend_list(self, target: Any, lo: Any, more: Any, mo: Any) -> Any:
+        known = self._fresh_list(target)
+        found = self._elements(more, mo)
+        if known is None or found is None:
+            return self.leave("unpacking in a display").extend_list(target, lo, more, mo)
+        target.extend(value for value, _ in found)
+        known.origins.extend(origin for _, origin in found)
+        return None
+
+    def update_set(self, target: Any, so: Any, more: Any, mo: Any) -> Any:
+        return self.leave("a set display").update_set(target, so, more, mo)
+
+    def update_dict(self, target: Any, do: Any, more: Any, mo: Any) -> Any:
+        inner = self.object(more)
+        if not isinstance(inner, FreshObject) or inner.kind != "dict":
+            return self.leave("** of a mapping").update_dict(target, do, more, mo)
+        for at, (key, value) in enumerate(list(more.items())):
+            self.store_in_dict(target, do, key, KNOWN, value, inner.origins[2 * at + 1])
+        return None
+
+    def merge_keywords(self, keywords: Any, ko: Any, more: Any, mo: Any, callee: Any, co: Any):
+        inner, outer = self.object(more), self.object(keywords)
+        simple = isinstance(inner, FreshObject) and isinstance(outer, FreshObject)
+        if not simple or any(key in keywords for key in more):
+            return self.leave("** of a call").merge_keywords(keywords, ko, more, mo, callee, co)
+        return self.update_dict(keywords, ko, more, mo)
+
+    def list_to_tuple(self, items: Any, lo: Any) -> Any:
+        known = self._fresh_list(items)
+        if known is None:
+            return self.leave("a tuple display").list_to_tuple(items, lo)
+        return tuple(items), parts(known.origins)
+
+    def arguments_tuple(self, callee: Any, co: Any, value: Any, origin: Any) -> Any:
+        found = self._elements(value, origin)
+        if found is None:
+            return self.leave("* of a call").arguments_tuple(callee, co, value, origin)
+        return tuple(each for each, _ in found), parts(each for _, each in found)
+
+    def spread(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+        origins = list(self._items(args, ao))
+        kwargs = kwargs or {}
+        known = self.object(kwargs)
+        named: dict = {}
+        if isinstance(known, FreshObject):
+            named = {key: known.origins[2 * at + 1] for at, key in enumerate(kwargs)}
+        elif kwargs:
+            named = dict.fromkeys(kwargs)
+        return list(args), origins, dict(kwargs), named
+
+    def join_string(self, parts: Any, origins: Any) -> Any:
+        if all(each is KNOWN for each in origins):
+            return "".join(parts), KNOWN
+        return self.leave("a string of values of run time").join_string(parts, origins)
+
+    def format_value(
+        self,
+        value: Any,
+        origin: Any,
+        conversion: str | None,
+        spec: Any = ABSENT,
+        spec_origin: Any = None,
+    ) -> Any:
+        plain_spec = spec is ABSENT or spec_origin is KNOWN
+        if origin is KNOWN and type(value) in PLAIN_TYPES and plain_spec:
+            try:
+                answer: Any = super().format_value(value, origin, conversion, spec, spec_origin)
+            except BaseException as error:
+                self.leave(f"it raised {type(error).__name__}")
+                raise
+            return answer[0], KNOWN
+        return self.leave("formatting a value of run time").format_value(
+            value, origin, conversion, spec, spec_origin
+        )
+
+    def unpack(self, x: Any, xo: Any, before: int, has_star: bool, after: int) -> Any:
+        if isinstance(x, TensorCore) and x._array.ndim:
+            rows, origins = self.perform(tuple, (x,), (xo,))
+            found = None if not self.active else self._elements(rows, origins)
+        else:
+            found = self._elements(x, xo)
+        count = before + after
+        if found is None or (len(found) < count if has_star else len(found) != count):
+            return self.leave("unpacking").unpack(x, xo, before, has_star, after)
+        if not has_star:
+            return found
+        middle = found[before : len(found) - after]
+        rest = [value for value, _ in middle]
+        starred = (rest, self.fresh(rest, "list", [origin for _, origin in middle]))
+        return [*found[:before], starred, *found[len(found) - after :]]
+
+    def iterate(self, x: Any, xo: Any) -> Any:
+        known = self.object(x)
+        if isinstance(known, FreshObject) and known.kind in ("iterator", "enumerate", "zip"):
+            return x, xo
+        if isinstance(x, TensorCore) and x._array.ndim:
+            rows, xo = self.perform(tuple, (x,), (xo,))
+            if not self.active:
+                return iter(rows), None
+            x = rows
+        if self._elements(x, xo) is not None and type(x) in (list, tuple, range):
+            it = iter(x)
+            return it, self.fresh(it, "iterator", [], Sources([(x, xo)]))
+        return self.leave(f"iteration over a {type(x).__name__}").iterate(x, xo)
+
+    def advance(self, it: Any, io: Any) -> Any:
+        known = self.object(it)
+        if not isinstance(known, FreshObject) or known.extra is None:
+            return self.leave("an iterator that is not known").advance(it, io)
+        origin = self._next_origin(known)
+        value = next(it, EXHAUSTED)
+        if value is EXHAUSTED:
+            return EXHAUSTED
+        return value, origin
+
+    def _next_origin(self, known: FreshObject) -> Origin | None:
+        """Count one step of an iterator; return the origin of what it yields, None at its end."""
+        state_of = known.extra
+        if known.kind == "iterator":
+            x, xo = state_of.sources[0]
+            found = self._elements(x, xo)
+            at = state_of.index
+            if found is None or at >= len(found):
+                return None
+            state_of.index += 1
+            return found[at][1]
+        inner = []
+        for source, _ in state_of.sources:
+            known_source = self.object(source)
+            assert isinstance(known_source, FreshObject)
+            origin = self._next_origin(known_source)
+            if origin is None:
+                return None
+            inner.append(origin)
+        state_of.index += 1
+        return parts((KNOWN, *inner) if known.kind == "enumerate" else inner)

@@ -1,0 +1,192 @@
+"""Models of built-in functions: what they do to values whose origins matter."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from types import BuiltinFunctionType
+from typing import Any
+
+from jitgrad.dispatch import TensorCore
+from jitgrad.graph import facts
+from jitgrad.graph.containers import ContainerRules, Sources
+from jitgrad.graph.facts import Place
+from jitgrad.graph.operators import OperatorRules
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
+from jitgrad.graph.recording import FreshObject
+
+MATH = {
+    function: name
+    for name, function in vars(math).items()
+    if isinstance(function, BuiltinFunctionType)
+}
+
+
+class Models(ContainerRules, OperatorRules):
+    """Built-in functions by their models."""
+
+    def _item(self, tensor: Any) -> Any:
+        """Read the number in a tensor: floats are tracked, others decide as a site."""
+        if tensor._array.size != 1:
+            return None
+        value = tensor._array.item()
+        if type(value) is float:
+            self.begin()
+            scalar = self.item_step(tensor)
+            return None if scalar is None else (value, Runtime(scalar))
+        entry = self.entry(tensor)
+        if entry is None or not self.available(entry.value) or type(value) not in (int, bool):
+            return None
+        self._decide(entry.value, True, (type(value), value), value)
+        return value, KNOWN if self.active else None
+
+    def _models(self) -> dict:
+        return {
+            builtins.len: self._len, builtins.range: self._range, builtins.float: self._float,
+            builtins.int: self._int, builtins.bool: self._bool, builtins.abs: self._abs,
+            builtins.isinstance: self._isinstance, builtins.type: self._type,
+            builtins.enumerate: self._enumerate, builtins.zip: self._zip,
+            builtins.min: self._least(min), builtins.max: self._least(max),
+            builtins.list: self._list, builtins.tuple: self._tuple, builtins.iter: self._iter,
+        }  # fmt: skip
+
+    def _len(self, args: Any, ao: Any) -> Any:
+        if len(args) != 1:
+            return None
+        x = args[0]
+        if isinstance(x, TensorCore):
+            return self.perform(len, (x,), ao)
+        if ao[0] is KNOWN or isinstance(ao[0], Parts):
+            return len(x), KNOWN
+        known = self.object(x)
+        if isinstance(known, FreshObject) and known.kind in ("list", "dict", "set"):
+            return len(x), KNOWN
+        if isinstance(known, int) and type(x) in (list, tuple, dict):
+            return self.take(Place(facts.read_length, known, True, ""))
+        return None
+
+    def _range(self, args: Any, ao: Any) -> Any:
+        known = all(each is KNOWN for each in ao) and all(type(each) is int for each in args)
+        return self._folded(range, args) if known else None
+
+    def _float(self, args: Any, ao: Any) -> Any:
+        if len(args) != 1:
+            return None
+        x = args[0]
+        if isinstance(x, TensorCore) and x._array.dtype.kind == "f":
+            return self._item(x)
+        if type(x) is float:
+            return x, ao[0]
+        return self._folded(float, args) if ao[0] is KNOWN else None
+
+    def _int(self, args: Any, ao: Any) -> Any:
+        if len(args) == 1 and isinstance(args[0], TensorCore) and args[0]._array.size == 1:
+            return self._exactly(int, args[0])
+        known = all(each is KNOWN for each in ao)
+        return self._folded(int, args) if known else None
+
+    def _exactly(self, function: Any, tensor: Any) -> Any:
+        """Make a site of the exact value of a tensor, and fold `function` of it."""
+        entry = self.entry(tensor)
+        if entry is None or not self.available(entry.value):
+            return None
+        value = tensor._array.item()
+        if type(value) not in (int, bool, float) or value != value:
+            return None
+        self._decide(entry.value, True, (type(value), value), value)
+        return self._folded(function, (value,)) if self.active else (function(value), None)
+
+    def _bool(self, args: Any, ao: Any) -> Any:
+        if len(args) != 1:
+            return None
+        answer = self.truth(args[0], ao[0])
+        return (answer, KNOWN if self.active else None) if type(answer) is bool else answer
+
+    def _abs(self, args: Any, ao: Any) -> Any:
+        if len(args) == 1 and isinstance(args[0], TensorCore):
+            return self.perform(abs, args, ao)
+        return self._math(abs, "abs", args, ao)
+
+    def _least(self, function: Any) -> Any:
+        def model(args: Any, ao: Any) -> Any:
+            same = len(args) > 1 and all(type(each) is float for each in args)
+            return self._math(function, function.__name__, args, ao) if same else None
+
+        return model
+
+    def _math(self, function: Any, name: str, args: Any, ao: Any) -> Any:
+        """Model a pure function of numbers."""
+        if not all(type(each) in (int, float, bool) for each in args):
+            return None
+        if all(each is KNOWN for each in ao):
+            return self._folded(function, args)
+        text = f"{name}({', '.join(f'{{{i}}}' for i in range(len(args)))})"
+        if all(isinstance(each, Runtime) or each is KNOWN for each in ao):
+            return self._number(text, function, args, ao, True)
+        return None
+
+    def _isinstance(self, args: Any, ao: Any) -> Any:
+        if len(args) != 2 or ao[1] is not KNOWN:
+            return None
+        classes = args[1] if type(args[1]) is tuple else (args[1],)
+        if all(type(each) is type for each in classes):
+            return isinstance(*args), KNOWN
+        return None
+
+    def _type(self, args: Any, ao: Any) -> Any:
+        return (type(args[0]), KNOWN) if len(args) == 1 else None
+
+    def _enumerate(self, args: Any, ao: Any) -> Any:
+        start = args[1] if len(args) > 1 else 0
+        if not args or (len(args) > 1 and ao[1] is not KNOWN) or type(start) is not int:
+            return None
+        if self._elements(args[0], ao[0]) is None:
+            return None
+        inner, inner_origin = self.iterate(args[0], ao[0])
+        made = enumerate(inner, start)
+        return made, self.fresh(made, "enumerate", [], Sources([(inner, inner_origin)], start))
+
+    def _zip(self, args: Any, ao: Any) -> Any:
+        if any(self._elements(x, xo) is None for x, xo in zip(args, ao)):
+            return None
+        inner = [self.iterate(x, xo) for x, xo in zip(args, ao)]
+        made = zip(*(each for each, _ in inner))
+        return made, self.fresh(made, "zip", [], Sources(inner))
+
+    def _list(self, args: Any, ao: Any) -> Any:
+        found = self._elements(args[0], ao[0]) if args else []
+        if found is None:
+            return None
+        made = [value for value, _ in found]
+        return made, self.fresh(made, "list", [origin for _, origin in found])
+
+    def _tuple(self, args: Any, ao: Any) -> Any:
+        found = self._elements(args[0], ao[0]) if args else []
+        if found is None:
+            return None
+        return tuple(value for value, _ in found), parts(origin for _, origin in found)
+
+    def _iter(self, args: Any, ao: Any) -> Any:
+        if len(args) != 1 or self._elements(args[0], ao[0]) is None:
+            return None
+        return self.iterate(args[0], ao[0])
+
+    def _container_method(self, method: Any, args: Any, ao: Any, kwargs: Any) -> Any:
+        """Model the methods of lists and dicts made in the call, and of constants."""
+        if not isinstance(method, BuiltinFunctionType) or kwargs:
+            return None
+        owner: Any = method.__self__
+        name = method.__name__
+        known = self.object(owner)
+        if isinstance(known, FreshObject) and known.kind == "list" and name == "append":
+            self.append(owner, IDENTIFIED, args[0], ao[0])
+            return None, KNOWN
+        if isinstance(known, FreshObject) and known.kind == "dict" and name in ("items", "values"):
+            pairs = list(zip(owner.items(), zip(known.origins[::2], known.origins[1::2])))
+            if name == "items":
+                made: Any = tuple(pair for pair, _ in pairs)
+                return made, parts(parts(origin) for _, origin in pairs)
+            return tuple(owner.values()), parts(known.origins[1::2])
+        if type(owner) is str and all(each is KNOWN for each in ao) and known is None:
+            return self._folded(method, args)
+        return None

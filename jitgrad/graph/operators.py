@@ -1,0 +1,108 @@
+"""Operators and truth: the recorder's rules."""
+
+from __future__ import annotations
+
+from types import MethodType
+from typing import Any
+
+from jitgrad.dispatch import TensorCore
+from jitgrad.graph import facts
+from jitgrad.graph.facts import Place
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
+from jitgrad.graph.performing import PLAIN_TYPES, Performing
+from jitgrad.graph.recording import CONSTANT_TYPES, IDENTICAL_TYPES, FreshObject
+from jitgrad.python.operations import BINARY, COMPARE, INPLACE, UNARY
+
+CAN_RAISE = frozenset(("/", "//", "%", "**", "<<", ">>"))
+
+
+class OperatorRules(Performing):
+    """Unary, binary, in-place and comparison operators, and the truth of values."""
+
+    def unary(self, op: str, x: Any, xo: Any) -> Any:
+        if isinstance(x, TensorCore):
+            return self.perform(UNARY[op], (x,), (xo,))
+        if xo is KNOWN and type(x) in CONSTANT_TYPES:
+            return UNARY[op](x), KNOWN
+        if xo is KNOWN and type(x) is float:
+            return UNARY[op](x), KNOWN
+        if isinstance(xo, Runtime) and type(x) is float:
+            return self._number(f"{op}{{0}}", UNARY[op], (x,), (xo,), False)
+        return self.leave(f"{op} of a {type(x).__name__}").unary(op, x, xo)
+
+    def binary(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
+        return self._binary(BINARY, "binary", op, l, lo, r, ro)
+
+    def inplace(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
+        return self._binary(INPLACE, "inplace", op, l, lo, r, ro)
+
+    def _binary(self, table: Any, name: str, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
+        numbers = (int, float, bool)
+        if isinstance(l, TensorCore) or isinstance(r, TensorCore):
+            if all(isinstance(each, TensorCore) or type(each) in numbers for each in (l, r)):
+                return self.perform(table[op], (l, r), (lo, ro))
+        elif type(l) in numbers and type(r) in numbers:
+            if lo is KNOWN and ro is KNOWN:
+                return self._folded(table[op], (l, r))
+            return self._number(f"{{0}} {op} {{1}}", BINARY[op], (l, r), (lo, ro), op in CAN_RAISE)
+        elif (
+            lo is KNOWN and ro is KNOWN and type(l) in (str, tuple) and type(r) in (str, tuple, int)
+        ):
+            return self._folded(table[op], (l, r))
+        elif type(l) is tuple and type(r) is tuple and op == "+":
+            return l + r, parts((*self._items(l, lo), *self._items(r, ro)))
+        plain = self.leave(f"{type(l).__name__} {op} {type(r).__name__}")
+        return getattr(plain, name)(op, l, lo, r, ro)
+
+    def compare(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
+        numbers = (int, float, bool)
+        if op in ("is", "is not"):
+            if self._has_identity(l, lo) and self._has_identity(r, ro):
+                return COMPARE[op](l, r), KNOWN
+        elif op in ("in", "not in"):
+            if lo is KNOWN and ro is KNOWN and type(r) in (tuple, str, range):
+                return self._folded(COMPARE[op], (l, r))
+        elif isinstance(l, TensorCore) or isinstance(r, TensorCore):
+            if all(
+                isinstance(each, TensorCore) or type(each) in numbers or each is None
+                for each in (l, r)
+            ):
+                return self.perform(COMPARE[op], (l, r), (lo, ro))
+        elif lo is KNOWN and ro is KNOWN:
+            if all(
+                type(each) in PLAIN_TYPES or isinstance(each, IDENTICAL_TYPES) for each in (l, r)
+            ):
+                return self._folded(COMPARE[op], (l, r))
+        elif type(l) in numbers and type(r) in numbers:
+            return self._number(f"{{0}} {op} {{1}}", COMPARE[op], (l, r), (lo, ro), False)
+        return self.leave(f"{type(l).__name__} {op} {type(r).__name__}").compare(op, l, lo, r, ro)
+
+    def _has_identity(self, value: Any, origin: Any) -> bool:
+        if origin is KNOWN:
+            return (
+                value is None
+                or type(value) is bool
+                or isinstance(value, IDENTICAL_TYPES)
+                or (type(value) in CONSTANT_TYPES)
+            )
+        return origin is IDENTIFIED and not isinstance(value, MethodType)
+
+    def truth(self, x: Any, xo: Any) -> Any:
+        if isinstance(x, TensorCore):
+            entry = self.entry(x)
+            if x._array.size == 1 and entry is not None and self.available(entry.value):
+                outcome = bool(x._array.item())
+                return self._decide(entry.value, False, outcome, outcome)
+        elif isinstance(xo, Runtime) and self.available(xo.scalar):
+            return self._decide(xo.scalar, False, bool(x), bool(x))
+        elif (
+            xo is KNOWN and (type(x) in PLAIN_TYPES or isinstance(x, IDENTICAL_TYPES))
+        ) or isinstance(xo, Parts):
+            return bool(x)
+        elif xo is IDENTIFIED:
+            known = self.object(x)
+            if isinstance(known, FreshObject) and known.kind in ("list", "dict", "set"):
+                return bool(x)
+            if isinstance(known, int) and type(x) in (list, tuple, dict):
+                return bool(self.take(Place(facts.read_length, known, True, ""))[0])
+        return self.leave(f"the truth of a {type(x).__name__}").truth(x, xo)

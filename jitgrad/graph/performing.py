@@ -1,0 +1,193 @@
+"""How the recorder performs things: leaving, library calls, numbers of run time, sites."""
+
+from __future__ import annotations
+
+from types import MethodType
+from typing import Any
+
+from jitgrad.dispatch import TensorCore
+from jitgrad.graph import facts
+from jitgrad.graph.cutting import Cutting, Unrecordable
+from jitgrad.graph.derivative import tracked
+from jitgrad.graph.facts import Place
+from jitgrad.graph.ir import Scalar
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
+from jitgrad.graph.recording import CONSTANT_TYPES, IDENTICAL_TYPES, FreshObject
+from jitgrad.modes import TrackedFloat
+from jitgrad.python.binding import bind_arguments
+from jitgrad.python.code import Unlowerable
+from jitgrad.python.lower import code_for
+from jitgrad.python.operations import Enter, Operations
+
+PLAIN_TYPES = (*CONSTANT_TYPES, float, tuple, slice)
+
+
+UNTRUSTED = ("jitgrad.demo", "jitgrad.datasets", "jitgrad.__main__")
+
+
+def is_trusted(function: Any) -> bool:
+    """Is `function` the library's own, run by CPython while the dispatcher takes notes?"""
+    module = getattr(function, "__module__", None) or ""
+    return (module == "jitgrad" or module.startswith("jitgrad.")) and not module.startswith(
+        UNTRUSTED
+    )
+
+
+class Performing(Cutting, Operations):
+    """What all rules of the recorder use."""
+
+    resuming = False
+
+    def leave(self, reason: str) -> Operations:
+        """End the recording before the instruction at hand; return what performs it."""
+        self.exit(reason, clean=True)
+        return self._plain()
+
+    def _plain(self) -> Operations:
+        plain = Operations()
+        self.evaluator.operations = plain
+        return plain
+
+    def unknown(self, reason: str) -> None:
+        self.exit(reason, clean=False)
+        self._plain()
+
+    def step_begins(self) -> None:
+        """Mark the beginning of an instruction that may compute."""
+        self.begin()
+
+    def perform(
+        self, function: Any, args: Any, origins: Any, kwargs: Any = None, kwarg_origins: Any = None
+    ) -> Any:
+        """Call library code with numbers of run time tracked; return value and origin."""
+        self.begin()
+        given = [self._tracked(value, origin) for value, origin in zip(args, origins)]
+        named = {
+            name: self._tracked(value, kwarg_origins[name])
+            for name, value in (kwargs or {}).items()
+        }
+        try:
+            result = function(*given, **named)
+        except BaseException as error:
+            self.unknown(f"it raised {type(error).__name__}")
+            raise
+        if not self.active:
+            return _untracked(result), None
+        return self._result(result)
+
+    def _tracked(self, value: Any, origin: Any) -> Any:
+        if isinstance(origin, Runtime) and type(value) is float:
+            return tracked(value, origin.scalar)
+        if isinstance(origin, Parts) and type(value) is tuple:
+            return tuple(self._tracked(v, o) for v, o in zip(value, origin.items))
+        return value
+
+    def _result(self, result: Any) -> Any:
+        if type(result) is TrackedFloat:
+            return float(result.__float__()), Runtime(result.scalar)
+        if isinstance(result, TensorCore):
+            if self.entry(result) is None:
+                self.unknown("a tensor that the trace does not know")
+                return result, None
+            return result, IDENTIFIED
+        if isinstance(result, tuple) and type(result) not in CONSTANT_TYPES:
+            found = [self._result(each) for each in result]
+            if not self.active:
+                return result, None
+            if type(result) is not tuple:
+                self.unknown(f"a {type(result).__name__}")
+                return result, None
+            return result, parts(origin for _, origin in found)
+        if type(result) in CONSTANT_TYPES or isinstance(result, IDENTICAL_TYPES):
+            return result, KNOWN
+        if type(result) is list:
+            origins = [self._result(each)[1] for each in result]
+            return (result, self.fresh(result, "list", origins) if self.active else None)
+        if isinstance(result, MethodType) and isinstance(result.__self__, TensorCore):
+            self.methods[id(result)] = result
+            return result, IDENTIFIED
+        self.unknown(f"library code returned a {type(result).__name__}")
+        return result, None
+
+    def _items(self, value: tuple, origin: Any) -> tuple:
+        return origin.items if isinstance(origin, Parts) else (KNOWN,) * len(value)
+
+    def _folded(self, function: Any, operands: Any) -> Any:
+        try:
+            return function(*operands), KNOWN
+        except BaseException as error:
+            self.leave(f"it raised {type(error).__name__}")
+            raise
+
+    def _number(self, text: str, function: Any, values: Any, origins: Any, can_raise: bool) -> Any:
+        """Compute with numbers of run time."""
+        self.begin()
+        named = tuple(
+            origin.scalar if isinstance(origin, Runtime) else value
+            for value, origin in zip(values, origins)
+        )
+        if any(isinstance(each, Scalar) and not self.available(each) for each in named):
+            self.leave("a number of run time that is gone")
+            return function(*values), None
+        try:
+            result = function(*values)
+        except BaseException as error:
+            self.leave(f"it raised {type(error).__name__}")
+            raise
+        if type(result) not in (float, bool) or (can_raise and not self.may_raise()):
+            if self.active:
+                self.leave(f"a number of run time becomes {type(result).__name__}")
+            return result, None
+        return result, Runtime(self.compute_number(text, function, named, result))
+
+    def _decide(self, test: Any, exact: bool, outcome: Any, answer: Any) -> Any:
+        """Make a site of the instruction at hand, unless the recording begins behind it."""
+        if self.resuming:
+            self.resuming = False
+            return answer
+        self.begin()
+        try:
+            self.site(test, exact, outcome)
+        except Unrecordable as why:
+            self.unknown(str(why))
+        return answer
+
+    def _elements(self, x: Any, xo: Any) -> list[tuple[Any, Any]] | None:
+        """Return the elements of a container that is known, with their origins."""
+        if type(x) is tuple and isinstance(xo, Parts):
+            return list(zip(x, xo.items))
+        if (xo is KNOWN and type(x) in (tuple, str, range)) or type(x).__name__ == "Size":
+            return [(each, KNOWN) for each in x]
+        known = self.object(x)
+        if isinstance(known, FreshObject) and known.kind == "list":
+            return list(zip(x, known.origins))
+        if isinstance(known, FreshObject) and known.kind == "dict":
+            return list(zip(x, known.origins[::2]))
+        if isinstance(known, int) and type(x) in (list, tuple):
+            self.take(Place(facts.read_length, known, True, ""))
+            found = [self.take(Place(facts.read_item, known, True, i)) for i in range(len(x))]
+            if all(origin is not None for _, origin in found):
+                return found
+        return None
+
+    def _enter(
+        self, function: Any, co: Any, args: Any, ao: Any, kwargs: Any, ko: Any, owner: Any = None
+    ) -> Any:
+        """Evaluate a Python function in a frame of its own."""
+        try:
+            code = code_for(function)
+        except Unlowerable:
+            return None
+        try:
+            values, origins = bind_arguments(self, code, function, args, ao, kwargs, ko)
+        except TypeError:
+            return None
+        if not self.active:
+            return None
+        known = self.object(function)
+        origin = IDENTIFIED if known is not None else KNOWN
+        return Enter(code, function, values, origins, origin)
+
+
+def _untracked(result: Any) -> Any:
+    return float(result.__float__()) if type(result) is TrackedFloat else result

@@ -1,0 +1,306 @@
+"""Names, attributes and items: the recorder's rules for reading and storing."""
+
+from __future__ import annotations
+
+import operator
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from jitgrad.dispatch import TensorCore
+from jitgrad.graph import facts
+from jitgrad.graph.facts import ABSENT, Place
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
+from jitgrad.graph.performing import Performing, is_trusted
+from jitgrad.graph.recipes import Recipe
+from jitgrad.graph.recording import CONSTANT_TYPES, FreshObject
+
+METADATA = frozenset(
+    "shape dtype ndim device requires_grad is_leaf itemsize nbytes T mT H data".split()  # noqa: SIM905
+)
+
+
+class PlaceRules(Performing):
+    """What is read from and stored in variables, objects and containers."""
+
+    def constant(self, value: object) -> Any:
+        return KNOWN
+
+    def load_global(self, frame: Any, name: str) -> Any:
+        place = Place(facts.read_global, (frame.globals, frame.builtins), False, name)
+        value, origin = self.take(place)
+        if value is ABSENT or origin is None:
+            return self.leave(f"the global {name} is missing").load_global(frame, name)
+        return value, origin
+
+    def store_global(self, frame: Any, name: str, value: Any, origin: Any) -> Any:
+        return self.leave("assignment to a global").store_global(frame, name, value, origin)
+
+    def delete_global(self, frame: Any, name: str) -> Any:
+        return self.leave("deletion of a global").delete_global(frame, name)
+
+    def make_cell(self, frame: Any, name: str) -> Any:
+        cell = CellType()
+        return cell, self.fresh(cell, "cell", [])
+
+    def closure_cell(self, frame: Any, index: int, name: str) -> Any:
+        cell = frame.function.__closure__[index]
+        known = self.object(cell)
+        return cell, IDENTIFIED if known is not None else KNOWN
+
+    def load_cell(self, frame: Any, cell: Any, cell_origin: Any, name: str) -> Any:
+        known = self.object(cell)
+        if isinstance(known, FreshObject):
+            if not known.origins:
+                return self.leave(f"{name} has no value").load_cell(frame, cell, cell_origin, name)
+            return cell.cell_contents, known.origins[0]
+        value, origin = self.take(Place(facts.read_cell, cell, False, ""))
+        if value is ABSENT or origin is None:
+            return self.leave(f"{name} has no value").load_cell(frame, cell, cell_origin, name)
+        return value, origin
+
+    def store_cell(
+        self, frame: Any, cell: Any, cell_origin: Any, name: str, value: Any, origin: Any
+    ) -> Any:
+        known = self.object(cell)
+        if not isinstance(known, FreshObject):
+            plain = self.leave(f"assignment to the outer variable {name}")
+            return plain.store_cell(frame, cell, cell_origin, name, value, origin)
+        known.origins[:] = [origin]
+        cell.cell_contents = value
+        return None
+
+    def delete_cell(self, frame: Any, cell: Any, cell_origin: Any, name: str) -> Any:
+        return self.leave(f"del {name}").delete_cell(frame, cell, cell_origin, name)
+
+    def get_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
+        if isinstance(obj, TensorCore):
+            return self._tensor_attribute(obj, obj_origin, name)
+        if isinstance(obj, ModuleType) and obj_origin is KNOWN:
+            value, origin = self.take(Place(facts.read_module, obj, False, name))
+            if value is not ABSENT and origin is not None:
+                return value, origin
+        elif isinstance(obj, type) and obj_origin is KNOWN:
+            return self._class_attribute(obj, obj_origin, name)
+        elif obj_origin is KNOWN and type(obj) in CONSTANT_TYPES:
+            value = getattr(obj, name)
+            if type(value) in CONSTANT_TYPES or isinstance(value, BuiltinFunctionType):
+                return value, KNOWN
+        elif obj_origin is IDENTIFIED:
+            return self._object_attribute(obj, obj_origin, name)
+        return self.leave(f"attribute {name} of a {type(obj).__name__}").get_attribute(
+            obj, obj_origin, name
+        )
+
+    def _tensor_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
+        if name == "grad":
+            place = self.grad_place(obj)
+            if place is not None:
+                value, origin = self.take(place)
+                if origin is not None:
+                    return value, origin
+        elif name in METADATA:
+            return self.perform(getattr, (obj, name), (obj_origin, KNOWN))
+        elif name not in obj.__dict__ and is_trusted(getattr(type(obj), name, None)):
+            method = getattr(obj, name)
+            if isinstance(method, MethodType):
+                self.methods[id(method)] = method
+                return method, IDENTIFIED
+            if isinstance(method, FunctionType):
+                return method, KNOWN
+        return self.leave(f"attribute {name} of a tensor").get_attribute(obj, obj_origin, name)
+
+    def _class_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
+        if type(obj) is type:
+            value, origin = self.take(Place(facts.read_class, obj, False, name))
+            if isinstance(value, (FunctionType, BuiltinFunctionType)) or (
+                type(value) in CONSTANT_TYPES
+            ):
+                return value, origin
+            if isinstance(value, staticmethod) and is_trusted(value):
+                return value.__func__, KNOWN
+        return self.leave(f"attribute {name} of class {obj.__name__}").get_attribute(
+            obj, obj_origin, name
+        )
+
+    def _object_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
+        known = self.object(obj)
+        kind = type(obj)
+        if isinstance(known, FreshObject) and known.kind in ("list", "dict"):
+            method = getattr(obj, name)
+            self.methods[id(method)] = method
+            return method, IDENTIFIED
+        custom = kind.__getattribute__ is not object.__getattribute__
+        if isinstance(known, int) and not custom:
+            place = Place(facts.static_lookup, known, True, name)
+            value = place.look(self.run)
+            if isinstance(value, FunctionType):
+                self.take(place)
+                method = MethodType(value, obj)
+                self.methods[id(method)] = method
+                return method, IDENTIFIED
+            if isinstance(value, property) and isinstance(value.fget, FunctionType):
+                self._identical(place, value)
+                return self._enter(value.fget, KNOWN, [obj], [obj_origin], {}, {}, value)
+            if value is not ABSENT and not hasattr(type(value), "__get__"):
+                value, origin = self.take(place)
+                if origin is not None:
+                    return value, origin
+        return self.leave(f"attribute {name} of a {kind.__name__}").get_attribute(
+            obj, obj_origin, name
+        )
+
+    def _identical(self, place: Place, value: Any) -> None:
+        if place.identity() not in self.path.places:
+            self._fact(facts.same_object(place, value), f"{place} is unchanged")
+            self.path.places[place.identity()] = KNOWN
+
+    def set_attribute(self, obj: Any, obj_origin: Any, name: str, value: Any, origin: Any) -> Any:
+        self.begin()
+        if isinstance(obj, TensorCore) and name == "grad" and self._can_store(value, origin):
+            place = self.grad_place(obj)
+            if place is not None and not isinstance(origin, Runtime):
+                self.take(place)
+                setattr(obj, name, value)
+                self._store(
+                    place, value, origin, lambda run, at, made: setattr(run.roots[at], "grad", made)
+                )
+                return None
+        known = None if isinstance(obj, TensorCore) else self.object(obj)
+        if (
+            isinstance(known, int)
+            and self._is_plain_store(obj, name)
+            and self._can_store(value, origin)
+        ):
+            setattr(obj, name, value)
+            place = Place(facts.static_lookup, known, True, name)
+            self._store(
+                place, value, origin, lambda run, at, made: setattr(run.roots[at], name, made)
+            )
+            return None
+        return self.leave(
+            f"assignment to attribute {name} of a {type(obj).__name__}"
+        ).set_attribute(obj, obj_origin, name, value, origin)
+
+    @staticmethod
+    def _is_plain_store(obj: Any, name: str) -> bool:
+        kind = type(obj)
+        return (
+            kind.__setattr__ is object.__setattr__
+            and kind.__getattribute__ is object.__getattribute__
+            and type(getattr(obj, "__dict__", None)) is dict
+            and not hasattr(type(facts.type_lookup(kind, name)), "__set__")
+        )
+
+    def _can_store(self, value: Any, origin: Any) -> bool:
+        """May `value` be stored outside? Not what has a history, nor a container of this call."""
+        if origin is KNOWN or isinstance(origin, Runtime):
+            return True
+        if isinstance(value, TensorCore):
+            entry = self.entry(value)
+            return entry is not None and (
+                entry.root is not None or (self.variable(value) is None and value._base is None)
+            )
+        return origin is IDENTIFIED and isinstance(self.object(value), int)
+
+    def _store(self, place: Place, value: Any, origin: Any, act: Any) -> None:
+        recipe: Recipe = self.recipe(value, origin)
+        at = place.base
+        self.effect(lambda run: act(run, at, recipe.build(run)), f"{place} = ...", (recipe,))
+        self.set_place(place.identity(), origin)
+
+    def write_grad(self, leaf: Any, gradient: Any) -> None:
+        if not self.active:
+            return
+        place = self.grad_place(leaf)
+        if place is None or not self._can_store(gradient, IDENTIFIED):
+            return self.unknown("a gradient with a history, or of a tensor made in the call")
+        self._store(
+            place, gradient, IDENTIFIED, lambda run, at, made: setattr(run.roots[at], "grad", made)
+        )
+        return None
+
+    def delete_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
+        return self.leave(f"del .{name}").delete_attribute(obj, obj_origin, name)
+
+    def get_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:
+        if isinstance(obj, TensorCore):
+            if self._is_index(key, key_origin):
+                return self.perform(operator.getitem, (obj, key), (obj_origin, KNOWN))
+        elif key_origin is KNOWN and type(key) in (int, str, slice):
+            if obj_origin is KNOWN and type(obj) in (tuple, str, range, type(CONSTANT_TYPES)):
+                return obj[key], KNOWN
+            if isinstance(obj_origin, Parts) and type(obj) is tuple:
+                found = obj_origin.items[key]
+                return obj[key], parts(found) if isinstance(key, slice) else found
+            known = self.object(obj)
+            if (
+                isinstance(known, int)
+                and type(obj) in (list, tuple, dict)
+                and (type(key) is not slice)
+            ):
+                value, origin = self.take(Place(facts.read_item, known, True, key))
+                if value is not ABSENT and origin is not None:
+                    return value, origin
+            if isinstance(known, FreshObject) and known.kind == "list" and type(key) is int:
+                return obj[key], known.origins[key]
+            if isinstance(known, FreshObject) and known.kind == "dict" and key in obj:
+                at = list(obj).index(key)
+                return obj[key], known.origins[2 * at + 1]
+            if type(obj).__name__ == "Size":
+                return obj[key], KNOWN
+        return self.leave(f"an item of a {type(obj).__name__}").get_item(
+            obj, obj_origin, key, key_origin
+        )
+
+    def _is_index(self, key: Any, origin: Any) -> bool:
+        if origin is KNOWN:
+            return True
+        if isinstance(key, TensorCore):
+            return key._array.dtype.kind in "iu"
+        if isinstance(origin, Parts):
+            if type(key) is slice:
+                return False
+            return all(self._is_index(k, o) for k, o in zip(key, origin.items))
+        return False
+
+    def set_item(
+        self, obj: Any, obj_origin: Any, key: Any, key_origin: Any, value: Any, origin: Any
+    ) -> Any:
+        if isinstance(obj, TensorCore) and self._is_index(key, key_origin):
+            self.perform(operator.setitem, (obj, key, value), (obj_origin, KNOWN, origin))
+            return None
+        known = self.object(obj)
+        if isinstance(known, FreshObject) and key_origin is KNOWN:
+            if known.kind == "list" and type(key) is int:
+                obj[key] = value
+                known.origins[key] = origin
+                return None
+            if known.kind == "dict" and type(key) in (int, str):
+                return self.store_in_dict(obj, obj_origin, key, key_origin, value, origin)
+        in_place = (type(obj) is dict and type(key) in (int, str)) or (
+            type(obj) is list and type(key) is int and -len(obj) <= key < len(obj)
+        )
+        if (
+            isinstance(known, int)
+            and in_place
+            and key_origin is KNOWN
+            and self._can_store(value, origin)
+        ):
+            self.begin()
+            place = Place(facts.read_item, known, True, key)
+            if type(obj) is list:
+                self.take(place)
+            obj[key] = value
+            self._store(
+                place,
+                value,
+                origin,
+                lambda run, at, made: operator.setitem(run.roots[at], key, made),
+            )
+            return None
+        return self.leave(f"assignment to an item of a {type(obj).__name__}").set_item(
+            obj, obj_origin, key, key_origin, value, origin
+        )
+
+    def delete_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:
+        return self.leave("del of an item").delete_item(obj, obj_origin, key, key_origin)
