@@ -56,12 +56,13 @@ from jitgrad.ops.layout import *  # noqa: F403
 from jitgrad.ops.legacy import *  # noqa: F403
 from jitgrad.ops.linalg import *  # noqa: F403
 from jitgrad.ops.logical import *  # noqa: F403
+from jitgrad.ops.masks import *  # noqa: F403
 from jitgrad.ops.matrices import *  # noqa: F403
 from jitgrad.ops.products import *  # noqa: F403
 from jitgrad.ops.random import *  # noqa: F403
 from jitgrad.ops.ranges import *  # noqa: F403
-from jitgrad.ops.rounding import *  # noqa: F403
 from jitgrad.ops.reduce import *  # noqa: F403
+from jitgrad.ops.rounding import *  # noqa: F403
 from jitgrad.ops.scan import *  # noqa: F403
 from jitgrad.ops.selection import *  # noqa: F403
 from jitgrad.ops.shape import *  # noqa: F403

@@ -144,7 +144,10 @@ def _keep(value: Any, needed: bool, edge: Node | None) -> Any:
 
 def _needed(primitive: Primitive, edges: list) -> Any:
     if primitive.variadic:
-        return range(len(edges)) if primitive.saves[0] else ()
+        saved = primitive.saves[0]
+        if saved and saved[-1] < 0:
+            return (*saved[:-1], *range(~saved[-1], len(edges)))
+        return saved
     found: list[int] = []
     for position, edge in enumerate(edges):
         if edge is not None:

@@ -102,7 +102,7 @@ class Primitive:
         self.differentiable = vjp is not None
         rules: tuple = (vjp,) if callable(vjp) else (vjp or ())
         self.saves = tuple(_needs(rule) for rule in rules)
-        """For each rule, the positions of the inputs that it reads (-1: all of them)."""
+        """For each rule, the positions of the inputs that it reads (~n: all from n on)."""
         self.saves_out = tuple(rule is not None and _reads_out(rule) for rule in rules)
 
     def __repr__(self) -> str:
@@ -118,10 +118,11 @@ def _needs(rule: Callable | None) -> tuple[int, ...]:
         return ()
     code = rule.__code__
     names = code.co_varnames[2 : code.co_argcount]
+    saved = tuple(i for i, name in enumerate(names) if _is_saved(name))
     if code.co_flags & 0x04:  # *inputs
         star = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
-        return (-1,) if _is_saved(star) else ()
-    return tuple(i for i, name in enumerate(names) if _is_saved(name))
+        return (*saved, ~len(names)) if _is_saved(star) else saved
+    return saved
 
 
 def _is_saved(name: str) -> bool:

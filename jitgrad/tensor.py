@@ -28,9 +28,12 @@ from jitgrad.ops.create import CreateMethods
 from jitgrad.ops.division import DivisionMethods
 from jitgrad.ops.exponential import ExponentialMethods
 from jitgrad.ops.extremes import ExtremeMethods
+from jitgrad.ops.index import IndexMethods
+from jitgrad.ops.layout import LayoutMethods
 from jitgrad.ops.legacy import legacy
 from jitgrad.ops.linalg import LinalgMethods
 from jitgrad.ops.logical import LogicalMethods
+from jitgrad.ops.masks import MaskMethods
 from jitgrad.ops.matrices import MatrixMethods
 from jitgrad.ops.products import ProductMethods
 from jitgrad.ops.random import RandomMethods
@@ -38,10 +41,14 @@ from jitgrad.ops.reduce import ReduceMethods
 from jitgrad.ops.rounding import RoundingMethods
 from jitgrad.ops.scan import ScanMethods
 from jitgrad.ops.selection import SelectionMethods
+from jitgrad.ops.shape import ShapeMethods
+from jitgrad.ops.slicing import SliceMethods
 from jitgrad.ops.sorting import SortingMethods
 from jitgrad.ops.statistics import StatisticsMethods
 from jitgrad.ops.trigonometric import TrigonometricMethods
 from jitgrad.ops.unary import UnaryMethods
+from jitgrad.ops.views import ViewMethods
+from jitgrad.ops.write import WriteMethods
 from jitgrad.printing import text_of
 from jitgrad.spec import Size
 from jitgrad.storage import Storage
@@ -57,8 +64,11 @@ class Tensor(
     DivisionMethods,
     ExponentialMethods,
     ExtremeMethods,
+    IndexMethods,
+    LayoutMethods,
     LinalgMethods,
     LogicalMethods,
+    MaskMethods,
     MatrixMethods,
     ProductMethods,
     RandomMethods,
@@ -66,10 +76,14 @@ class Tensor(
     RoundingMethods,
     ScanMethods,
     SelectionMethods,
+    ShapeMethods,
+    SliceMethods,
     SortingMethods,
     StatisticsMethods,
     TrigonometricMethods,
     UnaryMethods,
+    ViewMethods,
+    WriteMethods,
 ):
     """An array of numbers of one dtype that remembers how it was computed, as PyTorch's.
 
@@ -365,7 +379,7 @@ class Tensor(
     def __iter__(self) -> Iterator[Tensor]:
         if not self._array.ndim:
             raise TypeError("iteration over a 0-d tensor")
-        return iter([self[i] for i in range(self._array.shape[0])])  # type: ignore[index]
+        return iter([self[i] for i in range(self._array.shape[0])])
 
     def __hash__(self) -> int:
         return id(self)
