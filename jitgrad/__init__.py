@@ -12,6 +12,7 @@ from math import pi as pi
 from jitgrad import autograd as autograd
 from jitgrad import dtypes as _dtypes
 from jitgrad import linalg as linalg
+from jitgrad import nn as nn
 from jitgrad import return_types as return_types
 from jitgrad.autograd.grad_mode import enable_grad as enable_grad
 from jitgrad.autograd.grad_mode import inference_mode as inference_mode
@@ -44,6 +45,7 @@ from jitgrad.dtypes import uint8 as uint8
 from jitgrad.ops.activation import *  # noqa: F403
 from jitgrad.ops.binary import *  # noqa: F403
 from jitgrad.ops.comparison import *  # noqa: F403
+from jitgrad.ops.composite import *  # noqa: F403
 from jitgrad.ops.convert import *  # noqa: F403
 from jitgrad.ops.create import *  # noqa: F403
 from jitgrad.ops.division import *  # noqa: F403

@@ -24,6 +24,7 @@ from jitgrad.ops.activation import ActivationMethods
 from jitgrad.ops.binary import BinaryMethods
 from jitgrad.ops.comparison import ComparisonMethods
 from jitgrad.ops.convert import ConvertMethods
+from jitgrad.ops.composite import CompositeMethods
 from jitgrad.ops.create import CreateMethods
 from jitgrad.ops.division import DivisionMethods
 from jitgrad.ops.exponential import ExponentialMethods
@@ -60,6 +61,7 @@ class Tensor(
     BinaryMethods,
     ComparisonMethods,
     ConvertMethods,
+    CompositeMethods,
     CreateMethods,
     DivisionMethods,
     ExponentialMethods,
