@@ -1,5 +1,8 @@
 """A function whose loop and branch depend on the values of a tensor, and its derivative."""
 
+# After backward() no gradient is None, which a type checker cannot know:
+# pyright: reportOptionalMemberAccess=false
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
@@ -73,7 +76,7 @@ def table(runs: Mapping[str, Run]) -> str:
     rows += [
         ("time a call and its derivative", {m: duration(t) for m, t in times.items()}, remark),
         ("first call at each", {m: duration(run.first) for m, run in runs.items()}, "together"),
-        *statistics_rows(compiled.statistics if compiled else None, "a call"),
+        *statistics_rows(compiled.statistics if compiled else None, "a call", "forward"),
     ]
     return emit_table("A while and an if that depend on data, differentiated", rows, tuple(runs))
 

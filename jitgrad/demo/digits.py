@@ -1,7 +1,7 @@
 """A two-layer network on handwritten digits, trained by gradient descent written by hand."""
 
 # After backward() no gradient is None, which a type checker cannot know:
-# pyright: reportOptionalOperand=false, reportOptionalMemberAccess=false
+# pyright: reportOperatorIssue=false, reportOptionalMemberAccess=false
 
 import math
 from collections.abc import Mapping

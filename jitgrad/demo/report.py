@@ -70,10 +70,12 @@ def duration(seconds: float) -> str:
 
     >>> duration(0.0000123), duration(0.00456), duration(1.5)
     ('12.3 µs', '4.56 ms', '1.5 s')
+    >>> duration(0.99996)
+    '1 s'
     """
-    if seconds >= 1:
+    if seconds >= 0.9995:
         return f"{seconds:.3g} s"
-    if seconds >= 1e-3:
+    if seconds >= 0.9995e-3:
         return f"{seconds * 1e3:.3g} ms"
     return f"{seconds * 1e6:.3g} µs"
 
@@ -102,7 +104,7 @@ def faster(eager: float, compiled: float) -> str:
 
 
 def statistics_rows(
-    statistics: Statistics | None, per: str
+    statistics: Statistics | None, per: str, remark: str = ""
 ) -> list[tuple[str, Mapping[str, str], str]]:
     """Return the rows that only a compiled function has."""
     if statistics is None:
@@ -113,7 +115,8 @@ def statistics_rows(
         "kernels": str(statistics.kernels),
         f"native calls {per}": str(statistics.native_calls),
     }
-    return [(name, {"compiled": value}, "") for name, value in said.items()]
+    rows = [(name, {"compiled": value}, "") for name, value in said.items()]
+    return [*rows[:-1], (*rows[-1][:2], remark)]
 
 
 def verdict(*disagreements: str | None) -> int:
