@@ -10,7 +10,7 @@ import numpy as np
 
 from jitgrad import dtypes
 from jitgrad.errors import describe
-from jitgrad.modes import run_quietly, state
+from jitgrad.modes import TrackedFloat, plain_number, run_quietly, state
 from jitgrad.node import AccumulateGrad, Node, PrimitiveNode, Saved
 from jitgrad.primitive import Kind, Primitive, Result
 from jitgrad.spec import Spec, dtype_of_number, promote
@@ -103,96 +103,95 @@ def history(primitive: Primitive, inputs: tuple, params: dict, out_shape: tuple)
     """
     edges: list[Node | None] = []
     indices: list[int] | None = None
-    wanted = False
-    rules = primitive.vjp
-    variadic = primitive.variadic
+    wanted = 0
+    rules: Any = None if primitive.variadic else primitive.vjp
     for position, each in enumerate(inputs):
         node = None
-        if isinstance(each, TensorCore) and (variadic or rules[position] is not None):  # type: ignore[index]
+        if isinstance(each, TensorCore) and (rules is None or rules[position] is not None):
             node = each._node if each._base is None else node_of(each)
             if node is not None:
-                wanted = True
+                wanted |= 1 << position
                 if each._index:
                     indices = indices or [0] * len(inputs)
                     indices[position] = each._index
         edges.append(node)
     if not wanted:
         return None
-    shapes = None
-    if primitive.kind is Kind.ELEMENTWISE:
-        shapes = tuple(
-            each._array.shape
-            if isinstance(each, TensorCore) and each._array.shape != out_shape
-            else None
-            for each in inputs
-        )
+    saved, specs, _ = primitive.what_is_saved(len(inputs), wanted)
+    shapes: list | None = None
+    kept: list[Any] = []
+    for position, each in enumerate(inputs):
+        if not isinstance(each, TensorCore):
+            kept.append(each)
+            continue
+        if primitive.is_elementwise and each._array.shape != out_shape:
+            shapes = shapes or [None] * len(inputs)
+            shapes[position] = each._array.shape
+        if position in saved:
+            kept.append(Saved(each, edges[position] or each._node, False))
+        elif position in specs:
+            kept.append(Spec(each._array.shape, each._array.dtype))
+        else:
+            kept.append(None)
     node = PrimitiveNode(primitive, tuple(edges), indices and tuple(indices), params, shapes)
-    needed = _needed(primitive, edges)
-    node.inputs = tuple(
-        _keep(each, position in needed, edges[position]) for position, each in enumerate(inputs)
-    )
+    node.inputs = tuple(kept)
     return node
-
-
-def _keep(value: Any, needed: bool, edge: Node | None) -> Any:
-    if not isinstance(value, TensorCore):
-        return value
-    if needed:
-        return Saved(value, value._node if edge is None else edge, own=False)
-    return Spec(value._array.shape, value._array.dtype)
-
-
-def _needed(primitive: Primitive, edges: list) -> Any:
-    if primitive.variadic:
-        saved = primitive.saves[0]
-        if saved and saved[-1] < 0:
-            return (*saved[:-1], *range(~saved[-1], len(edges)))
-        return saved
-    found: list[int] = []
-    for position, edge in enumerate(edges):
-        if edge is not None:
-            found.extend(primitive.saves[position])
-    return found
 
 
 def save_out(node: PrimitiveNode, out: Any) -> None:
     """Save the output `out` for the rules of `node` that read it."""
-    saves = node.primitive.saves_out
-    if node.primitive.variadic:
-        if saves[0]:
-            node.out = Saved(out, None, own=True)
-        return
-    for position, edge in enumerate(node.edges):
-        if edge is not None and saves[position]:
-            node.out = Saved(out, None, own=True)
-            return
+    wanted = sum(1 << position for position, edge in enumerate(node.edges) if edge is not None)
+    if node.primitive.what_is_saved(len(node.edges), wanted)[2]:
+        node.out = Saved(out, None, True)
 
 
 def bind(primitive: Primitive, *inputs: Any, **params: Any) -> Any:
     """Perform `primitive` on tensors and Python numbers; return the new tensor."""
-    arrays = [each._array if isinstance(each, TensorCore) else each for each in inputs]
-    if primitive.result is not Result.KEEP:
+    arrays: list[Any] = []
+    has_history = False
+    for each in inputs:
+        if isinstance(each, TensorCore):
+            arrays.append(each._array)
+            if each._node is not None or each._base is not None:
+                has_history = True
+        else:
+            # NumPy would take a tracked float for a float64
+            arrays.append(float.__float__(each) if type(each) is TrackedFloat else each)
+    if not primitive.keeps:
         inputs, arrays = _promoted(primitive, inputs, arrays)
+    modes = state
     try:
-        made = run_quietly(primitive.numpy, *arrays, **params)
-    except ValueError as error:
-        if primitive.kind is not Kind.ELEMENTWISE or "broadcast" not in str(error):
-            raise
-        raise _no_broadcast(primitive.name, arrays) from None
-    view = primitive.kind is Kind.VIEW
+        # run_quietly, without the call
+        made = modes.quietly(primitive.numpy, *arrays, **params)
+    except (RuntimeError, ValueError) as error:
+        made = _again(primitive, arrays, params, error)
+    view = primitive.is_view
     out = wrap(made, inputs[0]._storage if view else None)
-    if primitive.differentiable and state.grad_enabled:
-        node = history(primitive, inputs, params, out._array.shape)
-        if node is not None and out._array.dtype.kind in "fc":
+    grad_enabled = modes.grad_enabled
+    if has_history and grad_enabled and primitive.differentiable:
+        array = out._array
+        node = history(primitive, inputs, params, array.shape)
+        if node is not None and array.dtype.kind in "fc":
             out._node = node
-            save_out(node, out)
-    if view and state.grad_enabled:
+            if True in primitive.saves_out:
+                save_out(node, out)
+    if view and grad_enabled:
         source = inputs[0]
         out._base = source if source._base is None else source._base
         out._base_node = out._base._node
-    if state.recorder is not None:
-        state.recorder.primitive(primitive, inputs, params, out, out._node)
+    if modes.recorder is not None:
+        modes.recorder.primitive(primitive, inputs, params, out, out._node)
     return out
+
+
+def _again(primitive: Primitive, arrays: list, params: dict, error: Exception) -> Any:
+    """Mend what went wrong with a computation, or raise it in the words of users."""
+    if isinstance(error, RuntimeError):
+        if str(error).startswith("cannot enter context"):
+            return run_quietly(primitive.numpy, *arrays, **params)
+    elif primitive.is_elementwise and "broadcast" in str(error):
+        raise _no_broadcast(primitive.name, arrays) from None
+    raise error
 
 
 def _no_broadcast(name: str, arrays: list) -> RuntimeError:
@@ -209,16 +208,21 @@ def _no_broadcast(name: str, arrays: list) -> RuntimeError:
 
 
 def _promoted(primitive: Primitive, inputs: tuple, arrays: list) -> tuple[tuple, list]:
-    first = inputs[0]
-    if isinstance(first, TensorCore) and first._array.dtype.kind == "f":
-        # the common case: floating-point tensors of one dtype, and numbers that do not matter
-        common = first._array.dtype
-        for each in inputs:
-            if type(each) is float or type(each) is int:
-                continue
-            if not isinstance(each, TensorCore) or each._array.dtype != common:
+    common: Any = None
+    for each in arrays:
+        if isinstance(each, np.ndarray):
+            # builtin dtypes are singletons; only the first is looked at closely
+            if common is None:
+                common = each.dtype
+                if common.kind != "f":
+                    break
+            elif each.dtype is not common:
                 break
-        else:
+        elif type(each) is not float and type(each) is not int:
+            break
+    else:
+        # the common case: floating-point tensors of one dtype, and numbers that do not matter
+        if common is not None and isinstance(inputs[0], TensorCore):
             return inputs, arrays
     _check_operands(primitive, inputs)
     common = promote(arrays)
@@ -232,7 +236,13 @@ def _promoted(primitive: Primitive, inputs: tuple, arrays: list) -> tuple[tuple,
         else number_as(each, common)
         for each in inputs
     )
-    return converted, [each._array if isinstance(each, TensorCore) else each for each in converted]
+    return converted, _arrays(converted)
+
+
+def _arrays(inputs: tuple) -> list:
+    return [
+        each._array if isinstance(each, TensorCore) else plain_number(each) for each in inputs
+    ]
 
 
 def _check_operands(primitive: Primitive, inputs: tuple) -> None:
@@ -272,7 +282,7 @@ def bind_inplace(primitive: Primitive, target: Any, *others: Any, **params: Any)
     differentiable = _may_write(name, target, others) and primitive.differentiable
     old = _with_old_history(target)
     inputs: tuple = (old, *others)
-    arrays = [each._array if isinstance(each, TensorCore) else each for each in inputs]
+    arrays = _arrays(inputs)
     if primitive.result is not Result.KEEP:
         inputs, arrays = _promoted(primitive, inputs, arrays)
     try:
@@ -299,9 +309,14 @@ def bind_inplace(primitive: Primitive, target: Any, *others: Any, **params: Any)
     return target
 
 
-def _positions_needed(primitive: Primitive, inputs: tuple) -> Any:
-    nodes = [node_of(each) if isinstance(each, TensorCore) else None for each in inputs]
-    return _needed(primitive, nodes)
+def _positions_needed(primitive: Primitive, inputs: tuple) -> frozenset[int]:
+    rules: Any = primitive.vjp
+    wanted = sum(
+        1 << position
+        for position, each in enumerate(inputs)
+        if requires_grad(each) and (primitive.variadic or rules[position] is not None)
+    )
+    return primitive.what_is_saved(len(inputs), wanted)[0]
 
 
 def _snapshot(old: Any) -> Any:

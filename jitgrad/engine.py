@@ -288,6 +288,3 @@ def _run_hooks(node: Any, cotangents: list) -> None:
             changed = function(cotangents[index])
             if changed is not None:
                 cotangents[index] = changed
-
-
-

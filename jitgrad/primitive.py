@@ -40,9 +40,9 @@ class Primitive:
         vjp: derivatives, one for each tensor input: `(cotangent, out, *inputs, **params) ->
             cotangent of this input`, written with tensor operations so that it differentiates
             again; or a single such function returning them all, for any number of inputs. An
-            input spelled with a leading underscore, or with `_spec` at its end, is not saved
-            for the backward pass and arrives as its `Spec`; an `_out` arrives as None. None in
-            place of a rule: not differentiable.
+            input spelled with `_spec` at its end is not saved for the backward pass and arrives
+            as its `Spec`; one spelled with a leading underscore is not read at all, and arrives
+            as None. None in place of a rule: not differentiable.
             Cotangents of broadcast elementwise inputs are summed to their shape afterwards.
         scalar: for elementwise operations the expression for one element, such as "exp({0})",
             in Python with the names of `kernels.math`; the type of the operands is the promoted one.
@@ -61,6 +61,9 @@ class Primitive:
         "check",
         "combine",
         "differentiable",
+        "is_elementwise",
+        "is_view",
+        "keeps",
         "kind",
         "name",
         "numpy",
@@ -68,7 +71,9 @@ class Primitive:
         "result",
         "saves",
         "saves_out",
+        "saving",
         "scalar",
+        "specs",
         "shape_depends_on_data",
         "variadic",
         "vjp",
@@ -98,12 +103,40 @@ class Primitive:
         self.check = check
         self.shape_depends_on_data = shape_depends_on_data
         self.raises_on_data = raises_on_data
+        self.is_elementwise = kind is Kind.ELEMENTWISE
+        self.is_view = kind is Kind.VIEW
+        self.keeps = result is Result.KEEP
         self.variadic = callable(vjp)
         self.differentiable = vjp is not None
         rules: tuple = (vjp,) if callable(vjp) else (vjp or ())
-        self.saves = tuple(_needs(rule) for rule in rules)
+        self.saves = tuple(_positions(rule, _is_saved) for rule in rules)
         """For each rule, the positions of the inputs that it reads (~n: all from n on)."""
+        self.specs = tuple(_positions(rule, _is_spec) for rule in rules)
+        """The same for the inputs of which it reads the shape and dtype only."""
         self.saves_out = tuple(rule is not None and _reads_out(rule) for rule in rules)
+        self.saving: dict[tuple[int, int], tuple[frozenset[int], frozenset[int], bool]] = {}
+
+    def what_is_saved(
+        self, count: int, wanted: int
+    ) -> tuple[frozenset[int], frozenset[int], bool]:
+        """Return what the rules of the wanted inputs read.
+
+        Args:
+            count: how many inputs there are.
+            wanted: a bit for each input whose rule is used.
+
+        Returns:
+            The positions of the inputs read, of those whose spec is read; is the output read?
+        """
+        found = self.saving.get((count, wanted))
+        if found is None:
+            rules = [0] if self.variadic else [i for i in range(count) if wanted >> i & 1]
+            found = self.saving[count, wanted] = (
+                _spread(self.saves, rules, count),
+                _spread(self.specs, rules, count),
+                any(self.saves_out[rule] for rule in rules),
+            )
+        return found
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -113,17 +146,29 @@ def _reads_out(rule: Callable) -> bool:
     return not rule.__code__.co_varnames[1].startswith("_")
 
 
-def _needs(rule: Callable | None) -> tuple[int, ...]:
+def _spread(positions: tuple, rules: list[int], count: int) -> frozenset[int]:
+    found: set[int] = set()
+    for rule in rules:
+        for position in positions[rule]:
+            found.update(range(~position, count) if position < 0 else (position,))
+    return frozenset(found)
+
+
+def _positions(rule: Callable | None, matches: Callable[[str], bool]) -> tuple[int, ...]:
     if rule is None:
         return ()
     code = rule.__code__
     names = code.co_varnames[2 : code.co_argcount]
-    saved = tuple(i for i, name in enumerate(names) if _is_saved(name))
+    found = tuple(i for i, name in enumerate(names) if matches(name))
     if code.co_flags & 0x04:  # *inputs
         star = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
-        return (*saved, ~len(names)) if _is_saved(star) else saved
-    return saved
+        return (*found, ~len(names)) if matches(star) else found
+    return found
 
 
 def _is_saved(name: str) -> bool:
     return not name.startswith("_") and not name.endswith("_spec")
+
+
+def _is_spec(name: str) -> bool:
+    return not name.startswith("_") and name.endswith("_spec")

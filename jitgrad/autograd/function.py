@@ -77,7 +77,6 @@ class FunctionCtx:
 class FunctionNode(Node):
     """The history of the outputs of a user's Function."""
 
-    __slots__ = ("ctx", "function", "inputs", "made", "saved", "views")
 
     def __init__(self, function: type[Function], ctx: FunctionCtx, inputs: tuple, made: tuple):
         tensors = [each if isinstance(each, TensorCore) else None for each in inputs]

@@ -87,7 +87,7 @@ def restore(saved: SavedValue, edge: tuple[Node, int] | None, tape: Any, own: bo
     storage, version = tape.storage(saved, held._array)
     if edge is not None:
         held._node, held._index = edge
-    return Saved.restore(held, storage, version, edge, own)
+    return Saved.restore(held, storage, version, None if edge is None else edge[0], own)
 
 
 class DerivativeNotes:
