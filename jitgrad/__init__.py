@@ -44,6 +44,7 @@ from jitgrad.dtypes import short as short
 from jitgrad.dtypes import uint8 as uint8
 from jitgrad.ops.activation import *  # noqa: F403
 from jitgrad.ops.binary import *  # noqa: F403
+from jitgrad.ops.blending import *  # noqa: F403
 from jitgrad.ops.comparison import *  # noqa: F403
 from jitgrad.ops.composite import *  # noqa: F403
 from jitgrad.ops.convert import *  # noqa: F403
@@ -70,6 +71,7 @@ from jitgrad.ops.selection import *  # noqa: F403
 from jitgrad.ops.shape import *  # noqa: F403
 from jitgrad.ops.slicing import *  # noqa: F403
 from jitgrad.ops.sorting import *  # noqa: F403
+from jitgrad.ops.special import *  # noqa: F403
 from jitgrad.ops.statistics import *  # noqa: F403
 from jitgrad.ops.trigonometric import *  # noqa: F403
 from jitgrad.ops.unary import *  # noqa: F403

@@ -22,6 +22,7 @@ from jitgrad.modes import state
 from jitgrad.node import AccumulateGrad, Node
 from jitgrad.ops.activation import ActivationMethods
 from jitgrad.ops.binary import BinaryMethods
+from jitgrad.ops.blending import BlendingMethods
 from jitgrad.ops.comparison import ComparisonMethods
 from jitgrad.ops.convert import ConvertMethods
 from jitgrad.ops.composite import CompositeMethods
@@ -45,6 +46,7 @@ from jitgrad.ops.selection import SelectionMethods
 from jitgrad.ops.shape import ShapeMethods
 from jitgrad.ops.slicing import SliceMethods
 from jitgrad.ops.sorting import SortingMethods
+from jitgrad.ops.special import SpecialMethods
 from jitgrad.ops.statistics import StatisticsMethods
 from jitgrad.ops.trigonometric import TrigonometricMethods
 from jitgrad.ops.unary import UnaryMethods
@@ -59,9 +61,10 @@ class Tensor(
     TensorCore,
     ActivationMethods,
     BinaryMethods,
+    BlendingMethods,
     ComparisonMethods,
-    ConvertMethods,
     CompositeMethods,
+    ConvertMethods,
     CreateMethods,
     DivisionMethods,
     ExponentialMethods,
@@ -81,6 +84,7 @@ class Tensor(
     ShapeMethods,
     SliceMethods,
     SortingMethods,
+    SpecialMethods,
     StatisticsMethods,
     TrigonometricMethods,
     UnaryMethods,
@@ -328,6 +332,10 @@ class Tensor(
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
+    def __array_wrap__(self, array: Any, _context: Any = None, _scalar: bool = False) -> Tensor:
+        # NumPy's functions of tensors give tensors, without history
+        return wrap(np.asarray(array))
+
     def tolist(self) -> Any:
         """Return the elements as nested lists of Python numbers; a number for a 0-d tensor."""
         if state.recorder is not None:
@@ -390,7 +398,7 @@ class Tensor(
         return text_of(self)
 
     def __format__(self, spec: str) -> str:
-        if not self._array.ndim and node_of(self) is None:
+        if not self._array.ndim:
             return self.item().__format__(spec)
         return object.__format__(self, spec)
 

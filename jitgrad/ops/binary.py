@@ -32,12 +32,12 @@ __all__ = [
     "subtract",
 ]
 
-OPERAND = (TensorCore, float, int, np.number, np.bool_, complex)
+OPERAND: Any = (TensorCore, float, int, np.number, np.bool_, complex)
 """What operators take; for anything else they let Python ask the other operand."""
 
 
-def _is_one(alpha: Any) -> bool:
-    # the value of a tracked float is not to be asked for
+def is_one(alpha: Any) -> bool:
+    """Say whether the factor `alpha` is 1; the value of a tracked float is not asked for."""
     return type(alpha) is int and alpha == 1
 
 
@@ -81,13 +81,13 @@ def add(input: Tensor, other: Operand, *, alpha: float = 1) -> Tensor:
         >>> torch.add(torch.tensor([1.0, 2.0]), 10)
         tensor([11., 12.])
     """
-    return bind(ADD, input, other if _is_one(alpha) else _scaled("add", input, other, alpha))
+    return bind(ADD, input, other if is_one(alpha) else _scaled("add", input, other, alpha))
 
 
 def add_(input: Tensor, other: Operand, *, alpha: float = 1) -> Tensor:
     """Compute `add` in place."""
     return bind_inplace(
-        ADD, input, other if _is_one(alpha) else _scaled("add_", input, other, alpha)
+        ADD, input, other if is_one(alpha) else _scaled("add_", input, other, alpha)
     )
 
 
@@ -115,13 +115,13 @@ def sub(input: Tensor, other: Operand, *, alpha: float = 1) -> Tensor:
         >>> torch.sub(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.0]), alpha=2)
         tensor([-1.,  0.])
     """
-    return bind(SUB, input, other if _is_one(alpha) else _scaled("sub", input, other, alpha))
+    return bind(SUB, input, other if is_one(alpha) else _scaled("sub", input, other, alpha))
 
 
 def sub_(input: Tensor, other: Operand, *, alpha: float = 1) -> Tensor:
     """Compute `sub` in place."""
     return bind_inplace(
-        SUB, input, other if _is_one(alpha) else _scaled("sub_", input, other, alpha)
+        SUB, input, other if is_one(alpha) else _scaled("sub_", input, other, alpha)
     )
 
 
@@ -130,7 +130,7 @@ subtract = sub
 
 def rsub(input: Tensor, other: Operand, *, alpha: float = 1) -> Tensor:
     """Return other - alpha * input."""
-    return bind(SUB, other, input if _is_one(alpha) else _scaled("rsub", other, input, alpha))
+    return bind(SUB, other, input if is_one(alpha) else _scaled("rsub", other, input, alpha))
 
 
 MUL = Primitive(
@@ -167,17 +167,28 @@ multiply = mul
 # -- powers ---------------------------------------------------------------------------------
 
 
+def _check_power(name: str, inputs: tuple, promoted: np.dtype) -> None:
+    base, exponent = inputs
+    if not isinstance(base, TensorCore) and not isinstance(exponent, TensorCore):
+        raise TypeError("pow(): base or exponent must be Tensor; Python's ** takes two numbers")
+    if type(exponent) is bool:
+        return
+    refuse_bool(name, inputs, promoted)
+    if promoted.kind in "iu" and not isinstance(exponent, TensorCore) and exponent < 0:
+        raise RuntimeError(
+            describe(
+                name,
+                f"exponent {exponent} for integers",
+                "Integers to negative integer powers are not allowed",
+                "convert the tensor with .float()",
+            )
+        )
+
+
 def _power(base: Any, exponent: Any) -> Any:
     if not isinstance(exponent, np.ndarray):
-        if base.dtype.kind in "iu" and exponent < 0:
-            raise RuntimeError(
-                describe(
-                    "pow",
-                    f"exponent {exponent} for integers",
-                    "Integers to negative integer powers are not allowed",
-                    "convert the tensor with .float()",
-                )
-            )
+        if base.dtype.kind == "b":
+            return base | (not exponent)
         return np.power(base, exponent)
     if exponent.dtype.kind != "i" or not (exponent < 0).any():
         return np.power(base, exponent)
@@ -215,7 +226,7 @@ POW = Primitive(
     (_power_base_cotangent, _power_exponent_cotangent),
     scalar="pow_({0}, {1})",
     result=Result.PROMOTE,
-    check=refuse_bool,
+    check=_check_power,
 )
 
 _SPECIAL_POWERS = {2: SQUARE, 0.5: SQRT, -1: RECIPROCAL, -0.5: RSQRT}

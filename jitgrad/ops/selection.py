@@ -49,6 +49,9 @@ WHERE = Primitive(
 )
 
 
+_PLAIN = (float, int, TrackedFloat)
+
+
 def where(condition: Tensor, input: Operand | None = None, other: Operand | None = None) -> Any:
     """Return `input` where `condition` holds and `other` elsewhere, broadcast and promoted.
 
@@ -69,12 +72,13 @@ def where(condition: Tensor, input: Operand | None = None, other: Operand | None
         return condition.nonzero(as_tuple=True)
     if condition._array.dtype.kind != "b":
         condition = _mask_of(condition)
-    if isinstance(input, TensorCore):
-        dtype = input._array.dtype
-        if type(other) is float or type(other) is int or type(other) is TrackedFloat:
-            if dtype.kind == "f":
-                return bind(WHERE, condition, input, other)
-        elif isinstance(other, TensorCore) and other._array.dtype == dtype:
+    first, second = isinstance(input, TensorCore), isinstance(other, TensorCore)
+    if first and second:
+        if input._array.dtype == other._array.dtype:  # type: ignore[union-attr]
+            return bind(WHERE, condition, input, other)
+    elif first or second:
+        chosen, number = (input, other) if first else (other, input)
+        if type(number) in _PLAIN and chosen._array.dtype.kind == "f":  # type: ignore[union-attr]
             return bind(WHERE, condition, input, other)
     return _where_promoted(condition, input, other)
 
