@@ -1,6 +1,19 @@
 """The functions of neural networks, gathered under PyTorch's names."""
 
 from jitgrad.ops.activation import *  # noqa: F403
+from jitgrad.ops.activation import elu as elu
+from jitgrad.ops.activation import gelu as gelu
+from jitgrad.ops.activation import hardsigmoid as hardsigmoid
+from jitgrad.ops.activation import hardswish as hardswish
+from jitgrad.ops.activation import hardtanh as hardtanh
+from jitgrad.ops.activation import leaky_relu as leaky_relu
+from jitgrad.ops.activation import mish as mish
+from jitgrad.ops.activation import relu6 as relu6
+from jitgrad.ops.activation import silu as silu
+from jitgrad.ops.activation import softplus as softplus
+from jitgrad.ops.activation import softsign as softsign
+from jitgrad.ops.activation import tanhshrink as tanhshrink
+from jitgrad.ops.activation import threshold as threshold
 from jitgrad.ops.composite import cosine_similarity as cosine_similarity
 from jitgrad.ops.composite import embedding as embedding
 from jitgrad.ops.composite import layer_norm as layer_norm

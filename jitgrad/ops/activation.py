@@ -101,25 +101,6 @@ def sigmoid_(input: Tensor) -> Tensor:
     return bind_inplace(SIGMOID, input)
 
 
-LOG_SIGMOID = Primitive(
-    "logsigmoid",
-    Kind.ELEMENTWISE,
-    in_float32(lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))),
-    (lambda g, _out, x: g * (-x).sigmoid(),),
-    scalar="minimum({0}, 0) - log1p(exp(-abs_({0})))",
-    result=Result.PROMOTE,
-    check=refuse_integers,
-)
-
-
-def logsigmoid(input: Tensor) -> Tensor:
-    """Return log(sigmoid(input)), without overflow on the way.
-
-    Gradient: sigmoid(-input).
-    """
-    return bind(LOG_SIGMOID, input)
-
-
 def _softplus(x: Any, beta: float, threshold: float) -> Any:
     scaled = x * beta
     return np.where(scaled > threshold, x, np.log1p(np.exp(scaled)) / beta)
