@@ -47,10 +47,12 @@ class TrackedFloat(float):
     scalar: Any
 
     def _note(self, symbol: str, function: Callable, *operands: Any) -> Any:
-        plain = tuple(float(each) if type(each) is TrackedFloat else each for each in operands)
+        if not all(isinstance(each, (int, float)) for each in operands):
+            # a tensor: its reflected operator takes the number, still tracked
+            return NotImplemented
         recorder = state.recorder
-        if recorder is None or not all(isinstance(each, (int, float)) for each in plain):
-            return function(*plain)
+        if recorder is None:
+            return function(*map(plain_number, operands))
         return recorder.scalar(symbol, function, operands)
 
     def __neg__(self) -> Any:

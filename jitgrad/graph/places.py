@@ -243,6 +243,9 @@ class PlaceRules(Performing):
                     return value, origin
             if isinstance(known, FreshObject) and known.kind == "list" and type(key) is int:
                 return obj[key], known.origins[key]
+            if isinstance(known, FreshObject) and known.kind == "list" and type(key) is slice:
+                made = obj[key]
+                return made, self.fresh(made, "list", known.origins[key])
             if isinstance(known, FreshObject) and known.kind == "dict" and key in obj:
                 at = list(obj).index(key)
                 return obj[key], known.origins[2 * at + 1]
