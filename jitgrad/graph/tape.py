@@ -74,6 +74,7 @@ class TapeLayout:
             for each in self.order
             if each.history is not None and each not in freed and each.history.saved()
         ]
+        self.plans: dict[Any, Plan] = {}
         self.slots = self._slots()
         self.arguments = self._arguments()
 
@@ -261,47 +262,26 @@ class CompiledBackward(Node):
 
     def _natively(self, tape: Tape, given: dict, wanted: list[Variable]) -> dict:
         layout = tape.layout
-        useful = _useful(layout, wanted)
         waiting = {each: tensor._array for each, tensor in given.items()}
-        for index in range(len(layout.segments) - 1, -1, -1):
-            owned = layout.owned[index]
-            mine = {each: waiting.pop(each) for each in owned if each in waiting}
-            mine = {each: array for each, array in mine.items() if each in useful}
-            if not mine:
-                continue
-            for target, array in self._segment(tape, index, mine, useful).items():
-                waiting[target] = add_cotangents(waiting.get(target), array)
-        roots = set(wanted)
-        return {each: wrap(array) for each, array in waiting.items() if each in roots}
-
-    def _segment(
-        self, tape: Tape, index: int, mine: dict[Variable, np.ndarray], useful: set[Variable]
-    ) -> dict[Variable, np.ndarray]:
-        layout = tape.layout
-        segment = layout.segments[index]
-        owned = set(layout.owned[index])
-        reached = ancestors(mine)
-        targets = tuple(
-            each
-            for each in reached
-            if each in useful
-            and each not in owned
-            and any(
-                other.history is not None and each in other.history.edges
-                for other in reached
-                if other in owned
-            )
-        )
-        key = (tuple((each, array.strides) for each, array in mine.items()), targets)
-        derivative = segment.derivatives.get(key)
-        if derivative is not None and derivative.program is not None:
-            _check_versions(tape, [each for each in reached if each in owned])
-            return derivative.run(tape, list(mine.values()))
-        order = [each for each in reached if each in owned]
-        made = Derivative()
-        found = differentiate(made, order, mine, list(targets), tape)
-        segment.derivatives[key] = made
-        return found
+        key = (tuple((each, array.strides) for each, array in waiting.items()), tuple(wanted))
+        plan = layout.plans.get(key)
+        if plan is None:
+            plan = _plan(tape, waiting, wanted)
+            if all(each.derivative.program is not None for each in plan.parts):
+                layout.plans[key] = plan
+        else:
+            _check_versions(tape, plan.checks)
+            values = tape.values
+            for part in plan.parts:
+                derivative = part.derivative
+                made = derivative.program.run(  # type: ignore[union-attr]
+                    *[values[each] for each in derivative.inputs],
+                    *[waiting.pop(each) for each in part.given],
+                )
+                for target, array in zip(derivative.targets, made):
+                    held = waiting.get(target)
+                    waiting[target] = array if held is None else add_cotangents(held, array)
+        return {each: wrap(waiting[each]) for each in wanted if each in waiting}
 
     def release(self) -> None:
         tape = self.tape
@@ -313,6 +293,83 @@ class CompiledBackward(Node):
                 tape.values.clear()
 
 
+class Part:
+    """The derivative of one segment, with the variables whose cotangents go in."""
+
+    __slots__ = ("derivative", "given")
+
+    def __init__(self, derivative: Derivative, given: list[Variable]) -> None:
+        self.derivative = derivative
+        self.given = given
+
+
+class Plan:
+    """The derivatives to run for one set of cotangents, last segment first.
+
+    Attributes:
+        checks: for each storage with something saved in it: the entry, the version at which it
+            was saved, the variable that saved it.
+    """
+
+    __slots__ = ("checks", "parts")
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self.checks: list[tuple[StorageEntry, int, Variable]] = []
+
+
+def _plan(tape: Tape, waiting: dict[Variable, np.ndarray], wanted: list[Variable]) -> Plan:
+    """Compute the cotangents of `wanted` into `waiting`, and find out how to do it again."""
+    layout = tape.layout
+    useful = _useful(layout, wanted)
+    reached = set(ancestors(waiting))
+    plan = Plan()
+    checks: dict[tuple[StorageEntry, int], Variable] = {}
+    for index in range(len(layout.segments) - 1, -1, -1):
+        owned = [each for each in layout.owned[index] if each in reached and each in useful]
+        mine = {each: waiting.pop(each) for each in owned if each in waiting}
+        if not mine:
+            continue
+        derivative, found = _segment(tape, index, owned, mine, useful)
+        plan.parts.append(Part(derivative, list(mine)))
+        for target, array in found.items():
+            waiting[target] = add_cotangents(waiting.get(target), array)
+        for variable in owned:
+            assert variable.history is not None
+            for saved in variable.history.saved():
+                checks[saved.storage, saved.version] = variable
+    plan.checks = [(storage, version, each) for (storage, version), each in checks.items()]
+    return plan
+
+
+def _segment(
+    tape: Tape,
+    index: int,
+    owned: list[Variable],
+    mine: dict[Variable, np.ndarray],
+    useful: set[Variable],
+) -> tuple[Derivative, dict[Variable, np.ndarray]]:
+    """Walk back through one segment: natively if that has been recorded, else recording it."""
+    segment = tape.layout.segments[index]
+    here = set(owned)
+    edges = [edge for each in owned for edge in each.history.edges]  # type: ignore[union-attr]
+    targets = tuple(dict.fromkeys(each for each in edges if each in useful and each not in here))
+    key = (tuple((each, array.strides) for each, array in mine.items()), targets)
+    derivative = segment.derivatives.get(key)
+    if derivative is not None and derivative.program is not None:
+        checks = [
+            (saved.storage, saved.version, each)
+            for each in owned
+            for saved in each.history.saved()  # type: ignore[union-attr]
+        ]
+        _check_versions(tape, checks)
+        return derivative, derivative.run(tape, list(mine.values()))
+    derivative = Derivative()
+    found = differentiate(derivative, owned, mine, list(targets), tape)
+    segment.derivatives[key] = derivative
+    return derivative, found
+
+
 def _useful(layout: TapeLayout, wanted: list[Variable]) -> set[Variable]:
     useful = set(wanted)
     for each in reversed(layout.order):
@@ -321,17 +378,17 @@ def _useful(layout: TapeLayout, wanted: list[Variable]) -> set[Variable]:
     return useful
 
 
-def _check_versions(tape: Tape, variables: list[Variable]) -> None:
-    for variable in variables:
-        assert variable.history is not None
-        for saved in variable.history.saved():
-            known = tape.storages.get(saved.storage)
-            total = tape.layout.state.writes.get(saved.storage, 0)
-            version = total if known is None else known[0].version - known[1]
-            if version != saved.version:
-                raise RuntimeError(
-                    "one of the variables needed for gradient computation has been modified by an "
-                    f"inplace operation: [{variable.history.primitive.name}] saved a tensor of "
-                    f"shape {saved.value.shape} at version {saved.version}, and it is at version "
-                    f"{version} now. Hint: work on a copy (clone())."
-                )
+def _check_versions(tape: Tape, checks: list[tuple[StorageEntry, int, Variable]]) -> None:
+    """Raise as eager does where something saved has been written since."""
+    storages, writes = tape.storages, tape.layout.state.writes
+    for entry, expected, variable in checks:
+        known = storages.get(entry)
+        version = writes.get(entry, 0) if known is None else known[0].version - known[1]
+        if version != expected:
+            assert variable.history is not None
+            raise RuntimeError(
+                "one of the variables needed for gradient computation has been modified by an "
+                f"inplace operation: [{variable.history.primitive.name}] saved a tensor at "
+                f"version {expected}, and it is at version {version} now. "
+                "Hint: work on a copy (clone())."
+            )
