@@ -204,7 +204,9 @@ def _check_inputs(wanted: list) -> None:
                 "precision floating point.",
                 stacklevel=4,
             )
-        if any(stride == 0 and size > 1 for stride, size in zip(each._array.strides, each.shape)):
+        if each._array.size and any(
+            stride == 0 and size > 1 for stride, size in zip(each._array.strides, each.shape)
+        ):
             raise RuntimeError(
                 f"gradcheck: The {position}th input has a dimension with stride 0. gradcheck "
                 "only supports inputs that are non-overlapping to be able to compute the "

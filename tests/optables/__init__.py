@@ -1,0 +1,13 @@
+"""The lines of the table of operators, by family."""
+
+from tests.opinfo import Op
+from tests.optables import composites, indexing, matrices, pointwise, reductions, shapes
+
+OPS: tuple[Op, ...] = (
+    *pointwise.OPS,
+    *reductions.OPS,
+    *shapes.OPS,
+    *indexing.OPS,
+    *matrices.OPS,
+    *composites.OPS,
+)

@@ -1,0 +1,387 @@
+"""Every operator of the table: values, dtypes, layouts, derivatives, in-place forms, errors."""
+
+import dis
+import gc
+import importlib.util
+import re
+
+import numpy as np
+import pytest
+
+import jitgrad
+from jitgrad.dispatch import TensorCore
+from jitgrad.dtypes import CATEGORY, FROM_NUMPY
+from jitgrad.modes import state
+from jitgrad.primitive import Primitive
+from tests.opinfo import LAYOUTS, Call, map_arrays, outputs_of
+from tests.optables import OPS
+
+TOLERANCES = {"float16": 4e-3, "float32": 4e-6, "float64": 1e-12}
+
+EVERY = [pytest.param(op, id=op.id) for op in OPS]
+DIFFERENTIABLE = [pytest.param(op, id=op.id) for op in OPS if op.order]
+INPLACE = [pytest.param(op, id=op.id) for op in OPS if op.inplace]
+WRONG = [
+    pytest.param(op, wrong, id=f"{op.id}-{i}") for op in OPS for i, wrong in enumerate(op.errors)
+]
+
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="torch is not installed"
+)
+
+
+def as_array(value):
+    """Return the elements of a tensor of either library, or a number, as an array."""
+    detached = value.detach().numpy() if hasattr(value, "detach") else value
+    return np.asarray(detached)
+
+
+def name_of(dtype):
+    return str(dtype).removeprefix("torch.")
+
+
+def check_close(found, expected, dtype, call, factor=1.0):
+    found, expected = as_array(found), as_array(expected)
+    assert found.shape == expected.shape, f"{call}: {found.shape}, not {expected.shape}"
+    if found.dtype.kind == "f":
+        bound = TOLERANCES.get(dtype, 4e-6) * call.op.rounding * factor
+        if dtype in TOLERANCES and found.dtype.itemsize < np.dtype(dtype).itemsize:
+            bound = max(bound, TOLERANCES[found.dtype.name])
+        ceiling = float(np.finfo(found.dtype).max)
+        with np.errstate(all="ignore"):
+            expected = np.where(np.abs(expected) > ceiling, np.sign(expected) * np.inf, expected)
+        np.testing.assert_allclose(
+            found.astype(np.float64), expected.astype(np.float64), bound, bound, err_msg=str(call)
+        )
+    else:
+        np.testing.assert_array_equal(found, expected, err_msg=str(call))
+
+
+@pytest.mark.parametrize("op", EVERY)
+def test_values(op):
+    """In every dtype as NumPy in float64, and rounded to the result's dtype."""
+    assert op.samples
+    for call in op.calls():
+        result = outputs_of(call.run(jitgrad))
+        for each in result:
+            if isinstance(each, TensorCore):
+                assert each._array.dtype in FROM_NUMPY
+                assert not each.requires_grad
+        if op.has_reference(call.dtype) and call.sample.values:
+            expected = outputs_of(call.reference())
+            assert len(expected) == len(result), str(call)
+            for found, true in zip(result, expected):
+                check_close(found, true, call.dtype, call)
+
+
+@needs_torch
+@pytest.mark.parametrize("op", EVERY)
+def test_torch_agrees(op):
+    import torch
+
+    for call in op.calls():
+        try:
+            expected = outputs_of(call.run(torch))
+        except (RuntimeError, NotImplementedError) as error:
+            # torch lacks some kernels for float16 and bool
+            assert "not implemented for" in str(error), f"{call}: torch says {error}"
+            continue
+        result = outputs_of(call.run(jitgrad))
+        assert len(result) == len(expected), str(call)
+        for found, true in zip(result, expected):
+            if isinstance(true, torch.Tensor):
+                assert name_of(found.dtype) == name_of(true.dtype), str(call)
+                assert tuple(found.shape) == tuple(true.shape), str(call)
+            if call.sample.values:
+                check_close(found, true, call.dtype, call, factor=2)
+
+
+@pytest.mark.parametrize("op", [each for each in EVERY if each.values[0].layouts])
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "contiguous"])
+def test_layouts(op, layout):
+    """Strides change nothing."""
+    for sample in op.samples:
+        if not sample.values:
+            continue
+        call = Call(op, sample, "float64", layout)
+        args, kwargs = map_arrays(call.arrays(), lambda array: np.array(array, order="C"))
+        plain = Call(op, type(sample)(args, kwargs))
+        for found, true in zip(outputs_of(call.run(jitgrad)), outputs_of(plain.run(jitgrad))):
+            check_close(found, true, "float64", call)
+
+
+# -- derivatives ----------------------------------------------------------------------------
+
+
+def differentiable_call(op, sample):
+    """Return a function of the leaves alone, and the leaves; None where there are none."""
+    call = Call(op, sample)
+    args, kwargs = call.tensors(jitgrad, requires_grad=True)
+    leaves = call.leaves
+    if not leaves:
+        return None
+    places = {id(each): i for i, each in enumerate(leaves)}
+
+    def function(*values):
+        def put(value):
+            if isinstance(value, TensorCore):
+                return values[places[id(value)]] if id(value) in places else value
+            if isinstance(value, dict):
+                return {key: put(each) for key, each in value.items()}
+            if type(value) in (tuple, list):
+                return type(value)(put(each) for each in value)
+            return value
+
+        outputs = outputs_of(op.of(jitgrad)(*put(args), **put(kwargs)))
+        return tuple(each for each in outputs if each.dtype.is_floating_point)
+
+    return function, leaves
+
+
+@pytest.mark.parametrize("op", DIFFERENTIABLE)
+def test_first_derivative(op):
+    checked = 0
+    for sample in op.samples:
+        made = differentiable_call(op, sample) if sample.smooth else None
+        if made is not None:
+            outputs = made[0](*made[1])
+            assert any(each.requires_grad for each in outputs), str(Call(op, sample))
+            jitgrad.autograd.gradcheck(*made)
+            checked += 1
+    assert checked
+
+
+@pytest.mark.parametrize("op", [each for each in DIFFERENTIABLE if each.values[0].order > 1])
+def test_second_derivative(op):
+    for sample in op.samples:
+        made = differentiable_call(op, sample) if sample.smooth else None
+        if made is not None:
+            jitgrad.autograd.gradgradcheck(*made)
+
+
+@needs_torch
+@pytest.mark.parametrize("op", DIFFERENTIABLE)
+def test_torch_agrees_on_gradients(op):
+    import torch
+
+    for sample in op.samples:
+        for dtype in ("float64", "float32"):
+            call = Call(op, sample, dtype)
+            if not sample.values:
+                continue
+            found, expected = gradients(call, jitgrad), gradients(call, torch)
+            assert len(found) == len(expected), str(call)
+            for one, other in zip(found, expected):
+                assert (one is None) == (other is None), str(call)
+                if one is not None:
+                    assert name_of(one.dtype) == name_of(other.dtype), str(call)
+                    check_close(one, other, dtype, call, factor=4)
+
+
+def gradients(call, torch):
+    outputs = [
+        each
+        for each in outputs_of(call.run(torch, requires_grad=True))
+        if isinstance(each, torch.Tensor) and each.requires_grad
+    ]
+    if not outputs:
+        return [None] * len(call.leaves)
+    noise = np.random.default_rng(0)
+    cotangents = [
+        torch.tensor(noise.random(tuple(each.shape)), dtype=each.dtype) for each in outputs
+    ]
+    return torch.autograd.grad(outputs, call.leaves, cotangents, allow_unused=True)
+
+
+def test_no_gradient_where_there_is_none():
+    for op in OPS:
+        if not op.order:
+            for sample in op.samples:
+                call = Call(op, sample)
+                for each in outputs_of(call.run(jitgrad, requires_grad=True)):
+                    assert not isinstance(each, TensorCore) or not each.requires_grad, str(call)
+
+
+# -- in place -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", INPLACE)
+def test_inplace(op):
+    checked = 0
+    for call in op.calls():
+        expected = call.run(jitgrad)
+        (target, *rest), kwargs = call.tensors(jitgrad)
+        if not isinstance(target, TensorCore):
+            continue
+        method = getattr(target, op.inplace)
+        high = CATEGORY[expected._array.dtype] > CATEGORY[target._array.dtype]
+        if expected.shape != target.shape or high:
+            with pytest.raises(RuntimeError):
+                method(*rest, **kwargs)
+            continue
+        version = target._version
+        assert method(*rest, **kwargs) is target, str(call)
+        assert target._version == version + 1, str(call)
+        assert target._array.dtype.name == call.dtype, str(call)
+        check_close(target, expected.to(target.dtype), call.dtype, call)
+        checked += 1
+    assert checked
+
+
+@pytest.mark.parametrize("op", [each for each in INPLACE if each.values[0].order])
+def test_inplace_gradients(op):
+    for sample in op.samples:
+        call = Call(op, sample)
+        found = []
+        for inplace in (False, True):
+            (target, *rest), kwargs = call.tensors(jitgrad, requires_grad=True)
+            if not isinstance(target, TensorCore):
+                break
+            target = target * 1
+            if inplace:
+                result = getattr(target, op.inplace)(*rest, **kwargs)
+            else:
+                result = op.of(jitgrad)(target, *rest, **kwargs)
+                if result.shape != target.shape:
+                    break
+            found.append(
+                jitgrad.autograd.grad(result.sum(), call.leaves, materialize_grads=True)
+            )
+        for one, other in zip(*found) if len(found) == 2 else ():
+            check_close(one, other, "float64", call)
+
+
+# -- errors ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("op", "wrong"), WRONG)
+def test_errors(op, wrong):
+    def make(array):
+        return jitgrad.tensor(array.astype(np.float32) if array.dtype == np.float64 else array)
+
+    args, kwargs = map_arrays(wrong.args, make), map_arrays(wrong.kwargs, make)
+    with pytest.raises(wrong.error, match=wrong.match or None) as caught:
+        op.of(jitgrad)(*args, **kwargs)
+    assert re.search(op.name, str(caught.value)), f"{caught.value!r} does not name {op.name}"
+
+
+@needs_torch
+@pytest.mark.parametrize(("op", "wrong"), WRONG)
+def test_torch_raises_the_same(op, wrong):
+    import torch
+
+    def make(array):
+        return torch.tensor(array.astype(np.float32) if array.dtype == np.float64 else array)
+
+    args, kwargs = map_arrays(wrong.args, make), map_arrays(wrong.kwargs, make)
+    with pytest.raises(wrong.error) as caught:
+        op.of(torch)(*args, **kwargs)
+    assert type(caught.value) is wrong.error
+
+
+# -- completeness ---------------------------------------------------------------------------
+
+
+class Listener:
+    """A recorder that notes which primitives are bound, and answers like eager mode."""
+
+    def __init__(self):
+        self.heard = set()
+
+    def primitive(self, primitive, inputs, params, output, node):
+        self.heard.add(primitive)
+
+    def item(self, tensor):
+        return tensor._array.item()
+
+    def truth_of(self, tensor):
+        return bool(tensor._array.item())
+
+    def read_grad(self, leaf):
+        return leaf._grad
+
+    def scalar(self, symbol, function, operands):
+        return function(*operands)
+
+    def ignore(self, *args):
+        pass
+
+    write = write_grad = grad_mode = unknown = ignore
+
+
+@pytest.fixture(scope="module")
+def listener():
+    found = Listener()
+    state.recorder = found
+    try:
+        for op in OPS:
+            for sample in op.samples:
+                call = Call(op, sample)
+                outputs = [
+                    each
+                    for each in outputs_of(call.run(jitgrad, requires_grad=bool(op.order)))
+                    if isinstance(each, TensorCore) and each.requires_grad
+                ]
+                if outputs and call.leaves:
+                    (first, *_) = jitgrad.autograd.grad(
+                        outputs,
+                        call.leaves,
+                        [jitgrad.ones_like(each) for each in outputs],
+                        create_graph=True,
+                        materialize_grads=True,
+                    )
+                    if first.requires_grad:
+                        jitgrad.autograd.grad(first.sum(), call.leaves, allow_unused=True)
+                (target, *rest), kwargs = call.tensors(jitgrad)
+                if op.inplace and isinstance(target, TensorCore):
+                    try:
+                        getattr(target, op.inplace)(*rest, **kwargs)
+                    except RuntimeError:
+                        pass  # test_inplace looks at these
+    finally:
+        state.recorder = None
+    return found
+
+
+def primitives():
+    return [
+        each
+        for each in gc.get_objects()
+        if type(each) is Primitive and not each.name.startswith("test_")
+    ]
+
+
+def test_every_primitive_is_sampled(listener):
+    missing = sorted({each.name for each in primitives() if each not in listener.heard})
+    assert not missing, f"no sample of tests/optables binds {', '.join(missing)}"
+
+
+def rules():
+    for primitive in primitives():
+        given = primitive.vjp or ()
+        for rule in (given,) if callable(given) else given:
+            if rule is not None:
+                yield primitive, rule
+
+
+def test_rules_read_only_what_is_saved():
+    """A parameter spelled with an underscore arrives as a spec: a rule must not use it."""
+    for primitive, rule in rules():
+        code = rule.__code__
+        unsaved = {name for name in code.co_varnames[: code.co_argcount] if name.startswith("_")}
+        read = {
+            each.argval
+            for each in dis.get_instructions(code)
+            if each.opname.startswith("LOAD") and isinstance(each.argval, str)
+        }
+        assert not unsaved & (read | set(code.co_cellvars)), f"{primitive} reads {unsaved & read}"
+
+
+def test_rules_take_what_the_primitive_takes():
+    for primitive in primitives():
+        assert primitive.variadic or primitive.vjp is None or isinstance(primitive.vjp, tuple)
+
+
+def test_one_name_one_line():
+    ids = [op.id for op in OPS]
+    assert len(set(ids)) == len(ids)
