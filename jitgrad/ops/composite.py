@@ -40,7 +40,7 @@ def _prepared(
     where = wrap_dim(operation, dim, ndim)
     target = input._array.dtype if dtype is None else as_dtype(operation, dtype)
     if target.kind not in "fc":
-        raise RuntimeError(
+        raise NotImplementedError(
             describe(
                 operation,
                 f"dtype {dtypes.FROM_NUMPY[target].name}",
@@ -73,7 +73,7 @@ def softmax(input: Tensor, dim: int | None = None, *, dtype: DType | None = None
     Gradient: out * (g - sum(g * out)).
 
     Raises:
-        RuntimeError: the tensor holds integers.
+        NotImplementedError (a RuntimeError): the tensor holds integers.
 
     Example:
         >>> import jitgrad as torch
@@ -92,7 +92,7 @@ def log_softmax(input: Tensor, dim: int | None = None, *, dtype: DType | None = 
     Gradient: g - softmax * sum(g).
 
     Raises:
-        RuntimeError: the tensor holds integers.
+        NotImplementedError (a RuntimeError): the tensor holds integers.
 
     Example:
         >>> import jitgrad as torch

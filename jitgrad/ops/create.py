@@ -217,26 +217,21 @@ def asarray(
 
 
 def full(
-    *size: Any,
-    fill_value: Any = None,
+    size: Any,
+    fill_value: Any,
+    *,
     dtype: DType | None = None,
     device: Device | str | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Return a tensor of `size` with `fill_value` everywhere, by default of the number's dtype.
 
-    Called as `full(size, fill_value)`.
-
     Example:
         >>> import jitgrad as torch
         >>> torch.full((2,), 3.5)
         tensor([3.5000, 3.5000])
     """
-    if len(size) == 2 and fill_value is None:
-        size, fill_value = size[:1], size[1]
-    if len(size) != 1 or fill_value is None:
-        raise TypeError("full(): takes a size and a fill_value, as in full((2, 3), 1.0)")
-    return _filled("full", sizes_of("full", size), fill_value, dtype, device, requires_grad)
+    return _filled("full", sizes_of("full", (size,)), fill_value, dtype, device, requires_grad)
 
 
 def _filled(
@@ -269,7 +264,8 @@ def _filled(
 
 
 def zeros(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     dtype: DType | None = None,
     device: Device | str | None = None,
     requires_grad: bool = False,
@@ -282,12 +278,18 @@ def zeros(
         tensor([[0., 0., 0.],
                 [0., 0., 0.]])
     """
-    made = bind(FILL, 0, size=sizes_of("zeros", size), dtype=float_dtype("zeros", dtype))
+    made = bind(
+        FILL,
+        0,
+        size=sizes_of("zeros", sizes if size is None else (size,)),
+        dtype=float_dtype("zeros", dtype),
+    )
     return finished(made, device, requires_grad)
 
 
 def ones(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     dtype: DType | None = None,
     device: Device | str | None = None,
     requires_grad: bool = False,
@@ -299,12 +301,18 @@ def ones(
         >>> torch.ones(2)
         tensor([1., 1.])
     """
-    made = bind(FILL, 1, size=sizes_of("ones", size), dtype=float_dtype("ones", dtype))
+    made = bind(
+        FILL,
+        1,
+        size=sizes_of("ones", sizes if size is None else (size,)),
+        dtype=float_dtype("ones", dtype),
+    )
     return finished(made, device, requires_grad)
 
 
 def empty(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     dtype: DType | None = None,
     device: Device | str | None = None,
     requires_grad: bool = False,
@@ -316,7 +324,12 @@ def empty(
         >>> torch.empty(2, 3).shape
         torch.Size([2, 3])
     """
-    made = bind(FILL, 0, size=sizes_of("empty", size), dtype=float_dtype("empty", dtype))
+    made = bind(
+        FILL,
+        0,
+        size=sizes_of("empty", sizes if size is None else (size,)),
+        dtype=float_dtype("empty", dtype),
+    )
     return finished(made, device, requires_grad)
 
 

@@ -67,7 +67,7 @@ def check_same_dtype(operation: str, *tensors: Tensor) -> None:
                 )
             )
     if first.kind == "b":
-        raise RuntimeError(
+        raise NotImplementedError(
             describe(
                 operation,
                 "tensors of bool",

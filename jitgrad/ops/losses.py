@@ -107,6 +107,10 @@ def huber_loss(
     )
 
 
+LEAST = float(np.float32(1e-12))
+"""What PyTorch divides by at least, a float32 number."""
+
+
 def _bce(x: np.ndarray, t: np.ndarray) -> np.ndarray:
     low = np.asarray(-100, x.dtype)
     return -(t * np.maximum(np.log(x), low) + (1 - t) * np.maximum(np.log1p(-x), low))
@@ -117,7 +121,7 @@ BCE = Primitive(
     Kind.ELEMENTWISE,
     _bce,
     (
-        lambda g, _out, x, t: g * (x - t) / ((1 - x) * x).clamp(min=1e-12),
+        lambda g, _out, x, t: g * (x - t) / ((1 - x) * x).clamp(min=LEAST),
         lambda g, _out, x, _t: g * ((-x).log1p().clamp(min=-100) - x.log().clamp(min=-100)),
     ),
     scalar="-({1} * maximum(log({0}), -100.0) + (1.0 - {1}) * maximum(log1p(-{0}), -100.0))",

@@ -95,7 +95,8 @@ def _drawn(
 
 
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: DType | None = None,
     device: Device | str | None = None,
@@ -108,12 +109,15 @@ def rand(
         >>> torch.rand(2, 3).shape
         torch.Size([2, 3])
     """
-    made = _drawn("rand", RAND, sizes_of("rand", size), dtype, generator)
+    made = _drawn(
+        "rand", RAND, sizes_of("rand", sizes if size is None else (size,)), dtype, generator
+    )
     return finished(made, device, requires_grad)
 
 
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: DType | None = None,
     device: Device | str | None = None,
@@ -126,7 +130,9 @@ def randn(
         >>> torch.randn(2, 3).shape
         torch.Size([2, 3])
     """
-    made = _drawn("randn", RANDN, sizes_of("randn", size), dtype, generator)
+    made = _drawn(
+        "randn", RANDN, sizes_of("randn", sizes if size is None else (size,)), dtype, generator
+    )
     return finished(made, device, requires_grad)
 
 
@@ -275,7 +281,7 @@ def bernoulli(
     dtype = input._array.dtype
     chance: Any = input.detach() if p is None else p
     if isinstance(chance, TensorCore) and chance._array.dtype.kind != "f":
-        raise RuntimeError(
+        raise NotImplementedError(
             describe(
                 "bernoulli",
                 f"dtype {dtypes.FROM_NUMPY[dtype].name}",

@@ -230,7 +230,8 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     array = input._array
     if array.ndim != 1 or array.dtype.kind not in "iu":
         rule = "bincount only supports 1-d non-negative integral inputs"
-        raise RuntimeError(describe("bincount", f"{array.dtype} of shape {array.shape}", rule))
+        kind = NotImplementedError if array.ndim == 1 else RuntimeError
+        raise kind(describe("bincount", f"{array.dtype} of shape {array.shape}", rule))
     given = (input,) if weights is None else (input, weights.detach())
     return bind(BINCOUNT, *given, least=minlength)
 
