@@ -49,33 +49,42 @@ from jitgrad.ops.comparison import *  # noqa: F403
 from jitgrad.ops.composite import *  # noqa: F403
 from jitgrad.ops.convert import *  # noqa: F403
 from jitgrad.ops.create import *  # noqa: F403
+from jitgrad.ops.diagonal import *  # noqa: F403
 from jitgrad.ops.division import *  # noqa: F403
 from jitgrad.ops.einsum import *  # noqa: F403
 from jitgrad.ops.exponential import *  # noqa: F403
 from jitgrad.ops.extremes import *  # noqa: F403
 from jitgrad.ops.generator import *  # noqa: F403
 from jitgrad.ops.index import *  # noqa: F403
+from jitgrad.ops.joining import *  # noqa: F403
 from jitgrad.ops.layout import *  # noqa: F403
 from jitgrad.ops.legacy import *  # noqa: F403
 from jitgrad.ops.linalg import *  # noqa: F403
 from jitgrad.ops.logical import *  # noqa: F403
 from jitgrad.ops.masks import *  # noqa: F403
 from jitgrad.ops.matrices import *  # noqa: F403
+from jitgrad.ops.moving import *  # noqa: F403
+from jitgrad.ops.places import *  # noqa: F403
+from jitgrad.ops.positions import *  # noqa: F403
 from jitgrad.ops.products import *  # noqa: F403
 from jitgrad.ops.random import *  # noqa: F403
 from jitgrad.ops.ranges import *  # noqa: F403
 from jitgrad.ops.reduce import *  # noqa: F403
 from jitgrad.ops.rounding import *  # noqa: F403
 from jitgrad.ops.scan import *  # noqa: F403
+from jitgrad.ops.scatter import *  # noqa: F403
+from jitgrad.ops.scatter_reduce import *  # noqa: F403
 from jitgrad.ops.selection import *  # noqa: F403
 from jitgrad.ops.shape import *  # noqa: F403
 from jitgrad.ops.slicing import *  # noqa: F403
 from jitgrad.ops.sorting import *  # noqa: F403
 from jitgrad.ops.special import *  # noqa: F403
+from jitgrad.ops.splitting import *  # noqa: F403
 from jitgrad.ops.statistics import *  # noqa: F403
 from jitgrad.ops.trigonometric import *  # noqa: F403
 from jitgrad.ops.unary import *  # noqa: F403
 from jitgrad.ops.views import *  # noqa: F403
+from jitgrad.ops.windows import *  # noqa: F403
 from jitgrad.printing import get_printoptions as get_printoptions
 from jitgrad.printing import printoptions as printoptions
 from jitgrad.printing import set_printoptions as set_printoptions

@@ -24,9 +24,10 @@ from jitgrad.ops.activation import ActivationMethods
 from jitgrad.ops.binary import BinaryMethods
 from jitgrad.ops.blending import BlendingMethods
 from jitgrad.ops.comparison import ComparisonMethods
-from jitgrad.ops.convert import ConvertMethods
 from jitgrad.ops.composite import CompositeMethods
+from jitgrad.ops.convert import ConvertMethods
 from jitgrad.ops.create import CreateMethods
+from jitgrad.ops.diagonal import DiagonalMethods
 from jitgrad.ops.division import DivisionMethods
 from jitgrad.ops.exponential import ExponentialMethods
 from jitgrad.ops.extremes import ExtremeMethods
@@ -37,20 +38,27 @@ from jitgrad.ops.linalg import LinalgMethods
 from jitgrad.ops.logical import LogicalMethods
 from jitgrad.ops.masks import MaskMethods
 from jitgrad.ops.matrices import MatrixMethods
+from jitgrad.ops.moving import MovingMethods
+from jitgrad.ops.places import PlaceMethods
+from jitgrad.ops.positions import PositionMethods
 from jitgrad.ops.products import ProductMethods
 from jitgrad.ops.random import RandomMethods
 from jitgrad.ops.reduce import ReduceMethods
 from jitgrad.ops.rounding import RoundingMethods
 from jitgrad.ops.scan import ScanMethods
+from jitgrad.ops.scatter import ScatterMethods
+from jitgrad.ops.scatter_reduce import ScatterReduceMethods
 from jitgrad.ops.selection import SelectionMethods
 from jitgrad.ops.shape import ShapeMethods
 from jitgrad.ops.slicing import SliceMethods
 from jitgrad.ops.sorting import SortingMethods
 from jitgrad.ops.special import SpecialMethods
+from jitgrad.ops.splitting import SplitMethods
 from jitgrad.ops.statistics import StatisticsMethods
 from jitgrad.ops.trigonometric import TrigonometricMethods
 from jitgrad.ops.unary import UnaryMethods
 from jitgrad.ops.views import ViewMethods
+from jitgrad.ops.windows import WindowMethods
 from jitgrad.ops.write import WriteMethods
 from jitgrad.printing import text_of
 from jitgrad.spec import Size
@@ -66,6 +74,7 @@ class Tensor(
     CompositeMethods,
     ConvertMethods,
     CreateMethods,
+    DiagonalMethods,
     DivisionMethods,
     ExponentialMethods,
     ExtremeMethods,
@@ -75,20 +84,27 @@ class Tensor(
     LogicalMethods,
     MaskMethods,
     MatrixMethods,
+    MovingMethods,
+    PlaceMethods,
+    PositionMethods,
     ProductMethods,
     RandomMethods,
     ReduceMethods,
     RoundingMethods,
     ScanMethods,
+    ScatterMethods,
+    ScatterReduceMethods,
     SelectionMethods,
     ShapeMethods,
     SliceMethods,
     SortingMethods,
     SpecialMethods,
+    SplitMethods,
     StatisticsMethods,
     TrigonometricMethods,
     UnaryMethods,
     ViewMethods,
+    WindowMethods,
     WriteMethods,
 ):
     """An array of numbers of one dtype that remembers how it was computed, as PyTorch's.

@@ -7,140 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.dispatch import TensorCore, bind, bind_inplace, bind_zeros
+from jitgrad.dispatch import TensorCore, bind, bind_inplace
 from jitgrad.errors import describe
 from jitgrad.ops.create import as_tensor
+from jitgrad.ops.masks import MASKED_FILL
+from jitgrad.ops.positions import INDEX, INDEX_PUT, NONZERO, key_of
 from jitgrad.ops.slicing import SLICE, position
 from jitgrad.ops.views import UNSQUEEZE, VIEW
 from jitgrad.ops.write import (
     COPY,
     FILL_WITH,
-    as_written,
     check_broadcast,
     without_leading_ones,
 )
-from jitgrad.primitive import Kind, Primitive
-from jitgrad.spec import Spec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jitgrad.tensor import Tensor
 
-__all__ = ["argwhere", "index_put", "index_put_", "nonzero"]
-
-
-def check_positions(
-    shape: tuple, places: Sequence[np.ndarray], dims: tuple[int, ...], signed: bool = True
-) -> None:
-    """Check that `places` are positions of `dims`, negative ones only if `signed`; IndexError."""
-    for found, dim in zip(places, dims):
-        if not found.size:
-            continue
-        size = shape[dim]
-        least, most = found.min(), found.max()
-        lowest = -size if signed else 0
-        if least < lowest or most >= size:
-            raise IndexError(
-                describe(
-                    "index",
-                    f"a tensor of shape {tuple(shape)}",
-                    f"index {most if most >= size else least} is out of bounds for dimension "
-                    f"{dim} with size {size}",
-                )
-            )
-
-
-def _key(ndim: int, places: Sequence[np.ndarray], dims: tuple[int, ...]) -> tuple:
-    key: list[Any] = [slice(None)] * ndim
-    for found, dim in zip(places, dims):
-        key[dim] = found
-    return tuple(key)
-
-
-def _indexed(array: np.ndarray, *places: np.ndarray, dims: tuple[int, ...], signed: bool) -> Any:
-    if not signed:
-        check_positions(array.shape, places, dims, signed)
-    try:
-        if len(places) == 1 and array.flags.c_contiguous:
-            return array.take(places[0], axis=dims[0])
-        return np.asarray(array[_key(array.ndim, places, dims)], order="C")
-    except IndexError:
-        check_positions(array.shape, places, dims)
-        raise
-
-
-def add_at(result: np.ndarray, numbers: np.ndarray, values: Any) -> None:
-    """Add `values` to the elements of the contiguous `result` with these `numbers`, in order."""
-    flat = np.broadcast_to(values, numbers.shape).astype(result.dtype, copy=False)
-    np.add.at(result.reshape(-1), numbers.reshape(-1), flat.reshape(-1))
-
-
-def _numbers(shape: tuple, places: Sequence[np.ndarray], dims: tuple[int, ...]) -> np.ndarray:
-    """Return the numbers, in row-major order, of the elements that an index names."""
-    if len(places) == 1 and dims[0] == 0:
-        width = 1
-        for size in shape[1:]:
-            width *= size
-        rows = np.where(places[0] < 0, places[0] + shape[0], places[0])
-        rows = rows[(..., *[None] * (len(shape) - 1))]
-        return rows * width + np.arange(width).reshape(shape[1:])
-    count = 1
-    for size in shape:
-        count *= size
-    return np.arange(count).reshape(shape)[_key(len(shape), places, dims)]
-
-
-def _put(
-    array: np.ndarray,
-    values: Any,
-    *places: np.ndarray,
-    dims: tuple[int, ...],
-    accumulate: bool,
-    signed: bool,
-) -> np.ndarray:
-    check_positions(array.shape, places, dims, signed)
-    result = np.array(array, order="C")
-    if accumulate:
-        add_at(result, np.asarray(_numbers(array.shape, places, dims)), values)
-    else:
-        if not isinstance(values, np.ndarray):
-            values = as_written(array, values)
-        result[_key(array.ndim, places, dims)] = values
-    return result
-
-
-def _index_back(g: Tensor, _out: None, x_spec: Spec, *places: Tensor, **params: Any) -> tuple:
-    zeros = bind_zeros(Spec(x_spec.shape, g._array.dtype))
-    back = bind(INDEX_PUT, zeros, g, *places, accumulate=True, **params)
-    return (back, *[None] * len(places))
-
-
-def _put_back(
-    g: Tensor,
-    _out: None,
-    _x: Any,
-    values_spec: Any,
-    *places: Tensor,
-    accumulate: bool,
-    **params: Any,
-) -> tuple:
-    nothing = [None] * len(places)
-    kept = g if accumulate else bind(INDEX_PUT, g, 0, *places, accumulate=False, **params)
-    if not isinstance(values_spec, Spec):
-        return (kept, None, *nothing)
-    return (kept, bind(INDEX, g, *places, **params).sum_to_size(values_spec.shape), *nothing)
-
-
-INDEX = Primitive("index", Kind.INDEX, _indexed, _index_back, raises_on_data=True)
-INDEX_PUT = Primitive("index_put", Kind.INDEX, _put, _put_back, raises_on_data=True)
-
-NONZERO = Primitive(
-    "nonzero",
-    Kind.INDEX,
-    lambda array: np.argwhere(array) if array.ndim else np.zeros((int(bool(array)), 0), np.int64),
-    shape_depends_on_data=True,
-)
+__all__ = ["index_put", "index_put_"]
 
 
 class _Chosen:
@@ -353,7 +239,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
             if isinstance(value, TensorCore):
                 _check_same_dtype(target, value)
                 value = value.reshape(())
-            target.masked_fill_(mask, value)
+            bind_inplace(MASKED_FILL, target, mask, value)
             return
     dims, places = chosen.places()
     _put_into(target, value, dims, places, False)
@@ -390,7 +276,7 @@ def _check_put(target: Tensor, value: Any, dims: tuple[int, ...], places: list[T
     wide = [np.broadcast_to(np.zeros((), np.int64), each._array.shape) for each in places]
     if 0 in target._array.shape:
         return
-    wanted = shown[_key(shown.ndim, wide, dims)].shape
+    wanted = shown[key_of(shown.ndim, wide, dims)].shape
     try:
         np.broadcast_to(value._array, wanted)
     except ValueError:
@@ -441,31 +327,6 @@ def index_put(
     return index_put_(input.clone(), indices, values, accumulate)
 
 
-def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """Return the positions of the elements that are not zero, (n, ndim), in row-major order.
-
-    With `as_tuple` one tensor of n positions for each dimension, as an index. Not differentiable.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.nonzero(torch.tensor([[1, 0], [0, 2]]))
-        tensor([[0, 0],
-                [1, 1]])
-    """
-    if as_tuple and not input._array.ndim:
-        input = bind(VIEW, input, size=(1,))
-    found = bind(NONZERO, input)
-    if not as_tuple:
-        return found
-    count = found._array.shape[0]
-    return tuple(bind(SLICE, found, index=((0, count, 1), dim)) for dim in range(input._array.ndim))
-
-
-def argwhere(input: Tensor) -> Tensor:
-    """Return the positions of the elements that are not zero, (n, ndim), as `nonzero`."""
-    return bind(NONZERO, input)
-
-
 class IndexMethods:
     """The operations of this file as methods of `Tensor`."""
 
@@ -473,5 +334,3 @@ class IndexMethods:
     __setitem__ = setitem
     index_put = index_put
     index_put_ = index_put_
-    nonzero = nonzero
-    argwhere = argwhere

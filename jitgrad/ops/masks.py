@@ -8,7 +8,7 @@ import numpy as np
 
 from jitgrad.dispatch import TensorCore, bind, bind_inplace
 from jitgrad.errors import describe
-from jitgrad.ops.index import INDEX, NONZERO
+from jitgrad.ops.positions import INDEX, NONZERO
 from jitgrad.ops.shape import broadcast_tensors
 from jitgrad.ops.slicing import SLICE
 from jitgrad.ops.write import as_written

@@ -67,12 +67,29 @@ def strides_of(array: np.ndarray) -> tuple[int, ...]:
     return tuple(step // itemsize for step in array.strides)
 
 
-def restrided(array: np.ndarray, shape: Sequence[int], strides: Sequence[int]) -> np.ndarray:
-    """Return a view that begins where `array` begins, strides in bytes."""
+class _Window:
+    """What `numpy.asarray` makes an array of, on the memory of another one."""
+
+    def __init__(self, interface: dict, owner: np.ndarray) -> None:
+        self.__array_interface__ = interface
+        self.owner = owner
+
+
+def restrided(
+    array: np.ndarray, shape: Sequence[int], strides: Sequence[int], offset: int = 0
+) -> np.ndarray:
+    """Return a view that begins `offset` bytes after the beginning of `array`, strides in bytes."""
     if array.flags.forc:
-        # 0.3 us, where as_strided takes 2.7
-        return np.ndarray(shape, array.dtype, array, 0, strides)
-    return np.lib.stride_tricks.as_strided(array, shape, strides)
+        # 0.3 us, where the general way takes 3
+        return np.ndarray(shape, array.dtype, array, offset, strides)
+    interface = dict(array.__array_interface__)
+    start, read_only = interface["data"]
+    interface |= {
+        "shape": tuple(shape),
+        "strides": tuple(strides),
+        "data": (start + offset, read_only),
+    }
+    return np.asarray(_Window(interface, array))
 
 
 def _view_strides(

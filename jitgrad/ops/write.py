@@ -8,6 +8,7 @@ import numpy as np
 
 from jitgrad.dispatch import TensorCore, bind, bind_inplace, bind_zeros
 from jitgrad.errors import describe
+from jitgrad.ops.convert import cast
 from jitgrad.ops.views import VIEW
 from jitgrad.primitive import Kind, Primitive
 
@@ -20,7 +21,7 @@ def _nothing(g: Tensor, _out: None, x_spec: Any, _source: Any) -> Tensor:
 
 
 def _everything(g: Tensor, _out: None, _x: Any, source_spec: Any) -> Tensor:
-    return g.to(source_spec.dtype) if g._array.dtype != source_spec.dtype else g
+    return cast(g, source_spec.dtype)
 
 
 def as_written(array: np.ndarray, value: Any) -> Any:
