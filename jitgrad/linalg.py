@@ -46,7 +46,7 @@ def multi_dot(tensors: Any) -> Tensor:
 def matrix_norm(
     A: Tensor,
     ord: Any = "fro",
-    dim: tuple[int, int] = (-2, -1),
+    dim: Any = (-2, -1),
     keepdim: bool = False,
     *,
     dtype: DType | None = None,
@@ -85,7 +85,8 @@ def norm(
         >>> torch.linalg.norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
         tensor(5.)
     """
-    two = dim is not None and not isinstance(dim, int) and len(dim) == 2
-    if isinstance(ord, str) or (ord is not None and (two or (dim is None and A._array.ndim == 2))):
-        return matrix_norm(A, ord, dim or (-2, -1), keepdim, dtype=dtype)
+    dims = (dim,) if isinstance(dim, int) else dim
+    matrices = len(dims) == 2 if dims is not None else A._array.ndim == 2
+    if isinstance(ord, str) or (ord is not None and matrices):
+        return matrix_norm(A, ord, dims or (-2, -1), keepdim, dtype=dtype)
     return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)

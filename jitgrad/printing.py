@@ -139,7 +139,7 @@ class _Formatter:
 class _ComplexFormatter:
     """Formats complex elements: real and imaginary parts in columns of their own."""
 
-    def __init__(self, array: np.ndarray) -> None:
+    def __init__(self, array: Any) -> None:
         self.real, self.imaginary = _Formatter(array.real), _Formatter(array.imag)
         self.width = self.real.width + self.imaginary.width + 1
 

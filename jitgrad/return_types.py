@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 
-def _shown(result: Any) -> str:
-    fields = ",\n".join(f"{name}={getattr(result, name)!r}" for name in result._fields)
-    return f"torch.return_types.{type(result).__name__}(\n{fields})"
+def _shown(self: Any) -> str:
+    fields = ",\n".join(f"{name}={getattr(self, name)!r}" for name in self._fields)
+    return f"torch.return_types.{type(self).__name__}(\n{fields})"
 
 
 class max(NamedTuple):

@@ -341,7 +341,7 @@ def zeros_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """Return zeros of the shape (and, unless given, the dtype) of `input`."""
-    return _filled("zeros_like", *_like(input, 0, dtype), device, requires_grad)
+    return _like("zeros_like", input, 0, dtype, device, requires_grad)
 
 
 def ones_like(
@@ -352,7 +352,7 @@ def ones_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """Return ones of the shape (and, unless given, the dtype) of `input`."""
-    return _filled("ones_like", *_like(input, 1, dtype), device, requires_grad)
+    return _like("ones_like", input, 1, dtype, device, requires_grad)
 
 
 def empty_like(
@@ -363,7 +363,7 @@ def empty_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """Return a tensor of the shape and dtype of `input`, its elements not to be relied on."""
-    return _filled("empty_like", *_like(input, 0, dtype), device, requires_grad)
+    return _like("empty_like", input, 0, dtype, device, requires_grad)
 
 
 def full_like(
@@ -375,11 +375,14 @@ def full_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """Return a tensor of the shape and dtype of `input`, with `fill_value` everywhere."""
-    return _filled("full_like", *_like(input, fill_value, dtype), device, requires_grad)
+    return _like("full_like", input, fill_value, dtype, device, requires_grad)
 
 
-def _like(input: Tensor, value: Any, dtype: DType | None) -> tuple:
-    return input._array.shape, value, input._array.dtype if dtype is None else dtype
+def _like(
+    operation: str, input: Tensor, value: Any, dtype: Any, device: Any, requires_grad: bool
+) -> Tensor:
+    target = input._array.dtype if dtype is None else dtype
+    return _filled(operation, input._array.shape, value, target, device, requires_grad)
 
 
 def _new(input: Tensor, operation: str, size: tuple, value: Any, options: dict) -> Tensor:

@@ -195,8 +195,9 @@ def max(
         indices=tensor([1, 0]))
     """
     dim = axis if dim is None else dim
-    if other is not None or isinstance(dim, TensorCore):
-        return input.maximum(dim if other is None else other)
+    other = dim if isinstance(dim, TensorCore) else other
+    if other is not None:
+        return input.maximum(other)
     made = _largest("max", input, dim, keepdim, AMAX, ARGMAX)
     return return_types.max(*made) if type(made) is tuple else made
 
@@ -217,8 +218,9 @@ def min(
         RuntimeError, IndexError: there is nothing to choose from.
     """
     dim = axis if dim is None else dim
-    if other is not None or isinstance(dim, TensorCore):
-        return input.minimum(dim if other is None else other)
+    other = dim if isinstance(dim, TensorCore) else other
+    if other is not None:
+        return input.minimum(other)
     made = _largest("min", input, dim, keepdim, AMIN, ARGMIN)
     return return_types.min(*made) if type(made) is tuple else made
 

@@ -164,7 +164,7 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     Example:
         >>> import jitgrad as torch
         >>> torch.logcumsumexp(torch.tensor([1000.0, 1000.0]), dim=0)
-        tensor([1000.0000, 1000.6931])
+        tensor([1000.0000, 1000.6932])
     """
     top = input.detach().amax(dim, keepdim=True) if input._array.size else input.detach()
     top = top.masked_fill(top.abs() == float("inf"), 0)

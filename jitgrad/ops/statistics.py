@@ -251,7 +251,7 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     Example:
         >>> import jitgrad as torch
         >>> torch.logsumexp(torch.tensor([1000.0, 1000.0]), dim=0)
-        tensor(1000.6931)
+        tensor(1000.6932)
     """
     dims = wrap_dims("logsumexp", dim, input._array.ndim)
     if input._array.dtype.kind not in "fc":

@@ -192,7 +192,7 @@ def test_variable() -> None:
 def test_requires_grad_and_device() -> None:
     assert jitgrad.tensor(1.0, requires_grad=True).requires_grad
     assert jitgrad.zeros(2, device="cpu", requires_grad=True).is_leaf
-    with pytest.raises(RuntimeError, match="cuda|CUDA"):
+    with pytest.raises(RuntimeError, match="CUDA"):
         jitgrad.zeros(2, device="cuda")
 
 
