@@ -237,7 +237,9 @@ def _power_record(base: Any, exponent: Any) -> Primitive | None:
     kind = type(exponent)
     if (kind is int or kind is float) and isinstance(base, TensorCore):
         found = _SPECIAL_POWERS.get(exponent)
-        if found is not None and base._array.dtype.kind == "f":
+        dtype = base._array.dtype
+        # PyTorch takes roots of float16 by its general power, which differs at -inf and -0.0
+        if found is not None and dtype.kind == "f" and (dtype.itemsize > 2 or exponent == 2):
             return found
     return None
 

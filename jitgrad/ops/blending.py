@@ -11,7 +11,6 @@ from jitgrad.dispatch import FILL, TensorCore, bind, bind_inplace
 from jitgrad.errors import describe
 from jitgrad.ops.binary import is_one
 from jitgrad.ops.checks import check_tensor, refuse_integers
-from jitgrad.ops.comparison import isnan, isneginf, isposinf
 from jitgrad.ops.selection import where
 from jitgrad.ops.unary import zeros_for
 from jitgrad.primitive import Kind, Primitive, Result
@@ -26,14 +25,13 @@ __all__ = [
     "arctan2",
     "atan2",
     "copysign",
-    "heaviside",
     "hypot",
     "ldexp",
     "lerp",
     "logaddexp",
     "logaddexp2",
-    "nan_to_num",
     "xlogy",
+    "xlogy_",
 ]
 
 LN2 = 0.6931471805599453
@@ -44,13 +42,18 @@ def _check_tensors(operation: str, input: Any, other: Any) -> None:
     check_tensor(operation, "other", other)
 
 
+def _over_square(part: Any, a: Any, b: Any) -> Any:
+    # the angle of the origin does not change
+    return where((a == 0) & (b == 0), 0, part / (a * a + b * b))
+
+
 ATAN2 = Primitive(
     "atan2",
     Kind.ELEMENTWISE,
     np.arctan2,
     (
-        lambda g, _out, a, b: g * (b / (a * a + b * b)),
-        lambda g, _out, a, b: g * (-a / (a * a + b * b)),
+        lambda g, _out, a, b: g * _over_square(b, a, b),
+        lambda g, _out, a, b: g * _over_square(-a, a, b),
     ),
     scalar="atan2({0}, {1})",
     result=Result.FLOAT,
@@ -110,6 +113,12 @@ def hypot(input: Tensor, other: Tensor) -> Tensor:
     return bind(HYPOT, input, other)
 
 
+def hypot_(input: Tensor, other: Tensor) -> Tensor:
+    """Compute `hypot` in place."""
+    _check_tensors("hypot_", input, other)
+    return bind_inplace(HYPOT, input, other)
+
+
 LOGADDEXP = Primitive(
     "logaddexp",
     Kind.ELEMENTWISE,
@@ -141,10 +150,27 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     return bind(LOGADDEXP, input, other)
 
 
+LOGADDEXP2 = Primitive(
+    "logaddexp2",
+    Kind.ELEMENTWISE,
+    np.logaddexp2,
+    (
+        lambda g, _out, a, b: g * ((a - b) * LN2).sigmoid(),
+        lambda g, _out, a, b: g * ((b - a) * LN2).sigmoid(),
+    ),
+    scalar=(
+        "where({0} == {1}, {0} + 1, "
+        "maximum({0}, {1}) + log1p(exp2(-abs_({0} - {1}))) * 1.4426950408889634)"
+    ),
+    result=Result.PROMOTE,
+    check=refuse_integers,
+)
+
+
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
-    """Return the logarithm to base 2 of 2^input + 2^other."""
+    """Return the logarithm to base 2 of 2^input + 2^other, without overflow on the way."""
     _check_tensors("logaddexp2", input, other)
-    return bind(LOGADDEXP, input * LN2, other * LN2) / LN2
+    return bind(LOGADDEXP2, input, other)
 
 
 COPYSIGN = Primitive(
@@ -180,37 +206,9 @@ def copysign_(input: Tensor, other: Operand) -> Tensor:
     return bind_inplace(COPYSIGN, input, other)
 
 
-HEAVISIDE = Primitive(
-    "heaviside",
-    Kind.ELEMENTWISE,
-    lambda x, values: np.where(x == 0, values, (x > 0).astype(x.dtype)),
-    scalar="where({0} == 0, {1}, where({0} > 0, 1, 0))",
-    result=Result.PROMOTE,
-)
-
-
-def heaviside(input: Tensor, values: Tensor) -> Tensor:
-    """Return 0 for negative elements, 1 for positive ones, and `values` for 0. No gradient.
-
-    Raises:
-        RuntimeError: different dtypes.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.heaviside(torch.tensor([-2.0, 0.0, 3.0]), torch.tensor([0.5]))
-        tensor([0.0000, 0.5000, 1.0000])
-    """
-    check_tensor("heaviside", "input", input)
-    check_tensor("heaviside", "values", values)
-    if input._array.dtype != values._array.dtype:
-        raise RuntimeError(
-            "heaviside: heaviside is not yet implemented for tensors with different dtypes; "
-            "convert one with .to(other.dtype)"
-        )
-    return bind(HEAVISIDE, input, values)
-
-
 def _xlogy(x: Any, y: Any) -> Any:
+    if not isinstance(y, np.ndarray):
+        y = np.asarray(y, x.dtype)
     return np.where(np.isnan(y), y, np.where(np.equal(x, 0), 0, x * np.log(y)))
 
 
@@ -244,6 +242,11 @@ def xlogy(input: Operand, other: Operand) -> Tensor:
         tensor([0., 0.])
     """
     return bind(XLOGY, input, other)
+
+
+def xlogy_(input: Tensor, other: Operand) -> Tensor:
+    """Compute `xlogy` in place."""
+    return bind_inplace(XLOGY, input, other)
 
 
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
@@ -376,44 +379,19 @@ def addcdiv_(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 
     return input.add_(scaled / tensor2)
 
 
-def nan_to_num(
-    input: Tensor,
-    nan: float | None = None,
-    posinf: float | None = None,
-    neginf: float | None = None,
-) -> Tensor:
-    """Return `input` with NaN, inf and -inf replaced: by 0 and the dtype's limits unless given.
-
-    Gradient: 1 for what stays, 0 for what is replaced.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.nan_to_num(torch.tensor([torch.nan, torch.inf, 1.0]), posinf=9)
-        tensor([0., 9., 1.])
-    """
-    check_tensor("nan_to_num", "input", input)
-    dtype = input._array.dtype
-    if dtype.kind != "f":
-        return input.clone()
-    limits = np.finfo(dtype)
-    high = float(limits.max) if posinf is None else posinf
-    low = float(limits.min) if neginf is None else neginf
-    number = where(isnan(input), 0.0 if nan is None else nan, input)
-    return where(isposinf(input), high, where(isneginf(input), low, number))
-
-
 class BlendingMethods:
     """The operations of this file as methods of `Tensor`."""
 
     atan2 = arctan2 = atan2
     atan2_ = arctan2_ = atan2_
     hypot = hypot
+    hypot_ = hypot_
     logaddexp = logaddexp
     logaddexp2 = logaddexp2
     copysign = copysign
     copysign_ = copysign_
-    heaviside = heaviside
     xlogy = xlogy
+    xlogy_ = xlogy_
     ldexp = ldexp
     lerp = lerp
     lerp_ = lerp_
@@ -421,4 +399,3 @@ class BlendingMethods:
     addcmul_ = addcmul_
     addcdiv = addcdiv
     addcdiv_ = addcdiv_
-    nan_to_num = nan_to_num

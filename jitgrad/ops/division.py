@@ -8,9 +8,8 @@ import numpy as np
 
 from jitgrad.dispatch import TensorCore, bind, bind_inplace
 from jitgrad.errors import describe
-from jitgrad.ops.binary import OPERAND, SUB
+from jitgrad.ops.binary import OPERAND
 from jitgrad.ops.checks import refuse_bool
-from jitgrad.ops.rounding import TRUNC
 from jitgrad.ops.unary import zeros_for
 from jitgrad.primitive import Kind, Primitive, Result
 
@@ -56,25 +55,14 @@ def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> 
     """
     if rounding_mode is None:
         return bind(DIV, input, other)
-    if rounding_mode == "floor":
-        return floor_divide(input, other)
-    _check_rounding_mode(rounding_mode)
-    if _is_integral(input) and _is_integral(other):
-        return floor_divide(bind(SUB, input, fmod(input, other)), other)
-    return bind(TRUNC, bind(DIV, input, other))
+    return bind(_rounded_record(rounding_mode, input, other), input, other)
 
 
 def div_(input: Tensor, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
     """Compute `div` in place."""
     if rounding_mode is None:
         return bind_inplace(DIV, input, other)
-    if rounding_mode == "floor":
-        return floor_divide_(input, other)
-    _check_rounding_mode(rounding_mode)
-    if _is_integral(input) and _is_integral(other):
-        rest = fmod(input, other)
-        return floor_divide_(bind_inplace(SUB, input, rest), other)
-    return bind_inplace(TRUNC, bind_inplace(DIV, input, other))
+    return bind_inplace(_rounded_record(rounding_mode, input, other), input, other)
 
 
 divide = div
@@ -83,14 +71,6 @@ divide = div
 def true_divide(input: Operand, other: Operand) -> Tensor:
     """Return input / other, as `div` without rounding."""
     return bind(DIV, input, other)
-
-
-def _check_rounding_mode(rounding_mode: Any) -> None:
-    if rounding_mode != "trunc":
-        raise RuntimeError(
-            "div: div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
-            f"'{rounding_mode}'"
-        )
 
 
 def _is_integral(operand: Any) -> bool:
@@ -165,6 +145,48 @@ def floor_divide_(input: Tensor, other: Operand) -> Tensor:
     """Compute `floor_divide` in place."""
     record = FLOOR_DIVIDE_INTEGERS if _may_raise(input, other) else FLOOR_DIVIDE
     return bind_inplace(record, input, other)
+
+
+def _trunc_divide(a: Any, b: Any) -> Any:
+    _check_divisor("div", a, b)
+    if (b if isinstance(b, np.ndarray) else a).dtype.kind == "f":
+        return np.trunc(np.true_divide(a, b))
+    return np.floor_divide(a - np.fmod(a, b), b)
+
+
+TRUNC_DIVIDE = Primitive(
+    "div_trunc",
+    Kind.ELEMENTWISE,
+    _trunc_divide,
+    (lambda g, _out, _a, _b: zeros_for(g), lambda g, _out, _a, _b: zeros_for(g)),
+    scalar="trunc({0} / {1})",
+    result=Result.PROMOTE,
+    check=refuse_bool,
+)
+
+TRUNC_DIVIDE_INTEGERS = Primitive(
+    "div_trunc",
+    Kind.ELEMENTWISE,
+    _trunc_divide,
+    scalar="floor_divide({0} - fmod({0}, {1}), {1})",
+    result=Result.PROMOTE,
+    check=refuse_bool,
+    raises_on_data=True,
+)
+
+
+def _rounded_record(rounding_mode: str, input: Any, other: Any) -> Primitive:
+    """Return the primitive for a rounded quotient; RuntimeError for an unknown mode."""
+    if rounding_mode == "floor":
+        return FLOOR_DIVIDE_INTEGERS if _may_raise(input, other) else FLOOR_DIVIDE
+    if rounding_mode != "trunc":
+        raise RuntimeError(
+            "div: div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"'{rounding_mode}'"
+        )
+    if _is_integral(input) and _is_integral(other):
+        return TRUNC_DIVIDE_INTEGERS
+    return TRUNC_DIVIDE
 
 
 def _remainder(a: Any, b: Any) -> Any:

@@ -120,13 +120,13 @@ def logical_xor_(input: Tensor, other: Tensor) -> Tensor:
 # -- bits -------------------------------------------------------------------------------------
 
 
-def _of_bits(*operands: Any) -> tuple:
-    """Return the operands; raise TypeError or NotImplementedError where they have no bits."""
+def _of_bits(operation: str, *operands: Any) -> tuple:
+    """Return the operands; NotImplementedError for floating-point ones."""
     for each in operands:
-        if isinstance(each, TensorCore) and each._array.dtype.kind not in "iub":
-            refuse_float("bitwise operation", operands, each._array.dtype)
+        if isinstance(each, TensorCore):
+            refuse_float(operation, operands, each._array.dtype)
         elif isinstance(each, float):
-            refuse_float("bitwise operation", operands, dtypes.get_default_dtype().numpy)
+            refuse_float(operation, operands, dtypes.get_default_dtype().numpy)
     return operands
 
 
@@ -150,12 +150,12 @@ def bitwise_not(input: Tensor) -> Tensor:
         >>> torch.bitwise_not(torch.tensor([0, 5])), ~torch.tensor([True])
         (tensor([-1, -6]), tensor([False]))
     """
-    return bind(BITWISE_NOT, *_of_bits(input))
+    return bind(BITWISE_NOT, *_of_bits("bitwise_not", input))
 
 
 def bitwise_not_(input: Tensor) -> Tensor:
     """Compute `bitwise_not` in place."""
-    return bind_inplace(BITWISE_NOT, *_of_bits(input))
+    return bind_inplace(BITWISE_NOT, *_of_bits("bitwise_not_", input))
 
 
 BITWISE_AND = Primitive(
@@ -179,12 +179,12 @@ def bitwise_and(input: Operand, other: Operand) -> Tensor:
         >>> torch.tensor([6, 3]) & 5
         tensor([4, 1])
     """
-    return bind(BITWISE_AND, *_of_bits(input, other))
+    return bind(BITWISE_AND, *_of_bits("bitwise_and", input, other))
 
 
 def bitwise_and_(input: Tensor, other: Operand) -> Tensor:
     """Compute `bitwise_and` in place."""
-    return bind_inplace(BITWISE_AND, *_of_bits(input, other))
+    return bind_inplace(BITWISE_AND, *_of_bits("bitwise_and_", input, other))
 
 
 BITWISE_OR = Primitive(
@@ -203,12 +203,12 @@ def bitwise_or(input: Operand, other: Operand) -> Tensor:
     Raises:
         NotImplementedError: floating-point operands.
     """
-    return bind(BITWISE_OR, *_of_bits(input, other))
+    return bind(BITWISE_OR, *_of_bits("bitwise_or", input, other))
 
 
 def bitwise_or_(input: Tensor, other: Operand) -> Tensor:
     """Compute `bitwise_or` in place."""
-    return bind_inplace(BITWISE_OR, *_of_bits(input, other))
+    return bind_inplace(BITWISE_OR, *_of_bits("bitwise_or_", input, other))
 
 
 BITWISE_XOR = Primitive(
@@ -227,12 +227,12 @@ def bitwise_xor(input: Operand, other: Operand) -> Tensor:
     Raises:
         NotImplementedError: floating-point operands.
     """
-    return bind(BITWISE_XOR, *_of_bits(input, other))
+    return bind(BITWISE_XOR, *_of_bits("bitwise_xor", input, other))
 
 
 def bitwise_xor_(input: Tensor, other: Operand) -> Tensor:
     """Compute `bitwise_xor` in place."""
-    return bind_inplace(BITWISE_XOR, *_of_bits(input, other))
+    return bind_inplace(BITWISE_XOR, *_of_bits("bitwise_xor_", input, other))
 
 
 BITWISE_LEFT_SHIFT = Primitive(
@@ -257,12 +257,12 @@ def bitwise_left_shift(input: Operand, other: Operand) -> Tensor:
         >>> torch.tensor([1, 3]) << 2
         tensor([ 4, 12])
     """
-    return bind(BITWISE_LEFT_SHIFT, *_of_bits(input, other))
+    return bind(BITWISE_LEFT_SHIFT, *_of_bits("bitwise_left_shift", input, other))
 
 
 def bitwise_left_shift_(input: Tensor, other: Operand) -> Tensor:
     """Compute `bitwise_left_shift` in place."""
-    return bind_inplace(BITWISE_LEFT_SHIFT, *_of_bits(input, other))
+    return bind_inplace(BITWISE_LEFT_SHIFT, *_of_bits("bitwise_left_shift_", input, other))
 
 
 BITWISE_RIGHT_SHIFT = Primitive(
@@ -281,12 +281,12 @@ def bitwise_right_shift(input: Operand, other: Operand) -> Tensor:
     Raises:
         NotImplementedError: floating-point or only boolean operands.
     """
-    return bind(BITWISE_RIGHT_SHIFT, *_of_bits(input, other))
+    return bind(BITWISE_RIGHT_SHIFT, *_of_bits("bitwise_right_shift", input, other))
 
 
 def bitwise_right_shift_(input: Tensor, other: Operand) -> Tensor:
     """Compute `bitwise_right_shift` in place."""
-    return bind_inplace(BITWISE_RIGHT_SHIFT, *_of_bits(input, other))
+    return bind_inplace(BITWISE_RIGHT_SHIFT, *_of_bits("bitwise_right_shift_", input, other))
 
 
 class LogicalMethods:

@@ -11,6 +11,7 @@ from jitgrad.dispatch import CAST, FILL, TensorCore, bind, bind_inplace, number_
 from jitgrad.errors import describe
 from jitgrad.modes import TrackedFloat
 from jitgrad.ops.checks import check_tensor, refuse_bool
+from jitgrad.ops.comparison import isnan, isneginf, isposinf
 from jitgrad.primitive import Kind, Primitive, Result
 from jitgrad.spec import dtype_of_number, promote
 
@@ -31,8 +32,11 @@ __all__ = [
     "clip_",
     "fmax",
     "fmin",
+    "heaviside",
     "maximum",
     "minimum",
+    "nan_to_num",
+    "nan_to_num_",
     "where",
 ]
 
@@ -353,6 +357,74 @@ def clamp_max_(input: Tensor, max: Operand) -> Tensor:
     return _bounded(bind_inplace, "clamp_max_", input, None, max)
 
 
+# -- replacing ---------------------------------------------------------------------------------
+
+HEAVISIDE = Primitive(
+    "heaviside",
+    Kind.ELEMENTWISE,
+    lambda x, values: np.where(x == 0, values, (x > 0).astype(x.dtype)),
+    scalar="where({0} == 0, {1}, where({0} > 0, 1, 0))",
+    result=Result.PROMOTE,
+)
+
+
+def heaviside(input: Tensor, values: Tensor) -> Tensor:
+    """Return 0 for negative elements, 1 for positive ones, and `values` for 0. No gradient.
+
+    Raises:
+        RuntimeError: different dtypes.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.heaviside(torch.tensor([-2.0, 0.0, 3.0]), torch.tensor([0.5]))
+        tensor([0.0000, 0.5000, 1.0000])
+    """
+    check_tensor("heaviside", "input", input)
+    check_tensor("heaviside", "values", values)
+    if input._array.dtype != values._array.dtype:
+        raise RuntimeError(
+            "heaviside: heaviside is not yet implemented for tensors with different dtypes; "
+            "convert one with .to(other.dtype)"
+        )
+    return bind(HEAVISIDE, input, values)
+
+
+def nan_to_num(
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Tensor:
+    """Return `input` with NaN, inf and -inf replaced: by 0 and the dtype's limits unless given.
+
+    Gradient: 1 for what stays, 0 for what is replaced.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.nan_to_num(torch.tensor([torch.nan, torch.inf, 1.0]), posinf=9)
+        tensor([0., 9., 1.])
+    """
+    check_tensor("nan_to_num", "input", input)
+    dtype = input._array.dtype
+    if dtype.kind != "f":
+        return input.clone()
+    limits = np.finfo(dtype)
+    high = float(limits.max) if posinf is None else posinf
+    low = float(limits.min) if neginf is None else neginf
+    number = where(isnan(input), 0.0 if nan is None else nan, input)
+    return where(isposinf(input), high, where(isneginf(input), low, number))
+
+
+def nan_to_num_(
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Tensor:
+    """Compute `nan_to_num` in place."""
+    return input.copy_(nan_to_num(input, nan, posinf, neginf))
+
+
 class SelectionMethods:
     """The operations of this file as methods of `Tensor`."""
 
@@ -366,6 +438,9 @@ class SelectionMethods:
     clamp_min_ = clamp_min_
     clamp_max = clamp_max
     clamp_max_ = clamp_max_
+    heaviside = heaviside
+    nan_to_num = nan_to_num
+    nan_to_num_ = nan_to_num_
 
     def where(self: Any, condition: Tensor, other: Operand) -> Tensor:
         """Return this tensor where `condition` holds and `other` elsewhere."""

@@ -149,6 +149,11 @@ def sign(input: Tensor) -> Tensor:
     return bind(SIGN, input)
 
 
+def sign_(input: Tensor) -> Tensor:
+    """Compute `sign` in place."""
+    return bind_inplace(SIGN, input)
+
+
 sgn = sign
 
 # -- roots and powers -------------------------------------------------------------------------
@@ -275,6 +280,7 @@ class UnaryMethods:
     abs = absolute = __abs__ = abs
     abs_ = absolute_ = abs_
     sign = sgn = sign
+    sign_ = sgn_ = sign_
     sqrt = sqrt
     sqrt_ = sqrt_
     rsqrt = rsqrt
