@@ -10,6 +10,7 @@ from math import nan as nan
 from math import pi as pi
 
 from jitgrad import autograd as autograd
+from jitgrad import config as config
 from jitgrad import dtypes as _dtypes
 from jitgrad import linalg as linalg
 from jitgrad import nn as nn
@@ -20,6 +21,8 @@ from jitgrad.autograd.grad_mode import is_anomaly_enabled as is_anomaly_enabled
 from jitgrad.autograd.grad_mode import is_grad_enabled as is_grad_enabled
 from jitgrad.autograd.grad_mode import no_grad as no_grad
 from jitgrad.autograd.grad_mode import set_grad_enabled as set_grad_enabled
+from jitgrad.compiled import compile as compile
+from jitgrad.compiled import eager as eager
 from jitgrad.device import device as device
 from jitgrad.dtypes import cdouble as cdouble
 from jitgrad.dtypes import cfloat as cfloat
