@@ -13,7 +13,7 @@ from jitgrad.ops.matrices import inverse as inv
 from jitgrad.ops.matrices import matrix_power as matrix_power
 from jitgrad.ops.matrices import slogdet as slogdet
 from jitgrad.ops.matrices import solve as solve
-from jitgrad.ops.statistics import vector_norm as vector_norm
+from jitgrad.ops.norms import vector_norm as vector_norm
 
 if TYPE_CHECKING:
     from jitgrad.dtypes import dtype as DType

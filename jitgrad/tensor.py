@@ -39,6 +39,7 @@ from jitgrad.ops.logical import LogicalMethods
 from jitgrad.ops.masks import MaskMethods
 from jitgrad.ops.matrices import MatrixMethods
 from jitgrad.ops.moving import MovingMethods
+from jitgrad.ops.norms import NormMethods
 from jitgrad.ops.places import PlaceMethods
 from jitgrad.ops.positions import PositionMethods
 from jitgrad.ops.products import ProductMethods
@@ -87,6 +88,7 @@ class Tensor(
     MovingMethods,
     PlaceMethods,
     PositionMethods,
+    NormMethods,
     ProductMethods,
     RandomMethods,
     ReduceMethods,

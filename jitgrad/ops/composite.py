@@ -11,6 +11,7 @@ from jitgrad import dtypes
 from jitgrad.dispatch import CAST, bind
 from jitgrad.errors import describe
 from jitgrad.literals import as_dtype
+from jitgrad.modes import state
 from jitgrad.ops.extremes import AMAX
 from jitgrad.ops.linalg import matmul
 from jitgrad.ops.reduce import SUM, mean
@@ -66,6 +67,38 @@ def _as(made: Tensor, target: np.dtype) -> Tensor:
     return made if made._array.dtype == target else bind(CAST, made, dtype=target)
 
 
+def _shares(array: np.ndarray, *, dim: tuple[int, ...]) -> np.ndarray:
+    if not array.size:
+        return array.copy()
+    powers = np.exp(array - np.maximum.reduce(array, axis=dim, keepdims=True))
+    powers /= np.add.reduce(powers, axis=dim, keepdims=True)
+    return powers
+
+
+def _logarithms(array: np.ndarray, *, dim: tuple[int, ...]) -> np.ndarray:
+    if not array.size:
+        return array.copy()
+    below = np.subtract(array, np.maximum.reduce(array, axis=dim, keepdims=True))
+    return below - np.log(np.add.reduce(np.exp(below), axis=dim, keepdims=True))
+
+
+def _softmax_back(g: Tensor, out: Tensor, _x: Any, *, dim: tuple[int, ...]) -> Tensor:
+    weighted = g * out
+    return weighted - out * bind(SUM, weighted, dim=dim, keepdim=True)
+
+
+# Eager mode takes these primitives: one operation of 8 us for a softmax of 8 x 8 where the
+# composite has five, of 28 us. A trace gets the composite, whose parts kernels fuse.
+SOFTMAX = Primitive("softmax", Kind.OPAQUE, _shares, (_softmax_back,))
+
+LOG_SOFTMAX = Primitive(
+    "log_softmax",
+    Kind.OPAQUE,
+    _logarithms,
+    (lambda g, out, _x, *, dim: g - out.exp() * bind(SUM, g, dim=dim, keepdim=True),),
+)
+
+
 def softmax(input: Tensor, dim: int | None = None, *, dtype: DType | None = None) -> Tensor:
     """Return exp(input) divided by its sum along `dim`.
 
@@ -82,6 +115,8 @@ def softmax(input: Tensor, dim: int | None = None, *, dtype: DType | None = None
     """
     x, where, target = _prepared("softmax", input, dim, dtype)
     dims = (where,) if x._array.ndim else ()
+    if state.recorder is None:
+        return _as(bind(SOFTMAX, x, dim=dims), target)
     powers = _below_top(x, dims).exp()
     return _as(powers / bind(SUM, powers, dim=dims, keepdim=True), target)
 
@@ -101,6 +136,8 @@ def log_softmax(input: Tensor, dim: int | None = None, *, dtype: DType | None = 
     """
     x, where, target = _prepared("log_softmax", input, dim, dtype)
     dims = (where,) if x._array.ndim else ()
+    if state.recorder is None:
+        return _as(bind(LOG_SOFTMAX, x, dim=dims), target)
     below = _below_top(x, dims)
     return _as(below - bind(SUM, below.exp(), dim=dims, keepdim=True).log(), target)
 

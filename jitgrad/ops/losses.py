@@ -222,7 +222,11 @@ def kl_div(
     return _reduced("kl_div", loss, reduction)
 
 
-def _labels(target: np.ndarray, classes: int, ignore: int) -> tuple[np.ndarray, np.ndarray]:
+def _labels(target: np.ndarray, classes: int, ignore: int) -> tuple[np.ndarray, Any]:
+    """Return the labels with 0 for those to ignore, and which count (None: all)."""
+    within = not target.size or (target.min() >= 0 and target.max() < classes)
+    if within and not 0 <= ignore < classes:
+        return target, None
     counts = target != ignore
     safe = np.where(counts, target, 0)
     wrong = (safe < 0) | (safe >= classes)
@@ -231,10 +235,18 @@ def _labels(target: np.ndarray, classes: int, ignore: int) -> tuple[np.ndarray, 
     return safe, counts
 
 
+def _places(safe: np.ndarray, dim: int) -> tuple:
+    """Return the index of the labels' elements."""
+    if safe.ndim == 1:
+        return np.arange(len(safe)), safe
+    rest = list(np.indices(safe.shape, sparse=True))
+    return (*rest[:dim], safe, *rest[dim:])
+
+
 def _pick(array: np.ndarray, target: np.ndarray, *, dim: int, ignore: int) -> np.ndarray:
     safe, counts = _labels(target, array.shape[dim], ignore)
-    found = np.take_along_axis(array, np.expand_dims(safe, dim), dim)
-    return np.where(counts, np.squeeze(found, dim), array.dtype.type(0))
+    found = array[_places(safe, dim)]
+    return found if counts is None else np.where(counts, found, array.dtype.type(0))
 
 
 def _unpick(
@@ -242,8 +254,8 @@ def _unpick(
 ) -> np.ndarray:
     safe, counts = _labels(target, classes, ignore)
     result = np.zeros((*array.shape[:dim], classes, *array.shape[dim:]), array.dtype)
-    values = np.where(counts, array, array.dtype.type(0))
-    np.put_along_axis(result, np.expand_dims(safe, dim), np.expand_dims(values, dim), dim)
+    values = array if counts is None else np.where(counts, array, array.dtype.type(0))
+    result[_places(safe, dim)] = values
     return result
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jitgrad
+from jitgrad.modes import state
 from tests.ops.against_torch import array, compare, compare_error
 
 INF = float("inf")
@@ -171,3 +172,41 @@ def test_errors() -> None:
         lambda t: f(t).dropout(t.ones(2), 1.5),
     ):
         compare_error(wrong)
+
+
+class _Silent:
+    """A recorder that notes nothing: while there is one, composites take their parts."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda t, x: t.softmax(x, 1),
+        lambda t, x: t.log_softmax(x, 0),
+        lambda t, x: f(t).cross_entropy(x, t.arange(3)),
+        lambda t, x: x.norm(2, 1),
+        lambda t, x: (x * 0).norm(),
+        lambda t, x: x.var(1),
+        lambda t, x: x.std(0, keepdim=True),
+        lambda t, x: t.dot(x[0], x[1]),
+        lambda t, x: t.linalg.norm(x),
+    ],
+)
+def test_parts_agree_with_the_whole(function: Any) -> None:
+    x = array(3, 4)
+    compare(function, x)
+    results = []
+    for recorder in (None, _Silent()):
+        leaf = jitgrad.tensor(x, requires_grad=True)
+        state.recorder = recorder  # type: ignore[assignment]
+        try:
+            y = function(jitgrad, leaf)
+        finally:
+            state.recorder = None
+        (first,) = jitgrad.autograd.grad(y.sin().sum(), leaf, create_graph=True)
+        results.append((y, first, *jitgrad.autograd.grad(first.sin().sum(), leaf)))
+    for whole, parts in zip(*results):
+        np.testing.assert_allclose(whole.detach().numpy(), parts.detach().numpy(), atol=1e-12)
