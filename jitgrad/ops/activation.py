@@ -10,6 +10,7 @@ import numpy as np
 from jitgrad.dispatch import bind, bind_inplace
 from jitgrad.ops.checks import check_tensor, refuse_integers
 from jitgrad.ops.selection import where
+from jitgrad.ops.special_values import in_float32
 from jitgrad.primitive import Kind, Primitive, Result
 
 if TYPE_CHECKING:
@@ -26,17 +27,6 @@ __all__ = [
 
 
 SQRT_HALF = 0.7071067811865476
-
-
-def in_float32(function: Any) -> Any:
-    """Return `function` with float16 arrays computed in float32, as PyTorch computes them."""
-
-    def widened(array: Any, *rest: Any) -> Any:
-        if array.dtype == np.float16:
-            return function(array.astype(np.float32), *rest).astype(np.float16)
-        return function(array, *rest)
-
-    return widened
 
 
 def _refuse_bool(_name: str, _inputs: tuple, promoted: np.dtype) -> None:
@@ -119,7 +109,6 @@ SOFTPLUS = Primitive(
     ),
     scalar="where({0} * {1} > {2}, {0}, log1p(exp({0} * {1})) / {1})",
     result=Result.PROMOTE,
-    check=refuse_integers,
 )
 
 
@@ -128,6 +117,8 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
     Gradient: sigmoid(beta * input), 1 above the threshold.
     """
+    check_tensor("softplus", "input", input)
+    refuse_integers("softplus", (input,), input._array.dtype)
     return bind(SOFTPLUS, input, beta, threshold)
 
 

@@ -277,7 +277,6 @@ LERP = Primitive(
     ),
     scalar=("where(abs_({2}) < 0.5, {0} + {2} * ({1} - {0}), {1} - ({1} - {0}) * (1 - {2}))"),
     result=Result.PROMOTE,
-    check=refuse_integers,
 )
 
 
@@ -291,6 +290,7 @@ def _check_lerp(operation: str, input: Any, end: Any) -> None:
             f"{operation}: expected dtype {expected} for `end` but got dtype {found}; convert one "
             "with .to(other.dtype)"
         )
+    refuse_integers(operation, (input, end), input._array.dtype)
 
 
 def lerp(input: Tensor, end: Tensor, weight: Operand) -> Tensor:

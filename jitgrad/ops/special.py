@@ -4,11 +4,14 @@ derivatives, the inverse of the sigmoid."""
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from jitgrad.dispatch import bind, bind_inplace
 from jitgrad.ops import special_values
 from jitgrad.ops.checks import check_tensor
+from jitgrad.ops.selection import where
 from jitgrad.primitive import Kind, Primitive, Result
 
 if TYPE_CHECKING:
@@ -190,10 +193,25 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     return bind(POLYGAMMA, input, n=n) if n else bind(DIGAMMA, input)
 
 
+def _logit_cotangent(g: Any, _out: Any, x: Any) -> Any:
+    inside = where((x == 0) | (x == 1), g * math.inf, g / (x * (1 - x)))
+    return where((x < 0) | (x > 1), math.nan, inside)
+
+
+LOGIT = Primitive(
+    "logit",
+    Kind.ELEMENTWISE,
+    special_values.in_float32(lambda x: np.log(x / (1 - x))),
+    (_logit_cotangent,),
+    scalar="log({0} / (1 - {0}))",
+    result=Result.FLOAT,
+)
+
+
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """Return log(input / (1 - input)), the inverse of sigmoid; `input` held in [eps, 1 - eps].
 
-    Gradient: 1 / (input * (1 - input)), 0 where `eps` holds.
+    Gradient: 1 / (input * (1 - input)), 0 where `eps` holds, NaN outside of [0, 1].
 
     Example:
         >>> import jitgrad as torch
@@ -201,14 +219,12 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
         tensor([-inf, 0., inf])
     """
     check_tensor("logit", "input", input)
-    held = input if eps is None else input.clamp(eps, 1 - eps)
-    return (held / (1 - held)).log()
+    return bind(LOGIT, input if eps is None else input.clamp(eps, 1 - eps))
 
 
 def logit_(input: Tensor, eps: float | None = None) -> Tensor:
     """Compute `logit` in place."""
-    held = input if eps is None else input.clamp_(eps, 1 - eps)
-    return held.div_(1 - held).log_()
+    return bind_inplace(LOGIT, input) if eps is None else input.copy_(logit(input, eps))
 
 
 class SpecialMethods:

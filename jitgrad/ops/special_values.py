@@ -24,6 +24,17 @@ def in_float64(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]
     return converted
 
 
+def in_float32(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """Return `function` with float16 arrays computed in float32, as PyTorch computes them."""
+
+    def widened(array: np.ndarray, *rest: float) -> np.ndarray:
+        if array.dtype.itemsize == 2:
+            return function(array.astype(np.float32), *rest).astype(np.float16)
+        return function(array, *rest)
+
+    return widened
+
+
 def _polynomial(x: np.ndarray, coefficients: Sequence[float]) -> np.ndarray:
     """Return the polynomial with `coefficients`, the highest power's first."""
     result = np.full_like(x, coefficients[0])
