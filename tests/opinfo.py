@@ -100,6 +100,8 @@ class Op:
         rounding: what float tolerances are multiplied with.
         layouts: False where the result depends on strides.
         named: what errors call it; the end of `path` unless given.
+        variant: tells lines of one path apart.
+        through: makes the function that is called from that at `path`, for what returns nothing.
     """
 
     path: str
@@ -114,6 +116,7 @@ class Op:
     layouts: bool = True
     named: str | None = None
     variant: str = ""
+    through: Callable | None = None
 
     @property
     def id(self) -> str:
@@ -128,7 +131,7 @@ class Op:
         found = torch
         for part in self.path.split("."):
             found = getattr(found, part)
-        return found
+        return self.through(found) if self.through is not None else found  # type: ignore[return-value]
 
     def calls(self) -> Iterator["Call"]:
         """Yield every sample in every dtype that it takes."""

@@ -244,9 +244,7 @@ def test_inplace_gradients(op):
                 result = op.of(jitgrad)(target, *rest, **kwargs)
                 if result.shape != target.shape:
                     break
-            found.append(
-                jitgrad.autograd.grad(result.sum(), call.leaves, materialize_grads=True)
-            )
+            found.append(jitgrad.autograd.grad(result.sum(), call.leaves, materialize_grads=True))
         for one, other in zip(*found) if len(found) == 2 else ():
             check_close(one, other, "float64", call)
 

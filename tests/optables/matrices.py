@@ -1,1 +1,253 @@
-OPS = ()
+"""Products of matrices, and what is computed from square ones."""
+
+import numpy as np
+
+from tests.opinfo import A, S, kink, op, wrong
+
+
+def square(*shape: int) -> np.ndarray:
+    """Return well-conditioned square matrices."""
+    return A(*shape, shape[-1]) + 4 * np.eye(shape[-1])
+
+
+def positive(*shape: int) -> np.ndarray:
+    """Return symmetric positive definite matrices."""
+    half = square(*shape)
+    return half @ np.swapaxes(half, -1, -2)
+
+
+MISMATCH = wrong(RuntimeError, A(2, 3), A(2, 3))
+
+PRODUCTS = (
+    op(
+        "mm",
+        S(A(2, 3), A(3, 4)),
+        S(A(1, 1), A(1, 1)),
+        S(A(0, 3), A(3, 2)),
+        S(A(2, 0), A(0, 3)),
+        reference=np.matmul,
+        kinds="fi",
+        reference_kinds="f",
+        rounding=4,
+        errors=(
+            MISMATCH,
+            wrong(RuntimeError, A(3), A(3, 2)),
+            wrong(RuntimeError, A(2, 3), np.ones((3, 2), int)),
+        ),
+    ),
+    op(
+        "bmm",
+        S(A(2, 3, 4), A(2, 4, 5)),
+        S(A(0, 2, 3), A(0, 3, 2)),
+        reference=np.matmul,
+        kinds="fi",
+        reference_kinds="f",
+        rounding=4,
+        errors=(wrong(RuntimeError, A(2, 3, 4), A(3, 4, 5)), wrong(RuntimeError, A(2, 3), A(3, 2))),
+    ),
+    op(
+        "matmul",
+        S(A(3), A(3)),
+        S(A(2, 3), A(3)),
+        S(A(3), A(3, 2)),
+        S(A(2, 3), A(3, 4)),
+        S(A(2, 3, 4), A(4, 5)),
+        S(A(2, 1, 3, 4), A(5, 4, 2)),
+        S(A(4), A(2, 4, 3)),
+        S(A(2, 3, 4), A(4)),
+        S(A(0), A(0)),
+        S(A(2, 0), A(0)),
+        S(A(0, 2, 3), A(3, 2)),
+        reference=np.matmul,
+        kinds="fi",
+        reference_kinds="f",
+        rounding=4,
+        errors=(
+            MISMATCH,
+            wrong(RuntimeError, A(), A(2)),
+            wrong(RuntimeError, A(2, 3, 4), A(3, 4, 5)),
+        ),
+    ),
+    op(
+        "dot",
+        S(A(3), A(3)),
+        S(A(0), A(0)),
+        reference=np.dot,
+        kinds="fi",
+        reference_kinds="f",
+        rounding=4,
+        errors=(
+            wrong(RuntimeError, A(3), A(2)),
+            wrong(RuntimeError, A(3), A(3, 1)),
+            wrong(RuntimeError, A(3), np.arange(3)),
+        ),
+    ),
+    op("vdot", S(A(3), A(3)), reference=np.dot, rounding=4),
+    op("inner", S(A(3), A(3)), S(A(2, 3), A(4, 3)), S(A(2), A()), reference=np.inner, rounding=4),
+    op(
+        "outer",
+        S(A(3), A(2)),
+        S(A(0), A(2)),
+        reference=np.outer,
+        kinds="fi",
+        reference_kinds="f",
+        errors=(wrong(RuntimeError, A(2, 2), A(2)),),
+    ),
+    op("ger", S(A(3), A(2)), reference=np.outer, named="outer"),
+    op(
+        "mv",
+        S(A(2, 3), A(3)),
+        S(A(0, 3), A(3)),
+        S(A(2, 0), A(0)),
+        reference=np.matmul,
+        rounding=4,
+        errors=(wrong(RuntimeError, A(2, 3), A(2)),),
+    ),
+    op(
+        "addmm",
+        S(A(2, 4), A(2, 3), A(3, 4)),
+        S(A(4), A(2, 3), A(3, 4), beta=0.5, alpha=2.0),
+        S(A(), A(2, 3), A(3, 4)),
+        S(A(2, 2), A(2, 0), A(0, 2)),
+        reference=lambda x, a, b, beta=1, alpha=1: beta * x + alpha * (a @ b),
+        rounding=8,
+        errors=(wrong(RuntimeError, A(3, 3), A(2, 3), A(3, 4)),),
+    ),
+    op(
+        "addmv",
+        S(A(2), A(2, 3), A(3)),
+        S(A(2), A(2, 3), A(3), beta=0.5, alpha=2.0),
+        reference=lambda x, a, b, beta=1, alpha=1: beta * x + alpha * (a @ b),
+        rounding=8,
+    ),
+    op(
+        "baddbmm",
+        S(A(2, 2, 2), A(2, 2, 3), A(2, 3, 2)),
+        S(A(2), A(2, 2, 3), A(2, 3, 2), alpha=2.0),
+        reference=lambda x, a, b, beta=1, alpha=1: beta * x + alpha * (a @ b),
+        rounding=8,
+    ),
+    op(
+        "addbmm",
+        S(A(2, 2), A(2, 2, 3), A(2, 3, 2)),
+        S(A(2, 2), A(2, 2, 3), A(2, 3, 2), beta=0.5),
+        reference=lambda x, a, b, beta=1: beta * x + (a @ b).sum(0),
+        rounding=8,
+    ),
+    op(
+        "addr",
+        S(A(2, 3), A(2), A(3)),
+        S(A(2, 3), A(2), A(3), beta=0.5, alpha=2.0),
+        reference=lambda x, a, b, beta=1, alpha=1: beta * x + alpha * np.outer(a, b),
+        rounding=4,
+    ),
+    op(
+        "tensordot",
+        S(A(2, 3), A(3, 4), 1),
+        S(A(2, 3, 4), A(3, 4, 2), 2),
+        S(A(2, 3, 4), A(4, 2), ([2], [0])),
+        S(A(2), A(3), 0),
+        rounding=8,
+        reference=lambda a, b, dims: np.tensordot(a, b, dims),
+    ),
+    op(
+        "einsum",
+        S("ij,jk->ik", A(2, 3), A(3, 4)),
+        S("ii->i", A(3, 3)),
+        S("ii", A(3, 3)),
+        S("ij->ji", A(2, 3)),
+        S("bij,bjk->bik", A(2, 2, 3), A(2, 3, 2)),
+        S("i,i->", A(3), A(3)),
+        S("i,j->ij", A(3), A(2)),
+        S("...ij,...jk->...ik", A(2, 2, 3), A(3, 2)),
+        S("ij->", A(2, 3)),
+        S("ij,kj,lk->il", A(2, 3), A(2, 3), A(4, 2)),
+        reference=np.einsum,
+        rounding=8,
+        named="einsum",
+        errors=(
+            wrong(RuntimeError, "ij,jk->ik", A(2, 3), A(2, 3)),
+            wrong(RuntimeError, "ij->i", A(3)),
+        ),
+    ),
+    op(
+        "chain_matmul",
+        S(A(2, 3), A(3, 4), A(4, 2)),
+        rounding=8,
+        reference=lambda a, b, c: a @ b @ c,
+    ),
+    op(
+        "linalg.multi_dot",
+        S([A(2, 3), A(3, 4), A(4, 2)]),
+        S([A(3), A(3, 2)]),
+        rounding=8,
+        reference=np.linalg.multi_dot,
+    ),
+    op(
+        "trace",
+        S(A(3, 3)),
+        S(A(2, 3)),
+        reference=np.trace,
+        kinds="fi",
+        reference_kinds="f",
+        errors=(wrong(RuntimeError, A(3)),),
+    ),
+    op(
+        "matrix_power",
+        S(A(3, 3), 2),
+        S(A(2, 2, 2), 3),
+        S(A(2, 2), 0),
+        S(square(3), -1),
+        rounding=16,
+        reference=np.linalg.matrix_power,
+        errors=(wrong(RuntimeError, A(2, 3), 2),),
+    ),
+)
+
+SQUARE = (
+    op(
+        "inverse",
+        S(square(3)),
+        S(square(2, 2)),
+        S(A(0, 0)),
+        reference=np.linalg.inv,
+        rounding=16,
+        named="inv",
+        errors=(wrong(RuntimeError, A(2, 3)),),
+    ),
+    op("linalg.inv", S(square(3)), reference=np.linalg.inv, rounding=16),
+    op(
+        "linalg.solve",
+        S(square(3), A(3)),
+        S(square(3), A(3, 2)),
+        S(square(2, 2), A(2, 2, 1)),
+        rounding=16,
+    ),
+    op(
+        "det",
+        S(square(3)),
+        S(square(2, 2)),
+        S(A(0, 0)),
+        S(A(3, 3)),
+        kink(np.ones((2, 2))),
+        kink(np.zeros((3, 3))),
+        reference=np.linalg.det,
+        rounding=16,
+        errors=(wrong(RuntimeError, A(2, 3)),),
+    ),
+    op("linalg.det", S(square(3)), reference=np.linalg.det, rounding=16),
+    op("slogdet", S(square(3)), S(square(2, 2)), S(-square(3)), rounding=16),
+    op("linalg.slogdet", S(square(3)), rounding=16),
+    op("logdet", S(square(3)), S(square(2, 2)), rounding=16),
+    op(
+        "cholesky",
+        S(positive(3)),
+        S(positive(2, 2)),
+        rounding=32,
+        layouts=False,
+        reference=np.linalg.cholesky,
+    ),
+    op("linalg.cholesky", S(positive(3)), rounding=32, layouts=False, reference=np.linalg.cholesky),
+)
+
+OPS = PRODUCTS + SQUARE
