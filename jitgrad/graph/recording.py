@@ -80,7 +80,6 @@ class Recording:
         self.mark = 0
         self.visible = False
         self.visible_at_mark = False
-        self.raising = False
 
     # -- things that are known --------------------------------------------------------------
 
@@ -278,7 +277,6 @@ class Recording:
         """Mark where the instruction at hand begins: an exit goes back to here."""
         self.mark = len(self.segment.steps)
         self.visible_at_mark = self.visible
-        self.raising = False
 
     def where(self) -> tuple[str, int]:
         """Return the file and line of the instruction at hand."""
@@ -303,7 +301,7 @@ class Recording:
                 self.unknown("an operation that can raise follows an effect of the same call")
                 return False
             self.split()
-        self.raising = True
+        self.segment.can_raise = True
         return True
 
     def _visible_since_mark(self) -> list[Step]:

@@ -57,6 +57,8 @@ def follow(segment: Segment, run: Run) -> Any:
         try:
             made = program.run(*[slots[at] for at in segment.arguments])
         except Exception:
+            if not segment.can_raise:
+                raise
             # nothing that can be seen has happened in this segment: Python raises it in its place
             return finish_in_python(run, segment.start, segment)
         slots.extend(made)

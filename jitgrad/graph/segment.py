@@ -167,6 +167,7 @@ class Segment:
         effects: what is done to objects after the computation, in order.
         prepares: the roots whose storage is about to be written.
         end: how it ends.
+        can_raise: a step may raise on data, before any effect of the segment can be seen.
         hits: how often replays ran it.
     """
 
@@ -184,6 +185,7 @@ class Segment:
         self.prepares: list[int] = []
         self.end: End = End()
         self.start: Snapshot | None = None
+        self.can_raise = False
         self.hits = 0
         self.program: Program | None = None
         self.derivatives: dict[Any, Any] = {}
