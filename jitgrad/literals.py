@@ -8,7 +8,7 @@ import numpy as np
 
 from jitgrad import dtypes
 from jitgrad.dispatch import TensorCore
-from jitgrad.modes import TrackedFloat, plain_number, run_quietly
+from jitgrad.modes import TrackedFloat, plain_number, run_quietly, state
 from jitgrad.spec import dtype_of_number, join_dtypes
 
 PLAIN = frozenset((int, float, bool, complex, TrackedFloat))
@@ -50,6 +50,8 @@ def array_of(operation: str, data: Any, dtype: np.dtype | None) -> np.ndarray:
         seen = _Leaves(operation)
         shape = seen.visit(data, 0)
         leaves, found = seen.values, seen.dtype() if dtype is None else dtype
+        if TrackedFloat in seen.kinds and state.recorder is not None:
+            state.recorder.unknown(f"{operation}() of a sequence with numbers of run time")
     target: Any = found if dtype is None else dtype
     try:
         # Python numbers go to their dtype directly: through float64, integers would round
@@ -61,7 +63,11 @@ def array_of(operation: str, data: Any, dtype: np.dtype | None) -> np.ndarray:
 
 def convert(operation: str, value: Any, dtype: np.dtype) -> Any:
     """Return the number `value` as one of `dtype`; RuntimeError where that would overflow."""
-    value = plain_number(value.item() if hasattr(value, "item") else value)
+    if type(value) is TrackedFloat:
+        if state.recorder is not None:
+            state.recorder.unknown(f"{operation}() needs the exact value of a number")
+        value = plain_number(value)
+    value = value.item() if hasattr(value, "item") else value
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         low = limits.min if dtype.kind == "i" else -limits.max  # as PyTorch: -1 is 255

@@ -31,6 +31,7 @@ from jitgrad.ops.diagonal import DiagonalMethods
 from jitgrad.ops.division import DivisionMethods
 from jitgrad.ops.exponential import ExponentialMethods
 from jitgrad.ops.extremes import ExtremeMethods
+from jitgrad.ops.fillers import FillerMethods
 from jitgrad.ops.index import IndexMethods
 from jitgrad.ops.layout import LayoutMethods
 from jitgrad.ops.legacy import legacy
@@ -81,6 +82,7 @@ class Tensor(
     ExtremeMethods,
     IndexMethods,
     LayoutMethods,
+    FillerMethods,
     LinalgMethods,
     LogicalMethods,
     MaskMethods,

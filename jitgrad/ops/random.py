@@ -74,7 +74,7 @@ RANDPERM = Primitive(
 )
 
 
-def _drawn(
+def drawn(
     name: str, primitive: Primitive, size: tuple, dtype: Any, generator: Any, **more: Any
 ) -> Tensor:
     target = dtype if isinstance(dtype, np.dtype) else None
@@ -109,7 +109,7 @@ def rand(
         >>> torch.rand(2, 3).shape
         torch.Size([2, 3])
     """
-    made = _drawn(
+    made = drawn(
         "rand", RAND, sizes_of("rand", sizes if size is None else (size,)), dtype, generator
     )
     return finished(made, device, requires_grad)
@@ -130,7 +130,7 @@ def randn(
         >>> torch.randn(2, 3).shape
         torch.Size([2, 3])
     """
-    made = _drawn(
+    made = drawn(
         "randn", RANDN, sizes_of("randn", sizes if size is None else (size,)), dtype, generator
     )
     return finished(made, device, requires_grad)
@@ -169,11 +169,11 @@ def randint(
         low = given[0]
     if size is None or high is None:
         raise TypeError("randint(): takes (high, size) or (low, high, size)")
-    made = _integers("randint", low, high, sizes_of("randint", (size,)), dtype, generator)
+    made = integers("randint", low, high, sizes_of("randint", (size,)), dtype, generator)
     return finished(made, device, requires_grad)
 
 
-def _integers(name: str, low: Any, high: Any, size: tuple, dtype: Any, generator: Any) -> Tensor:
+def integers(name: str, low: Any, high: Any, size: tuple, dtype: Any, generator: Any) -> Tensor:
     low, high = low.__index__(), high.__index__()
     if low >= high:
         raise RuntimeError(
@@ -184,7 +184,7 @@ def _integers(name: str, low: Any, high: Any, size: tuple, dtype: Any, generator
             )
         )
     target = dtypes.int64.numpy if dtype is None else dtype
-    return _drawn(name, RANDINT, size, target, generator, low=low, high=high)
+    return drawn(name, RANDINT, size, target, generator, low=low, high=high)
 
 
 def randperm(
@@ -258,10 +258,10 @@ def normal(
     if not tensors:
         if size is None:
             raise TypeError("normal(): with numbers for mean and std it takes a size")
-        made = _drawn("normal", RANDN, sizes_of("normal", (size,)), dtype, generator)
+        made = drawn("normal", RANDN, sizes_of("normal", (size,)), dtype, generator)
     else:
         shape = np.broadcast_shapes(*(each._array.shape for each in tensors))
-        made = _drawn("normal", RANDN, shape, tensors[0]._array.dtype, generator)
+        made = drawn("normal", RANDN, shape, tensors[0]._array.dtype, generator)
     return finished(made * std + mean, device, requires_grad)
 
 
@@ -290,7 +290,7 @@ def bernoulli(
             )
         )
     wide = dtype if dtype.kind == "f" else dtypes.get_default_dtype().numpy
-    hit = _drawn("bernoulli", RAND, input._array.shape, wide, generator) < chance
+    hit = drawn("bernoulli", RAND, input._array.shape, wide, generator) < chance
     return hit.to(dtypes.FROM_NUMPY[dtype])
 
 
@@ -324,8 +324,8 @@ def _chosen(
         )
     if replacement:
         heights = np.cumsum(wide, -1)
-        drawn = draw.random((*weights.shape[:-1], count)) * heights[..., -1:]
-        found = (drawn[..., None] >= heights[..., None, :]).sum(-1)
+        points = draw.random((*weights.shape[:-1], count)) * heights[..., -1:]
+        found = (points[..., None] >= heights[..., None, :]).sum(-1)
         return np.minimum(found, weights.shape[-1] - 1)
     # the places of the largest of log(weight) + Gumbel noise are a draw without replacement
     if ((wide > 0).sum(-1) < count).any():
@@ -387,68 +387,14 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         )
     if not training or p == 0:
         return input
-    kept = _drawn("dropout", RAND, input._array.shape, input._array.dtype, None) >= p
+    kept = drawn("dropout", RAND, input._array.shape, input._array.dtype, None) >= p
     scale = kept / (1 - p) if p < 1 else kept.to(dtypes.FROM_NUMPY[input._array.dtype])
     scale = scale.to(dtypes.FROM_NUMPY[input._array.dtype])
     return input.mul_(scale) if inplace else input * scale
-
-
-def uniform_(
-    input: Tensor, low: float = 0, high: float = 1, *, generator: Generator | None = None
-) -> Tensor:
-    """Fill `input` with numbers drawn evenly from `low` to `high`."""
-    drawn = _drawn("uniform_", RAND, input._array.shape, input._array.dtype, generator)
-    return input.copy_(drawn * (high - low) + low)
-
-
-def normal_(
-    input: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None
-) -> Tensor:
-    """Fill `input` with numbers drawn from the normal distribution of `mean` and `std`."""
-    drawn = _drawn("normal_", RANDN, input._array.shape, input._array.dtype, generator)
-    return input.copy_(drawn * std + mean)
-
-
-def exponential_(input: Tensor, lambd: float = 1, *, generator: Generator | None = None) -> Tensor:
-    """Fill `input` with numbers drawn from the exponential distribution of rate `lambd`."""
-    shape, dtype = input._array.shape, input._array.dtype
-    return input.copy_(_drawn("exponential_", RAND_EXPONENTIAL, shape, dtype, generator) / lambd)
-
-
-def bernoulli_(input: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
-    """Fill `input` with ones, with probability `p` (a number or a tensor), and zeros."""
-    wide = input._array.dtype
-    wide = wide if wide.kind == "f" else dtypes.get_default_dtype().numpy
-    return input.copy_(_drawn("bernoulli_", RAND, input._array.shape, wide, generator) < p)
-
-
-def random_(
-    input: Tensor,
-    low: int | None = None,
-    high: int | None = None,
-    *,
-    generator: Generator | None = None,
-) -> Tensor:
-    """Fill `input` with integers drawn evenly from `low` to `high` - 1, or below `low`.
-
-    Without limits: all that the dtype holds exactly, from 0 on.
-    """
-    if high is None:
-        kind = input._array.dtype
-        exact = {"f": 2 ** (np.finfo(kind).nmant + 1) + 1} if kind.kind == "f" else {}
-        most = exact.get("f") or (2 if kind.kind == "b" else int(np.iinfo(kind).max))
-        low, high = (0, most) if low is None else (0, low)
-    dtype = dtypes.int64.numpy
-    return input.copy_(_integers("random_", low, high, input._array.shape, dtype, generator))
 
 
 class RandomMethods:
     """The operations of this file as methods of `Tensor`."""
 
     bernoulli = bernoulli
-    bernoulli_ = bernoulli_
-    exponential_ = exponential_
     multinomial = multinomial
-    normal_ = normal_
-    random_ = random_
-    uniform_ = uniform_
