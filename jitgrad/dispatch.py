@@ -463,27 +463,34 @@ def strided(array: np.ndarray, size: tuple, stride: tuple, offset: int) -> np.nd
 def _places(shape: tuple, base_stride: tuple, size: tuple, stride: tuple, offset: int) -> Any:
     """Return for each element of a view the number (in row-major order) of its base's element."""
     span = 1 + sum((n - 1) * s for n, s in zip(shape, base_stride))
-    number_at = np.zeros(max(span, 0), np.int64)
+    number_at = np.full(max(span, 0), -1)
     numbers = np.arange(int(np.prod(shape))).reshape(shape)
     strided(number_at, shape, base_stride, 0)[...] = numbers
     return strided(number_at, size, stride, offset)
 
 
+def _with_spare(array: np.ndarray) -> np.ndarray:
+    """Return the elements in row-major order and a zero: place -1, for what the base leaves out."""
+    flat = np.zeros(array.size + 1, array.dtype)
+    flat[:-1] = array.reshape(-1)
+    return flat
+
+
 def _scatter(array: np.ndarray, source: np.ndarray, **geometry: Any) -> np.ndarray:
-    result = np.array(array, order="C")
-    result.reshape(-1)[_places(array.shape, **geometry)] = source
-    return result
+    result = _with_spare(array)
+    result[_places(array.shape, **geometry)] = source
+    return result[:-1].reshape(array.shape)
 
 
 def _gather(array: np.ndarray, **geometry: Any) -> np.ndarray:
-    return array.reshape(-1)[_places(array.shape, **geometry)]
+    return _with_spare(array)[_places(array.shape, **geometry)]
 
 
 def _gather_back(cotangent: np.ndarray, shape: Any, **geometry: Any) -> np.ndarray:
-    result = np.zeros(shape, cotangent.dtype)
+    result = np.zeros(int(np.prod(shape)) + 1, cotangent.dtype)
     places = _places(shape, **geometry)
-    np.add.at(result.reshape(-1), places.reshape(-1), cotangent.reshape(-1))
-    return result
+    np.add.at(result, places.reshape(-1), cotangent.reshape(-1))
+    return result[:-1].reshape(shape)
 
 
 def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:

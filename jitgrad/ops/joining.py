@@ -78,7 +78,7 @@ def _several(operation: str, tensors: Any) -> list[Tensor]:
                 f"({operation})"
             )
     if not tensors:
-        raise RuntimeError(
+        raise (ValueError if operation == "cat" else RuntimeError)(
             describe(
                 operation, "no tensors", f"{operation}(): expected a non-empty list of Tensors"
             )
@@ -113,7 +113,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                     "use stack()",
                 )
             )
-    kept = [each for each in given if each._array.shape != (0,)] or given
+    kept = given
+    if any(each._array.ndim != 1 for each in given):
+        kept = [each for each in given if each._array.shape != (0,)]
     first = kept[0]._array.shape
     at = wrap_dim("cat", dim, len(first))
     for place, each in enumerate(kept):

@@ -225,14 +225,14 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def ravel(input: Tensor) -> Tensor:
-    """Return the elements in one dimension; a view where possible.
+    """Return the elements in one dimension: a view of a contiguous tensor, otherwise a copy.
 
     Example:
         >>> import jitgrad as torch
         >>> torch.ravel(torch.tensor([[1, 2], [3, 4]]))
         tensor([1, 2, 3, 4])
     """
-    return reshape(input, (input._array.size,))
+    return reshape(input.contiguous(), (input._array.size,))
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:

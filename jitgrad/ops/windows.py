@@ -127,10 +127,21 @@ def as_strided(
                 "as_strided: Negative sizes and strides are not supported",
             )
         )
+    memory = input._storage.array
     start = input.storage_offset()
-    offset = (start if storage_offset is None else storage_offset) - start
-    if offset < 0 and node_of(input) is None:
-        input, offset = wrap(input._storage.array, input._storage), offset + start
+    offset = start if storage_offset is None else storage_offset
+    reach = offset + sum((n - 1) * step for n, step in zip(sizes, steps)) + 1
+    if 0 not in sizes and (offset < 0 or reach > memory.size):
+        raise RuntimeError(
+            describe(
+                "as_strided",
+                f"size {sizes}, stride {steps} and storage_offset {offset}",
+                f"setStorage: they are out of bounds for storage of {memory.size} elements",
+            )
+        )
+    if node_of(input) is None:
+        input, start = wrap(memory, input._storage), 0
+    offset -= start
     array = input._array
     return bind(
         AS_STRIDED,
