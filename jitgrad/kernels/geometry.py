@@ -1,0 +1,105 @@
+"""Shapes and strides without elements: splitting dimensions, comparing regions of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jitgrad.graph.ir import Value
+
+
+def count(sizes: Sequence[int]) -> int:
+    """Return the product of `sizes`."""
+    result = 1
+    for each in sizes:
+        result *= each
+    return result
+
+
+def span(value: Value) -> tuple[int, int]:
+    """Return the first and the last element that `value` touches, as offsets in its memory."""
+    low = high = value.offset
+    for size, stride in zip(value.shape, value.strides):
+        if stride < 0:
+            low += (size - 1) * stride
+        else:
+            high += (size - 1) * stride
+    return low, high
+
+
+def overlap(first: Value, second: Value) -> bool:
+    """Can the two name a common element?  (Interleaved slices count as overlapping.)"""
+    if first.memory is not second.memory or not first.size or not second.size:
+        return False
+    low, high = span(first)
+    other_low, other_high = span(second)
+    if first.dtype.itemsize != second.dtype.itemsize:
+        return True
+    return low <= other_high and other_low <= high
+
+
+def broadcast_strides(value: Value, shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the strides by which `value` is read while `shape`, to which it broadcasts, is visited.
+
+    >>> import numpy as np
+    >>> from jitgrad.graph.ir import Memory
+    >>> broadcast_strides(Value((3, 1), (1, 1), np.dtype("float32"), Memory()), (2, 3, 4))
+    (0, 1, 0)
+    """
+    missing = len(shape) - len(value.shape)
+    own = (
+        0 if size == 1 else stride for size, stride in zip(value.shape, value.strides, strict=True)
+    )
+    return (0,) * missing + tuple(own)
+
+
+def refined(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...] | None:
+    """Return the coarsest shape that splits dimensions of both, in row-major order; None if none.
+
+    >>> refined((6, 4), (24,)), refined((6, 4), (2, 12)), refined((6, 4), (4, 6))
+    ((6, 4), (2, 3, 4), None)
+    """
+    marks = sorted(_marks(first) | _marks(second))
+    sizes = []
+    for low, high in zip(marks, marks[1:]):
+        if high % low:
+            return None
+        sizes.append(high // low)
+    return tuple(reversed(sizes))
+
+
+def _marks(sizes: Sequence[int]) -> set[int]:
+    marks = {1}
+    total = 1
+    for each in reversed(sizes):
+        total *= each
+        marks.add(total)
+    return marks
+
+
+def parts(sizes: Sequence[int], fine: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return into which sizes of `fine` each size of `sizes`, none of them 1, is split.
+
+    >>> parts((6, 4), (2, 3, 4))
+    [(2, 3), (4,)]
+    """
+    result = []
+    remaining = list(fine)
+    for size in sizes:
+        taken: list[int] = []
+        while count(taken) < size:
+            taken.append(remaining.pop(0))
+        result.append(tuple(taken))
+    return result
+
+
+def split_strides(strides: Sequence[int], pieces: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the strides after each dimension is split into `pieces`.
+
+    >>> split_strides((4, 1), [(2, 3), (4,)])
+    (12, 4, 1)
+    """
+    result: list[int] = []
+    for stride, sizes in zip(strides, pieces, strict=True):
+        inner = [count(sizes[k + 1 :]) * stride for k in range(len(sizes))]
+        result.extend(inner)
+    return tuple(result)

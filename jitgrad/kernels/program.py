@@ -1,0 +1,69 @@
+"""Programs: traces lowered to fused native kernels, and a driver that calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from jitgrad.graph.ir import Scalar, Step, Value
+from jitgrad.kernels.fusion import Schedule
+from jitgrad.kernels.operations import operations
+
+if TYPE_CHECKING:
+    from jitgrad.kernels.cpu import Kernel
+
+
+class Program:
+    """A lowered trace.
+
+    Attributes:
+        run: called with arrays for Values and Python numbers for Scalars, in the order of the
+            inputs; returns the tuple of outputs. Safe in several threads at once.
+        kernels: the kernels that it calls, shared with other programs.
+        native_calls: kernels and matrix products of one run.
+        compile_seconds: what compiling kernels that did not exist before took.
+        source: the driver, as Python.
+    """
+
+    __slots__ = ("compile_seconds", "kernels", "native_calls", "run", "source")
+
+    def __init__(
+        self,
+        run: Callable[..., tuple],
+        kernels: tuple[Kernel, ...],
+        native_calls: int,
+        compile_seconds: float,
+        source: str,
+    ) -> None:
+        self.run = run
+        self.kernels = kernels
+        self.native_calls = native_calls
+        self.compile_seconds = compile_seconds
+        self.source = source
+
+
+def lower(
+    steps: Sequence[Step],
+    inputs: Sequence[Value | Scalar],
+    outputs: Sequence[Value | Scalar],
+) -> Program:
+    """Return a program that performs `steps`.
+
+    Args:
+        steps: in program order.
+        inputs: what the program is called with. Values of one memory may come in as several
+            inputs; different memories must not overlap.
+        outputs: what it returns. One in an input's memory is a view on it; the others are in
+            memory that no other run touches.
+    """
+    from jitgrad.kernels.driver import Driver  # loads Numba
+
+    schedule = Schedule(operations(steps, inputs, outputs))
+    driver = Driver(schedule, inputs, outputs)
+    return Program(
+        driver.run,
+        tuple(driver.kernels),
+        driver.native_calls,
+        driver.compile_seconds,
+        driver.source,
+    )
