@@ -1,0 +1,31 @@
+"""Every test of the graph runs twice: with native kernels, and with a plain interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import jitgrad
+from jitgrad.graph import derivative, segment
+from tests.graph import reference
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz", type=int, default=60, help="how many random programs are compared")
+
+
+@pytest.fixture(params=["native", "reference"])
+def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How segments run: as kernels, or by the reference interpreter."""
+    if request.param == "reference":
+        monkeypatch.setattr(segment, "lower", reference.lower)
+        monkeypatch.setattr(derivative, "lower", reference.lower)
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def _modes() -> Iterator[None]:
+    yield
+    jitgrad.set_default_dtype(jitgrad.float32)
+    jitgrad.set_grad_enabled(True)

@@ -1,0 +1,29 @@
+"""Compiled functions do what eager ones do, on every call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.graph import (
+    programs,
+    programs_autograd,
+    programs_objects,
+    programs_places,
+    programs_tensors,
+)
+from tests.graph.agreement import agree
+
+MODULES = (programs, programs_autograd, programs_objects, programs_places, programs_tensors)
+SCENES = [
+    scene
+    for module in MODULES
+    for name, scene in vars(module).items()
+    if name.startswith("scene_")
+]
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
+def test_scene(scene: Callable, lowering: str) -> None:
+    agree(scene)
