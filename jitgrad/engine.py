@@ -4,7 +4,9 @@ import heapq
 from collections.abc import Sequence
 from typing import Any
 
-from jitgrad.dispatch import TensorCore, bind_zeros, node_of
+import numpy as np
+
+from jitgrad.dispatch import TensorCore, bind_zeros, node_of, wrap
 from jitgrad.errors import describe
 from jitgrad.modes import state
 from jitgrad.node import AccumulateGrad, Node, spec_like
@@ -33,7 +35,7 @@ def _with_default_cotangents(operation: str, outputs: Sequence, given: Any) -> l
                     f"this one has shape {tuple(output._array.shape)}; pass gradient=..., or "
                     "reduce it, for example with sum()"
                 )
-            cotangents[position] = output.new_ones(output._array.shape)
+            cotangents[position] = _one(output)
         elif tuple(cotangent._array.shape) != tuple(output._array.shape):
             raise RuntimeError(
                 f"{operation}: Mismatch in shape: grad_output[{position}] has a shape of "
@@ -41,6 +43,12 @@ def _with_default_cotangents(operation: str, outputs: Sequence, given: Any) -> l
                 f"{tuple(output._array.shape)}"
             )
     return cotangents
+
+
+def _one(output: Any) -> Any:
+    if state.recorder is not None:
+        return output.new_ones(output._array.shape)
+    return wrap(np.ones(output._array.shape, output._array.dtype))
 
 
 def backward(
@@ -134,7 +142,12 @@ def accumulate(leaf: Any, cotangent: Any, create_graph: bool) -> None:
         held = state.recorder.read_grad(leaf)  # type: ignore[attr-defined]
     if held is None:
         # never the cotangent itself: somebody else may hold it
-        made = cotangent if create_graph else cotangent.detach().clone()
+        if create_graph:
+            made = cotangent
+        elif state.recorder is not None:
+            made = cotangent.detach().clone()
+        else:
+            made = wrap(cotangent._array.copy(order="K"))
     elif create_graph:
         made = held + cotangent
     else:

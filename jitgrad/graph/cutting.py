@@ -227,6 +227,7 @@ class Cutting(Recording):
         needed = [] if test is None else [test]
         self._close(branch, recipes, needed, snapshot.variables, snapshot.freed)
         branch.slot = None if test is None else self.path.slot_of[test]
+        branch.is_flag = isinstance(test, Value) and test.dtype.kind == "b" and not exact
         snapshot.state = self.path.copy()
         return branch
 

@@ -45,6 +45,16 @@ IDENTICAL_TYPES = (
     types.MethodDescriptorType, types.WrapperDescriptorType,
 )  # fmt: skip
 
+def has_lasting_identity(found: Any) -> bool:
+    """Is `found` a function, class or the like, which a guard knows by its identity?"""
+    return isinstance(found, IDENTICAL_TYPES) or type(found).__module__ == "jitgrad.compiled"
+
+
+def is_plain_tensor(value: Any) -> bool:
+    """Is `value` a tensor whose class is the library's own, without methods of the user's?"""
+    return isinstance(value, TensorCore) and type(value).__module__.startswith("jitgrad.")
+
+
 ARGUMENT_CONSTANTS = frozenset((type(None), bool, int, str, bytes))
 """Types of arguments whose value is part of the entry's key."""
 
@@ -177,7 +187,7 @@ class Recording:
         if kind in CONSTANT_TYPES:
             self._fact(facts.same_value(place, found), f"{place} == {found!r}")
             return KNOWN
-        if found is ABSENT or isinstance(found, IDENTICAL_TYPES):
+        if found is ABSENT or has_lasting_identity(found):
             text = getattr(found, "__name__", repr(found))
             self._fact(facts.same_object(place, found), f"{place} is {text}")
             return KNOWN
@@ -186,6 +196,8 @@ class Recording:
             self._fact(facts.is_number(place), f"{place} is a float")
             self.add_slot(scalar, found)
             return Runtime(scalar)
+        if isinstance(found, TensorCore) and not is_plain_tensor(found):
+            return None
         if isinstance(found, TensorCore):
             spec = TensorSpec.describe(self.run, found)
             self._fact(
@@ -217,7 +229,19 @@ class Recording:
             self._fact(number, f"argument {index} is a float")
             self.add_slot(scalar, value)
             return Runtime(scalar)
-        if isinstance(value, TensorCore):
+        if kind in CONSTANT_TYPES:
+            self._fact(
+                lambda run: type(run.arguments[index]) is kind and run.arguments[index] == value,
+                f"argument {index} == {value!r}",
+            )
+            return KNOWN
+        if has_lasting_identity(value):
+            text = getattr(value, "__name__", repr(value))
+            self._fact(
+                lambda run: run.arguments[index] is value, f"argument {index} is {text}"
+            )
+            return KNOWN
+        if is_plain_tensor(value):
             spec = TensorSpec.describe(self.run, value)
             self._fact(
                 lambda run: spec.take_known(run, run.arguments[index]),

@@ -50,34 +50,41 @@ def follow(segment: Segment, run: Run) -> Any:
     while True:
         segment.hits += 1
         program = segment.program or segment.ready()
-        for root in segment.prepares:
-            storage = run.roots[root]._storage
-            if storage.watchers is not None:
-                storage.prepare_write()
+        if segment.prepares:
+            _announce_writes(segment, run)
         try:
-            made = program.run(*[slots[at] for at in segment.arguments])
+            slots += program.run(*[slots[at] for at in segment.arguments])
         except Exception:
             if not segment.can_raise:
                 raise
             # nothing that can be seen has happened in this segment: Python raises it in its place
             return finish_in_python(run, segment.start, segment)
-        slots.extend(made)
         for effect in segment.effects:
             effect(run)
         end = segment.end
-        if isinstance(end, Branch):
-            outcome = end.outcome(run)
-            candidates = end.outcomes.get(outcome)
-            following = select(candidates, run) if candidates else None
-            if following is None:
-                raise Miss(end, outcome, segment)
-            segment = following
-        elif isinstance(end, Return):
-            run.last = segment
-            return give_back(run, end, segment)
-        else:
-            assert isinstance(end, Exit)
-            return finish_in_python(run, end.snapshot, segment)
+        if type(end) is not Branch:
+            break
+        # the usual site tests a bool tensor, and what follows takes nothing from outside
+        outcome = slots[end.slot].item() if end.is_flag else end.outcome(run)
+        candidates = end.outcomes.get(outcome)
+        if not candidates:
+            raise Miss(end, outcome, segment)
+        following = candidates[0] if not candidates[0].facts else select(candidates, run)
+        if following is None:
+            raise Miss(end, outcome, segment)
+        segment = following
+    if isinstance(end, Return):
+        run.last = segment
+        return give_back(run, end, segment)
+    assert isinstance(end, Exit)
+    return finish_in_python(run, end.snapshot, segment)
+
+
+def _announce_writes(segment: Segment, run: Run) -> None:
+    for root in segment.prepares:
+        storage = run.roots[root]._storage
+        if storage.watchers is not None:
+            storage.prepare_write()
 
 
 def root_nodes(run: Run, variables: dict[int, Variable]) -> dict[Variable, tuple[Node, int]]:

@@ -102,6 +102,7 @@ class Branch(End):
     Attributes:
         slot: where the tested value is; None where the path only pauses.
         exact: the outcome is the value itself with its type, not its truth.
+        is_flag: the tested value is a bool tensor, and its element is the outcome.
         outcomes: the segments for each outcome seen, tried in order.
         snapshot: how to go on by evaluation.
     """
@@ -110,6 +111,7 @@ class Branch(End):
         super().__init__()
         self.slot = slot
         self.exact = exact
+        self.is_flag = False
         self.snapshot = snapshot
         self.outcomes: dict[Any, list[Segment]] = {}
         self.line = snapshot.line

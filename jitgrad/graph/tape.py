@@ -135,7 +135,7 @@ class Tape:
         slots = run.slots
         self.values: dict[Any, Any] = {each: slots[at] for each, at in layout.slots.items()}
         self.storages: dict[StorageEntry, tuple[Storage, int]] = {}
-        self.freed: set[Variable] = set(layout.freed)
+        self.freed: set[Variable] = set(layout.freed) if layout.freed else set()
         self.notes: Any = None
         self.moved = False
         for variable in layout.saving:
@@ -270,17 +270,17 @@ class CompiledBackward(Node):
             if all(each.derivative.program is not None for each in plan.parts):
                 layout.plans[key] = plan
         else:
-            _check_versions(tape, plan.checks)
-            values = tape.values
+            if plan.checks:
+                _check_versions(tape, plan.checks)
+            values, take = tape.values, waiting.pop
             for part in plan.parts:
-                derivative = part.derivative
-                made = derivative.program.run(  # type: ignore[union-attr]
-                    *[values[each] for each in derivative.inputs],
-                    *[waiting.pop(each) for each in part.given],
-                )
-                for target, array in zip(derivative.targets, made):
-                    held = waiting.get(target)
-                    waiting[target] = array if held is None else add_cotangents(held, array)
+                given_arrays = [take(each) for each in part.given]
+                if part.inputs:
+                    given_arrays = [*[values[each] for each in part.inputs], *given_arrays]
+                for target, array in zip(part.targets, part.run(*given_arrays)):
+                    if target in waiting:
+                        array = add_cotangents(waiting[target], array)
+                    waiting[target] = array
         return {each: wrap(waiting[each]) for each in wanted if each in waiting}
 
     def release(self) -> None:
@@ -296,11 +296,14 @@ class CompiledBackward(Node):
 class Part:
     """The derivative of one segment, with the variables whose cotangents go in."""
 
-    __slots__ = ("derivative", "given")
+    __slots__ = ("derivative", "given", "inputs", "run", "targets")
 
     def __init__(self, derivative: Derivative, given: list[Variable]) -> None:
         self.derivative = derivative
         self.given = given
+        self.inputs = derivative.inputs
+        self.targets = derivative.targets
+        self.run: Any = None if derivative.program is None else derivative.program.run
 
 
 class Plan:
