@@ -16,7 +16,7 @@ from jitgrad.ops.extremes import AMAX
 from jitgrad.ops.linalg import matmul
 from jitgrad.ops.reduce import SUM, mean
 from jitgrad.primitive import Kind, Primitive
-from jitgrad.spec import Size, wrap_dim
+from jitgrad.spec import Size, broadcast_shapes, wrap_dim
 
 if TYPE_CHECKING:
     from jitgrad.dtypes import dtype as DType
@@ -168,6 +168,9 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         >>> torch.cosine_similarity(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0]), dim=0)
         tensor(0.7071)
     """
+    shape = broadcast_shapes("cosine_similarity", x1._array.shape, x2._array.shape)
+    wrap_dim("cosine_similarity", dim, len(shape))
+    x1, x2 = x1.expand(shape), x2.expand(shape)
     first = x1 / x1.norm(2, dim, True).clamp(min=eps)
     second = x2 / x2.norm(2, dim, True).clamp(min=eps)
     return (first * second).sum(dim)
@@ -227,6 +230,17 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         >>> torch.nn.functional.linear(torch.ones(1, 3), torch.ones(2, 3), torch.zeros(2))
         tensor([[3., 3.]])
     """
+    a, b = input._array.shape, weight._array.shape
+    if not a or a[-1] != b[-1]:
+        rows = Size(a[:-1]).numel()
+        raise RuntimeError(
+            describe(
+                "linear",
+                f"input of shape {a} and weight of shape {b}",
+                f"mat1 and mat2 shapes cannot be multiplied ({rows}x{a[-1] if a else 1} and "
+                f"{b[-1]}x{b[0]}): their last sizes must be equal",
+            )
+        )
     product = matmul(input, weight.t() if weight._array.ndim == 2 else weight)
     return product if bias is None else product + bias
 
@@ -285,7 +299,10 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     if weight._array.ndim != 2:
         rule = "'weight' must be 2-D"
         raise RuntimeError(describe("embedding", f"shape {weight._array.shape}", rule))
-    rows = weight.index_select(0, input.reshape(-1))
+    try:
+        rows = weight.index_select(0, input.reshape(-1))
+    except IndexError as error:
+        raise IndexError(f"embedding: index out of range in self ({error})") from None
     made = rows.reshape(*input._array.shape, weight._array.shape[1])
     if padding_idx is None:
         return made

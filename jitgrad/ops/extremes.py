@@ -31,6 +31,16 @@ def share(g: Tensor, out: Tensor, x: Tensor, *, dim: tuple[int, ...], keepdim: b
     return spread(g, x, dim, keepdim) * winners / count
 
 
+def share_with_nan(
+    g: Tensor, out: Tensor, x: Tensor, *, dim: tuple[int, ...], keepdim: bool
+) -> Tensor:
+    """Return what `share` returns; a NaN is selected from NaN."""
+    selected = spread(out, x, dim, keepdim)
+    winners = (x == selected) | (x.isnan() & selected.isnan())
+    count = bind(SUM, winners, dim=dim, keepdim=True)
+    return spread(g, x, dim, keepdim) * winners / count
+
+
 AMAX = Primitive(
     "amax",
     Kind.REDUCTION,
@@ -48,6 +58,27 @@ AMIN = Primitive(
         array, axis=axis_of(array, dim), keepdims=keepdim
     ),
     (share,),
+    combine=("highest", "minimum({acc}, {0})"),
+)
+
+
+MAX = Primitive(
+    "max",
+    Kind.REDUCTION,
+    lambda array, *, dim, keepdim: np.maximum.reduce(
+        array, axis=axis_of(array, dim), keepdims=keepdim
+    ),
+    (share_with_nan,),
+    combine=("lowest", "maximum({acc}, {0})"),
+)
+
+MIN = Primitive(
+    "min",
+    Kind.REDUCTION,
+    lambda array, *, dim, keepdim: np.minimum.reduce(
+        array, axis=axis_of(array, dim), keepdims=keepdim
+    ),
+    (share_with_nan,),
     combine=("highest", "minimum({acc}, {0})"),
 )
 
@@ -198,7 +229,7 @@ def max(
     other = dim if isinstance(dim, TensorCore) else other
     if other is not None:
         return input.maximum(other)
-    made = _largest("max", input, dim, keepdim, AMAX, ARGMAX)
+    made = _largest("max", input, dim, keepdim, MAX, ARGMAX)
     return return_types.max(*made) if type(made) is tuple else made
 
 
@@ -221,7 +252,7 @@ def min(
     other = dim if isinstance(dim, TensorCore) else other
     if other is not None:
         return input.minimum(other)
-    made = _largest("min", input, dim, keepdim, AMIN, ARGMIN)
+    made = _largest("min", input, dim, keepdim, MIN, ARGMIN)
     return return_types.min(*made) if type(made) is tuple else made
 
 

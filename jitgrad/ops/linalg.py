@@ -108,13 +108,17 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
         >>> torch.mm(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]]))
         tensor([[11.]])
     """
-    check_tensor("mm", mat2)
+    return _product_of("mm", input, mat2)
+
+
+def _product_of(operation: str, input: Tensor, mat2: Tensor) -> Tensor:
+    check_tensor(operation, mat2)
     a, b = input._array, mat2._array
     if a.ndim != 2 or b.ndim != 2:
         which = ("mat1", a.ndim) if a.ndim != 2 else ("mat2", b.ndim)
         raise RuntimeError(
             describe(
-                "mm",
+                operation,
                 f"shapes {a.shape} and {b.shape}",
                 f"{which[0]} must be a matrix, got {which[1]}-D tensor",
                 "use matmul for vectors and batches",
@@ -122,12 +126,12 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
         )
     if a.shape[1] != b.shape[0]:
         raise RuntimeError(
-            f"mm: mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and "
-            f"{b.shape[0]}x{b.shape[1]}): the inner sizes {a.shape[1]} and {b.shape[0]} must be "
+            f"{operation}: mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} "
+            f"and {b.shape[0]}x{b.shape[1]}): the inner sizes {a.shape[1]} and {b.shape[0]} must be "
             "equal; transpose one of them with .t()"
         )
     if a.dtype is not b.dtype or a.dtype.kind == "b":
-        check_same_dtype("mm", input, mat2)
+        check_same_dtype(operation, input, mat2)
     return bind(MM, input, mat2)
 
 
@@ -256,7 +260,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     a, b = input._array.shape, other._array.shape
     left, right = len(a), len(b)
     if left == 2 and right == 2:
-        return mm(input, other)
+        return _product_of("matmul", input, other)
     if not left or not right:
         raise RuntimeError(
             describe(

@@ -231,7 +231,7 @@ def _labels(target: np.ndarray, classes: int, ignore: int) -> tuple[np.ndarray, 
     safe = np.where(counts, target, 0)
     wrong = (safe < 0) | (safe >= classes)
     if wrong.any():
-        raise IndexError(f"nll_loss: Target {safe[wrong][0]} is out of bounds.")
+        raise IndexError(f"nll_loss (or cross_entropy): Target {safe[wrong][0]} is out of bounds.")
     return safe, counts
 
 

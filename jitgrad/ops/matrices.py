@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad import dtypes, return_types
-from jitgrad.dispatch import bind
+from jitgrad.dispatch import bind, bind_zeros
 from jitgrad.errors import describe
 from jitgrad.ops.linalg import matmul
 from jitgrad.primitive import Kind, Primitive
@@ -43,7 +43,8 @@ def check_square(operation: str, tensor: Tensor) -> None:
             describe(
                 operation,
                 f"dtype {dtypes.FROM_NUMPY[dtype].name}",
-                "Expected a floating point or complex tensor as input (float16 is not one here)",
+                "Expected a floating point or complex tensor as input. Low precision dtypes not "
+                "supported",
                 "convert it with .float()",
             )
         )
@@ -184,7 +185,13 @@ def det(input: Tensor) -> Tensor:
     return bind(DET, input)
 
 
-SIGN_DET = Primitive("sign_det", Kind.OPAQUE, lambda array: np.linalg.slogdet(array)[0])
+SIGN_DET = Primitive(
+    "sign_det",
+    Kind.OPAQUE,
+    lambda array: np.linalg.slogdet(array)[0],
+    # constant wherever it has a derivative at all
+    (lambda _g, _out, a_spec: bind_zeros(a_spec),),
+)
 
 LOG_ABS_DET = Primitive(
     "log_abs_det",

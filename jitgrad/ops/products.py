@@ -31,11 +31,16 @@ def _scaled(value: Tensor, factor: Any) -> Tensor:
     return value if type(factor) is int and factor == 1 else value * factor
 
 
-def _added(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
+def _added(operation: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
+    shape = broadcast_shapes(operation, input._array.shape, product._array.shape)
+    if shape != product._array.shape:
+        rule = "The expanded size of the tensor must match that of the product"
+        came = f"shapes {input._array.shape} and {product._array.shape}"
+        raise RuntimeError(describe(operation, came, rule))
     product = _scaled(product, alpha)
     if type(beta) is int and beta == 0:
         # what is not to count may even be NaN
-        return product.expand(broadcast_shapes("addmm", input._array.shape, product._array.shape))
+        return product
     return _scaled(input, beta) + product
 
 
@@ -50,31 +55,31 @@ def addmm(
         tensor([[4., 5.],
                 [4., 5.]])
     """
-    return _added(input, mm(mat1, mat2), beta, alpha)
+    return _added("addmm", input, mm(mat1, mat2), beta, alpha)
 
 
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """Return beta * input + alpha * (mat @ vec)."""
-    return _added(input, mv(mat, vec), beta, alpha)
+    return _added("addmv", input, mv(mat, vec), beta, alpha)
 
 
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
     """Return beta * input + alpha * bmm(batch1, batch2)."""
-    return _added(input, bmm(batch1, batch2), beta, alpha)
+    return _added("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
     """Return beta * input + alpha * (the sum of bmm(batch1, batch2) over the batch)."""
-    return _added(input, bmm(batch1, batch2).sum(0), beta, alpha)
+    return _added("addbmm", input, bmm(batch1, batch2).sum(0), beta, alpha)
 
 
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """Return beta * input + alpha * outer(vec1, vec2)."""
-    return _added(input, outer(vec1, vec2), beta, alpha)
+    return _added("addr", input, outer(vec1, vec2), beta, alpha)
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:

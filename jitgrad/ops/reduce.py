@@ -253,7 +253,8 @@ def check_not_empty(operation: str, array: np.ndarray, dims: tuple, given: bool)
                     operation,
                     f"a tensor of shape {array.shape}",
                     f"{operation}(): Expected reduction dim to be specified for input.numel() == "
-                    "0. Specify the reduction dim with the 'dim' argument",
+                    "0. Specify the reduction dim with the 'dim' argument. There is none of "
+                    "non-zero size",
                 )
             )
 

@@ -166,6 +166,7 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
         >>> torch.logcumsumexp(torch.tensor([1000.0, 1000.0]), dim=0)
         tensor([1000.0000, 1000.6932])
     """
+    wrap_dim("logcumsumexp", dim, input._array.ndim)
     top = input.detach().amax(dim, keepdim=True) if input._array.size else input.detach()
     top = top.masked_fill(top.abs() == float("inf"), 0)
     return (input - top).exp().cumsum(dim).log() + top

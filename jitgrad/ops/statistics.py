@@ -13,7 +13,7 @@ from jitgrad.dispatch import CAST, TensorCore, bind
 from jitgrad.errors import describe
 from jitgrad.modes import state
 from jitgrad.ops.along import take_along
-from jitgrad.ops.extremes import share
+from jitgrad.ops.extremes import share_with_nan
 from jitgrad.ops.norms import NORM_SQRT
 from jitgrad.ops.reduce import SUM, check_not_empty, counted, mean, one_dim, spread
 from jitgrad.primitive import Kind, Primitive
@@ -203,6 +203,7 @@ def nansum(
         >>> torch.nansum(torch.tensor([1.0, float("nan"), 2.0]))
         tensor(3.)
     """
+    wrap_dims("nansum", dim, input._array.ndim)
     if input._array.dtype.kind not in "fc":
         return input.sum(dim, keepdim, dtype=dtype)
     return input.masked_fill(input.isnan(), 0).sum(dim, keepdim, dtype=dtype)
@@ -212,6 +213,7 @@ def nanmean(
     input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
     """Return the mean of the elements that are not NaN; arguments as of `mean`."""
+    wrap_dims("nanmean", dim, input._array.ndim)
     counts = input.isnan().logical_not().sum(dim, keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / counts
 
@@ -228,7 +230,7 @@ def _middle(array: np.ndarray, *, dim: tuple[int, ...], keepdim: bool) -> Any:
     return np.full((1,) * array.ndim, found) if keepdim else found
 
 
-MEDIAN = Primitive("median", Kind.REDUCTION, _middle, (share,))
+MEDIAN = Primitive("median", Kind.REDUCTION, _middle, (share_with_nan,))
 
 
 def _middle_place(array: np.ndarray, *, dim: int, skip_nan: bool) -> Any:
@@ -321,6 +323,9 @@ def quantile(
                 "input tensor must be non-empty and of dtype float or double",
             )
         )
+    if not isinstance(q, TensorCore) and not 0 <= q <= 1:
+        rule = "quantile() q values must be in the range [0, 1]"
+        raise RuntimeError(describe("quantile", f"q={q}", rule))
     dims = one_dim("quantile", dim, input._array.ndim)
     flat = dim is None or not input._array.ndim
     lines = input.reshape(-1) if flat else input.movedim(dims[0], -1)
