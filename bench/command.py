@@ -99,6 +99,7 @@ def run(options: argparse.Namespace) -> dict[str, dict[str, Measurement]]:
     effort = QUICK if options.quick else Effort()
     results: dict[str, dict[str, Measurement]] = {}
     print(table.emit_machine(machine()))
+    warn_if_busy()
     for name in options.only:
         with Progress() as progress:
             if name == imports.NAME:
@@ -109,6 +110,18 @@ def run(options: argparse.Namespace) -> dict[str, dict[str, Measurement]]:
         results[name] = found
         print("\n" + table.emit_workload(name, SUMMARIES[name], found), flush=True)
     return results
+
+
+def warn_if_busy() -> None:
+    """Say so if others use the machine: waiting threads then distort all figures."""
+    if not hasattr(os, "getloadavg"):
+        return  # Windows keeps no such number
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > cores / 2:
+        print(
+            f"The machine is busy (load {load:.1f} on {cores} cores), and figures "
+            "will mislead: measure again when it is quiet"
+        )
 
 
 def machine() -> dict[str, Any]:

@@ -85,7 +85,7 @@ def two_layer(tools: Tools) -> Run:
             w2.grad.zero_()
         return loss
 
-    x, y, w1, w2 = (torch.from_numpy(array) for array in two_layer_arrays())
+    x, y, w1, w2 = (torch.tensor(array) for array in two_layer_arrays())
     w1.requires_grad_()
     w2.requires_grad_()
     return lambda: (step(x, y, w1, w2), w1, w2)
@@ -148,7 +148,7 @@ def control_flow(start: np.ndarray) -> Callable[[Tools], Run]:
             (slope,) = torch.autograd.grad(d.sum(), a)
             return d, slope
 
-        a = torch.from_numpy(start).requires_grad_()
+        a = torch.tensor(start).requires_grad_()
         return lambda: value_and_slope(a)
 
     return build
@@ -175,8 +175,8 @@ def gelu(tools: Tools) -> Run:
         (slope,) = torch.autograd.grad(y, x, cotangent)
         return y, slope
 
-    x = torch.from_numpy(random(LENGTH)).requires_grad_()
-    cotangent = torch.from_numpy(random(LENGTH, seed=1))
+    x = torch.tensor(random(LENGTH)).requires_grad_()
+    cotangent = torch.tensor(random(LENGTH, seed=1))
     return lambda: value_and_slope(x, cotangent)
 
 
@@ -224,7 +224,7 @@ def small_operation(name: str, *, backward: bool) -> Workload:
 
     def build(tools: Tools) -> Run:
         torch = tools.library
-        a, b = (torch.from_numpy(random(8, seed=seed)).requires_grad_() for seed in (0, 1))
+        a, b = (torch.tensor(random(8, seed=seed)).requires_grad_() for seed in (0, 1))
         ones = torch.ones_like(operation(a, b).detach())
 
         def forward_only() -> Sequence[Any]:
