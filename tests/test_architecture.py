@@ -37,7 +37,7 @@ FLOORS = (
 # Imports inside functions, each with the reason why it cannot stand at the top of its file.
 LATE_IMPORTS = {
     ("demo.plot", "matplotlib"): "an optional extra, needed for --plot alone",
-    ("kernels.cpu", "numba"): "loaded when the first kernel is compiled, not by import jitgrad",
+    ("kernels.program", "jitgrad"): "loads numba for the first program, not by import jitgrad",
 }
 
 # What the package may import at all, beside Python's own library and itself.

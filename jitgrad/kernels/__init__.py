@@ -1,1 +1,4 @@
-"""Traces lowered to native code: fusion, emission of kernels, programs. Only this package uses numba."""
+"""Traces lowered to native code: fusion, emission of kernels, programs.
+
+Only this package uses numba.
+"""

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from jitgrad.graph.ir import Memory, Scalar, Value
-from jitgrad.kernels import cpu
+from jitgrad.kernels import calling, cpu
 from jitgrad.kernels.emit import Emitted, Integer, Pointer, emit_kernel
-from jitgrad.kernels.fusion import Group, Member, Schedule
+from jitgrad.kernels.fusion import Group
 from jitgrad.kernels.geometry import count
 from jitgrad.kernels.layout import allocate, fresh, view_of
 from jitgrad.kernels.operations import (
@@ -28,6 +28,7 @@ from jitgrad.kernels.operations import (
     Operation,
     Product,
 )
+from jitgrad.kernels.schedule import Schedule
 from jitgrad.modes import run_quietly
 
 _programs = numbers()
@@ -150,22 +151,21 @@ class Driver:
         return name
 
     def _view(self, base: str, first: Value, value: Value) -> str:
-        if sorted(zip(first.shape, first.strides)) == sorted(zip(value.shape, value.strides)):
-            if first.offset == value.offset and first.dtype == value.dtype:
-                free = list(range(len(first.shape)))
-                axes = []
-                for pair in zip(value.shape, value.strides):
-                    axis = next(a for a in free if (first.shape[a], first.strides[a]) == pair)
-                    free.remove(axis)
-                    axes.append(axis)
-                return f"{base}.transpose({tuple(axes)})"
+        is_same = first.offset == value.offset and first.dtype == value.dtype
+        pairs = list(zip(first.shape, first.strides))
+        if is_same and sorted(pairs) == sorted(zip(value.shape, value.strides)):
+            axes = []
+            for pair in zip(value.shape, value.strides):
+                axis = next(k for k, held in enumerate(pairs) if held == pair and k not in axes)
+                axes.append(axis)
+            return f"{base}.transpose({tuple(axes)})"
         itemsize = value.dtype.itemsize
         offset = (value.offset - first.offset) * itemsize
         strides = tuple(stride * itemsize for stride in value.strides)
-        if value.memory not in self._outside and min(value.strides, default=0) >= 0:
-            if first.strides == _row_major(first.shape):
-                dtype = self._dtype(value.dtype)
-                return f"ndarray({value.shape}, {dtype}, {base}, {offset}, {strides})"
+        is_block = first.strides == _row_major(first.shape) and value.memory not in self._outside
+        if is_block and min(value.strides, default=0) >= 0:
+            dtype = self._dtype(value.dtype)
+            return f"ndarray({value.shape}, {dtype}, {base}, {offset}, {strides})"
         self._namespace["view_of"] = view_of
         layout = (value.shape, value.dtype, strides, offset)
         return f"view_of({base}, {self._constant('layout', layout)})"
@@ -224,7 +224,7 @@ class Driver:
                 self.kernels.append(kernel)
             calls.append((kernel, emitted.length, self._table(emitted, arguments)))
             self.native_calls += 1
-        launch = self._constant("launch", cpu.launch(calls))
+        launch = self._constant("launch", calling.launch(calls))
         names = ", ".join(kernel.name for kernel, _, _ in calls)
         self._line(f"{launch}({', '.join(arguments)})  # {names}")
 
@@ -232,15 +232,15 @@ class Driver:
         table = []
         for entry in emitted.table:
             if isinstance(entry, Integer):
-                table.append((cpu.CONSTANT, 0, entry.value))
+                table.append((calling.CONSTANT, 0, entry.value))
             elif isinstance(entry, Pointer):
                 name, first = self._base[entry.value.memory]
                 position = arguments.setdefault(name, len(arguments))
                 distance = (entry.value.offset - first.offset) * entry.value.dtype.itemsize
-                table.append((cpu.ARRAY, position, distance))
+                table.append((calling.ARRAY, position, distance))
             else:
                 position = arguments.setdefault(self._names[entry.scalar], len(arguments))
-                kind = cpu.FLOAT if entry.scalar.type is float else cpu.INTEGER
+                kind = calling.FLOAT if entry.scalar.type is float else calling.INTEGER
                 table.append((kind, position, 0))
         return table
 
@@ -325,9 +325,8 @@ class Driver:
         lines = [f"def run({', '.join(parameters)}):", *("    " + each for each in body)]
         self.source = "\n".join(lines) + "\n"
         file = f"<jitgrad program {next(_programs)}>"
-        linecache.cache[file] = (
-            len(self.source), None, self.source.splitlines(keepends=True), file,
-        )  # fmt: skip
+        listed = list(self.source.splitlines(keepends=True))
+        linecache.cache[file] = (len(self.source), None, listed, file)
         exec(compile(self.source, file, "exec"), self._namespace)
         self.run: Callable[..., tuple] = self._namespace["run"]
 

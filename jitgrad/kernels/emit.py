@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jitgrad.graph.ir import Scalar, Value
+from jitgrad.kernels.accumulators import BLOCK, Accumulator
 from jitgrad.kernels.expressions import emit_expression, emit_literal, type_name
 from jitgrad.kernels.fusion import Access, Group, Member, is_forwarded
 from jitgrad.kernels.geometry import count
@@ -21,9 +22,6 @@ from jitgrad.kernels.operations import Literal, Map, Reduce
 
 UNROLLED = 8
 """Loops of at most so many rounds have their length in the source, so that LLVM unrolls them."""
-
-BLOCK = 1024
-"""Elements summed in the dtype itself before the sum moves on to a wider one."""
 
 TILE = 256
 """Columns reduced together."""
@@ -113,7 +111,7 @@ class _Emitter:
 
     def _ordered(self, dims: Sequence[int]) -> list[int]:
         """Return `dims` from the outermost to the innermost loop: long steps outside."""
-        weights = {dim: 0 for dim in dims}
+        weights = dict.fromkeys(dims, 0)
         written = {member.write.key() for member in self.group.members}
         for access in self._accesses():
             for dim in dims:
@@ -280,7 +278,7 @@ class _Emitter:
         reduces = [each for each in self._at(time) if isinstance(each.operation, Reduce)]
         wide = count([loop.size for loop in self.reduced]) > BLOCK
         accumulators = {
-            each: _Accumulator(each.operation, f"{time // 2}_{k}", wide)  # type: ignore[arg-type]
+            each: Accumulator(each.operation, f"{time // 2}_{k}", wide)  # type: ignore[arg-type]
             for k, each in enumerate(reduces)
         }
         for each in accumulators.values():
@@ -299,7 +297,7 @@ class _Emitter:
             self.results[member] = self._set(time + 1, accumulator.result())
             self._store(member)
 
-    def _blocks(self, accumulators: dict[Member, _Accumulator], body: Callable[[], None]) -> None:
+    def _blocks(self, accumulators: dict[Member, Accumulator], body: Callable[[], None]) -> None:
         loop = self.reduced[-1]
         variable = "ijklmnopq"[len(self.variables)]
         length = self._length(loop)
@@ -332,7 +330,7 @@ class _Emitter:
         width = self._length(columns)
         reduces = [each for each in self._at(0) if isinstance(each.operation, Reduce)]
         accumulators = {
-            each: _Accumulator(each.operation, f"0_{k}", True, f"[place]")  # type: ignore[arg-type]
+            each: Accumulator(each.operation, f"0_{k}", True, "[place]")  # type: ignore[arg-type]
             for k, each in enumerate(reduces)
         }
         for each in accumulators.values():
@@ -376,108 +374,3 @@ class _Emitter:
 
 def _dtype_of(operand: Any, dtype: np.dtype) -> np.dtype:
     return operand.dtype if isinstance(operand, (Value, Literal)) else dtype
-
-
-class _Accumulator:
-    """The variables of a reduction.
-
-    A sum of floats is `blocked` where it is long: summed within blocks in its dtype, in vector
-    registers, and over the blocks in float64 (with a compensation if it is float64 itself), so
-    that its error stays below that of pairwise summation.
-    """
-
-    def __init__(self, operation: Reduce, suffix: str, wide: bool, place: str = "") -> None:
-        assert operation.target is not None
-        self.operation = operation
-        self.source = operation.source.dtype
-        self.result_dtype = operation.target.dtype
-        self.is_sum = operation.combine == "{acc} + {0}" and self.result_dtype.kind == "f"
-        element = np.dtype(np.float32) if self.result_dtype == np.float16 else self.result_dtype
-        self.place = place
-        self.blocked = self.is_sum and wide and not place
-        self.element = element
-        self.dtype = np.dtype(np.float64) if self.is_sum and wide else element
-        self.total = f"total{suffix}"
-        self.lost = f"lost{suffix}"
-        self.part = f"part{suffix}" if self.blocked else self.total
-
-    @property
-    def at(self) -> str:
-        """The source for the accumulator."""
-        return self.total + self.place
-
-    @property
-    def first(self) -> str:
-        """The source for what it begins with."""
-        return self._first(self.dtype)
-
-    def _first(self, dtype: np.dtype) -> str:
-        begin = self.operation.begin
-        if begin in ("lowest", "highest"):
-            low = begin == "lowest"
-            if dtype.kind == "f":
-                return emit_literal(-np.inf if low else np.inf, dtype)
-            if dtype.kind == "b":
-                return emit_literal(not low, dtype)
-            limits = np.iinfo(dtype)
-            return emit_literal(limits.min if low else limits.max, dtype)
-        return emit_literal({"True": True, "False": False}.get(begin, begin), dtype)
-
-    def begin(self) -> list[str]:
-        lines = [f"{self.total} = {self.first}"]
-        if self.blocked and self.element == np.float64:
-            lines.append(f"{self.lost} = {self.first}")
-        return lines
-
-    def begin_block(self) -> list[str]:
-        return [f"{self.part} = {self._first(self.element)}"] if self.blocked else []
-
-    def end_block(self) -> list[str]:
-        if not self.blocked:
-            return []
-        if self.element != np.float64:
-            return [f"{self.total} = {self.total} + float64({self.part})"]
-        total, part = self.total, self.part
-        return [
-            f"whole = {total} + {part}",
-            f"moved = whole - {total}",
-            f"{self.lost} = {self.lost} + (({total} - (whole - moved)) + ({part} - moved))",
-            f"{total} = whole",
-        ]
-
-    def step(self, operand: str) -> str:
-        """Return the line that takes in one more element."""
-        target = self.part + self.place
-        dtype = self.element if self.blocked else self.dtype
-        if (
-            self.result_dtype.kind == "f"
-            and self.operation.combine in _ANY_ORDER
-            and not self.place
-        ):
-            operand = self._converted(operand, dtype)
-            return f"{target} = {_ANY_ORDER[self.operation.combine]}({target}, {operand})"
-        if self.source != np.bool_ and self.result_dtype == np.bool_:
-            dtype = self.source
-        else:
-            operand = self._converted(operand, dtype)
-        made = emit_expression(
-            self.operation.combine, [operand], [dtype], dtype, self.dtype, target
-        )
-        return f"{target} = {made}"
-
-    def _converted(self, operand: str, dtype: np.dtype) -> str:
-        held = np.dtype(np.float32) if self.source == np.float16 else self.source
-        return operand if held == dtype else f"{type_name(dtype)}({operand})"
-
-    def result(self) -> str:
-        """Return the source for what came out."""
-        total = self.at
-        if self.blocked and self.element == np.float64:
-            total = f"where(isfinite({self.lost}), {total} + {self.lost}, {total})"
-        if self.result_dtype == self.dtype:
-            return total
-        return f"{type_name(self.result_dtype)}({total})"
-
-
-_ANY_ORDER = {"{acc} + {0}": "add_in_any_order", "{acc} * {0}": "multiply_in_any_order"}
-"""Steps that LLVM may reorder, which is what lets it use vector registers."""

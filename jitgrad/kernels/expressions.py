@@ -25,7 +25,8 @@ def emit_literal(value: Any, dtype: np.dtype) -> str:
     if dtype.kind == "f":
         number = float(value)
         if math.isnan(number) or math.isinf(number):
-            return f"{type_name(dtype)}({'nan' if number != number else '-inf' if number < 0 else 'inf'})"
+            name = "nan" if math.isnan(number) else "inf" if number > 0 else "-inf"
+            return f"{type_name(dtype)}({name})"
         return f"{type_name(dtype)}({number!r})"
     return f"{type_name(dtype)}({int(value)})"
 

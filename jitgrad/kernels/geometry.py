@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from jitgrad.graph.ir import Value
 
@@ -38,7 +39,7 @@ def overlap(first: Value, second: Value) -> bool:
 
 
 def broadcast_strides(value: Value, shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the strides by which `value` is read while `shape`, to which it broadcasts, is visited.
+    """Return the strides by which `value` is read where it is broadcast to `shape`.
 
     >>> import numpy as np
     >>> from jitgrad.graph.ir import Memory
@@ -60,7 +61,7 @@ def refined(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...] | No
     """
     marks = sorted(_marks(first) | _marks(second))
     sizes = []
-    for low, high in zip(marks, marks[1:]):
+    for low, high in pairwise(marks):
         if high % low:
             return None
         sizes.append(high // low)

@@ -26,7 +26,7 @@ def allocate(value: Value) -> np.ndarray:
 
 def view_of(base: np.ndarray, layout: tuple) -> np.ndarray:
     """Return an array of another layout (shape, dtype, strides and offset in bytes) on `base`."""
-    shape, dtype, strides, offset = layout
+    shape, dtype = layout[:2]
     if 0 in shape:
         # no element, so any memory will do, but the strides are to be the recorded ones
         return np.ndarray(shape, dtype, np.empty(1, dtype), 0, (0,) * len(shape))

@@ -59,7 +59,7 @@ class _RegionModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, _IN_MEMORY[fe_type.dtype].as_pointer())
 
 
-@infer_global(operator.getitem)
+@infer_global(operator.getitem)  # type: ignore[misc]
 class _GetItem(AbstractTemplate):
     def generic(self, args: tuple, kws: dict) -> Any:
         region, index = args
@@ -68,10 +68,10 @@ class _GetItem(AbstractTemplate):
         return None
 
 
-@infer_global(operator.setitem)
+@infer_global(operator.setitem)  # type: ignore[misc]
 class _SetItem(AbstractTemplate):
     def generic(self, args: tuple, kws: dict) -> Any:
-        region, index, value = args
+        region, index, _ = args
         if isinstance(region, Region) and isinstance(index, types.Integer):
             return signature(types.none, region, types.int64, IN_REGISTERS[region.dtype])
         return None

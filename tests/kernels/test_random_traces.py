@@ -141,9 +141,9 @@ class Maker:
             return
         sources = [each for each in self.tensors if each.now.shape == tensor.now.shape]
         source = sources[self.random.integers(len(sources))]
-        if source.now.dtype.kind <= tensor.now.dtype.kind or tensor.now.dtype.kind == "f":
-            if tensor.now.dtype.kind != "b" or source.now.dtype.kind == "b":
-                self.trace.write(tensor, source)
+        kinds = source.now.dtype.kind + tensor.now.dtype.kind
+        if kinds in ("bb", "bi", "ii", "bf", "if", "ff"):
+            self.trace.write(tensor, source)
 
 
 def program(seed: int):
