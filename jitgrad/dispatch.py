@@ -222,7 +222,7 @@ def _promoted(primitive: Primitive, inputs: tuple, arrays: list) -> tuple[tuple,
             break
     else:
         # the common case: floating-point tensors of one dtype, and numbers that do not matter
-        if common is not None and isinstance(inputs[0], TensorCore):
+        if isinstance(inputs[0], TensorCore) and type(inputs[-1]) is not np.ndarray:
             return inputs, arrays
     _check_operands(primitive, inputs)
     common = promote(arrays)

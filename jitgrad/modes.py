@@ -26,6 +26,9 @@ class Note(Protocol):
     def write_grad(self, leaf: Any, gradient: Any) -> None:
         """`gradient` was just stored as `.grad` of `leaf`."""
 
+    def visit(self, node: Any) -> None:
+        """The engine is about to run the derivative of `node`."""
+
     def grad_mode(self, enabled: bool) -> None:
         """Recording of history was just switched."""
 
@@ -80,6 +83,8 @@ class TrackedFloat(float):
         plain = getattr(float, name)
 
         def method(self: Any, *operands: Any) -> Any:
+            if not all(isinstance(each, (int, float)) for each in operands):
+                return NotImplemented
             if state.recorder is not None:
                 state.recorder.unknown(f"library code needs the exact value of a number ({name})")
             return plain(float(self), *operands)

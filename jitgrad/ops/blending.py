@@ -9,6 +9,7 @@ import numpy as np
 from jitgrad import dtypes
 from jitgrad.dispatch import FILL, TensorCore, bind, bind_inplace
 from jitgrad.errors import describe
+from jitgrad.modes import plain_number
 from jitgrad.ops.binary import is_one
 from jitgrad.ops.checks import check_tensor, refuse_integers
 from jitgrad.ops.selection import where
@@ -89,7 +90,7 @@ HYPOT = Primitive(
     (lambda g, out, a, _b: g * (a / out), lambda g, out, _a, b: g * (b / out)),
     # scaled by the larger one, so that squares neither overflow nor vanish
     scalar=(
-        "where(isinf({0}) or isinf({1}), abs_({0}) + abs_({1}), "
+        "where(isinf({0}) or isinf({1}), abs_(where(isinf({0}), {0}, {1})), "
         "where(maximum(abs_({0}), abs_({1})) == 0, {0} * 0, maximum(abs_({0}), abs_({1})) * "
         "sqrt(1 + (minimum(abs_({0}), abs_({1})) / maximum(abs_({0}), abs_({1})))"
         " * (minimum(abs_({0}), abs_({1})) / maximum(abs_({0}), abs_({1}))))))"
@@ -252,6 +253,8 @@ def xlogy_(input: Tensor, other: Operand) -> Tensor:
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """Return input * 2 ** other."""
     _check_tensors("ldexp", input, other)
+    if input._array.dtype.kind == "f":
+        other = other.type_as(input)
     return input * 2.0**other
 
 
@@ -262,6 +265,7 @@ def _lerp(a: Any, b: Any, weight: Any) -> Any:
     # from the nearer end, so that both ends come out exactly
     near = np.less(np.abs(weight), 0.5)
     if not isinstance(weight, np.ndarray):
+        weight = plain_number(weight)
         return a + weight * (b - a) if near else b - (b - a) * (1 - weight)
     return np.where(near, a + weight * (b - a), b - (b - a) * (1 - weight))
 

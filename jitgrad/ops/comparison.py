@@ -12,6 +12,7 @@ from jitgrad.dispatch import bind, bind_inplace
 from jitgrad.errors import describe
 from jitgrad.ops.binary import OPERAND
 from jitgrad.ops.checks import check_tensor
+from jitgrad.ops.create import from_numpy
 from jitgrad.primitive import Kind, Primitive, Result
 
 if TYPE_CHECKING:
@@ -293,6 +294,15 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
     return builtins.bool((input == other).all())
 
 
+def _with_array(primitive: Primitive, input: Any, other: Any) -> Any:
+    # PyTorch's == takes NumPy arrays as well (its != gives True for any)
+    return (
+        bind(primitive, input, from_numpy(other))
+        if isinstance(other, np.ndarray)
+        else NotImplemented
+    )
+
+
 class ComparisonMethods:
     """The operations of this file as methods of `Tensor`."""
 
@@ -319,10 +329,10 @@ class ComparisonMethods:
     equal = equal
 
     def __eq__(self: Any, other: Any) -> Any:
-        return bind(EQ, self, other) if isinstance(other, OPERAND) else NotImplemented
+        return bind(EQ, self, other) if isinstance(other, OPERAND) else _with_array(EQ, self, other)
 
     def __ne__(self: Any, other: Any) -> Any:
-        return bind(NE, self, other) if isinstance(other, OPERAND) else NotImplemented
+        return bind(NE, self, other) if isinstance(other, OPERAND) else _with_array(NE, self, other)
 
     def __lt__(self: Any, other: Any) -> Tensor:
         return bind(LT, self, other) if isinstance(other, OPERAND) else NotImplemented

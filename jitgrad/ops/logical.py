@@ -125,7 +125,7 @@ def _of_bits(operation: str, *operands: Any) -> tuple:
     for each in operands:
         if isinstance(each, TensorCore):
             refuse_float(operation, operands, each._array.dtype)
-        elif isinstance(each, float):
+        elif isinstance(each, (float, np.floating)):
             refuse_float(operation, operands, dtypes.get_default_dtype().numpy)
     return operands
 

@@ -125,9 +125,9 @@ def _where_promoted(condition: Tensor, input: Any, other: Any) -> Tensor:
 # -- the larger and the smaller -----------------------------------------------------------------
 
 
-def _larger_share(g: Any, mine: Any, theirs: Any) -> Any:
-    # where both are equal each takes half
-    return where(mine == theirs, g / 2, where(mine < theirs, 0, g))
+def _share(g: Any, a: Any, b: Any) -> Any:
+    """Return `g` where a > b; where both are equal each takes half."""
+    return where(a == b, g / 2, where(a < b, 0, g))
 
 
 MAXIMUM = Primitive(
@@ -135,8 +135,8 @@ MAXIMUM = Primitive(
     Kind.ELEMENTWISE,
     np.maximum,
     (
-        lambda g, _out, a, b: _larger_share(g, a, b),
-        lambda g, _out, a, b: _larger_share(g, b, a),
+        lambda g, _out, a, b: _share(g, a, b),
+        lambda g, _out, a, b: _share(g, b, a),
     ),
     scalar="maximum({0}, {1})",
     result=Result.PROMOTE,
@@ -158,17 +158,13 @@ def maximum(input: Tensor, other: Tensor) -> Tensor:
     return bind(MAXIMUM, input, other)
 
 
-def _smaller_share(g: Any, mine: Any, theirs: Any) -> Any:
-    return where(mine == theirs, g / 2, where(mine > theirs, 0, g))
-
-
 MINIMUM = Primitive(
     "minimum",
     Kind.ELEMENTWISE,
     np.minimum,
     (
-        lambda g, _out, a, b: _smaller_share(g, a, b),
-        lambda g, _out, a, b: _smaller_share(g, b, a),
+        lambda g, _out, a, b: _share(g, b, a),
+        lambda g, _out, a, b: _share(g, a, b),
     ),
     scalar="minimum({0}, {1})",
     result=Result.PROMOTE,
@@ -238,6 +234,13 @@ def fmin(input: Tensor, other: Tensor) -> Tensor:
 
 # -- bounds -----------------------------------------------------------------------------------
 
+
+def _refuse_bool(name: str, inputs: tuple, promoted: np.dtype) -> None:
+    # PyTorch bounds booleans by tensors, but not by numbers
+    if not any(isinstance(each, TensorCore) for each in inputs[1:]):
+        refuse_bool(name, inputs, promoted)
+
+
 CLAMP_MIN = Primitive(
     "clamp_min",
     Kind.ELEMENTWISE,
@@ -248,7 +251,7 @@ CLAMP_MIN = Primitive(
     ),
     scalar="maximum({0}, {1})",
     result=Result.PROMOTE,
-    check=refuse_bool,
+    check=_refuse_bool,
 )
 
 CLAMP_MAX = Primitive(
@@ -261,7 +264,7 @@ CLAMP_MAX = Primitive(
     ),
     scalar="minimum({0}, {1})",
     result=Result.PROMOTE,
-    check=refuse_bool,
+    check=_refuse_bool,
 )
 
 CLAMP = Primitive(
@@ -275,7 +278,7 @@ CLAMP = Primitive(
     ),
     scalar="minimum(maximum({0}, {1}), {2})",
     result=Result.PROMOTE,
-    check=refuse_bool,
+    check=_refuse_bool,
 )
 
 
@@ -356,8 +359,6 @@ def clamp_max_(input: Tensor, max: Operand) -> Tensor:
     """Compute `clamp_max` in place."""
     return _bounded(bind_inplace, "clamp_max_", input, None, max)
 
-
-# -- replacing ---------------------------------------------------------------------------------
 
 HEAVISIDE = Primitive(
     "heaviside",

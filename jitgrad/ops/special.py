@@ -194,8 +194,8 @@ def polygamma(n: int, input: Tensor) -> Tensor:
 
 
 def _logit_cotangent(g: Any, _out: Any, x: Any) -> Any:
-    inside = where((x == 0) | (x == 1), g * math.inf, g / (x * (1 - x)))
-    return where((x < 0) | (x > 1), math.nan, inside)
+    # the magnitude, so that -0.0 counts as 0
+    return where((x < 0) | (x > 1), math.nan, g / (x * (1 - x)).abs())
 
 
 LOGIT = Primitive(
