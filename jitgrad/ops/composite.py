@@ -15,6 +15,7 @@ from jitgrad.modes import state
 from jitgrad.ops.extremes import AMAX
 from jitgrad.ops.linalg import matmul
 from jitgrad.ops.reduce import SUM, mean
+from jitgrad.ops.shape import broadcast_tensors
 from jitgrad.primitive import Kind, Primitive
 from jitgrad.spec import Size, broadcast_shapes, wrap_dim
 
@@ -171,6 +172,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     shape = broadcast_shapes("cosine_similarity", x1._array.shape, x2._array.shape)
     wrap_dim("cosine_similarity", dim, len(shape))
     x1, x2 = x1.expand(shape), x2.expand(shape)
+    x1, x2 = broadcast_tensors(x1, x2)
     first = x1 / x1.norm(2, dim, True).clamp(min=eps)
     second = x2 / x2.norm(2, dim, True).clamp(min=eps)
     return (first * second).sum(dim)

@@ -32,6 +32,8 @@ __all__ = [
     "from_numpy",
     "full",
     "full_like",
+    "is_complex",
+    "is_floating_point",
     "is_tensor",
     "ones",
     "ones_like",
@@ -90,6 +92,10 @@ LITERAL = Primitive(
 )
 
 
+def _nested(data: Any) -> Any:
+    return tuple(_nested(each) for each in data) if isinstance(data, list) else data
+
+
 def tensor(
     data: Any,
     *,
@@ -126,7 +132,7 @@ def tensor(
         array = array_of("tensor", data, numpy_dtype)
         if not isinstance(data, (list, tuple)):
             state.recorder.unknown(f"tensor() of a {type(data).__name__}")
-        made = bind(LITERAL, data=array.tolist(), dtype=array.dtype)
+        made = bind(LITERAL, data=_nested(array.tolist()), dtype=array.dtype)
     return finished(made, device, requires_grad)
 
 
@@ -399,8 +405,21 @@ def is_tensor(obj: object) -> bool:
     return isinstance(obj, TensorCore)
 
 
+def is_floating_point(input: Tensor) -> bool:
+    """Say whether `input` is of a floating-point dtype."""
+    return input._array.dtype.kind == "f"
+
+
+def is_complex(input: Tensor) -> bool:
+    """Say whether `input` is of a complex dtype."""
+    return input._array.dtype.kind == "c"
+
+
 class CreateMethods:
     """The operations of this file as methods of `Tensor`."""
+
+    is_complex = is_complex
+    is_floating_point = is_floating_point
 
     def new_tensor(self, data: Any, **options: Any) -> Tensor:
         """Return a tensor with a copy of `data`, by default of this tensor's dtype."""

@@ -26,7 +26,11 @@ __all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "min"]
 
 def share(g: Tensor, out: Tensor, x: Tensor, *, dim: tuple[int, ...], keepdim: bool) -> Tensor:
     """Return the cotangent of `x`, from which `out` was selected, in equal parts among ties."""
-    winners = x == spread(out, x, dim, keepdim)
+    selected = spread(out, x, dim, keepdim)
+    winners = x == selected
+    if not keepdim and len(dim) == x.ndim:
+        # PyTorch's max() shares among NaNs, its amax(dim) does not
+        winners = winners.logical_or((x != x).logical_and(selected != selected))
     count = bind(SUM, winners, dim=dim, keepdim=True)
     return spread(g, x, dim, keepdim) * winners / count
 

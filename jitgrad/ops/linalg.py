@@ -127,8 +127,8 @@ def _product_of(operation: str, input: Tensor, mat2: Tensor) -> Tensor:
     if a.shape[1] != b.shape[0]:
         raise RuntimeError(
             f"{operation}: mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} "
-            f"and {b.shape[0]}x{b.shape[1]}): the inner sizes {a.shape[1]} and {b.shape[0]} must be "
-            "equal; transpose one of them with .t()"
+            f"and {b.shape[0]}x{b.shape[1]}): the inner sizes {a.shape[1]} and {b.shape[0]} must "
+            "be equal; transpose one of them with .t()"
         )
     if a.dtype is not b.dtype or a.dtype.kind == "b":
         check_same_dtype(operation, input, mat2)

@@ -11,6 +11,7 @@ import numpy as np
 from jitgrad import dtypes, return_types
 from jitgrad.dispatch import CAST, TensorCore, bind
 from jitgrad.errors import describe
+from jitgrad.literals import as_dtype
 from jitgrad.modes import state
 from jitgrad.ops.along import take_along
 from jitgrad.ops.extremes import share_with_nan
@@ -193,6 +194,21 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     return made + (top if keepdim or not dims else top.reshape(made._array.shape))
 
 
+def _without_nan(array: np.ndarray, *, dim: tuple[int, ...], keepdim: bool) -> Any:
+    return SUM.numpy(
+        np.where(np.isnan(array), array.dtype.type(0), array), dim=dim, keepdim=keepdim
+    )
+
+
+NANSUM = Primitive(
+    "nansum",
+    Kind.REDUCTION,
+    _without_nan,
+    (lambda g, _out, x, *, dim, keepdim: spread(g, x, dim, keepdim) * x.isnan().logical_not(),),
+    combine=("0", "{acc} + where(isnan({0}), 0, {0})"),
+)
+
+
 def nansum(
     input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
@@ -203,10 +219,13 @@ def nansum(
         >>> torch.nansum(torch.tensor([1.0, float("nan"), 2.0]))
         tensor(3.)
     """
-    wrap_dims("nansum", dim, input._array.ndim)
+    dims = wrap_dims("nansum", dim, input._array.ndim)
     if input._array.dtype.kind not in "fc":
         return input.sum(dim, keepdim, dtype=dtype)
-    return input.masked_fill(input.isnan(), 0).sum(dim, keepdim, dtype=dtype)
+    target = input._array.dtype if dtype is None else as_dtype("nansum", dtype)
+    if input._array.dtype != target:
+        input = bind(CAST, input, dtype=target)
+    return bind(NANSUM, input, dim=dims, keepdim=keepdim)
 
 
 def nanmean(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jitgrad
+from jitgrad.modes import TrackedFloat, state
 from tests.ops.against_torch import assert_same, compare_error
 
 torch: Any = pytest.importorskip("torch")
@@ -253,3 +254,26 @@ def test_names_of_dtypes() -> None:
 def test_is_tensor() -> None:
     assert jitgrad.is_tensor(jitgrad.ones(1)) and not jitgrad.is_tensor([1])
     assert jitgrad.numel(jitgrad.ones(2, 3)) == 6
+
+
+def test_a_trace_sees_data_as_parameters() -> None:
+    noted = []
+
+    class Recorder:
+        def primitive(self, primitive: Any, inputs: tuple, params: dict, *_: Any) -> None:
+            noted.append((primitive.name, inputs, params))
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *_: noted.append(name)
+
+    state.recorder = Recorder()  # type: ignore[assignment]
+    try:
+        made = [jitgrad.tensor(2.5), jitgrad.tensor([[1, 2]]), jitgrad.full((2,), 0.5)]
+        assert [entry[0] for entry in noted] == ["full", "tensor", "full"]
+        hash(noted[1][2]["data"])
+        assert noted[0][1] == (2.5,) and noted[2][1] == (0.5,)
+        jitgrad.tensor([TrackedFloat(1.5)])
+        assert noted[3] == "unknown"
+    finally:
+        state.recorder = None
+    assert made[1].tolist() == [[1, 2]]

@@ -100,6 +100,7 @@ def test_nan_and_infinity() -> None:
         if name not in ("sum", "mean", "amax", "amin"):
             compare(lambda t, x, n=name: getattr(x, n)(1), x, grad=False)
     compare(lambda t, x: x.nanmedian(1).values, x, grad=False)
+    compare(lambda t, x: x.nanmean(1), np.array([[NAN, NAN], [1.0, NAN]]))
     for name in ("max", "min", "median"):
         compare(lambda t, x, n=name: getattr(x, n)(), x)
     compare(lambda t, x: x.nansum(1), x)
