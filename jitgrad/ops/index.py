@@ -237,8 +237,8 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
             if rest:
                 mask = bind(VIEW, mask.contiguous(), size=(*mask._array.shape, *[1] * rest))
             if isinstance(value, TensorCore):
-                _check_same_dtype(target, value)
-                value = value.reshape(())
+                _check_same_dtype(target, value)  # type: ignore[arg-type]
+                value = bind(VIEW, value, size=())
             bind_inplace(MASKED_FILL, target, mask, value)
             return
     dims, places = chosen.places()

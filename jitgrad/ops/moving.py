@@ -310,7 +310,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """Return for vectors (and numbers) of n, m, ... elements views of shape (n, m, ...).
 
     Args:
-        indexing: "ij" as described, "xy" with the first two dimensions swapped.
+        indexing: "ij" as described, "xy" with the first two dimensions of the results swapped.
 
     Gradient: summed to the vectors.
 
@@ -343,15 +343,16 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
                 )
             )
     swapped = indexing == "xy" and len(given) > 1
-    ordered = (given[1], given[0], *given[2:]) if swapped else given
+    ordered = list(given)
+    if swapped:
+        ordered[:2] = given[1], given[0]
     size = tuple(each._array.size for each in ordered)
     grids = [
         bind(EXPAND, each.reshape([-1 if j == i else 1 for j in range(len(size))]), size=size)
         for i, each in enumerate(ordered)
     ]
     if swapped:
-        grids = [transpose(each, 0, 1) for each in grids]
-        grids[0], grids[1] = grids[1], grids[0]
+        grids[:2] = grids[1], grids[0]
     return tuple(grids)
 
 

@@ -1,4 +1,4 @@
-"""Whole positions of one dimension named by a tensor: index_select, index_add, take, bincount."""
+"""Whole positions of one dimension named by a tensor: index_select, index_add, index_fill, take."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.dispatch import TensorCore, bind, bind_inplace
+from jitgrad.dispatch import FILL, TensorCore, bind, bind_inplace
 from jitgrad.errors import describe
+from jitgrad.ops.masks import MASKED_FILL
 from jitgrad.ops.positions import INDEX, INDEX_PUT
 from jitgrad.ops.views import VIEW, reshape
-from jitgrad.primitive import Kind, Primitive
 from jitgrad.spec import wrap_dim
 
 if TYPE_CHECKING:
     from jitgrad.tensor import Tensor
 
 __all__ = [
-    "bincount",
     "index_add",
     "index_copy",
     "index_fill",
     "index_select",
     "take",
-    "unique",
-    "unique_consecutive",
 ]
 
 
@@ -101,16 +98,15 @@ def _put(
     input: Tensor,
     dim: int,
     index: Tensor,
-    values: Any,
+    source: Tensor,
     accumulate: bool,
     inplace: bool,
 ) -> Tensor:
     at, wide, places = _along(operation, input, dim, index)
-    if isinstance(values, TensorCore) and operation != "index_fill":
-        values = _source(operation, input, at, places, values)  # type: ignore[arg-type]
-        if not values._array.ndim:
-            values = bind(VIEW, values, size=(1,))
-    params = {"dims": (at,), "accumulate": accumulate, "signed": operation == "index_fill"}
+    values = _source(operation, input, at, places, source)
+    if not values._array.ndim:
+        values = bind(VIEW, values, size=(1,))
+    params = {"dims": (at,), "accumulate": accumulate, "signed": False}
     if inplace:
         bind_inplace(INDEX_PUT, wide, values, places, **params)
         return input
@@ -169,7 +165,8 @@ def index_copy_(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tenso
     return _put("index_copy", input, dim, index, source, False, True)
 
 
-def _fill_value(value: Any) -> Any:
+def _lines(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """Return a mask, to be broadcast, of the positions `index` of a dimension."""
     if isinstance(value, TensorCore) and value._array.ndim:
         raise RuntimeError(
             describe(
@@ -178,7 +175,13 @@ def _fill_value(value: Any) -> Any:
                 "index_fill_ only supports a 0-dimensional value tensor",
             )
         )
-    return value
+    at, wide, places = _along("index_fill", input, dim, index)
+    shape = wide._array.shape
+    nothing = bind(FILL, False, size=(shape[at],), dtype=np.dtype(np.bool_))
+    mask = bind(INDEX_PUT, nothing, True, places, dims=(0,), accumulate=False, signed=True)
+    if not input._array.ndim:
+        return bind(VIEW, mask, size=())
+    return bind(VIEW, mask, size=(shape[at], *[1] * (len(shape) - at - 1)))
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
@@ -194,12 +197,12 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         >>> torch.index_fill(torch.zeros(3), 0, torch.tensor([2, 0]), 1)
         tensor([1., 0., 1.])
     """
-    return _put("index_fill", input, dim, index, _fill_value(value), False, False)
+    return bind(MASKED_FILL, input, _lines(input, dim, index, value), value)
 
 
 def index_fill_(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """Compute `index_fill` in place."""
-    return _put("index_fill", input, dim, index, _fill_value(value), False, True)
+    return bind_inplace(MASKED_FILL, input, _lines(input, dim, index, value), value)
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
@@ -224,136 +227,6 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     return bind(INDEX, reshape(input, (-1,)), index, dims=(0,), signed=True)
 
 
-def _counts(places: np.ndarray, *weights: np.ndarray, least: int) -> np.ndarray:
-    if places.size and places.min() < 0:
-        raise RuntimeError(
-            describe(
-                "bincount",
-                f"the number {places.min()}",
-                "bincount only supports 1-d non-negative integral inputs",
-            )
-        )
-    made = np.bincount(places, *weights, minlength=least)
-    if weights and weights[0].dtype == np.float32:
-        return made.astype(np.float32)
-    return made
-
-
-BINCOUNT = Primitive(
-    "bincount", Kind.OPAQUE, _counts, shape_depends_on_data=True, raises_on_data=True
-)
-
-
-def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
-    """Return how often each of the numbers 0, 1, ... comes in `input`, or the sum of its weights.
-
-    Not differentiable.
-
-    Raises:
-        RuntimeError: a negative number, not a vector of integers, weights of another shape.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.bincount(torch.tensor([1, 3, 1]))
-        tensor([0, 2, 0, 1])
-    """
-    if input._array.ndim != 1 or input._array.dtype.kind not in "iu":
-        raise RuntimeError(
-            describe(
-                "bincount",
-                f"a tensor of {input._array.ndim} dimensions and {input.dtype}",
-                "bincount only supports 1-d non-negative integral inputs",
-            )
-        )
-    if weights is not None and weights._array.shape != input._array.shape:
-        raise RuntimeError(
-            describe(
-                "bincount",
-                f"shapes {input._array.shape} and {weights._array.shape}",
-                "weights should be 1-d and have the same length as input",
-            )
-        )
-    if minlength < 0:
-        raise RuntimeError(
-            describe("bincount", f"minlength {minlength}", "minlength should be >= 0")
-        )
-    return bind(BINCOUNT, input, *(() if weights is None else (weights,)), least=minlength)
-
-
-def _unique(array: np.ndarray, *, dim: int | None, part: str, repeats: bool) -> np.ndarray:
-    """Return the different elements, or their "places" or "counts" (`part`)."""
-    lines = array.reshape(-1, 1) if dim is None else np.moveaxis(array, dim, 0)
-    shape = lines.shape
-    flat = lines.reshape(shape[0], -1) if lines.size else np.zeros((shape[0], 0), array.dtype)
-    order = np.arange(shape[0])
-    if not repeats:
-        order = np.lexsort(flat.T[::-1]) if flat.shape[1] else order
-    ordered = flat[order]
-    first = np.ones(shape[0], np.bool_)
-    first[1:] = (ordered[1:] != ordered[:-1]).any(1)
-    if part == "places":
-        places = np.empty(shape[0], np.int64)
-        places[order] = np.cumsum(first) - 1
-        return places.reshape(array.shape) if dim is None else places
-    starts = np.flatnonzero(first)
-    if part == "counts":
-        return np.diff(starts, append=shape[0])
-    found = lines[order[starts]]
-    if dim is None:
-        return found.reshape(-1)
-    return np.asarray(np.moveaxis(found, 0, dim), order="C")
-
-
-UNIQUE = Primitive("unique", Kind.OPAQUE, _unique, shape_depends_on_data=True)
-
-
-def _unique_parts(
-    input: Tensor, dim: int | None, inverse: bool, counts: bool, repeats: bool
-) -> Any:
-    at = None if dim is None else wrap_dim("unique", dim, input._array.ndim)
-    if not input._array.ndim:
-        at = None
-    parts = ["values", *["places"] * inverse, *["counts"] * counts]
-    made = tuple(bind(UNIQUE, input, dim=at, part=part, repeats=repeats) for part in parts)
-    return made if len(made) > 1 else made[0]
-
-
-def unique(
-    input: Tensor,
-    sorted: bool = True,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    dim: int | None = None,
-) -> Any:
-    """Return the different elements (or slices along `dim`), sorted; on demand also
-
-    for each element the position of its like, and for each different one how often it comes.
-    Not differentiable.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
-        (tensor([1, 3]), tensor([1, 2]))
-    """
-    return _unique_parts(input, dim, return_inverse, return_counts, False)
-
-
-def unique_consecutive(
-    input: Tensor,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    dim: int | None = None,
-) -> Any:
-    """Return the elements (or slices along `dim`) without those equal to the one before them.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.unique_consecutive(torch.tensor([3, 3, 1, 3]))
-        tensor([3, 1, 3])
-    """
-    return _unique_parts(input, dim, return_inverse, return_counts, True)
-
-
 class PlaceMethods:
     """The operations of this file as methods of `Tensor`."""
 
@@ -365,6 +238,3 @@ class PlaceMethods:
     index_fill = index_fill
     index_fill_ = index_fill_
     take = take
-    bincount = bincount
-    unique = unique
-    unique_consecutive = unique_consecutive

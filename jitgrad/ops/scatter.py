@@ -9,6 +9,7 @@ import numpy as np
 from jitgrad.dispatch import TensorCore, bind, bind_inplace, bind_zeros
 from jitgrad.errors import describe
 from jitgrad.ops.positions import add_at
+from jitgrad.ops.selection import WHERE
 from jitgrad.ops.slicing import SLICE
 from jitgrad.ops.views import expanded, reshape
 from jitgrad.ops.write import as_written
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["gather", "scatter", "scatter_add", "take_along_dim"]
 
 
-def _check_range(places: np.ndarray, dim: int, size: int) -> None:
+def _check_range(operation: str, places: np.ndarray, dim: int, size: int) -> None:
     if places.size:
         least, most = places.min(), places.max()
         if least < 0 or most >= size:
             # the class that PyTorch raises here, where square brackets raise IndexError
             raise RuntimeError(
                 describe(
-                    "index",
+                    operation,
                     f"positions from {least} to {most}",
                     f"index {most if most >= size else least} is out of bounds for dimension "
                     f"{dim} with size {size}",
@@ -43,7 +44,7 @@ def _key(places: np.ndarray, dim: int) -> tuple:
 
 
 def _gathered(array: np.ndarray, places: np.ndarray, *, dim: int) -> np.ndarray:
-    _check_range(places, dim, array.shape[dim] if array.ndim else 1)
+    _check_range("gather", places, dim, array.shape[dim] if array.ndim else 1)
     if not array.ndim or not places.ndim:
         return np.broadcast_to(array.reshape(-1)[:1].reshape(()), places.shape).copy()
     return array[_key(places, dim)]
@@ -52,7 +53,7 @@ def _gathered(array: np.ndarray, places: np.ndarray, *, dim: int) -> np.ndarray:
 def scattered(
     array: np.ndarray, places: np.ndarray, source: Any, *, dim: int, reduce: str
 ) -> np.ndarray:
-    _check_range(places, dim, array.shape[dim] if array.ndim else 1)
+    _check_range("scatter", places, dim, array.shape[dim] if array.ndim else 1)
     result = np.array(array, order="C")
     if not isinstance(source, np.ndarray):
         source = as_written(array, source)
@@ -75,8 +76,9 @@ def scattered(
 _AT = {"multiply": "multiply", "amax": "maximum", "amin": "minimum"}
 
 
-def _gather_back(g: Tensor, _out: None, x_spec: Spec, places: Tensor, *, dim: int) -> Tensor:
-    zeros = bind_zeros(Spec(x_spec.shape, g._array.dtype))
+def _gather_back(g: Tensor, _out: None, x: Tensor, places: Tensor, *, dim: int) -> Tensor:
+    # x is saved although its shape would do: PyTorch refuses a gradient after x was written
+    zeros = bind_zeros(Spec(x._array.shape, g._array.dtype))
     return bind(SCATTER_ADD, zeros, places, g, dim=dim, reduce="add")
 
 
@@ -111,22 +113,33 @@ SCATTER_ADD = Primitive(
 )
 
 
-def _product_back(*_: Any, **__: Any) -> Tensor:
-    raise RuntimeError(
-        "scatter: the derivative with reduce='multiply' (or 'prod') is not implemented; "
-        "multiply outside of the graph, or scatter logarithms with reduce='add'"
-    )
+def _product_to_input(
+    g: Tensor, _out: None, x: Tensor, places: Tensor, source: Any, *, dim: int, reduce: str
+) -> Tensor:
+    # the product of the others: where x is 0 it cannot be had by division
+    filled = x.masked_fill(x == 0, 1)
+    others = bind(SCATTER_PRODUCT, filled, places, source, dim=dim, reduce=reduce) / filled
+    return g * others
 
 
-def _refuse(g: Tensor, _out: None, _x: Any, _places: Any, _source: Any, **params: Any) -> Tensor:
-    return _product_back()
+def _product_to_source(
+    g: Tensor, out: Tensor, x: Tensor, places: Tensor, source: Tensor, *, dim: int, reduce: str
+) -> Tensor:
+    zero = source == 0
+    none = bind_zeros(Spec(x._array.shape, x._array.dtype))
+    zeros = bind(SCATTER_ADD, none, places, zero.to(x.dtype), dim=dim, reduce="add")
+    alone = zero.logical_and(bind(GATHER, zeros, places, dim=dim) == 1)
+    rest = source.masked_fill(alone, 1)
+    without = bind(SCATTER_PRODUCT, x, places, rest, dim=dim, reduce=reduce)
+    quotient = bind(GATHER, g * out, places, dim=dim) / source.masked_fill(zero, 1)
+    return bind(WHERE, alone, bind(GATHER, g * without, places, dim=dim), quotient)
 
 
 SCATTER_PRODUCT = Primitive(
     "scatter_multiply",
     Kind.INDEX,
     scattered,
-    (_refuse, None, _refuse),
+    (_product_to_input, None, _product_to_source),
     raises_on_data=True,
 )
 

@@ -65,7 +65,7 @@ def scatter_reduce(
         reduce: "sum", "prod", "mean", "amax" or "amin".
         include_self: does `input` count where positions name it?
 
-    Gradient: to `input` and `src`, for "amax" and "amin" in equal shares; not for "prod".
+    Gradient: to `input` and `src`, for "amax" and "amin" in equal shares.
 
     Raises:
         RuntimeError: a position out of bounds, shapes that do not fit, another `reduce`.
@@ -103,14 +103,18 @@ def scatter_reduce(
     zeros = bind_zeros(Spec(input._array.shape, input._array.dtype))
     count = bind(SCATTER_ADD, zeros, index, ones, dim=at, reduce="add")
     count = count + 1 if include_self else count.clamp(min=1)
-    return total / count if total.is_floating_point() else total.div(count, rounding_mode="floor")
+    return (
+        total / count if total._array.dtype.kind == "f" else total.div(count, rounding_mode="floor")
+    )
 
 
 def scatter_reduce_(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
     """Compute `scatter_reduce` in place."""
-    return input.copy_(scatter_reduce(input, dim, index, src, reduce, include_self=include_self))
+    # of a copy, because the derivatives read the old elements
+    made = scatter_reduce(input.clone(), dim, index, src, reduce, include_self=include_self)
+    return input.copy_(made)
 
 
 class ScatterReduceMethods:

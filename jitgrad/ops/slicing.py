@@ -87,6 +87,14 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
             describe("select", "a tensor of 0 dimensions", "select() cannot be applied to it")
         )
     at = wrap_dim("select", dim, len(shape))
+    if not -shape[at] <= index < shape[at]:
+        raise IndexError(
+            describe(
+                "select",
+                f"index {index} for a tensor of size {list(shape)}",
+                f"index {index} out of range for dimension {at}",
+            )
+        )
     return sliced(input, at, position(at, shape[at], int(index)))
 
 

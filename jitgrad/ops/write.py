@@ -77,10 +77,11 @@ def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
                 [1., 2.]])
     """
     if not isinstance(src, TensorCore):
-        raise TypeError(
-            f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}; "
-            "use fill_() for a number"
-        )
+        if not isinstance(src, (float, int)):
+            raise TypeError(
+                f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
+            )
+        return bind_inplace(COPY, input, src)
     check_broadcast("copy_", src._array.shape, input._array.shape)
     return bind_inplace(COPY, input, src)
 

@@ -151,7 +151,9 @@ def test_fewer_dimensions() -> None:
             *("repeat_interleave", "contiguous", "transpose"),
         ):
             function = (VIEWS | COPIES)[name]
-            seen = [looked_at(each, function, LAYOUTS["plain"], values) for each in (jitgrad, torch)]
+            seen = [
+                looked_at(each, function, LAYOUTS["plain"], values) for each in (jitgrad, torch)
+            ]
             assert seen[0] == seen[1], (name, values.shape)
             if not isinstance(seen[1][0], type):
                 compare(function, values)
@@ -191,10 +193,10 @@ def test_several_tensors() -> None:
 
 
 @pytest.mark.parametrize("offset", [-2, 0, 1, 5])
-def test_indices_of_triangles(offset: int) -> None:
-    for rows, columns in ((3, 4), (4, 2), (0, 3)):
-        compare(lambda t: t.tril_indices(rows, columns, offset))
-        compare(lambda t: t.triu_indices(rows, columns, offset, dtype=t.int32))
+@pytest.mark.parametrize("size", [(3, 4), (4, 2), (0, 3)])
+def test_indices_of_triangles(size: tuple, offset: int) -> None:
+    compare(lambda t: t.tril_indices(*size, offset))
+    compare(lambda t: t.triu_indices(*size, offset, dtype=t.int32))
 
 
 def test_in_place() -> None:
