@@ -150,6 +150,8 @@ def bitwise_not(input: Tensor) -> Tensor:
         >>> torch.bitwise_not(torch.tensor([0, 5])), ~torch.tensor([True])
         (tensor([-1, -6]), tensor([False]))
     """
+    check_tensor("bitwise_not", "input", input)
+    check_tensor("bitwise_not", "input", input)
     return bind(BITWISE_NOT, *_of_bits("bitwise_not", input))
 
 
