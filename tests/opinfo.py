@@ -16,6 +16,8 @@ DTYPES = {
     "f": ("float16", "float32", "float64"),
     "i": ("uint8", "int8", "int16", "int32", "int64"),
     "b": ("bool",),
+    "w": ("float32", "float64"),
+    "d": ("float64",),
 }
 
 
@@ -27,17 +29,22 @@ class Sample:
         smooth: False where the function has a kink or the derivative is a convention: gradients
             are compared with torch's then, not with finite differences.
         values: False where only shape and dtype can be compared (random numbers, empty memory).
-        kinds: the dtypes that this call takes, of those that the operator takes: f, i, b, and s
-            for integers with a sign.
+        kinds: the dtypes that this call takes, of those that the operator takes, and s for
+            integers with a sign.
+        torch_gradients: False where torch's derivative is wrong or absent.
     """
 
     args: tuple
     kwargs: dict
     smooth: bool = True
     values: bool = True
-    kinds: str = "fib"
+    kinds: str = "fibwd"
+    torch_gradients: bool = True
 
     def takes(self, dtype: str, kind: str) -> bool:
+        if "w" in self.kinds and "f" not in self.kinds and dtype == "float16":
+            return False
+        kind = "w" if kind == "f" else kind
         return kind in self.kinds or ("s" in self.kinds and kind == "i" and dtype != "uint8")
 
     def __repr__(self) -> str:
@@ -56,17 +63,27 @@ def kink(*args: Any, **kwargs: Any) -> Sample:
 
 def floats(sample: Sample) -> Sample:
     """Return `sample` for floating-point dtypes only."""
-    return replace(sample, kinds="f")
+    return replace(sample, kinds="fwd")
+
+
+def wide(sample: Sample) -> Sample:
+    """Return `sample` for float32 and float64 only."""
+    return replace(sample, kinds="wd")
 
 
 def signed(sample: Sample) -> Sample:
     """Return `sample` for dtypes that hold negative numbers only."""
-    return replace(sample, kinds="fs")
+    return replace(sample, kinds="fswd")
 
 
 def unseen(*args: Any, **kwargs: Any) -> Sample:
     """Return a sample call of which only shape and dtype are compared."""
-    return Sample(args, kwargs, values=False)
+    return Sample(args, kwargs, values=False, smooth=False)
+
+
+def ours(sample: Sample) -> Sample:
+    """Return `sample` without comparing its gradients with torch's."""
+    return replace(sample, torch_gradients=False)
 
 
 @dataclass(frozen=True)
@@ -92,13 +109,15 @@ class Op:
         path: where it is found under `jitgrad` and under `torch`: "exp", "Tensor.view".
         samples: calls.
         reference: the same in NumPy, on float64 arrays; None: torch alone says what is right.
-        kinds: the dtypes that samples take: f(loating), i(nteger), b(ool).
+        kinds: the dtypes that samples take: f(loating), i(nteger), b(ool), or w(ide floats) or
+            d(ouble) alone.
         reference_kinds: where the reference holds too; all kinds unless given.
         order: how often it can be differentiated (checked up to 2); 0: not at all.
         inplace: the name of the in-place method, if there is one.
         errors: calls that must raise.
         rounding: what float tolerances are multiplied with.
         layouts: False where the result depends on strides.
+        expandable: False where equal rows, as `expand` makes them, are no fair input.
         named: what errors call it; the end of `path` unless given.
         variant: tells lines of one path apart.
         through: makes the function that is called from that at `path`, for what returns nothing.
@@ -114,6 +133,7 @@ class Op:
     errors: tuple[Wrong, ...] = ()
     rounding: float = 1.0
     layouts: bool = True
+    expandable: bool = True
     named: str | None = None
     variant: str = ""
     through: Callable | None = None
@@ -124,7 +144,7 @@ class Op:
 
     @property
     def name(self) -> str:
-        return self.named or self.path.split(".")[-1]
+        return self.path.split(".")[-1] if self.named is None else self.named
 
     def of(self, torch: Any) -> Callable:
         """Return the function in `torch`, which is jitgrad or torch itself."""
@@ -132,6 +152,10 @@ class Op:
         for part in self.path.split("."):
             found = getattr(found, part)
         return self.through(found) if self.through is not None else found  # type: ignore[return-value]
+
+    def usual(self) -> str:
+        """Return the widest dtype of its kinds."""
+        return next(DTYPES[kind][-1] for kind in "fwdib" if kind in self.kinds)
 
     def calls(self) -> Iterator["Call"]:
         """Yield every sample in every dtype that it takes."""
@@ -241,12 +265,12 @@ class Call:
         """Return what NumPy makes of it in float64."""
 
         def exact(array: np.ndarray) -> np.ndarray:
-            return array.astype(np.float64) if array.dtype.name == self.dtype else array
+            return as_dtype(array, self.dtype).astype(array.dtype)
 
-        args, kwargs = self.arrays()
         assert self.op.reference is not None
+        args, kwargs = map_arrays(self.sample.args, exact), map_arrays(self.sample.kwargs, exact)
         with np.errstate(all="ignore"):
-            return self.op.reference(*map_arrays(args, exact), **map_arrays(kwargs, exact))
+            return self.op.reference(*args, **kwargs)
 
     def run(self, torch: Any, requires_grad: bool = False) -> Any:
         """Return what `torch` makes of it; with `requires_grad` the leaves are in `leaves`."""

@@ -1,9 +1,11 @@
 """Every operator of the table: values, dtypes, layouts, derivatives, in-place forms, errors."""
 
+import contextlib
 import dis
 import gc
 import importlib.util
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -81,7 +83,9 @@ def test_torch_agrees(op):
 
     for call in op.calls():
         try:
-            expected = outputs_of(call.run(torch))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch's, of what is deprecated
+                expected = outputs_of(call.run(torch))
         except (RuntimeError, NotImplementedError) as error:
             # torch lacks some kernels for float16 and bool
             assert "not implemented for" in str(error), f"{call}: torch says {error}"
@@ -100,6 +104,8 @@ def test_torch_agrees(op):
 @pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "contiguous"])
 def test_layouts(op, layout):
     """Strides change nothing."""
+    if layout == "expanded" and not op.expandable:
+        pytest.skip("equal rows are no fair input")
     for sample in op.samples:
         if not sample.values:
             continue
@@ -148,7 +154,7 @@ def test_first_derivative(op):
             assert any(each.requires_grad for each in outputs), str(Call(op, sample))
             jitgrad.autograd.gradcheck(*made)
             checked += 1
-    assert checked
+    assert checked or not any(sample.smooth for sample in op.samples)
 
 
 @pytest.mark.parametrize("op", [each for each in DIFFERENTIABLE if each.values[0].order > 1])
@@ -167,7 +173,7 @@ def test_torch_agrees_on_gradients(op):
     for sample in op.samples:
         for dtype in ("float64", "float32"):
             call = Call(op, sample, dtype)
-            if not sample.values:
+            if not sample.values or not sample.torch_gradients:
                 continue
             found, expected = gradients(call, jitgrad), gradients(call, torch)
             assert len(found) == len(expected), str(call)
@@ -179,25 +185,27 @@ def test_torch_agrees_on_gradients(op):
 
 
 def gradients(call, torch):
-    outputs = [
-        each
-        for each in outputs_of(call.run(torch, requires_grad=True))
-        if isinstance(each, torch.Tensor) and each.requires_grad
-    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, of what is deprecated
+        outputs = {
+            position: each
+            for position, each in enumerate(outputs_of(call.run(torch, requires_grad=True)))
+            if isinstance(each, torch.Tensor) and each.requires_grad
+        }
     if not outputs:
         return [None] * len(call.leaves)
-    noise = np.random.default_rng(0)
     cotangents = [
-        torch.tensor(noise.random(tuple(each.shape)), dtype=each.dtype) for each in outputs
+        torch.tensor(np.random.default_rng(position).random(tuple(each.shape)), dtype=each.dtype)
+        for position, each in outputs.items()
     ]
-    return torch.autograd.grad(outputs, call.leaves, cotangents, allow_unused=True)
+    return torch.autograd.grad(tuple(outputs.values()), call.leaves, cotangents, allow_unused=True)
 
 
 def test_no_gradient_where_there_is_none():
     for op in OPS:
         if not op.order:
             for sample in op.samples:
-                call = Call(op, sample)
+                call = Call(op, sample, op.usual())
                 for each in outputs_of(call.run(jitgrad, requires_grad=True)):
                     assert not isinstance(each, TensorCore) or not each.requires_grad, str(call)
 
@@ -314,7 +322,7 @@ def listener():
     try:
         for op in OPS:
             for sample in op.samples:
-                call = Call(op, sample)
+                call = Call(op, sample, op.usual())
                 outputs = [
                     each
                     for each in outputs_of(call.run(jitgrad, requires_grad=bool(op.order)))
@@ -328,14 +336,13 @@ def listener():
                         create_graph=True,
                         materialize_grads=True,
                     )
-                    if first.requires_grad:
+                    if first.requires_grad and op.order > 1:
                         jitgrad.autograd.grad(first.sum(), call.leaves, allow_unused=True)
                 (target, *rest), kwargs = call.tensors(jitgrad)
                 if op.inplace and isinstance(target, TensorCore):
-                    try:
+                    # test_inplace looks at those that raise
+                    with contextlib.suppress(RuntimeError):
                         getattr(target, op.inplace)(*rest, **kwargs)
-                    except RuntimeError:
-                        pass  # test_inplace looks at these
     finally:
         state.recorder = None
     return found

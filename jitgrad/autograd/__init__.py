@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jitgrad import engine
 from jitgrad.autograd import function as function
+from jitgrad.autograd import functional as functional
 from jitgrad.autograd import graph as graph
 from jitgrad.autograd.function import Function as Function
 from jitgrad.autograd.grad_mode import detect_anomaly as detect_anomaly

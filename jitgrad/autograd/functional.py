@@ -10,12 +10,12 @@ from jitgrad.autograd.grad_mode import enable_grad
 from jitgrad.dispatch import bind_zeros, node_of, requires_grad
 from jitgrad.node import spec_like
 from jitgrad.ops.create import zeros_like
-from jitgrad.ops.shape import stack
+from jitgrad.ops.joining import stack
 from jitgrad.tensor import Tensor
 
 
 def _tuple(values: Any) -> tuple:
-    return (values,) if isinstance(values, Tensor) else tuple(values)
+    return tuple(values) if isinstance(values, (tuple, list)) else (values,)
 
 
 def _like(values: tuple, pattern: Any) -> Any:

@@ -439,6 +439,9 @@ def test_unknown_to_the_recorder():
             self.reasons.append(reason)
             state.recorder = None
 
+        def __getattr__(self, name):
+            return lambda *args: None
+
     x = leaf(1.0)
     state.recorder = Recorder()
     try:

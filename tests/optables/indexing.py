@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.opinfo import A, I, M, S, kink, op, wrong
+from tests.opinfo import A, I, M, S, kink, op, ours, wrong
 
 E = Ellipsis
 ALL = slice(None)
@@ -24,7 +24,7 @@ def assigned(function: Callable) -> Callable:
 
 def _put(x: Any, index: Any, value: Any) -> np.ndarray:
     x = np.array(x)
-    x[index] = value
+    x[index] = np.reshape(value, ()) if np.size(value) == 1 else value
     return x
 
 
@@ -60,7 +60,7 @@ INDICES = (
     (np.array([[0], [1]]), np.array([2, 0])),
     np.array(1),
     (np.array([1, 0]), ALL, np.array([0, 1])),
-    (0, ALL, np.array([1, 0])),
+    (E, np.array([1, 0])),
     (np.array([1, 0]), slice(1, 2)),
     [0, 2],
     slice(2, 1),
@@ -89,15 +89,23 @@ READ = (
             wrong(IndexError, A(3), np.array([5])),
             wrong(IndexError, A(3), np.array([True, False])),
             wrong(IndexError, A(3), 1.5),
-            wrong(IndexError, A(3), "a"),
+            wrong(TypeError, A(3), "a"),
         ),
+    ),
+    # NumPy takes the integer for one more array of positions
+    op(
+        "Tensor.__getitem__",
+        S(A(3, 4, 2), (0, ALL, np.array([1, 0]))),
+        S(A(3, 4, 2), (np.array([1, 0]), ALL, 1)),
+        kinds="fib",
+        variant="integer and array",
     ),
     op(
         "gather",
         S(A(3, 4), 0, I(2, 4, below=3)),
         S(A(3, 4), 1, I(3, 2, below=4)),
         S(A(3), -1, I(5)),
-        S(A(), 0, I()),
+        S(A(), 0, np.array(0)),
         S(A(2, 3), 1, I(0, 3)),
         kinds="fib",
         reference=_gather,
@@ -123,6 +131,7 @@ READ = (
         S(A(), 0, np.array([0])),
         reference=lambda x, dim, i: np.take(x, i, dim) if np.ndim(x) else x,
         kinds="fib",
+        named="index",
         errors=(wrong(IndexError, A(3), 0, np.array([3])), wrong(IndexError, A(3), 0, I(2, 2))),
     ),
     op(
@@ -131,6 +140,7 @@ READ = (
         S(A(3), np.array([-1])),
         reference=np.take,
         kinds="fib",
+        named="index",
         errors=(wrong(IndexError, A(3), np.array([3])),),
     ),
     op(
@@ -255,7 +265,7 @@ WRITTEN = (
         S(A(3, 4), 0, np.array([[0, 1, 2, 0]]), A(1, 4)),
         S(A(3, 4), 1, np.array([[0], [3]]), A(2, 1)),
         S(A(3, 4), 0, np.array([[0, 1, 2, 0]]), 1),
-        S(A(3), 0, np.array([2, 0]), A(3)),
+        ours(S(A(3), 0, np.array([2, 0]), A(3))),
         S(A(3), 0, I(0), A(0)),
         kinds="fib",
         inplace="scatter_",

@@ -1,19 +1,16 @@
 """Products of matrices, and what is computed from square ones."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from tests.opinfo import A, S, kink, op, wrong
+from tests.opinfo import A, S, op, ours, wide, wrong
 
 
 def square(*shape: int) -> np.ndarray:
     """Return well-conditioned square matrices."""
     return A(*shape, shape[-1]) + 4 * np.eye(shape[-1])
-
-
-def positive(*shape: int) -> np.ndarray:
-    """Return symmetric positive definite matrices."""
-    half = square(*shape)
-    return half @ np.swapaxes(half, -1, -2)
 
 
 MISMATCH = wrong(RuntimeError, A(2, 3), A(2, 3))
@@ -197,12 +194,23 @@ PRODUCTS = (
         S(A(3, 3), 2),
         S(A(2, 2, 2), 3),
         S(A(2, 2), 0),
-        S(square(3), -1),
+        wide(S(square(3), -1)),
+        expandable=False,
         rounding=16,
         reference=np.linalg.matrix_power,
         errors=(wrong(RuntimeError, A(2, 3), 2),),
     ),
 )
+
+
+def of_a_product(function: Callable) -> Callable:
+    """Return a function of the root of a symmetric matrix, whose halves move together."""
+
+    def call(root: Any, **kwargs: Any) -> Any:
+        return function(root @ root.swapaxes(-1, -2), **kwargs)
+
+    return call
+
 
 SQUARE = (
     op(
@@ -211,17 +219,28 @@ SQUARE = (
         S(square(2, 2)),
         S(A(0, 0)),
         reference=np.linalg.inv,
+        kinds="w",
         rounding=16,
+        expandable=False,
         named="inv",
         errors=(wrong(RuntimeError, A(2, 3)),),
     ),
-    op("linalg.inv", S(square(3)), reference=np.linalg.inv, rounding=16),
+    op(
+        "linalg.inv",
+        S(square(3)),
+        reference=np.linalg.inv,
+        kinds="w",
+        rounding=16,
+        expandable=False,
+    ),
     op(
         "linalg.solve",
         S(square(3), A(3)),
         S(square(3), A(3, 2)),
         S(square(2, 2), A(2, 2, 1)),
+        kinds="w",
         rounding=16,
+        expandable=False,
     ),
     op(
         "det",
@@ -229,25 +248,46 @@ SQUARE = (
         S(square(2, 2)),
         S(A(0, 0)),
         S(A(3, 3)),
-        kink(np.ones((2, 2))),
-        kink(np.zeros((3, 3))),
         reference=np.linalg.det,
+        kinds="w",
         rounding=16,
         errors=(wrong(RuntimeError, A(2, 3)),),
     ),
-    op("linalg.det", S(square(3)), reference=np.linalg.det, rounding=16),
-    op("slogdet", S(square(3)), S(square(2, 2)), S(-square(3)), rounding=16),
-    op("linalg.slogdet", S(square(3)), rounding=16),
-    op("logdet", S(square(3)), S(square(2, 2)), rounding=16),
     op(
-        "cholesky",
-        S(positive(3)),
-        S(positive(2, 2)),
-        rounding=32,
-        layouts=False,
-        reference=np.linalg.cholesky,
+        "det",
+        ours(S(np.ones((2, 2)))),
+        ours(S(np.zeros((3, 3)))),
+        reference=np.linalg.det,
+        kinds="w",
+        order=1,
+        rounding=16,
+        variant="of singular matrices",
     ),
-    op("linalg.cholesky", S(positive(3)), rounding=32, layouts=False, reference=np.linalg.cholesky),
+    op("linalg.det", S(square(3)), reference=np.linalg.det, kinds="w", rounding=16),
+    op(
+        "slogdet",
+        S(square(3)),
+        S(square(2, 2)),
+        S(-square(3)),
+        kinds="w",
+        rounding=16,
+        expandable=False,
+    ),
+    op("linalg.slogdet", S(square(3)), kinds="w", rounding=16, expandable=False),
+    op("logdet", S(square(3)), S(square(2, 2)), kinds="w", rounding=16, expandable=False),
+    *(
+        op(
+            name,
+            S(square(3)),
+            S(square(2, 2)),
+            reference=of_a_product(np.linalg.cholesky),
+            through=of_a_product,
+            kinds="w",
+            rounding=32,
+            expandable=False,
+        )
+        for name in ("cholesky", "linalg.cholesky")
+    ),
 )
 
 OPS = PRODUCTS + SQUARE

@@ -2,11 +2,26 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tests.opinfo import BROADCAST, SHAPES, A, M, Op, S, Wrong, floats, kink, op, signed, wrong
+from tests.opinfo import (
+    BROADCAST,
+    SHAPES,
+    A,
+    M,
+    Op,
+    S,
+    Wrong,
+    floats,
+    kink,
+    op,
+    ours,
+    signed,
+    wrong,
+)
 
 # values that go wrong first; not for finite differences
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-5, -1e-5, 1e4, -1e4])
@@ -77,6 +92,11 @@ def binary(
     )
 
 
+def without_torch(line: Op) -> Op:
+    """Return `line` without comparing its gradients with torch's."""
+    return replace(line, samples=tuple(ours(sample) for sample in line.samples))
+
+
 def every_pair(values: np.ndarray) -> np.ndarray:
     """Return two rows: all combinations of two of the values."""
     return np.array(np.meshgrid(values, values)).reshape(2, -1)
@@ -126,7 +146,7 @@ def _bitwise(path: str, reference: Callable, kinds: str = "ib") -> Op:
         order=0,
         inplace=f"{path}_",
         layouts=False,
-        errors=(wrong(RuntimeError, A(3), A(3)),),
+        errors=(wrong(NotImplementedError, A(3), A(3)),),
     )
 
 
@@ -204,7 +224,7 @@ UNARY = (
         order=0,
         inplace="bitwise_not_",
         layouts=False,
-        errors=(wrong(RuntimeError, A(3)), wrong(TypeError, 1.0)),
+        errors=(wrong(NotImplementedError, A(3)), wrong(TypeError, 1.0)),
     ),
 )
 
@@ -231,7 +251,7 @@ BINARY = (
     ),
     binary("rsub", lambda a, b: b - a, reference_kinds="f", inplace=False, named="sub"),
     binary("mul", np.multiply, kinds="fib", reference_kinds="f", extra=(kink(*PAIRS),)),
-    binary("div", np.divide, b=(0.5, 2), scalars=(2, 0.5, 0), extra=(kink(*PAIRS),)),
+    binary("div", np.divide, b=(0.5, 2), extra=(kink(*PAIRS), kink(A(3), 0))),
     op(
         "div",
         *(
@@ -246,14 +266,16 @@ BINARY = (
         variant="rounding_mode",
         errors=(wrong(RuntimeError, A(3), A(3), rounding_mode="up", match="rounding_mode"),),
     ),
-    binary(
-        "floor_divide",
-        np.floor_divide,
-        (-9, 9),
-        (0.6, 4),
-        order=0,
-        scalars=(2,),
-        reference_kinds="f",
+    # torch refuses the derivative, which is zero
+    without_torch(
+        binary(
+            "floor_divide",
+            np.floor_divide,
+            (-9, 9),
+            (0.6, 4),
+            scalars=(2,),
+            reference_kinds="f",
+        )
     ),
     binary(
         "remainder",
@@ -281,7 +303,7 @@ BINARY = (
         S(0.5, A(3)),
         S(2.0, A()),
         S(1, A(2)),
-        S(0, A(2, low=0.5, high=2)),
+        kink(0, A(2, low=0.5, high=2)),
         reference=lambda a, b: np.power(float(a), b),
         rounding=4,
         variant="of a number",
@@ -292,7 +314,6 @@ BINARY = (
         kink(SPECIAL, 2),
         kink(SPECIAL, 0),
         kink(SPECIAL, 0.5),
-        reference=np.power,
         order=0,
         rounding=4,
         variant="special values",

@@ -129,7 +129,7 @@ SUMS = (
         rounding=2,
         errors=(wrong(RuntimeError, np.arange(3), match="floating"),),
     ),
-    reduction("nanmean", np.nanmean, kink(NAN, 0), S(A(2, 3)), empty=False),
+    reduction("nanmean", np.nanmean, kink(NAN, 1), S(A(2, 3)), empty=False),
     reduction("prod", np.prod, several=False, kinds="fib", reference_kinds="f", rounding=4),
     op(
         "prod",
@@ -319,6 +319,7 @@ EXTREMES = (
         S(A(3, 4), 0.25, 0, keepdim=True),
         S(A(5), 0.3, interpolation="lower"),
         S(A(5), 0.3, interpolation="nearest"),
+        kinds="w",
         rounding=4,
         errors=(wrong(RuntimeError, A(3), 1.5, match="0, 1"),),
     ),
