@@ -216,7 +216,8 @@ def _power_exponent_cotangent(g: Any, out: Any, base: Any, exponent: Any) -> Any
     if not isinstance(base, TensorCore):
         base = _as_tensor(base, g)
     inner = out * base.log()  # type: ignore[attr-defined]
-    return g * inner.where((base != 0) | (exponent < 0), 0)
+    # a NaN exponent is not excepted
+    return g * inner.where((base != 0) | (exponent >= 0).logical_not(), 0)
 
 
 POW = Primitive(

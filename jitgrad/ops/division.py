@@ -73,6 +73,11 @@ def true_divide(input: Operand, other: Operand) -> Tensor:
     return bind(DIV, input, other)
 
 
+def true_divide_(input: Tensor, other: Operand) -> Tensor:
+    """Compute `true_divide` in place."""
+    return bind_inplace(DIV, input, other)
+
+
 def _is_integral(operand: Any) -> bool:
     if isinstance(operand, TensorCore):
         return operand._array.dtype.kind in "iub"
@@ -293,6 +298,7 @@ class DivisionMethods:
     div = divide = div
     div_ = divide_ = __itruediv__ = div_
     true_divide = true_divide
+    true_divide_ = true_divide_
     floor_divide = floor_divide
     floor_divide_ = __ifloordiv__ = floor_divide_
     remainder = remainder

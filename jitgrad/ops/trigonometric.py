@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +36,8 @@ __all__ = [
     "cos_",
     "cosh",
     "cosh_",
+    "deg2rad",
+    "rad2deg",
     "sin",
     "sin_",
     "sinh",
@@ -344,6 +347,16 @@ def atanh_(input: Tensor) -> Tensor:
 arctanh = atanh
 
 
+def deg2rad(input: Tensor) -> Tensor:
+    """Return angles in degrees as radians."""
+    return input * (math.pi / 180)
+
+
+def rad2deg(input: Tensor) -> Tensor:
+    """Return angles in radians as degrees."""
+    return input * (180 / math.pi)
+
+
 class TrigonometricMethods:
     """The operations of this file as methods of `Tensor`."""
 
@@ -371,3 +384,5 @@ class TrigonometricMethods:
     acosh_ = arccosh_ = acosh_
     atanh = arctanh = atanh
     atanh_ = arctanh_ = atanh_
+    deg2rad = deg2rad
+    rad2deg = rad2deg

@@ -113,6 +113,12 @@ def test_in_place(name: str) -> None:
     compare(lambda t, x: getattr((x * 2)[1:], name + "_")(), x, grad=grad)
 
 
+def test_angles() -> None:
+    for name in ("deg2rad", "rad2deg"):
+        compare(lambda t, x, name=name: getattr(t, name)(x), array(3))
+        compare(lambda t, x, name=name: getattr(t, name)(x), np.array([180, 1]))
+
+
 def test_in_place_needs_the_dtype() -> None:
     for name in ("sqrt_", "exp_", "sigmoid_", "reciprocal_"):
         compare_refusal(lambda t, x, name=name: getattr(x, name)(), np.array([1, 2]))
