@@ -54,9 +54,13 @@ class Graph:
         self.reason = ""
         self.lock = threading.Lock()
         self.code: Code | None = None
+        self.lowered: types.CodeType | None = None
 
     def lower(self) -> None:
         """Lower the function to register code, or note why it cannot be."""
+        self.lowered = self.function.__code__
+        self.entries.clear()
+        self.reason = ""
         try:
             self.code = code_for(self.function)
         except Unlowerable as why:
@@ -79,7 +83,7 @@ class Graph:
 
     def call(self, args: tuple, kwargs: dict) -> Any:
         """Call the function: replay what is known, record what is not."""
-        if self.code is None and not self.reason:
+        if self.lowered is not self.function.__code__:
             self.lower()
         if self.reason or config.eager or _forced.eager or state.recorder is not None:
             return self.function(*args, **kwargs)
@@ -88,21 +92,19 @@ class Graph:
         key = self.key(args, kwargs)
         candidates = self.entries.get(key)
         segment = select(candidates, run) if candidates else None
-        enabled = state.grad_enabled
+        if segment is None:
+            return self.record_call(key, args, kwargs)
+        missed = None
         try:
-            if segment is None:
-                return self.record_call(key, args, kwargs)
-            try:
-                result = follow(segment, run)
-            except Miss as miss:
-                return self.record_on(miss, run)
-            self.misses = 0
-            self.last = run.last
-            return result
-        except BaseException:
-            # as in eager, where blocks that switch the mode restore it while they unwind
-            state.grad_enabled = enabled
-            raise
+            result = follow(segment, run)
+        except Miss as miss:
+            missed = miss
+        if missed is not None:
+            # outside of the handler, which would be the context of what the user's code raises
+            return self.record_on(missed, run)
+        self.misses = 0
+        self.last = run.last
+        return result
 
     def record_call(self, key: Any, args: tuple, kwargs: dict) -> Any:
         """Run the call by evaluation and record it from its beginning."""
@@ -117,18 +119,10 @@ class Graph:
             origins = [recorder.take_argument(i, each) for i, each in enumerate(run.arguments)]
             evaluator = recorder.evaluator = Evaluator(recorder)
             count = len(args)
-            try:
-                values, found = bind_arguments(
-                    recorder,
-                    self.code,
-                    self.function,
-                    list(args),
-                    origins[:count],
-                    kwargs,
-                    dict(zip(kwargs, origins[count:])),
-                )
-            except TypeError:
-                return self.function(*args, **kwargs)
+            named = dict(zip(kwargs, origins[count:]))
+            values, found = bind_arguments(
+                recorder, self.code, self.function, args, origins[:count], kwargs, named
+            )
             frame = Frame(self.code, self.function, 0, values, found, KNOWN)
             evaluator.frames = [frame]
             recorder.start_here()

@@ -267,6 +267,8 @@ def _visit(
                 edge is not None and (useful is None or edge in useful) for edge in node.edges
             ]
             if any(needed):
+                if state.recorder is not None:
+                    state.recorder.visit(node)
                 flows = node.backward(cotangents, needed)
                 if state.detect_anomaly:
                     _check_nan(node, flows)
@@ -295,6 +297,8 @@ def _check_nan(node: Node, flows: tuple) -> None:
 
 
 def _run_hooks(node: Any, cotangents: list) -> None:
+    if state.recorder is not None:
+        state.recorder.unknown("a hook runs")
     for hook in list(node.hooks):
         index, function = hook
         if index < len(cotangents) and cotangents[index] is not None:

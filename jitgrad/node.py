@@ -82,6 +82,17 @@ class AccumulateGrad(Node):
         return self.leaf()
 
 
+def modified_error(name: str, shape: tuple, saved: int, version: int) -> RuntimeError:
+    """Return the error for a saved tensor whose memory has been written since."""
+    return RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an "
+        f"inplace operation: [{name}] saved a tensor of shape {shape} at "
+        f"version {saved}, and it is at version {version} now. "
+        "Hint: work on a copy (clone()), or use the out-of-place form of the operation "
+        "that changed it."
+    )
+
+
 class Saved:
     """A tensor kept for the backward pass, with the version of its memory at that time.
 
@@ -117,13 +128,7 @@ class Saved:
         storage, tensor = self.storage, self.tensor
         if storage.version != self.version:
             array = self.array if tensor is None else tensor._array
-            raise RuntimeError(
-                "one of the variables needed for gradient computation has been modified by an "
-                f"inplace operation: [{name}] saved a tensor of shape {tuple(array.shape)} at "
-                f"version {self.version}, and it is at version {storage.version} now. "
-                "Hint: work on a copy (clone()), or use the out-of-place form of the operation "
-                "that changed it."
-            )
+            raise modified_error(name, tuple(array.shape), self.version, storage.version)
         if tensor is None:
             return rebuild(self.array, storage, node, 0)
         if tensor._node is self.node:

@@ -7,19 +7,9 @@ from typing import Any
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph.origins import KNOWN, Origin, parts
 from jitgrad.graph.performing import PLAIN_TYPES, Performing
+from jitgrad.graph.recipes import Sources
 from jitgrad.graph.recording import FreshObject
 from jitgrad.python.operations import ABSENT, EXHAUSTED, Operations
-
-
-class Sources:
-    """What an iterator runs over: sources with their origins, and how far it has come."""
-
-    __slots__ = ("index", "sources", "start")
-
-    def __init__(self, sources: list[tuple[Any, Any]], start: int = 0) -> None:
-        self.sources = sources
-        self.index = 0
-        self.start = start
 
 
 def plain_build(kind: str, values: Any) -> Any:
@@ -174,7 +164,8 @@ class ContainerRules(Performing):
             if not self.active:
                 return iter(rows), None
             x = rows
-        if self._elements(x, xo) is not None and type(x) in (list, tuple, range):
+        view = isinstance(known, FreshObject) and known.kind in ("keys", "items", "values")
+        if self._elements(x, xo) is not None and (type(x) in (list, tuple, range) or view):
             it = iter(x)
             return it, self.fresh(it, "iterator", [], Sources([(x, xo)]))
         return self.leave(f"iteration over a {type(x).__name__}").iterate(x, xo)

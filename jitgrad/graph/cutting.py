@@ -18,10 +18,12 @@ from jitgrad.graph.origins import (
     ancestors,
 )
 from jitgrad.graph.recipes import (
+    BaseOf,
     Cell,
     Closure,
     Constant,
     Container,
+    DictView,
     Fresh,
     Library,
     Method,
@@ -77,6 +79,7 @@ class Cutting(Recording):
         self._marked_writes = dict(self.path.writes)
         self._marked_variables = len(self.nodes)
         self._marked_effects = len(self.segment.effects)
+        self._marked_mode = state.grad_enabled
         self._journal.clear()
 
     # -- recipes ----------------------------------------------------------------------------
@@ -93,7 +96,7 @@ class Cutting(Recording):
                 return self._container(slice, items, origin.items)
             return self._container(tuple, value, origin.items)
         if origin is IDENTIFIED:
-            if isinstance(value, TensorCore):
+            if isinstance(value, TensorCore) and self.object(value) is None:
                 return self._tensor(value)
             return self._object(value)
         raise Unrecordable(f"a value of unknown origin: {type(value).__name__}")
@@ -114,10 +117,12 @@ class Cutting(Recording):
             if variable is False:
                 raise Unrecordable("a tensor with a history that is not known")
             base = None
-            if tensor._base is not None and (
-                variable is not None or self.entry(tensor._base) is not None
-            ):
-                base = self._tensor(tensor._base)
+            if tensor._base is not None:
+                root = self.bases.get(id(tensor._base))
+                if root is not None:
+                    base = BaseOf(root[1])
+                elif variable is not None or self.entry(tensor._base) is not None:
+                    base = self._tensor(tensor._base)
             version = self.path.writes.get(entry.storage, 0)
             found = Fresh(entry, variable or None, version, base)
             self._recipes[entry] = found
@@ -131,7 +136,7 @@ class Cutting(Recording):
             method: Any = self.methods.get(id(obj))
             if method is obj and method is not None:
                 owner = method.__self__
-                return Method(self.recipe(owner, self.origin_of(owner)), method.__name__)
+                return Method(self.recipe(owner, self.origin_of(owner)), method)
             raise Unrecordable(f"an object of unknown origin: {type(obj).__name__}")
         found = self._recipes.get(known)
         if found is None:
@@ -164,6 +169,8 @@ class Cutting(Recording):
         if kind in ("iterator", "enumerate", "zip"):
             sources = tuple(self.recipe(*source) for source in known.extra.sources)
             made = Position(key, kind, sources, known.extra.index, known.extra.start)
+        elif kind in ("keys", "items", "values"):
+            made = DictView(key, kind, self.recipe(known.extra, IDENTIFIED))
         elif kind == "library":
             made = Library(key, type(obj), dict(obj.__dict__))
         else:
@@ -186,8 +193,10 @@ class Cutting(Recording):
 
     # -- snapshots --------------------------------------------------------------------------
 
-    def snapshot(self) -> Snapshot:
-        """Return how to go on from before the instruction at hand."""
+    def snapshot(self, grad_enabled: bool | None = None) -> Snapshot:
+        """Return how to go on from before the instruction at hand, with the grad mode then."""
+        if grad_enabled is None:
+            grad_enabled = state.grad_enabled
         self._recipes = {}
         frames = []
         for frame in self.evaluator.frames:
@@ -204,7 +213,7 @@ class Cutting(Recording):
             if isinstance(each, Fresh) and each.variable is not None
         ]
         freed = self.freed(ancestors(variables))
-        return Snapshot(frames, state.grad_enabled, self.path, variables, freed, self.where())
+        return Snapshot(frames, grad_enabled, self.path, variables, freed, self.where())
 
     # -- segments ---------------------------------------------------------------------------
 
@@ -213,6 +222,11 @@ class Cutting(Recording):
         self.segment.effects.append(act)
         self.segment.effect_texts.append(text)
         self._effect_recipes.extend(recipes)
+        for each in walk(recipes):
+            if isinstance(each, Fresh):
+                # made before the effects that raise versions by the segment's writes
+                each.version = self._segment_writes.get(each.entry.storage, 0)
+                self.path.shown[each.entry.storage] = None
 
     def site(self, test: Value | Scalar | None, exact: bool, outcome: Any) -> None:
         """End the segment where the value of `test` decides; go on behind `outcome`."""
@@ -229,6 +243,7 @@ class Cutting(Recording):
         branch.slot = None if test is None else self.path.slot_of[test]
         branch.is_flag = isinstance(test, Value) and test.dtype.kind == "b" and not exact
         snapshot.state = self.path.copy()
+        self.attach(self.segment)
         return branch
 
     def _recipes_of(self, frame: FrameRecipe) -> list[Recipe]:
@@ -257,7 +272,7 @@ class Cutting(Recording):
             return self.unknown("an operation that can raise follows effects of the same call")
         writes = dict(self.path.writes)
         self._truncate()
-        snapshot = self.snapshot()
+        snapshot = self.snapshot(self._marked_mode)
         branch = self.end_with_branch(None, False, snapshot)
         self._begin_after(branch, None, snapshot)
         self.segment.steps.extend(moved)
@@ -317,7 +332,7 @@ class Cutting(Recording):
                 if self._changed_since_mark():
                     raise Unrecordable(reason)
                 self._truncate()
-            snapshot = self.snapshot()
+            snapshot = self.snapshot(None if clean else self._marked_mode)
         except Unrecordable:
             self._exit_at_start(reason)
             return
@@ -325,6 +340,7 @@ class Cutting(Recording):
         end = Exit(reason, snapshot)
         self._close(end, recipes, [], snapshot.variables, snapshot.freed)
         snapshot.state = self.path.copy()
+        self.attach(self.segment)
 
     def abandon(self, reason: str) -> None:
         """End a recording that an exception ended; replays evaluate its last segment."""
@@ -337,6 +353,9 @@ class Cutting(Recording):
         assert start is not None
         made = Segment(segment.parent, segment.first_slot)
         made.start = start
+        # they hold where the segment begins, and take the roots that its first snapshot names
+        made.facts = list(segment.facts)
+        made.fact_texts = list(segment.fact_texts)
         made.end = Exit(f"{reason} (known only later)", start)
         made.end.line = self.where()
         self.segments.append(made)
@@ -361,6 +380,7 @@ class Cutting(Recording):
         end = Return(result, state.grad_enabled, self.where(), outputs, self.path, freed)
         self._close(end, [result], [], variables, freed, last=True)
         end.state = self.path.copy()
+        self.attach(self.segment)
 
     def _close(
         self,
@@ -379,7 +399,7 @@ class Cutting(Recording):
             elif isinstance(each, Number):
                 needed.append(each.scalar)
         self.escaping = [each for each in used if isinstance(each, Fresh)]
-        end.shown = {each.entry.storage for each in self.escaping}
+        end.shown = {*path.shown, *(each.entry.storage for each in self.escaping)}
         needed.extend(choose_residuals(variables, freed, self, last))
         segment.inputs = self._inputs(segment)
         segment.arguments = [path.slot_of[each] for each in segment.inputs]
@@ -393,7 +413,6 @@ class Cutting(Recording):
         self._note_versions(segment)
         segment.end = end
         self.segments.append(segment)
-        self.attach(segment)
 
     def _resolve(self, recipes: list[Recipe]) -> None:
         for each in recipes:

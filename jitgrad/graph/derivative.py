@@ -160,6 +160,9 @@ class DerivativeNotes:
         """Nothing in a derivative stores `.grad`."""
         self.unknown("a derivative stores .grad")
 
+    def visit(self, node: Any) -> None:
+        """The nodes were made of the trace; there is nothing to note."""
+
     def grad_mode(self, enabled: bool) -> None:
         """The engine switches it; there is nothing to note."""
 

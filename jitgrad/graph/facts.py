@@ -88,6 +88,11 @@ def read_item(container: Any, key: Any) -> Any:
         return ABSENT
 
 
+def read_presence(container: Any, key: Any) -> Any:
+    """Return whether an exact dict has a key."""
+    return key in container
+
+
 def read_length(container: Any, _key: Any) -> Any:
     """Return the length of an exact built-in container."""
     return len(container)
@@ -96,6 +101,11 @@ def read_length(container: Any, _key: Any) -> Any:
 def read_grad(tensor: Any, _key: Any) -> Any:
     """Return `.grad` of a tensor."""
     return tensor._grad
+
+
+def read_code(function: Any, _key: Any) -> Any:
+    """Return the code of a function."""
+    return function.__code__
 
 
 def read_positional_default(function: Any, index: int) -> Any:
@@ -141,7 +151,9 @@ class Place:
         if self.read is read_global:
             return f"global {key}"
         base = f"root {self.base}" if self.is_root else getattr(self.base, "__name__", "cell")
-        if self.read in (read_item,):
+        if self.read is read_presence:
+            return f"({key!r} in {base})"
+        if self.read is read_item:
             return f"{base}[{key!r}]"
         return f"{base}.{key}" if key else f"{base} ({self.read.__name__})"
 
@@ -203,6 +215,8 @@ def tensor_key(tensor: Any) -> tuple:
     array = tensor._array
     node = tensor._node if tensor._base is None else node_of(tensor)
     kind = 0 if node is None else 1 if type(node) is AccumulateGrad else 2
+    if node is not None and node.hooks is not None:
+        kind += 2
     return (
         type(tensor),
         array.shape,
@@ -210,7 +224,7 @@ def tensor_key(tensor: Any) -> tuple:
         array.dtype,
         kind,
         array.flags.writeable,
-        tensor._storage.borrowed,
+        tensor._storage.lent,
     )
 
 

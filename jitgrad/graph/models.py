@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 from types import BuiltinFunctionType
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import facts
-from jitgrad.graph.containers import ContainerRules, Sources
+from jitgrad.graph.containers import ContainerRules
 from jitgrad.graph.facts import Place
 from jitgrad.graph.operators import OperatorRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
+from jitgrad.graph.recipes import Sources
 from jitgrad.graph.recording import FreshObject
+
+SIZED = ("list", "dict", "set", "keys", "items", "values")
 
 MATH = {
     function: name
@@ -40,7 +44,9 @@ class Models(ContainerRules, OperatorRules):
         self._decide(entry.value, True, (type(value), value), value)
         return value, KNOWN if self.active else None
 
-    def _models(self) -> dict:
+    @functools.cached_property
+    def models(self) -> dict:
+        """The models by what they stand for."""
         return {
             builtins.len: self._len, builtins.range: self._range, builtins.float: self._float,
             builtins.int: self._int, builtins.bool: self._bool, builtins.abs: self._abs,
@@ -59,7 +65,7 @@ class Models(ContainerRules, OperatorRules):
         if ao[0] is KNOWN or isinstance(ao[0], Parts):
             return len(x), KNOWN
         known = self.object(x)
-        if isinstance(known, FreshObject) and known.kind in ("list", "dict", "set"):
+        if isinstance(known, FreshObject) and known.kind in SIZED:
             return len(x), KNOWN
         if isinstance(known, int) and type(x) in (list, tuple, dict):
             return self.take(Place(facts.read_length, known, True, ""))
@@ -154,6 +160,8 @@ class Models(ContainerRules, OperatorRules):
         return made, self.fresh(made, "zip", [], Sources(inner))
 
     def _list(self, args: Any, ao: Any) -> Any:
+        if len(args) > 1:
+            return None
         found = self._elements(args[0], ao[0]) if args else []
         if found is None:
             return None
@@ -161,6 +169,8 @@ class Models(ContainerRules, OperatorRules):
         return made, self.fresh(made, "list", [origin for _, origin in found])
 
     def _tuple(self, args: Any, ao: Any) -> Any:
+        if len(args) > 1:
+            return None
         found = self._elements(args[0], ao[0]) if args else []
         if found is None:
             return None
@@ -178,15 +188,13 @@ class Models(ContainerRules, OperatorRules):
         owner: Any = method.__self__
         name = method.__name__
         known = self.object(owner)
-        if isinstance(known, FreshObject) and known.kind == "list" and name == "append":
+        fresh = isinstance(known, FreshObject)
+        if fresh and known.kind == "list" and name == "append" and len(args) == 1:
             self.append(owner, IDENTIFIED, args[0], ao[0])
             return None, KNOWN
-        if isinstance(known, FreshObject) and known.kind == "dict" and name in ("items", "values"):
-            pairs = list(zip(owner.items(), zip(known.origins[::2], known.origins[1::2])))
-            if name == "items":
-                made: Any = tuple(pair for pair, _ in pairs)
-                return made, parts(parts(origin) for _, origin in pairs)
-            return tuple(owner.values()), parts(known.origins[1::2])
+        if fresh and known.kind == "dict" and name in ("keys", "items", "values") and not args:
+            made = method()
+            return made, self.fresh(made, name, [], owner)
         if type(owner) is str and all(each is KNOWN for each in ao) and known is None:
             return self._folded(method, args)
         return None

@@ -6,12 +6,21 @@ from types import MethodType
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
+from jitgrad.dtypes import dtype
 from jitgrad.graph import facts
 from jitgrad.graph.facts import Place
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
 from jitgrad.graph.performing import PLAIN_TYPES, Performing
-from jitgrad.graph.recording import CONSTANT_TYPES, IDENTICAL_TYPES, FreshObject
+from jitgrad.graph.recording import (
+    CONSTANT_TYPES,
+    IDENTICAL_TYPES,
+    FreshObject,
+    has_lasting_identity,
+)
 from jitgrad.python.operations import BINARY, COMPARE, INPLACE, UNARY
+
+SINGLE_TYPES = (type(None), bool, type(...), type(NotImplemented), dtype)
+"""Types with one object for each value, so that `is` says the same on every call."""
 
 CAN_RAISE = frozenset(("/", "//", "%", "**", "<<", ">>"))
 
@@ -59,6 +68,9 @@ class OperatorRules(Performing):
         if op in ("is", "is not"):
             if self._has_identity(l, lo) and self._has_identity(r, ro):
                 return COMPARE[op](l, r), KNOWN
+            if l is not r and (self._is_single(l, lo) or self._is_single(r, ro)):
+                if isinstance(lo, (Runtime, Parts)) or isinstance(ro, (Runtime, Parts)):
+                    return COMPARE[op](l, r), KNOWN
         elif op in ("in", "not in"):
             if lo is KNOWN and ro is KNOWN and type(r) in (tuple, str, range):
                 return self._folded(COMPARE[op], (l, r))
@@ -77,14 +89,14 @@ class OperatorRules(Performing):
             return self._number(f"{{0}} {op} {{1}}", COMPARE[op], (l, r), (lo, ro), False)
         return self.leave(f"{type(l).__name__} {op} {type(r).__name__}").compare(op, l, lo, r, ro)
 
+    @staticmethod
+    def _is_single(value: Any, origin: Any) -> bool:
+        """Is it one of the objects that are the only one of their value?"""
+        return origin is KNOWN and (value is None or value is ... or value is NotImplemented)
+
     def _has_identity(self, value: Any, origin: Any) -> bool:
         if origin is KNOWN:
-            return (
-                value is None
-                or type(value) is bool
-                or isinstance(value, IDENTICAL_TYPES)
-                or (type(value) in CONSTANT_TYPES)
-            )
+            return type(value) in SINGLE_TYPES or has_lasting_identity(value)
         return origin is IDENTIFIED and not isinstance(value, MethodType)
 
     def truth(self, x: Any, xo: Any) -> Any:

@@ -64,13 +64,17 @@ class StorageEntry:
     Attributes:
         memory: its memory; storages made by `.data` share one.
         root: the number of the root tensor that brought it, None if made by the trace.
+        sibling: for one made by `.data`, the storage whose memory it shares.
     """
 
-    __slots__ = ("memory", "root")
+    __slots__ = ("memory", "root", "sibling")
 
-    def __init__(self, memory: Memory, root: int | None) -> None:
+    def __init__(
+        self, memory: Memory, root: int | None, sibling: StorageEntry | None = None
+    ) -> None:
         self.memory = memory
         self.root = root
+        self.sibling = sibling
 
 
 class TensorEntry:

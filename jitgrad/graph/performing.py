@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import MethodType
 from typing import Any
 
@@ -12,7 +13,12 @@ from jitgrad.graph.derivative import tracked
 from jitgrad.graph.facts import Place
 from jitgrad.graph.ir import Scalar
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
-from jitgrad.graph.recording import CONSTANT_TYPES, IDENTICAL_TYPES, FreshObject
+from jitgrad.graph.recording import (
+    CONSTANT_TYPES,
+    IDENTICAL_TYPES,
+    FreshObject,
+    is_plain_tensor,
+)
 from jitgrad.modes import TrackedFloat
 from jitgrad.python.binding import bind_arguments
 from jitgrad.python.code import Unlowerable
@@ -60,6 +66,10 @@ class Performing(Cutting, Operations):
         self, function: Any, args: Any, origins: Any, kwargs: Any = None, kwarg_origins: Any = None
     ) -> Any:
         """Call library code with numbers of run time tracked; return value and origin."""
+        every = (*args, *(kwargs or {}).values())
+        if any(isinstance(each, TensorCore) and not is_plain_tensor(each) for each in every):
+            self.leave("a tensor of a class of the user's own")
+            return function(*args, **(kwargs or {})), None
         self.begin()
         given = [self._tracked(value, origin) for value, origin in zip(args, origins)]
         named = {
@@ -122,6 +132,11 @@ class Performing(Cutting, Operations):
     def _number(self, text: str, function: Any, values: Any, origins: Any, can_raise: bool) -> Any:
         """Compute with numbers of run time."""
         self.begin()
+        if text == "{0} ** {1}":
+            # raises where Python's own operator would give a complex number
+            text, run_time = "math.pow({0}, {1})", math.pow
+        else:
+            run_time = function
         named = tuple(
             origin.scalar if isinstance(origin, Runtime) else value
             for value, origin in zip(values, origins)
@@ -138,7 +153,7 @@ class Performing(Cutting, Operations):
             if self.active:
                 self.leave(f"a number of run time becomes {type(result).__name__}")
             return result, None
-        return result, Runtime(self.compute_number(text, function, named, result))
+        return result, Runtime(self.compute_number(text, run_time, named, result))
 
     def _decide(self, test: Any, exact: bool, outcome: Any, answer: Any) -> Any:
         """Make a site of the instruction at hand, unless the recording begins behind it."""
@@ -163,12 +178,25 @@ class Performing(Cutting, Operations):
             return list(zip(x, known.origins))
         if isinstance(known, FreshObject) and known.kind == "dict":
             return list(zip(x, known.origins[::2]))
+        if isinstance(known, FreshObject) and known.kind in ("keys", "items", "values"):
+            held = self.object(known.extra)
+            assert isinstance(held, FreshObject)
+            keys, values = held.origins[::2], held.origins[1::2]
+            if known.kind == "items":
+                return [(pair, parts(both)) for pair, both in zip(x, zip(keys, values))]
+            return list(zip(x, keys if known.kind == "keys" else values))
         if isinstance(known, int) and type(x) in (list, tuple):
             self.take(Place(facts.read_length, known, True, ""))
             found = [self.take(Place(facts.read_item, known, True, i)) for i in range(len(x))]
             if all(origin is not None for _, origin in found):
                 return found
         return None
+
+    def _identical(self, place: Place, value: Any) -> None:
+        """Make it a fact that this very object is at `place`."""
+        if place.identity() not in self.path.places:
+            self._fact(facts.same_object(place, value), f"{place} is unchanged")
+            self.path.places[place.identity()] = KNOWN
 
     def _enter(
         self, function: Any, co: Any, args: Any, ao: Any, kwargs: Any, ko: Any, owner: Any = None
@@ -185,6 +213,8 @@ class Performing(Cutting, Operations):
         if not self.active:
             return None
         known = self.object(function)
+        if not isinstance(known, FreshObject):
+            self._identical(Place(facts.read_code, function, False, ""), function.__code__)
         origin = IDENTIFIED if known is not None else KNOWN
         return Enter(code, function, values, origins, origin)
 

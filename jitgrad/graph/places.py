@@ -133,15 +133,19 @@ class PlaceRules(Performing):
         if isinstance(known, int) and not custom:
             place = Place(facts.static_lookup, known, True, name)
             value = place.look(self.run)
-            if isinstance(value, FunctionType):
+            own = getattr(obj, "__dict__", None)
+            if isinstance(value, FunctionType) and not (type(own) is dict and name in own):
+                # that the instance has none of that name is part of the fact
                 self.take(place)
                 method = MethodType(value, obj)
                 self.methods[id(method)] = method
                 return method, IDENTIFIED
             if isinstance(value, property) and isinstance(value.fget, FunctionType):
                 self._identical(place, value)
-                return self._enter(value.fget, KNOWN, [obj], [obj_origin], {}, {}, value)
-            if value is not ABSENT and not hasattr(type(value), "__get__"):
+                answer = self._enter(value.fget, KNOWN, [obj], [obj_origin], {}, {}, value)
+                if answer is not None:
+                    return answer
+            elif value is not ABSENT and self._is_plain_value(obj, name, value):
                 value, origin = self.take(place)
                 if origin is not None:
                     return value, origin
@@ -149,10 +153,16 @@ class PlaceRules(Performing):
             obj, obj_origin, name
         )
 
-    def _identical(self, place: Place, value: Any) -> None:
-        if place.identity() not in self.path.places:
-            self._fact(facts.same_object(place, value), f"{place} is unchanged")
-            self.path.places[place.identity()] = KNOWN
+    @staticmethod
+    def _is_plain_value(obj: Any, name: str, value: Any) -> bool:
+        """Is `value` what the attribute gives, with no descriptor in between?"""
+        if not hasattr(type(value), "__get__"):
+            return True
+        own = getattr(obj, "__dict__", None)
+        on_type = facts.type_lookup(type(obj), name)
+        return type(own) is dict and own.get(name) is value and (
+            on_type is ABSENT or not hasattr(type(on_type), "__get__")
+        )
 
     def set_attribute(self, obj: Any, obj_origin: Any, name: str, value: Any, origin: Any) -> Any:
         self.begin()
@@ -227,9 +237,11 @@ class PlaceRules(Performing):
             if self._is_index(key, key_origin):
                 return self.perform(operator.getitem, (obj, key), (obj_origin, KNOWN))
         elif key_origin is KNOWN and type(key) in (int, str, slice):
-            if obj_origin is KNOWN and type(obj) in (tuple, str, range, type(CONSTANT_TYPES)):
+            sized = type(obj) in (tuple, list, str, range)
+            inside = sized and (type(key) is slice or -len(obj) <= key < len(obj))
+            if obj_origin is KNOWN and type(obj) is not list and inside:
                 return obj[key], KNOWN
-            if isinstance(obj_origin, Parts) and type(obj) is tuple:
+            if isinstance(obj_origin, Parts) and type(obj) is tuple and inside:
                 found = obj_origin.items[key]
                 return obj[key], parts(found) if isinstance(key, slice) else found
             known = self.object(obj)
@@ -238,6 +250,10 @@ class PlaceRules(Performing):
                 and type(obj) in (list, tuple, dict)
                 and (type(key) is not slice)
             ):
+                if type(key) is int and -len(obj) <= key < 0 and type(obj) is not dict:
+                    # the same place has one name only
+                    self.take(Place(facts.read_length, known, True, ""))
+                    key += len(obj)
                 value, origin = self.take(Place(facts.read_item, known, True, key))
                 if value is not ABSENT and origin is not None:
                     return value, origin
@@ -290,9 +306,16 @@ class PlaceRules(Performing):
             and self._can_store(value, origin)
         ):
             self.begin()
-            place = Place(facts.read_item, known, True, key)
             if type(obj) is list:
-                self.take(place)
+                self.take(Place(facts.read_length, known, True, ""))
+                key %= len(obj)
+            elif key not in obj:
+                # from here on the length and the keys differ from what the entry's facts saw
+                self.take(Place(facts.read_length, known, True, ""))
+                self.take(Place(facts.read_item, known, True, key))
+            else:
+                self.take(Place(facts.read_presence, known, True, key))
+            place = Place(facts.read_item, known, True, key)
             obj[key] = value
             self._store(
                 place,

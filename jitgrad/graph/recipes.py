@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import CellType, CodeType, FunctionType
+from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
 from jitgrad.graph.ir import Scalar
@@ -63,6 +63,19 @@ class Root(Recipe):
 
     def build(self, run: Any) -> Any:
         return run.roots[self.index]
+
+
+class BaseOf(Recipe):
+    """What a view of a root tensor is a view of: the root, or what the root is a view of."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+    def build(self, run: Any) -> Any:
+        root = run.roots[self.index]
+        return root if root._base is None else root._base
 
 
 class Fresh(Recipe):
@@ -187,21 +200,36 @@ class Closure(Recipe):
 
 
 class Method(Recipe):
-    """A bound method: the attribute of an object that a recipe makes."""
+    """A bound method: of a function, or of a built-in type by its name."""
 
-    __slots__ = ("name", "owner")
+    __slots__ = ("function", "name", "owner")
 
-    def __init__(self, owner: Recipe, name: str) -> None:
+    def __init__(self, owner: Recipe, method: Any) -> None:
         self.owner = owner
-        self.name = name
+        self.function = method.__func__ if isinstance(method, MethodType) else None
+        self.name: str = method.__name__
 
     def build(self, run: Any) -> Any:
-        made = getattr(self.owner.build(run), self.name)
+        owner = self.owner.build(run)
+        # a function's own name may be another than the attribute's
+        function = self.function
+        made = getattr(owner, self.name) if function is None else MethodType(function, owner)
         run.register_method(made)
         return made
 
     def parts(self) -> tuple[Recipe, ...]:
         return (self.owner,)
+
+
+class Sources:
+    """What an iterator runs over: sources with their origins, and how far it has come."""
+
+    __slots__ = ("index", "sources", "start")
+
+    def __init__(self, sources: list[tuple[Any, Any]], start: int = 0, index: int = 0) -> None:
+        self.sources = sources
+        self.index = index
+        self.start = start
 
 
 class Position(Recipe):
@@ -228,14 +256,37 @@ class Position(Recipe):
                 made = zip(*sources)
             else:
                 made = iter(sources[0])
-                if self.index:
-                    made.__setstate__(self.index)  # type: ignore[attr-defined]
+                for _ in range(self.index):
+                    next(made)
             run.made[self.key] = made
-            run.register(made, self.key, [each.origin for each in self.sources])
+            held = [(source, each.origin) for source, each in zip(sources, self.sources)]
+            run.register(made, self.key, [], Sources(held, self.start, self.index), self.kind)
         return made
 
     def parts(self) -> tuple[Recipe, ...]:
         return self.sources
+
+
+class DictView(Recipe):
+    """The keys, items or values of a dict made in the call."""
+
+    __slots__ = ("key", "kind", "owner")
+
+    def __init__(self, key: Any, kind: str, owner: Recipe) -> None:
+        self.key = key
+        self.kind = kind
+        self.owner = owner
+
+    def build(self, run: Any) -> Any:
+        made = run.made.get(self.key)
+        if made is None:
+            owner = self.owner.build(run)
+            made = run.made[self.key] = getattr(owner, self.kind)()
+            run.register(made, self.key, [], owner, self.kind)
+        return made
+
+    def parts(self) -> tuple[Recipe, ...]:
+        return (self.owner,)
 
 
 class Library(Recipe):

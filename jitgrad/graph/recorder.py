@@ -7,18 +7,18 @@ perform it; every replay will hand over to the evaluator at that place.
 
 from __future__ import annotations
 
-from types import FunctionType, MethodType
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
-from jitgrad.graph import facts
+from jitgrad.graph import containers, facts, models, operators, performing, places
 from jitgrad.graph.facts import Place
 from jitgrad.graph.models import MATH, Models
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime
 from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.places import PlaceRules
-from jitgrad.graph.recording import FreshObject
+from jitgrad.graph.recording import FreshObject, is_plain_tensor
 from jitgrad.modes import state
 from jitgrad.python.operations import ABSENT
 
@@ -29,7 +29,12 @@ CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 class Recorder(Models, PlaceRules):
     """Records one call, from its beginning or from a site on."""
 
-    internal_files = frozenset({__file__})
+    internal_files = frozenset(
+        {
+            __file__, containers.__file__, models.__file__, operators.__file__,
+            performing.__file__, places.__file__,
+        }
+    )  # fmt: skip
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -52,10 +57,13 @@ class Recorder(Models, PlaceRules):
         return plain.call(frame, callee, co, args, arg_origins, kwargs, kwarg_origins)
 
     def _call(self, callee: Any, co: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        inner = getattr(callee, "__compiled_function__", None)
-        if inner is not None and type(callee).__module__ == "jitgrad.compiled":
+        if type(callee).__module__ == "jitgrad.compiled" and co is KNOWN:
+            inner = callee.__compiled_function__
             return self._enter(inner, KNOWN, args, ao, kwargs, ko)
         if isinstance(callee, MethodType):
+            if self.methods.get(id(callee)) is not callee:
+                # found somewhere outside: no guard says whose it is
+                return None
             owner, function = callee.__self__, callee.__func__
             if isinstance(owner, TensorCore):
                 return self._tensor_method(callee, args, ao, kwargs, ko)
@@ -66,15 +74,19 @@ class Recorder(Models, PlaceRules):
             return None
         if isinstance(callee, FunctionType):
             if is_trusted(callee):
-                if co is KNOWN and self._are_library_arguments(args, ao, kwargs, ko):
+                if co is KNOWN and not callee.__name__.startswith("set_") and self._are_library_arguments(args, ao, kwargs, ko):
                     return self.perform(callee, args, ao, kwargs, ko)
                 return None
             return self._enter(callee, co, args, ao, kwargs, ko)
         if isinstance(callee, type) and is_trusted(callee) and co is KNOWN:
             return self._library_object(callee, args, ao, kwargs)
-        if callee in self._models() and not kwargs:
-            return self._models()[callee](args, ao)
-        if callee in MATH and co is KNOWN and not kwargs:
+        if co is not KNOWN or not isinstance(callee, (type, BuiltinFunctionType)):
+            return self._container_method(callee, args, ao, kwargs)
+        if isinstance(callee, type) and type(callee) is not type:
+            return None
+        if callee in self.models and not kwargs:
+            return self.models[callee](args, ao)
+        if callee in MATH and not kwargs:
             return self._math(callee, f"math.{MATH[callee]}", args, ao)
         return self._container_method(callee, args, ao, kwargs)
 
@@ -86,7 +98,7 @@ class Recorder(Models, PlaceRules):
     def _is_library_argument(self, value: Any, origin: Any) -> bool:
         if origin is KNOWN:
             return not isinstance(value, FunctionType) or is_trusted(value)
-        if isinstance(value, TensorCore) or isinstance(origin, Runtime):
+        if is_plain_tensor(value) or isinstance(origin, Runtime):
             return True
         if isinstance(origin, Parts):
             return all(self._is_library_argument(v, o) for v, o in zip(value, origin.items))

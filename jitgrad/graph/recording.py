@@ -83,6 +83,7 @@ class Recording:
         self.produced: set[Value | Scalar] = set()
         self.tensors: dict[int, tuple[Any, TensorEntry]] = {}
         self.arrays: dict[int, tuple[Any, TensorEntry]] = {}
+        self.bases: dict[int, tuple[Any, int]] = {}
         self.objects: dict[int, tuple[Any, FreshObject | int]] = {}
         self.methods: dict[int, Any] = {}
         self.variables: dict[tuple[Any, int], Variable] = {}
@@ -98,11 +99,16 @@ class Recording:
         self.tensors[id(tensor)] = (tensor, entry)
         self.arrays.setdefault(id(tensor._array), (tensor, entry))
 
+    def _register_base(self, tensor: Any, root: int) -> None:
+        base = tensor if tensor._base is None else tensor._base
+        self.bases.setdefault(id(base), (base, root))
+
     def adopt(self, run: Run) -> None:
         """Know the roots of a run that replays have brought here."""
         for number, (found, entry) in enumerate(zip(run.roots, self.path.roots)):
             if entry is not None:
                 self.register_tensor(found, entry)
+                self._register_base(found, number)
             elif id(found) not in self.objects:
                 self.objects[id(found)] = (found, number)
 
@@ -122,9 +128,13 @@ class Recording:
             self.variables[node, index] = variable
             self.nodes[variable] = node
 
-    def register_object(self, made: Any, key: Any, origins: list) -> None:
+    def register_object(
+        self, made: Any, key: Any, origins: list, extra: Any, kind: str
+    ) -> None:
         """Know an object that a handover made; its parts are known already."""
-        kind, extra = _kind_of(made)
+        if not kind:
+            name = type(made).__name__
+            kind = name if name in ("list", "dict", "set", "cell", "function") else "library"
         self.objects[id(made)] = (made, FreshObject(kind, list(origins), key, extra))
 
     def register_method(self, method: Any) -> None:
@@ -141,13 +151,17 @@ class Recording:
         known = self.tensors.get(id(tensor))
         if known is not None and known[0] is tensor:
             return known[1]
+        if not is_plain_tensor(tensor):
+            return None
         near = self.arrays.get(id(tensor._array))
         if near is None or near[0]._array is not tensor._array:
             return None
         # another tensor on the same memory: detach(), .data, a saved tensor unpacked
         other, found = near
         shared = other._storage is tensor._storage
-        storage = found.storage if shared else StorageEntry(found.storage.memory, None)
+        storage = found.storage
+        if not shared:
+            storage = StorageEntry(found.storage.memory, None, found.storage)
         made = TensorEntry(found.value, None, storage)
         self.register_tensor(tensor, made)
         return made
@@ -196,9 +210,7 @@ class Recording:
             self._fact(facts.is_number(place), f"{place} is a float")
             self.add_slot(scalar, found)
             return Runtime(scalar)
-        if isinstance(found, TensorCore) and not is_plain_tensor(found):
-            return None
-        if isinstance(found, TensorCore):
+        if is_plain_tensor(found):
             spec = TensorSpec.describe(self.run, found)
             self._fact(
                 facts.is_tensor(place, spec),
@@ -289,6 +301,7 @@ class Recording:
         path.slot_of[value] = path.slots
         path.slots += 1
         self.register_tensor(tensor, entry)
+        self._register_base(tensor, index)
         node = node_of(tensor)
         if node is not None:
             variable = path.variables[index] = Variable(root=index)
@@ -304,6 +317,9 @@ class Recording:
 
     def where(self) -> tuple[str, int]:
         """Return the file and line of the instruction at hand."""
+        if not self.evaluator.frames:
+            # an exception has left the evaluator
+            return self.segment.start.line if self.segment.start is not None else ("", 0)
         frame = self.evaluator.frames[-1]
         return frame.code.filename, frame.code.lines[frame.pc].line
 
@@ -449,7 +465,13 @@ class Recording:
             return self.unknown("a write to memory borrowed from NumPy that may be shared unseen")
         self.segment.steps.append(Write(known.value, new.value, self.where()))
         writes[known.storage] = count
-        if known.storage.memory in self.path.memories.values():
+        made_here = (
+            isinstance(step, Compute)
+            and step.output.memory is known.storage.memory
+            and step.primitive.kind is not Kind.VIEW
+            for step in self.segment.steps
+        )
+        if not any(made_here):
             self.visible = True
         return None
 
@@ -457,7 +479,7 @@ class Recording:
         borrowed = {
             entry.value.memory
             for tensor, entry in self.tensors.values()
-            if tensor._storage.borrowed
+            if tensor._storage.lent
         }
         return known.value.memory in borrowed and len(borrowed) > 1
 
@@ -484,6 +506,14 @@ class Recording:
     def write_grad(self, leaf: Any, gradient: Any) -> None:
         """Note that `gradient` was stored as `.grad` of `leaf`."""
         raise NotImplementedError
+
+    def visit(self, node: Any) -> None:
+        """Note that the engine runs `node`, which must come from the trace."""
+        if not self.active:
+            return
+        variable = self.variables.get((node, 0))
+        if variable is None or variable.history is None:
+            self.unknown("a backward pass through history made before the call")
 
     def grad_mode(self, enabled: bool) -> None:
         """The grad mode is read where a snapshot is made; nothing is to be noted."""
@@ -539,17 +569,3 @@ class Recording:
             for each in variables
             if isinstance(node := self.nodes.get(each), PrimitiveNode) and node.inputs is FREED
         )
-
-
-def _kind_of(made: Any) -> tuple[str, Any]:
-    name = type(made).__name__
-    kinds = {
-        "list": "list",
-        "dict": "dict",
-        "set": "set",
-        "cell": "cell",
-        "function": "function",
-        "enumerate": "enumerate",
-        "zip": "zip",
-    }
-    return kinds.get(name, "iterator" if "iterator" in name else "library"), None

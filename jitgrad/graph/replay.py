@@ -52,11 +52,14 @@ def follow(segment: Segment, run: Run) -> Any:
         program = segment.program or segment.ready()
         if segment.prepares:
             _announce_writes(segment, run)
+        raised = False
         try:
             slots += program.run(*[slots[at] for at in segment.arguments])
         except Exception:
-            if not segment.can_raise:
+            raised = segment.can_raise
+            if not raised:
                 raise
+        if raised:
             # nothing that can be seen has happened in this segment: Python raises it in its place
             return finish_in_python(run, segment.start, segment)
         for effect in segment.effects:

@@ -36,6 +36,7 @@ def choose_residuals(
     if not last:
         return [*kept, *wanted]
     escaped = {each.entry.value.memory for each in recording.escaping}
+    escaped.update(each.memory for each in recording.path.shown)
     again = Recomputation(recording, escaped)
     for value in wanted:
         if not again.possible(value):

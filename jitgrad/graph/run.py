@@ -72,8 +72,15 @@ class Run:
             return self.roots[entry.root]._storage
         found = self.storages.get(entry)
         if found is None:
-            found = self.storages[entry] = Storage(array)
-            found.version = version
+            if entry.sibling is None:
+                found = Storage(array)
+                found.version = version
+            else:
+                other = self.storage(entry.sibling, array, version)
+                other.lend()
+                found = Storage(other.array, other.borrowed)
+                found.lent = True
+            self.storages[entry] = found
         return found
 
     def fresh_tensor(self, recipe: Fresh) -> Any:
@@ -84,8 +91,8 @@ class Run:
             array = self.slots[recipe.slot]
             tensor = wrap(array, self.storage(entry.storage, array, recipe.version))
             self.made[entry] = tensor
-            if self.recorder is not None:
-                self.recorder.register_tensor(tensor, entry)
+        if self.recorder is not None:
+            self.recorder.register_tensor(tensor, entry)
         if recipe.base is not None:
             tensor._base = recipe.base.build(self)
             tensor._base_node = tensor._base._node
@@ -93,10 +100,12 @@ class Run:
             tensor._node, tensor._index = self.nodes[recipe.variable]
         return tensor
 
-    def register(self, made: Any, key: Any, origins: list) -> None:
+    def register(
+        self, made: Any, key: Any, origins: list, extra: Any = None, kind: str = ""
+    ) -> None:
         """Tell the recorder, if any, of an object made."""
         if self.recorder is not None:
-            self.recorder.register_object(made, key, origins)
+            self.recorder.register_object(made, key, origins, extra, kind)
 
     def register_method(self, method: Any) -> None:
         """Tell the recorder, if any, of a bound method made."""

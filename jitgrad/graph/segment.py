@@ -24,6 +24,7 @@ class PathState:
         roots: for each root the tensor's entry, or None for another object.
         storages, memories: of root tensors, by the number of the first root that has them.
         variables: of root tensors that require grad, by their number.
+        shown: the storages of tensors made by the trace that effects have stored outside.
     """
 
     def __init__(self) -> None:
@@ -35,6 +36,7 @@ class PathState:
         self.storages: dict[int, StorageEntry] = {}
         self.memories: dict[int, Memory] = {}
         self.variables: dict[int, Variable] = {}
+        self.shown: dict[StorageEntry, None] = {}
 
     def copy(self) -> PathState:
         """Return an independent copy."""

@@ -114,6 +114,8 @@ class _Describer:
         if isinstance(value, tuple):
             return (type(value).__name__, [self.describe(each) for each in value])
         number = self.session.number(value)
+        if type(value).__name__ == "CompiledFunction":
+            return ("function", number, value.__qualname__)
         if isinstance(value, (type, types.ModuleType, types.BuiltinFunctionType)):
             return getattr(value, "__name__", "")
         if id(value) in self.open:
