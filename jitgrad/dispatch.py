@@ -396,8 +396,11 @@ def _check_result(name: str, target: Any, made: np.ndarray) -> None:
         )
 
 
-def write(target: Any, values: Any) -> None:
-    """Overwrite the elements of `target` with `values`, raising the version of its memory."""
+def write(target: Any, values: Any, key: Any = None) -> None:
+    """Overwrite the elements of `target` with `values`, raising the version of its memory.
+
+    With `key`, an index as NumPy takes it, only the elements that it names.
+    """
     if not target._array.flags.writeable:
         raise RuntimeError(
             "the memory of this tensor is read-only (it comes from a NumPy array that is); "
@@ -406,7 +409,10 @@ def write(target: Any, values: Any) -> None:
     storage = target._storage
     if storage.watchers is not None:
         storage.prepare_write()
-    run_quietly(np.copyto, target._array, values, casting="unsafe")
+    if key is None:
+        run_quietly(np.copyto, target._array, values, casting="unsafe")
+    else:
+        run_quietly(target._array.__setitem__, key, values)
     storage.version += 1
 
 

