@@ -67,9 +67,9 @@ from jitgrad.ops.logical import *  # noqa: F403
 from jitgrad.ops.masks import *  # noqa: F403
 from jitgrad.ops.matrices import *  # noqa: F403
 from jitgrad.ops.moving import *  # noqa: F403
+from jitgrad.ops.norms import *  # noqa: F403
 from jitgrad.ops.places import *  # noqa: F403
 from jitgrad.ops.positions import *  # noqa: F403
-from jitgrad.ops.norms import *  # noqa: F403
 from jitgrad.ops.products import *  # noqa: F403
 from jitgrad.ops.random import *  # noqa: F403
 from jitgrad.ops.ranges import *  # noqa: F403

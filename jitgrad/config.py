@@ -3,8 +3,8 @@
 | setting | variable | meaning |
 |---|---|---|
 | `eager` | `JITGRAD_EAGER` | run compiled functions as plain Python |
-| `max_segments` | `JITGRAD_MAX_SEGMENTS` | segments of one function's graph before it is run eagerly |
-| `max_misses` | `JITGRAD_MAX_MISSES` | calls in a row that had to record before it is run eagerly |
+| `max_segments` | `JITGRAD_MAX_SEGMENTS` | segments of a function's graph before it runs eagerly |
+| `max_misses` | `JITGRAD_MAX_MISSES` | recorded calls in a row before it runs eagerly |
 """
 
 import os

@@ -154,7 +154,7 @@ class iinfo:
 
 
 def from_numpy_dtype(numpy_dtype: np.dtype, operation: str) -> dtype:
-    """Return the dtype for NumPy's `numpy_dtype`; TypeError, naming `operation`, if there is none."""
+    """Return the dtype for NumPy's; TypeError, naming `operation`, if there is none."""
     found = FROM_NUMPY.get(numpy_dtype) or FROM_NUMPY.get(numpy_dtype.newbyteorder("="))
     if found is None:
         raise TypeError(

@@ -79,7 +79,7 @@ class TrackedFloat(float):
     def __rmul__(self, other: Any) -> Any:
         return self._note("{0} * {1}", operator.mul, other, self)
 
-    def _exact(name: str) -> Any:  # type: ignore[misc]  # noqa: N805
+    def _exact(name: str) -> Any:  # type: ignore[misc]
         plain = getattr(float, name)
 
         def method(self: Any, *operands: Any) -> Any:

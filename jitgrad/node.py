@@ -93,6 +93,26 @@ def modified_error(name: str, shape: tuple, saved: int, version: int) -> Runtime
     )
 
 
+class HookHandle:
+    """Takes a hook away again."""
+
+    def __init__(self, node: Node, entry: tuple) -> None:
+        node.hooks = [*(node.hooks or ()), entry]
+        self._node, self._entry = node, entry
+
+    def remove(self) -> None:
+        """Take the hook away."""
+        self._node.hooks = [
+            each for each in self._node.hooks or () if each is not self._entry
+        ] or None
+
+    def __enter__(self) -> "HookHandle":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
 class Saved:
     """A tensor kept for the backward pass, with the version of its memory at that time.
 

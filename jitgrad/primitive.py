@@ -45,7 +45,7 @@ class Primitive:
             as None. None in place of a rule: not differentiable.
             Cotangents of broadcast elementwise inputs are summed to their shape afterwards.
         scalar: for elementwise operations the expression for one element, such as "exp({0})",
-            in Python with the names of `kernels.math`; the type of the operands is the promoted one.
+            in Python with the names of `kernels`; the type of the operands is the promoted one.
         combine: for reductions that accumulate element by element, where to begin and the step:
             ("0", "{acc} + {0}"). The beginning is a literal, or one of the names "lowest" and
             "highest" (-inf and inf, or the dtype's limits). float16 accumulates in float32, and
@@ -73,8 +73,8 @@ class Primitive:
         "saves_out",
         "saving",
         "scalar",
-        "specs",
         "shape_depends_on_data",
+        "specs",
         "variadic",
         "vjp",
     )
@@ -116,9 +116,7 @@ class Primitive:
         self.saves_out = tuple(rule is not None and _reads_out(rule) for rule in rules)
         self.saving: dict[tuple[int, int], tuple[frozenset[int], frozenset[int], bool]] = {}
 
-    def what_is_saved(
-        self, count: int, wanted: int
-    ) -> tuple[frozenset[int], frozenset[int], bool]:
+    def what_is_saved(self, count: int, wanted: int) -> tuple[frozenset[int], frozenset[int], bool]:
         """Return what the rules of the wanted inputs read.
 
         Args:

@@ -57,7 +57,7 @@ class Spec:
 
 
 def wrap_dim(operation: str, dim: int, ndim: int) -> int:
-    """Return `dim` counted from the front; IndexError if a tensor of `ndim` dimensions has none such."""
+    """Return `dim` counted from the front; IndexError if there is none such in `ndim`."""
     reach = max(ndim, 1)
     if not -reach <= dim < reach:
         raise IndexError(

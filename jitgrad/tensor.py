@@ -19,7 +19,7 @@ from jitgrad.dispatch import (
 from jitgrad.dtypes import FROM_NUMPY, dtype
 from jitgrad.errors import describe
 from jitgrad.modes import state
-from jitgrad.node import AccumulateGrad, Node
+from jitgrad.node import AccumulateGrad, HookHandle, Node
 from jitgrad.ops.activation import ActivationMethods
 from jitgrad.ops.binary import BinaryMethods
 from jitgrad.ops.blending import BlendingMethods
@@ -230,9 +230,7 @@ class Tensor(
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(
-                    describe(
-                        "grad", type(value).__name__, "assigned grad must be a Tensor or None"
-                    )
+                    describe("grad", type(value).__name__, "assigned grad must be a Tensor or None")
                 )
             if value._array.shape != self._array.shape or value._array.dtype != self._array.dtype:
                 raise RuntimeError(
@@ -310,19 +308,23 @@ class Tensor(
             )
         if state.recorder is not None:
             state.recorder.unknown("register_hook")
-        return _Handle(node, (self._index, hook))
+        return HookHandle(node, (self._index, hook))
 
     def retain_grad(self) -> None:
         """Keep `.grad` for this tensor although it is not a leaf."""
         node = node_of(self)
         if node is None:
-            raise RuntimeError("retain_grad: can't retain_grad on Tensor that has requires_grad=False")
+            raise RuntimeError(
+                "retain_grad: can't retain_grad on Tensor that has requires_grad=False"
+            )
         if isinstance(node, AccumulateGrad) or self._retains_grad:
             return
         self._retains_grad = True
 
         def retain(cotangent: Tensor) -> None:
-            self._grad = cotangent.detach().clone() if self._grad is None else self._grad + cotangent
+            self._grad = (
+                cotangent.detach().clone() if self._grad is None else self._grad + cotangent
+            )
 
         self.register_hook(retain)
 
@@ -435,28 +437,6 @@ class Tensor(
         if self._grad is not None:
             out._grad = self._grad.__deepcopy__(memo)
         return out
-
-
-class _Handle:
-    """Takes a hook away again."""
-
-    def __init__(self, node: Node, entry: tuple) -> None:
-        node.hooks = [*(node.hooks or ()), entry]
-        self._node, self._entry = node, entry
-
-    def remove(self) -> None:
-        """Take the hook away."""
-        self._node.hooks = [
-            each for each in self._node.hooks or () if each is not self._entry
-        ] or None
-
-    def __enter__(self) -> _Handle:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
-
-
 
 
 register_tensor_class(Tensor)

@@ -20,6 +20,7 @@ FLOORS = (
     ("primitive", "modes"),
     ("node",),
     ("dispatch",),
+    ("inplace",),
     ("engine", "literals", "printing", "return_types"),
     ("ops",),
     ("tensor", "linalg"),

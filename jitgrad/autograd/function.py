@@ -7,17 +7,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from jitgrad.dispatch import (
-    CAST,
-    TensorCore,
-    bind,
-    bind_zeros,
-    check_writable,
-    node_of,
-    rebase,
-    requires_grad,
-    wrap,
-)
+from jitgrad.dispatch import CAST, TensorCore, bind, bind_zeros, node_of, requires_grad, wrap
+from jitgrad.inplace import check_writable, rebase
 from jitgrad.modes import state
 from jitgrad.node import FREED, SECOND_BACKWARD, Node, PrimitiveNode, Saved, spec_like
 from jitgrad.spec import Spec
@@ -76,7 +67,6 @@ class FunctionCtx:
 
 class FunctionNode(Node):
     """The history of the outputs of a user's Function."""
-
 
     def __init__(self, function: type[Function], ctx: FunctionCtx, inputs: tuple, made: tuple):
         tensors = [each if isinstance(each, TensorCore) else None for each in inputs]

@@ -160,8 +160,10 @@ class PlaceRules(Performing):
             return True
         own = getattr(obj, "__dict__", None)
         on_type = facts.type_lookup(type(obj), name)
-        return type(own) is dict and own.get(name) is value and (
-            on_type is ABSENT or not hasattr(type(on_type), "__get__")
+        return (
+            type(own) is dict
+            and own.get(name) is value
+            and (on_type is ABSENT or not hasattr(type(on_type), "__get__"))
         )
 
     def set_attribute(self, obj: Any, obj_origin: Any, name: str, value: Any, origin: Any) -> Any:

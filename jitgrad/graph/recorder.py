@@ -74,7 +74,11 @@ class Recorder(Models, PlaceRules):
             return None
         if isinstance(callee, FunctionType):
             if is_trusted(callee):
-                if co is KNOWN and not callee.__name__.startswith("set_") and self._are_library_arguments(args, ao, kwargs, ko):
+                if (
+                    co is KNOWN
+                    and not callee.__name__.startswith("set_")
+                    and self._are_library_arguments(args, ao, kwargs, ko)
+                ):
                     return self.perform(callee, args, ao, kwargs, ko)
                 return None
             return self._enter(callee, co, args, ao, kwargs, ko)

@@ -45,6 +45,7 @@ IDENTICAL_TYPES = (
     types.MethodDescriptorType, types.WrapperDescriptorType,
 )  # fmt: skip
 
+
 def has_lasting_identity(found: Any) -> bool:
     """Is `found` a function, class or the like, which a guard knows by its identity?"""
     return isinstance(found, IDENTICAL_TYPES) or type(found).__module__ == "jitgrad.compiled"
@@ -128,9 +129,7 @@ class Recording:
             self.variables[node, index] = variable
             self.nodes[variable] = node
 
-    def register_object(
-        self, made: Any, key: Any, origins: list, extra: Any, kind: str
-    ) -> None:
+    def register_object(self, made: Any, key: Any, origins: list, extra: Any, kind: str) -> None:
         """Know an object that a handover made; its parts are known already."""
         if not kind:
             name = type(made).__name__
@@ -249,9 +248,7 @@ class Recording:
             return KNOWN
         if has_lasting_identity(value):
             text = getattr(value, "__name__", repr(value))
-            self._fact(
-                lambda run: run.arguments[index] is value, f"argument {index} is {text}"
-            )
+            self._fact(lambda run: run.arguments[index] is value, f"argument {index} is {text}")
             return KNOWN
         if is_plain_tensor(value):
             spec = TensorSpec.describe(self.run, value)
@@ -477,9 +474,7 @@ class Recording:
 
     def _may_overlap_unseen(self, known: TensorEntry) -> bool:
         borrowed = {
-            entry.value.memory
-            for tensor, entry in self.tensors.values()
-            if tensor._storage.lent
+            entry.value.memory for tensor, entry in self.tensors.values() if tensor._storage.lent
         }
         return known.value.memory in borrowed and len(borrowed) > 1
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.dispatch import bind, write
+from jitgrad.dispatch import bind
 from jitgrad.graph.cutting import operands
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, Write
 from jitgrad.graph.recipes import Constant as ConstantRecipe
 from jitgrad.graph.recipes import Container, Fresh, Number, Recipe, Root
 from jitgrad.graph.segment import Branch, Exit, Return, Segment
+from jitgrad.inplace import write
 from jitgrad.primitive import Primitive
 
 

@@ -417,6 +417,4 @@ def _check_versions(tape: Tape, checks: list[tuple[StorageEntry, int, Variable]]
                 if each.storage is entry and each.version == expected
             )
             before = 0 if known is None else known[1]
-            raise modified_error(
-                history.primitive.name, shape, expected + before, version + before
-            )
+            raise modified_error(history.primitive.name, shape, expected + before, version + before)

@@ -143,8 +143,9 @@ def _sign(kind: Any, x: Number) -> Number:
         if not is_signed(kind):
             return select(x.equals(0), x, 1)
         return select(x.equals(0), x, select(x < 0, Number(x.builder, x.like(-1)), 1))
-    one = with_sign(Number(x.builder, x.like(1.0)), x)
-    return select((x > 0.0) | (x < 0.0), one, x)
+    # 0 for NaN, as PyTorch has it
+    minus = select(x < 0.0, Number(x.builder, x.like(-1.0)), 0.0)
+    return select(x > 0.0, 1.0, minus)
 
 
 def _lesser(kind: Any, x: Number, y: Number) -> Number:

@@ -8,162 +8,132 @@ where a call through ctypes or Numba's dispatcher costs 300 and more.
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
 from numba import cfunc
 from numba.core import types
-from numba.extending import intrinsic
 
+from jitgrad.kernels import threads
 from jitgrad.kernels.cpu import Kernel
+from jitgrad.kernels.native import (
+    TABLE,
+    add_atomically,
+    bits_of,
+    bytes_of,
+    call_kernel,
+    call_with,
+    float_of,
+    forget,
+    give_way,
+    has_error,
+    integer_of,
+    new_bytes,
+    new_integer,
+    release_gil,
+    retake_gil,
+    set_error,
+    set_word,
+    stack_table,
+    word,
+)
+from jitgrad.kernels.threads import ARGUMENTS, DONE, JOB, KERNEL, LENGTH, NEXT, PIECES, work
 
 ARRAY, CONSTANT, FLOAT, INTEGER = range(4)
 """What an entry of an argument table is made of: the address of an array's element, a constant,
 a Python number as float64 or as int64."""
 
-TABLE = 256
-"""Entries of the largest argument table."""
-
 _HEADER = object.__basicsize__
-_I64 = ir.IntType(64)
-_I8P = ir.IntType(8).as_pointer()
-
-
-def _as_pointer(builder: Any, address: Any, type: Any = _I64) -> Any:
-    return builder.inttoptr(address, type.as_pointer())
-
-
-@intrinsic
-def _word(typing_context: Any, address: Any) -> Any:
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.load(_as_pointer(builder, args[0]))
-
-    return types.int64(types.int64), generate
-
-
-@intrinsic
-def _set_word(typing_context: Any, address: Any, value: Any) -> Any:
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[1], _as_pointer(builder, args[0]))
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), generate
-
-
-@intrinsic
-def _table(typing_context: Any) -> Any:
-    """Return the address of a table on the stack."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        with builder.goto_entry_block():
-            place = builder.alloca(ir.ArrayType(_I64, TABLE))
-        return builder.ptrtoint(place, _I64)
-
-    return types.int64(), generate
-
-
-@intrinsic
-def _call_kernel(typing_context: Any, address: Any, table: Any, first: Any, last: Any) -> Any:
-    """Call a kernel, whose status and result do not matter: kernels cannot raise."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        results = _I8P.as_pointer()
-        type = ir.FunctionType(ir.IntType(32), [results, results, _I64, _I64, _I64])
-        # a place for the result and for an exception, as Numba's calling convention wants them
-        with builder.goto_entry_block():
-            place = builder.alloca(_I8P, 2)
-        function = builder.inttoptr(args[0], type.as_pointer())
-        builder.call(function, [place, place, *args[1:]])
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64, types.int64), generate
-
-
-def _python_api(name: str, result: Any, *parameters: Any) -> Any:
-    """Return an intrinsic that calls a function of Python's C interface."""
-    llvm = {types.int64: _I64, types.float64: ir.DoubleType(), types.void: ir.VoidType()}
-
-    def declare(module: Any) -> Any:
-        found = module.globals.get(name)
-        if found is None:
-            signature = ir.FunctionType(llvm[result], [llvm[each] for each in parameters])
-            found = ir.Function(module, signature, name)
-        return found
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        made = builder.call(declare(builder.module), args)
-        return context.get_dummy_value() if result is types.void else made
-
-    shapes: tuple[Any, ...] = (
-        lambda typing_context: (result(), generate),
-        lambda typing_context, a: (result(*parameters), generate),
-        lambda typing_context, a, b: (result(*parameters), generate),
-    )
-    return intrinsic(shapes[len(parameters)])
-
-
-_float_of = _python_api("PyFloat_AsDouble", types.float64, types.int64)
-_integer_of = _python_api("PyLong_AsUnsignedLongLongMask", types.int64, types.int64)
-_error = _python_api("PyErr_Occurred", types.int64)
-_raise = _python_api("PyErr_SetString", types.void, types.int64, types.int64)
-_result = _python_api("PyLong_FromLongLong", types.int64, types.int64)
-
-
-@intrinsic
-def _bits(typing_context: Any, value: Any) -> Any:
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], _I64)
-
-    return types.int64(types.float64), generate
-
 
 _DATA = _HEADER
 """Where an ndarray's data pointer lies: the first field after the header, in every NumPy so far."""
 
+_TYPE = _HEADER - 8
+"""Where an object's type lies."""
+
+
+class KernelCall(NamedTuple):
+    """A call of a kernel.
+
+    Attributes:
+        kernel: what is called.
+        length: the rounds of its outermost loop.
+        pieces: into how many it is split over threads; 0: the interpreter lock is kept.
+        table: what (ARRAY, CONSTANT, FLOAT or INTEGER), the position of the argument that it is
+            taken from, and the constant, or the offset in bytes from the array's first element.
+    """
+
+    kernel: Kernel
+    length: int
+    pieces: int
+    table: Sequence[tuple[int, int, int]]
+
 
 def _launch(description: int, arguments: int, count: int) -> int:
-    """Fill the table of each kernel and call it; the entry point of every `Launch`."""
-    table = _table()
-    place = _word(description + _DATA)
-    kernels = _word(place)
-    array_type = _word(place + 8)
-    float_type = _word(place + 16)
-    place += 40
-    for _ in range(kernels):
-        address = _word(place)
-        length = _word(place + 8)
-        entries = _word(place + 16)
-        place += 24
+    """Fill the table of each kernel and call it; the native code of every launch."""
+    table = stack_table()
+    start = word(description + _DATA)
+    place = start + 48
+    for _ in range(word(start)):
+        kernel = word(place)
+        length = word(place + 8)
+        pieces = word(place + 16)
+        entries = word(place + 24)
+        place += 32
         for k in range(entries):
-            kind = _word(place)
-            value = _word(place + 16)
-            if kind != 1:
-                given = _word(arguments + 8 * _word(place + 8))
-                if kind == 0:
-                    if _word(given + _HEADER - 8) != array_type:
-                        start = _word(description + _DATA)
-                        _raise(_word(start + 24), _word(start + 32))
+            kind = word(place)
+            value = word(place + 16)
+            if kind != CONSTANT:
+                given = word(arguments + 8 * word(place + 8))
+                if kind == ARRAY:
+                    if word(given + _TYPE) != word(start + 8):
+                        set_error(word(start + 24), word(start + 32))
                         return 0
-                    value += _word(given + _DATA)
-                elif kind == 2:
-                    if _word(given + _HEADER - 8) == float_type:
-                        value = _word(given + _HEADER)
+                    value += word(given + _DATA)
+                elif kind == FLOAT:
+                    if word(given + _TYPE) == word(start + 16):
+                        value = word(given + _HEADER)
                     else:
-                        number = _float_of(given)
-                        if number == -1.0 and _error() != 0:
+                        number = float_of(given)
+                        if number == -1.0 and has_error() != 0:
                             return 0
-                        value = _bits(number)
+                        value = bits_of(number)
                 else:
-                    value = _integer_of(given)
-                    if value == -1 and _error() != 0:
+                    value = integer_of(given)
+                    if value == -1 and has_error() != 0:
                         return 0
-            _set_word(table + 8 * k, value)
+            set_word(table + 8 * k, value)
             place += 24
-        _call_kernel(address, table, 0, length)
-    return _result(0)
+        if pieces == 0:
+            call_kernel(kernel, table, 0, length)
+        elif pieces == 1:
+            state = release_gil()
+            call_kernel(kernel, table, 0, length)
+            retake_gil(state)
+        else:
+            job = new_bytes(0, JOB)
+            if job == 0:
+                return 0
+            address = bytes_of(job)
+            set_word(address + NEXT, 0)
+            set_word(address + DONE, 0)
+            set_word(address + PIECES, pieces)
+            set_word(address + LENGTH, length)
+            set_word(address + KERNEL, kernel)
+            set_word(address + ARGUMENTS, table)
+            # an exception here, as by Ctrl-C, is raised when the kernel is done
+            woken = call_with(word(start + 40), job)
+            state = release_gil()
+            work(address)
+            while add_atomically(address + DONE, 0) < pieces:
+                give_way()
+            retake_gil(state)
+            forget(job)
+            if woken == 0:
+                return 0
+            forget(woken)
+    return new_integer(0)
 
 
 class _Method(ctypes.Structure):
@@ -175,46 +145,43 @@ class _Method(ctypes.Structure):
     )
 
 
-_METH_FASTCALL = 0x80
-_WRONG_TYPE = ctypes.create_string_buffer(b"run: expected a numpy.ndarray for a tensor")
-_entry: Any = None
-_lock = threading.Lock()
-
-
-def _entry_method() -> Any:
-    """Return the definition of the built-in function behind every `Launch`, compiled once."""
-    global _entry
-    if _entry is None:
-        with _lock:
-            if _entry is None:
-                made = cfunc(
-                    types.int64(types.int64, types.int64, types.int64), error_model="numpy"
-                )(_launch)
-                _entry = (_Method(b"launch", made.address, _METH_FASTCALL, None), made)
-    return _entry[0]
-
+METH_O, METH_FASTCALL = 0x08, 0x80
+"""How a built-in function takes its arguments: one object, or an array of objects."""
 
 _new_builtin = ctypes.pythonapi.PyCFunction_NewEx
 _new_builtin.restype = ctypes.py_object
 _new_builtin.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
 
+_methods: list[_Method] = []
 
-def launch(
-    calls: Sequence[tuple[Kernel, int, Sequence[tuple[int, int, int]]]],
-) -> Callable[..., Any]:
-    """Return a built-in function that calls kernels in order.
 
-    Args:
-        calls: for each the kernel, the rounds of its outermost loop, and the entries of its
-            table: what (ARRAY, CONSTANT, FLOAT or INTEGER), the position of the argument that it
-            is taken from, and the constant, or the offset in bytes from the array's first element.
-    """
-    words = [len(calls), id(np.ndarray), id(float), id(TypeError), ctypes.addressof(_WRONG_TYPE)]
-    for kernel, length, entries in calls:
-        if len(entries) > TABLE:
-            raise ValueError(f"{kernel.name}: {len(entries)} arguments, at most {TABLE} fit")
-        words.extend((kernel.address, length, len(entries)))
-        for entry in entries:
+def method(name: bytes, address: int, flags: int) -> _Method:
+    """Return the definition of a built-in function made of the native code at `address`."""
+    made = _Method(name, address, flags, None)
+    _methods.append(made)  # functions made of it refer to it, and may outlive everything here
+    return made
+
+
+def builtin(definition: _Method, first: Any) -> Callable[..., Any]:
+    """Return a built-in function whose native code is passed `first` and then the arguments."""
+    return _new_builtin(ctypes.addressof(definition), first, None)
+
+
+_entry = cfunc(types.int64(types.int64, types.int64, types.int64), error_model="numpy")(_launch)
+_LAUNCH = method(b"launch", _entry.address, METH_FASTCALL)
+_helpers = threads.Helpers(builtin(method(b"help", threads.help_address(), METH_O), None))
+_WRONG_TYPE = ctypes.create_string_buffer(b"run: expected a numpy.ndarray for a tensor")
+_wake = _helpers.wake
+
+
+def launch(calls: Sequence[KernelCall]) -> Callable[..., Any]:
+    """Return a built-in function that performs `calls` in order, given arrays and numbers."""
+    known = (np.ndarray, float, TypeError)
+    words = [len(calls), *map(id, known), ctypes.addressof(_WRONG_TYPE), id(_wake)]
+    for kernel, length, pieces, table in calls:
+        if len(table) > TABLE:
+            raise ValueError(f"{kernel.name}: {len(table)} arguments, at most {TABLE} fit")
+        words.extend((kernel.address, length, pieces, len(table)))
+        for entry in table:
             words.extend(entry)
-    description = np.array(words, np.int64)
-    return _new_builtin(ctypes.addressof(_entry_method()), description, None)
+    return builtin(_LAUNCH, np.array(words, np.int64))

@@ -118,6 +118,9 @@ def convert(source: Any, target: Any, x: Number) -> Number:
 _LLVM = {
     types.boolean: ir.IntType(1),
     types.uint8: ir.IntType(8),
+    types.uint16: ir.IntType(16),
+    types.uint32: ir.IntType(32),
+    types.uint64: ir.IntType(64),
     types.int8: ir.IntType(8),
     types.int16: ir.IntType(16),
     types.int32: ir.IntType(32),

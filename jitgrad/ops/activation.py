@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.dispatch import bind, bind_inplace
+from jitgrad.dispatch import bind
+from jitgrad.inplace import bind_inplace
 from jitgrad.ops.checks import check_tensor, refuse_integers
 from jitgrad.ops.selection import where
 from jitgrad.ops.special_values import in_float32

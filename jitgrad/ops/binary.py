@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad import dtypes
-from jitgrad.dispatch import CAST, FILL, TensorCore, bind, bind_inplace
+from jitgrad.dispatch import CAST, FILL, TensorCore, bind
 from jitgrad.errors import describe
+from jitgrad.inplace import bind_inplace
 from jitgrad.modes import TrackedFloat
 from jitgrad.ops.checks import refuse_bool, refuse_subtracting_bool
 from jitgrad.ops.unary import RECIPROCAL, RSQRT, SQRT, SQUARE, zeros_for

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad import dtypes
-from jitgrad.dispatch import FILL, TensorCore, bind, bind_inplace
+from jitgrad.dispatch import FILL, TensorCore, bind
 from jitgrad.errors import describe
+from jitgrad.inplace import bind_inplace
 from jitgrad.modes import plain_number
 from jitgrad.ops.binary import is_one
 from jitgrad.ops.checks import check_tensor, refuse_integers

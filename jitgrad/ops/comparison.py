@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad import dtypes
-from jitgrad.dispatch import bind, bind_inplace
+from jitgrad.dispatch import bind
 from jitgrad.errors import describe
+from jitgrad.inplace import bind_inplace
 from jitgrad.ops.binary import OPERAND
 from jitgrad.ops.checks import check_tensor
 from jitgrad.ops.create import from_numpy

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad import dtypes
-from jitgrad.dispatch import bind, bind_inplace
+from jitgrad.dispatch import bind
 from jitgrad.errors import describe
+from jitgrad.inplace import bind_inplace
 from jitgrad.ops.masks import MASKED_FILL
 from jitgrad.ops.views import restrided
 from jitgrad.primitive import Kind, Primitive

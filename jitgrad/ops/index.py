@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.dispatch import TensorCore, bind, bind_inplace, write
+from jitgrad.dispatch import TensorCore, bind
 from jitgrad.errors import describe
+from jitgrad.inplace import bind_inplace, write
 from jitgrad.modes import plain_number
 from jitgrad.ops.create import as_tensor
 from jitgrad.ops.masks import MASKED_FILL

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad import dtypes
-from jitgrad.dispatch import TensorCore, bind, bind_inplace
+from jitgrad.dispatch import TensorCore, bind
+from jitgrad.inplace import bind_inplace
 from jitgrad.ops.binary import OPERAND
 from jitgrad.ops.checks import check_tensor, refuse_float, refuse_other_than_integers
 from jitgrad.primitive import Kind, Primitive, Result

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.dispatch import TensorCore, bind, bind_inplace
+from jitgrad.dispatch import TensorCore, bind
 from jitgrad.errors import describe
+from jitgrad.inplace import bind_inplace
 from jitgrad.ops.positions import INDEX, NONZERO
 from jitgrad.ops.shape import broadcast_tensors
 from jitgrad.ops.slicing import SLICE

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.dispatch import FILL, TensorCore, bind, bind_inplace
+from jitgrad.dispatch import FILL, TensorCore, bind
 from jitgrad.errors import describe
+from jitgrad.inplace import bind_inplace
 from jitgrad.ops.masks import MASKED_FILL
 from jitgrad.ops.positions import INDEX, INDEX_PUT
 from jitgrad.ops.views import VIEW, reshape

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.dispatch import bind, bind_zeros
+from jitgrad.dispatch import bind
 from jitgrad.errors import describe
 from jitgrad.ops.slicing import SLICE
 from jitgrad.ops.views import VIEW
@@ -102,10 +102,23 @@ def _put(
     return result
 
 
+def _unindexed(
+    cotangent: np.ndarray, *places: np.ndarray, shape: tuple, dims: tuple[int, ...], signed: bool
+) -> np.ndarray:
+    result = np.zeros(shape, cotangent.dtype)
+    add_at(result, np.asarray(_numbers(shape, places, dims)), cotangent)
+    return result
+
+
 def _index_back(g: Tensor, _out: None, x_spec: Spec, *places: Tensor, **params: Any) -> tuple:
-    zeros = bind_zeros(Spec(x_spec.shape, g._array.dtype))
-    back = bind(INDEX_PUT, zeros, g, *places, accumulate=True, **params)
+    back = bind(INDEX_BACK, g, *places, shape=x_spec.shape, **params)
     return (back, *[None] * len(places))
+
+
+def _index_back_back(
+    g: Tensor, _out: None, _x: Any, *places: Tensor, shape: tuple, **params: Any
+) -> tuple:
+    return (bind(INDEX, g, *places, **params), *[None] * len(places))
 
 
 def _put_back(
@@ -125,6 +138,8 @@ def _put_back(
 
 
 INDEX = Primitive("index", Kind.INDEX, _indexed, _index_back, raises_on_data=True)
+# the places were checked on the way forward
+INDEX_BACK = Primitive("index_backward", Kind.INDEX, _unindexed, _index_back_back)
 INDEX_PUT = Primitive("index_put", Kind.INDEX, _put, _put_back, raises_on_data=True)
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.dispatch import bind, bind_inplace
+from jitgrad.dispatch import bind
+from jitgrad.inplace import bind_inplace
 from jitgrad.ops.checks import refuse_bool, refuse_integers
 from jitgrad.ops.unary import zeros_for
 from jitgrad.primitive import Kind, Primitive, Result

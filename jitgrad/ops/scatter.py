@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.dispatch import TensorCore, bind, bind_inplace, bind_zeros
+from jitgrad.dispatch import TensorCore, bind, bind_zeros
 from jitgrad.errors import describe
+from jitgrad.inplace import bind_inplace
 from jitgrad.ops.positions import add_at
 from jitgrad.ops.selection import WHERE
 from jitgrad.ops.slicing import SLICE
-from jitgrad.ops.views import expanded, reshape
+from jitgrad.ops.views import contiguous_strides, expanded, reshape
 from jitgrad.ops.write import as_written
 from jitgrad.primitive import Kind, Primitive
 from jitgrad.spec import Spec, broadcast_shapes, wrap_dim
@@ -47,6 +48,20 @@ def _key(places: np.ndarray, dim: int) -> tuple:
     )
 
 
+def _numbers(shape: tuple, key: tuple) -> np.ndarray:
+    """Return the numbers, in row-major order, of the elements that `key` names."""
+    return sum((found * step for found, step in zip(key, contiguous_strides(shape))), np.array(0))
+
+
+def _ungathered(cotangent: np.ndarray, places: np.ndarray, *, dim: int, shape: tuple) -> np.ndarray:
+    result = np.zeros(shape, cotangent.dtype)
+    if not shape or not places.ndim:
+        result.reshape(-1)[:1] = cotangent.sum()
+    else:
+        add_at(result, _numbers(shape, _key(places, dim)), cotangent)
+    return result
+
+
 def _gathered(array: np.ndarray, places: np.ndarray, *, dim: int) -> np.ndarray:
     _check_range("gather", places, dim, array.shape[dim] if array.ndim else 1)
     if not array.ndim or not places.ndim:
@@ -71,7 +86,7 @@ def scattered(
     if reduce == "replace":
         lines[key] = source
     elif reduce == "add":
-        add_at(lines, np.arange(lines.size).reshape(lines.shape)[key], source)
+        add_at(lines, _numbers(lines.shape, key), source)
     else:
         getattr(np, _AT[reduce]).at(lines, key, source)
     return result
@@ -82,12 +97,19 @@ _AT = {"multiply": "multiply", "amax": "maximum", "amin": "minimum"}
 
 def _gather_back(g: Tensor, _out: None, x: Tensor, places: Tensor, *, dim: int) -> Tensor:
     # x is saved although its shape would do: PyTorch refuses a gradient after x was written
-    zeros = bind_zeros(Spec(x._array.shape, g._array.dtype))
-    return bind(SCATTER_ADD, zeros, places, g, dim=dim, reduce="add")
+    return bind(GATHER_BACK, g, places, dim=dim, shape=x._array.shape)
 
 
 GATHER = Primitive("gather", Kind.INDEX, _gathered, (_gather_back, None), raises_on_data=True)
 
+
+# the places were checked on the way forward
+GATHER_BACK = Primitive(
+    "gather_backward",
+    Kind.INDEX,
+    _ungathered,
+    (lambda g, _out, _x, places, *, dim, shape: bind(GATHER, g, places, dim=dim), None),
+)
 
 SCATTER = Primitive(
     "scatter",

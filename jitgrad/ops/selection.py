@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad import dtypes
-from jitgrad.dispatch import CAST, FILL, TensorCore, bind, bind_inplace, number_as
+from jitgrad.dispatch import CAST, FILL, TensorCore, bind, number_as
 from jitgrad.errors import describe
+from jitgrad.inplace import bind_inplace
 from jitgrad.modes import TrackedFloat
 from jitgrad.ops.checks import check_tensor, refuse_bool
 from jitgrad.ops.comparison import isnan, isneginf, isposinf

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.dispatch import bind, bind_inplace
+from jitgrad.dispatch import bind
+from jitgrad.inplace import bind_inplace
 from jitgrad.ops import special_values
 from jitgrad.ops.checks import check_tensor
 from jitgrad.ops.selection import where

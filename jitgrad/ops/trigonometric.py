@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jitgrad.dispatch import bind, bind_inplace
+from jitgrad.dispatch import bind
+from jitgrad.inplace import bind_inplace
 from jitgrad.primitive import Kind, Primitive, Result
 
 if TYPE_CHECKING:

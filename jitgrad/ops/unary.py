@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.dispatch import bind, bind_inplace
+from jitgrad.dispatch import bind
+from jitgrad.inplace import bind_inplace
 from jitgrad.ops.checks import check_tensor, refuse_bool, refuse_negating_bool
 from jitgrad.primitive import Kind, Primitive, Result
 

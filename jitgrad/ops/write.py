@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.dispatch import TensorCore, bind, bind_inplace, bind_zeros, node_of, write
+from jitgrad.dispatch import TensorCore, bind, bind_zeros, node_of
 from jitgrad.errors import describe
+from jitgrad.inplace import bind_inplace, write
 from jitgrad.modes import plain_number, state
 from jitgrad.ops.convert import cast
 from jitgrad.ops.views import VIEW

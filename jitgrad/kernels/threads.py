@@ -1,0 +1,136 @@
+"""Splitting a kernel over threads.
+
+A kernel that takes long is a *job*: pieces of its outermost loop, taken one after the other by
+the calling thread and by whoever else has come to help. Helpers are Python threads that wait for
+jobs and run them without the interpreter lock. The caller never waits for a helper that has not
+begun, so several callers, nested calls and a machine without free processors are all fine.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+from numba import cfunc, njit
+from numba.core import types
+
+from jitgrad.kernels.native import (
+    add_atomically,
+    bytes_of,
+    call_kernel,
+    new_integer,
+    release_gil,
+    retake_gil,
+    word,
+)
+
+NEXT, DONE, PIECES, LENGTH, KERNEL, ARGUMENTS = range(0, 48, 8)
+"""Where a job, a bytearray, holds its int64s: the next piece to take, how many are done, how many
+there are, the rounds of the outermost loop, the addresses of the kernel and of its arguments."""
+
+JOB = 48
+"""The length of a job in bytes."""
+
+WORTH_SPLITTING = 60_000.0
+"""Estimated ns below which a kernel runs in one piece, with the interpreter lock held: waking a
+helper takes 5 to 50 us."""
+
+SMALLEST_PIECE = 15_000.0
+"""Estimated ns of a piece."""
+
+
+def _processors() -> int:
+    text = os.environ.get("JITGRAD_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or ""
+    if text.isdecimal() and int(text):
+        return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+THREADS = _processors()
+"""How many threads work on one kernel, the caller among them."""
+
+
+def pieces(length: int, nanoseconds: float) -> int:
+    """Return into how many pieces a kernel is split; 0: it is not worth releasing the lock."""
+    if nanoseconds < WORTH_SPLITTING:
+        return 0
+    if THREADS == 1:
+        return 1
+    return max(1, min(length, 4 * THREADS, int(nanoseconds / SMALLEST_PIECE)))
+
+
+@njit(types.void(types.int64), error_model="numpy")
+def work(job: int) -> None:
+    """Do pieces of the job at address `job` until none is left."""
+    count = word(job + PIECES)
+    length = word(job + LENGTH)
+    while True:
+        piece = add_atomically(job + NEXT, 1)
+        if piece >= count:
+            return
+        first = length * piece // count
+        last = length * (piece + 1) // count
+        call_kernel(word(job + KERNEL), word(job + ARGUMENTS), first, last)
+        add_atomically(job + DONE, 1)
+
+
+def _help(self: int, job: int) -> int:
+    address = bytes_of(job)
+    state = release_gil()
+    work(address)
+    retake_gil(state)
+    return new_integer(0)
+
+
+_help_code = cfunc(types.int64(types.int64, types.int64), error_model="numpy")(_help)
+
+
+def help_address() -> int:
+    """Return the native code of a built-in function that takes a job and works on it."""
+    return _help_code.address
+
+
+class Helpers:
+    """The threads that help.
+
+    Args:
+        help: the built-in function that works on a job.
+    """
+
+    def __init__(self, help: Callable[[bytearray], Any]) -> None:
+        self.help = help
+        self.jobs: SimpleQueue[Any] = SimpleQueue()
+        self.started = False
+        self.lock = threading.Lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """Begin anew in a child process, which has no threads."""
+        self.jobs = SimpleQueue()
+        self.started = False
+        self.lock = threading.Lock()
+
+    def wake(self, job: bytearray) -> None:
+        """Offer `job` to all helpers."""
+        if not self.started:
+            self._start()
+        for _ in range(THREADS - 1):
+            self.jobs.put(job)
+
+    def _start(self) -> None:
+        with self.lock:
+            if not self.started:
+                self.started = True
+                for _ in range(THREADS - 1):
+                    threading.Thread(target=self._run, args=(self.jobs,), daemon=True).start()
+
+    def _run(self, jobs: SimpleQueue[Any]) -> None:
+        help = self.help
+        while True:
+            help(jobs.get())
