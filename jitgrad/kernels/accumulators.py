@@ -33,6 +33,7 @@ class Accumulator:
         self.blocked = self.is_sum and wide and not place
         self.element = element
         self.dtype = np.dtype(np.float64) if self.is_sum and wide else element
+        self.compensated = self.blocked and element == np.float64
         self.total = f"total{suffix}"
         self.lost = f"lost{suffix}"
         self.part = f"part{suffix}" if self.blocked else self.total
@@ -61,7 +62,7 @@ class Accumulator:
 
     def begin(self) -> list[str]:
         lines = [f"{self.total} = {self.first}"]
-        if self.blocked and self.element == np.float64:
+        if self.compensated:
             lines.append(f"{self.lost} = {self.first}")
         return lines
 
@@ -69,15 +70,23 @@ class Accumulator:
         return [f"{self.part} = {self._first(self.element)}"] if self.blocked else []
 
     def end_block(self) -> list[str]:
-        if not self.blocked:
-            return []
-        if self.element != np.float64:
-            return [f"{self.total} = {self.total} + float64({self.part})"]
-        total, part = self.total, self.part
+        return self.merge(f"{type_name(self.dtype)}({self.part})") if self.blocked else []
+
+    def merge(self, part: str) -> list[str]:
+        """Return the lines that take in what another accumulator, of this dtype, has come to."""
+        total = self.total
+        if not self.is_sum:
+            combined = emit_expression(
+                self.operation.combine, [part], [self.dtype], self.dtype, self.dtype, total
+            )
+            return [f"{total} = {combined}"]
+        if not self.compensated:
+            return [f"{total} = {total} + {part}"]
         return [
-            f"whole = {total} + {part}",
+            f"part = {part}",
+            f"whole = {total} + part",
             f"moved = whole - {total}",
-            f"{self.lost} = {self.lost} + (({total} - (whole - moved)) + ({part} - moved))",
+            f"{self.lost} = {self.lost} + (({total} - (whole - moved)) + (part - moved))",
             f"{total} = whole",
         ]
 
@@ -105,11 +114,15 @@ class Accumulator:
         held = np.dtype(np.float32) if self.source == np.float16 else self.source
         return operand if held == dtype else f"{type_name(dtype)}({operand})"
 
+    def merged(self) -> str:
+        """Return the source for what was accumulated, in the accumulator's dtype."""
+        total = self.at
+        if self.compensated:
+            return f"where(isfinite({self.lost}), {total} + {self.lost}, {total})"
+        return total
+
     def result(self) -> str:
         """Return the source for what came out."""
-        total = self.at
-        if self.blocked and self.element == np.float64:
-            total = f"where(isfinite({self.lost}), {total} + {self.lost}, {total})"
         if self.result_dtype == self.dtype:
-            return total
-        return f"{type_name(self.result_dtype)}({total})"
+            return self.merged()
+        return f"{type_name(self.result_dtype)}({self.merged()})"

@@ -15,7 +15,7 @@ import numpy as np
 
 from jitgrad.graph.ir import Memory, Scalar, Value
 from jitgrad.kernels import calling, cpu
-from jitgrad.kernels.emit import Emitted, Integer, Pointer, emit_kernel
+from jitgrad.kernels.emit import Emitted, Integer, Pointer, emit_kernels
 from jitgrad.kernels.fusion import Group
 from jitgrad.kernels.geometry import count
 from jitgrad.kernels.layout import allocate, fresh, view_of
@@ -29,6 +29,7 @@ from jitgrad.kernels.operations import (
     Product,
 )
 from jitgrad.kernels.schedule import Schedule
+from jitgrad.kernels.threads import pieces
 from jitgrad.modes import run_quietly
 
 _programs = numbers()
@@ -216,16 +217,18 @@ class Driver:
                 if member in self.stored:
                     assert member.operation.target is not None
                     self._prepare(member.operation.target)
-            emitted = emit_kernel(group, self.stored)
-            kernel, is_new = cpu.kernel_for(emitted.source)
-            if is_new:
-                self.compile_seconds += kernel.compile_seconds
-            if kernel not in self.kernels:
-                self.kernels.append(kernel)
-            calls.append((kernel, emitted.length, self._table(emitted, arguments)))
-            self.native_calls += 1
+            for emitted in emit_kernels(group, self.stored):
+                kernel, is_new = cpu.kernel_for(emitted.source)
+                if is_new:
+                    self.compile_seconds += kernel.compile_seconds
+                if kernel not in self.kernels:
+                    self.kernels.append(kernel)
+                split = pieces(emitted.length, emitted.nanoseconds)
+                table = self._table(emitted, arguments)
+                calls.append(calling.KernelCall(kernel, emitted.length, split, table))
+                self.native_calls += 1
         launch = self._constant("launch", calling.launch(calls))
-        names = ", ".join(kernel.name for kernel, _, _ in calls)
+        names = ", ".join(each.kernel.name for each in calls)
         self._line(f"{launch}({', '.join(arguments)})  # {names}")
 
     def _table(self, emitted: Emitted, arguments: dict[str, int]) -> list[tuple[int, int, int]]:
@@ -234,6 +237,7 @@ class Driver:
             if isinstance(entry, Integer):
                 table.append((calling.CONSTANT, 0, entry.value))
             elif isinstance(entry, Pointer):
+                self._prepare(entry.value)
                 name, first = self._base[entry.value.memory]
                 position = arguments.setdefault(name, len(arguments))
                 distance = (entry.value.offset - first.offset) * entry.value.dtype.itemsize

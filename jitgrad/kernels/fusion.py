@@ -203,7 +203,8 @@ class Group:
             member.level, member.time = Level.ONCE, -2
             for access in member.accesses:
                 access.strides = nowhere
-        if self._admit(draft, Level.ELEMENT, tuple(range(len(self.dims)))):
+        everywhere = tuple(range(len(self.dims)))
+        if self._may_repeat(self.members) and self._admit(draft, Level.ELEMENT, everywhere):
             return True
         self.dims = ()
         for member, level, time in before:
@@ -326,7 +327,8 @@ class Group:
     def _time(self, member: Member) -> int | None:
         """Return the earliest time at which `member` may run, None if there is none."""
         level = member.level
-        time = {Level.ONCE: -2, Level.ROW: -1, Level.ELEMENT: 0}[level]
+        # rows without dims come after the loop: in a kernel that is split, it would be done often
+        time = {Level.ONCE: -2, Level.ROW: -1 if self.kept else 1, Level.ELEMENT: 0}[level]
         for access in member.reads:
             writer = self.last_writer(access.value, len(self.members))
             if writer is None:
@@ -344,13 +346,28 @@ class Group:
                     return None
                 done = other.ready if access is other.write else other.time
                 time = max(time, _next_time(level, done))
-        if level is Level.ONCE and time > -2:
+        if level is Level.ONCE and (time > -2 or not self._may_repeat([*self.members, member])):
             return None
         if level is Level.ELEMENT and time > 1:
             assert self.kept is not None
             if not self.kept and count(self.dims) > SINGLE_PASS:
                 return None
         return time
+
+    def _may_repeat(self, members: Sequence[Member]) -> bool:
+        """May each of several threads do what is done once, with the same result?
+
+        Not if it changes memory that it has read.
+        """
+        numbers = [each for each in members if each.level is Level.ONCE]
+        for member in numbers:
+            for access in member.reads:
+                before = members.index(member)
+                if self.last_writer(access.value, before) is None and any(
+                    overlap(access.value, each.write.value) for each in numbers
+                ):
+                    return False
+        return True
 
     def last_writer(self, value: Value, before: int) -> Member | None:
         """Return the last of the first `before` members that writes to a part of `value`."""
