@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import operator
-from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    FunctionType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
@@ -17,6 +24,12 @@ from jitgrad.graph.recording import CONSTANT_TYPES, FreshObject
 METADATA = frozenset(
     "shape dtype ndim device requires_grad is_leaf itemsize nbytes T mT H data".split()  # noqa: SIM905
 )
+
+
+def has_plain_attributes(kind: type) -> bool:
+    """Are attributes of this class looked up as `object` does it?"""
+    # a SimpleNamespace has a wrapper of its own around the same C function
+    return kind.__getattribute__ is object.__getattribute__ or kind is SimpleNamespace
 
 
 class PlaceRules(Performing):
@@ -129,8 +142,7 @@ class PlaceRules(Performing):
             method = getattr(obj, name)
             self.methods[id(method)] = method
             return method, IDENTIFIED
-        custom = kind.__getattribute__ is not object.__getattribute__
-        if isinstance(known, int) and not custom:
+        if isinstance(known, int) and has_plain_attributes(kind):
             place = Place(facts.static_lookup, known, True, name)
             value = place.look(self.run)
             own = getattr(obj, "__dict__", None)
@@ -197,8 +209,8 @@ class PlaceRules(Performing):
     def _is_plain_store(obj: Any, name: str) -> bool:
         kind = type(obj)
         return (
-            kind.__setattr__ is object.__setattr__
-            and kind.__getattribute__ is object.__getattribute__
+            has_plain_attributes(kind)
+            and (kind.__setattr__ is object.__setattr__ or kind is SimpleNamespace)
             and type(getattr(obj, "__dict__", None)) is dict
             and not hasattr(type(facts.type_lookup(kind, name)), "__set__")
         )

@@ -58,11 +58,15 @@ class TapeLayout:
         self.roots = [each for each in self.order if each.root is not None]
         self.makers: dict[Value, Compute] = {}
         owner: dict[Variable, int] = {}
+        position: dict[Variable, int] = {}
         for index, segment in enumerate(segments):
             for step in segment.steps:
                 if isinstance(step, Compute):
                     self.makers[step.output] = step
                     owner[step.variable] = index
+                    position[step.variable] = len(position)
+        # as eager made the nodes, so that the engine visits them in the same order
+        self.order.sort(key=lambda each: position.get(each, -1), reverse=True)
         self.owned: list[list[Variable]] = [[] for _ in segments]
         for each in self.order:
             if each.history is not None:
