@@ -21,7 +21,7 @@ FLOORS = (
     ("node",),
     ("dispatch",),
     ("inplace",),
-    ("engine", "literals", "printing", "return_types"),
+    ("engine", "inplace", "literals", "printing", "return_types"),
     ("ops",),
     ("tensor", "linalg"),
     ("autograd", "datasets", "nn", "python"),

@@ -13,6 +13,7 @@ from jitgrad.literals import as_dtype
 from jitgrad.ops.create import finished, sizes_of
 from jitgrad.ops.generator import Generator, default_generator
 from jitgrad.primitive import Kind, Primitive
+from jitgrad.spec import broadcast_shapes
 
 if TYPE_CHECKING:
     from jitgrad.device import device as Device
@@ -243,6 +244,7 @@ def normal(
     """Return numbers drawn from normal distributions of `mean` and `std`.
 
     Both may be tensors (broadcast), which give the shape; two numbers need `size`.
+    Gradient: none.
 
     Raises:
         RuntimeError: `std` is a negative number.
@@ -260,8 +262,10 @@ def normal(
             raise TypeError("normal(): with numbers for mean and std it takes a size")
         made = drawn("normal", RANDN, sizes_of("normal", (size,)), dtype, generator)
     else:
-        shape = np.broadcast_shapes(*(each._array.shape for each in tensors))
+        shape = broadcast_shapes("normal", *(each._array.shape for each in tensors))
         made = drawn("normal", RANDN, shape, tensors[0]._array.dtype, generator)
+    # no path leads back through a sample: PyTorch gives zeros
+    mean, std = (each.detach() if isinstance(each, TensorCore) else each for each in (mean, std))
     return finished(made * std + mean, device, requires_grad)
 
 

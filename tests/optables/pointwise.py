@@ -314,7 +314,7 @@ BINARY = (
         kink(SPECIAL, 2),
         kink(SPECIAL, 0),
         kink(SPECIAL, 0.5),
-        order=0,
+        order=1,
         rounding=4,
         variant="special values",
     ),

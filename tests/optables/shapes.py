@@ -60,7 +60,7 @@ VIEWS = (
     ),
     op(
         "Tensor.view",
-        S(A(2, 3), Dtype("int64")),
+        S(I(2, 3), Dtype("float64")),
         kinds="d",
         order=0,
         layouts=False,
