@@ -44,7 +44,7 @@ FLIP = Primitive(
 )
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *along: Any, dims: Any = None) -> Tensor:
     """Return a copy with the order of the elements along `dims` reversed.
 
     Gradient: flipped back.
@@ -59,7 +59,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
         tensor([[3, 4],
                 [1, 2]])
     """
-    given = whole_numbers("flip", dims, "dims")
+    given = whole_numbers("flip", along or (dims,), "dims")
     ndim = input._array.ndim
     wrapped = tuple(wrap_dim("flip", each, ndim) for each in given)
     if len(set(wrapped)) != len(wrapped):
@@ -200,7 +200,7 @@ def _repeated(input: Tensor, shape: tuple, repeats: tuple) -> Tensor:
     return bind(VIEW, made, size=tuple(n * size for n, size in zip(repeats, shape)))
 
 
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+def repeat(input: Tensor, *times: Any, repeats: Any = None) -> Tensor:
     """Return a copy repeated so many times along each dimension; further ones come in front.
 
     Gradient: summed over the repetitions.
@@ -214,7 +214,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
         tensor([[1, 2, 1, 2],
                 [1, 2, 1, 2]])
     """
-    given = whole_numbers("repeat", repeats, "repeats")
+    given = whole_numbers("repeat", times or (repeats,), "repeats")
     shape = input._array.shape
     if len(given) < len(shape):
         raise RuntimeError(
@@ -234,7 +234,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     return _repeated(input, (*[1] * (len(given) - len(shape)), *shape), given)
 
 
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *times: Any, dims: Any = None) -> Tensor:
     """Return a copy repeated along each dimension, as `repeat`; missing numbers in front are 1.
 
     Example:
@@ -243,7 +243,7 @@ def tile(input: Tensor, *dims: Any) -> Tensor:
         tensor([[1, 2, 1, 2],
                 [3, 4, 3, 4]])
     """
-    given = whole_numbers("tile", dims, "dims")
+    given = whole_numbers("tile", times or (dims,), "dims")
     return repeat(input, (*[1] * (input._array.ndim - len(given)), *given))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad.dispatch import bind, node_of
+from jitgrad.dtypes import dtype as Dtype
 from jitgrad.errors import describe
 from jitgrad.primitive import Kind, Primitive
 from jitgrad.spec import wrap_dim
@@ -16,7 +17,6 @@ from jitgrad.spec import wrap_dim
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jitgrad.dtypes import dtype as DType
     from jitgrad.tensor import Tensor
 
 __all__ = ["permute", "reshape", "squeeze", "unsqueeze"]
@@ -184,7 +184,7 @@ def inferred(operation: str, size: tuple[int, ...], count: int) -> tuple[int, ..
     )
 
 
-def view(input: Tensor, *size: Any) -> Tensor:
+def view(input: Tensor, *sizes: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """Return the same memory in the shape `size`, of as many elements; -1 is found out.
 
     Also `view(dtype)`, for a dtype of the same itemsize: the bits seen as another type.
@@ -200,15 +200,17 @@ def view(input: Tensor, *size: Any) -> Tensor:
         tensor([[0, 1, 2],
                 [3, 4, 5]])
     """
-    if len(size) == 1 and hasattr(size[0], "numpy") and hasattr(size[0], "category"):
-        return _as_type(input, size[0])
-    return bind(VIEW, input, size=inferred("view", whole_numbers("view", size), input._array.size))
+    given: tuple = sizes or (size if dtype is None else dtype,)
+    if len(given) == 1 and isinstance(given[0], Dtype):
+        return _as_type(input, given[0])
+    found = inferred("view", whole_numbers("view", given), input._array.size)
+    return bind(VIEW, input, size=found)
 
 
 VIEW_DTYPE = Primitive("view_dtype", Kind.VIEW, lambda array, *, dtype: array.view(dtype))
 
 
-def _as_type(input: Tensor, dtype: DType) -> Tensor:
+def _as_type(input: Tensor, dtype: Dtype) -> Tensor:
     if dtype.itemsize != input._array.itemsize:
         raise RuntimeError(
             describe(
@@ -226,7 +228,7 @@ def _as_type(input: Tensor, dtype: DType) -> Tensor:
     return bind(VIEW_DTYPE, input, dtype=dtype.numpy)
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """Return the elements in another shape: a view where strides allow it, otherwise a copy.
 
     Gradient: 1.
@@ -240,7 +242,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
         tensor([1, 3, 2, 4])
     """
     array = input._array
-    size = inferred("reshape", whole_numbers("reshape", shape, "shape"), array.size)
+    size = inferred("reshape", whole_numbers("reshape", sizes or (shape,), "shape"), array.size)
     if not array.flags.c_contiguous:
         strides = _view_strides(array.shape, array.strides, size, array.itemsize)
         if strides is None:
@@ -304,7 +306,7 @@ def expanded(operation: str, input: Tensor, size: tuple[int, ...]) -> Tensor:
     return bind(EXPAND, input, size=tuple(found))
 
 
-def expand(input: Tensor, *size: Any, implicit: bool = False) -> Tensor:
+def expand(input: Tensor, *sizes: Any, size: Any = None, implicit: bool = False) -> Tensor:
     """Return a view in which dimensions of size 1 are repeated, without using memory.
 
     `size` may have further dimensions at its front; -1 leaves a dimension as it is.
@@ -320,7 +322,7 @@ def expand(input: Tensor, *size: Any, implicit: bool = False) -> Tensor:
         tensor([[1, 1, 1],
                 [2, 2, 2]])
     """
-    return expanded("expand", input, whole_numbers("expand", size))
+    return expanded("expand", input, whole_numbers("expand", sizes or (size,)))
 
 
 def _permute_back(g: Tensor, _out: None, _x: Any, *, dims: tuple[int, ...]) -> Tensor:
@@ -335,7 +337,7 @@ PERMUTE = Primitive(
 )
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """Return a view whose dimension i is dimension dims[i] of `input`.
 
     Gradient: permuted back.
@@ -350,7 +352,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
         torch.Size([4, 2, 3])
     """
     ndim = input._array.ndim
-    given = whole_numbers("permute", dims, "dims")
+    given = whole_numbers("permute", order or (dims,), "dims")
     if len(given) != ndim:
         raise RuntimeError(
             describe(

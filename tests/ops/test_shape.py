@@ -199,6 +199,18 @@ def test_indices_of_triangles(size: tuple, offset: int) -> None:
     compare(lambda t: t.triu_indices(*size, offset, dtype=t.int32))
 
 
+def test_names_of_arguments() -> None:
+    compare(lambda t, x: t.flip(x, dims=[0, 1]), array(2, 3))
+    compare(lambda t, x: t.permute(x, dims=(1, 0)), array(2, 3))
+    compare(lambda t, x: t.reshape(x, shape=(3, 2)), array(2, 3))
+    compare(lambda t, x: t.tile(x, dims=(2, 1)), array(2, 3))
+    compare(lambda t, x: x.view(size=(6,)).expand(size=(2, 6)), array(2, 3))
+    compare(lambda t, x: x.repeat(repeats=(2, 1)), array(2, 3))
+    compare(lambda t, x: x.view(dtype=t.float64), array(2, 3), grad=False)
+    compare(lambda t, x: x[0, 0].view(()).reshape(()).view(t.Size([])), array(2, 3))
+    compare(lambda t, x: x[0, 0].view(1).view([]).permute(()).expand(()), array(2, 3))
+
+
 def test_in_place() -> None:
     compare(lambda t, x: x.clone().tril_(), array(3, 3))
     compare(lambda t, x: (x * 1).triu_(1), array(2, 3, 3))
