@@ -59,7 +59,7 @@ def flip(input: Tensor, *along: Any, dims: Any = None) -> Tensor:
         tensor([[3, 4],
                 [1, 2]])
     """
-    given = whole_numbers("flip", along or (dims,), "dims")
+    given = whole_numbers("flip", along, "dims", dims)
     ndim = input._array.ndim
     wrapped = tuple(wrap_dim("flip", each, ndim) for each in given)
     if len(set(wrapped)) != len(wrapped):
@@ -214,7 +214,7 @@ def repeat(input: Tensor, *times: Any, repeats: Any = None) -> Tensor:
         tensor([[1, 2, 1, 2],
                 [1, 2, 1, 2]])
     """
-    given = whole_numbers("repeat", times or (repeats,), "repeats")
+    given = whole_numbers("repeat", times, "repeats", repeats)
     shape = input._array.shape
     if len(given) < len(shape):
         raise RuntimeError(
@@ -243,7 +243,7 @@ def tile(input: Tensor, *times: Any, dims: Any = None) -> Tensor:
         tensor([[1, 2, 1, 2],
                 [3, 4, 3, 4]])
     """
-    given = whole_numbers("tile", times or (dims,), "dims")
+    given = whole_numbers("tile", times, "dims", dims)
     return repeat(input, (*[1] * (input._array.ndim - len(given)), *given))
 
 

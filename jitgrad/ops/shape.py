@@ -16,7 +16,8 @@ from jitgrad.ops.views import (
     view,
     whole_numbers,
 )
-from jitgrad.spec import broadcast_shapes, wrap_dim
+from jitgrad.spec import Size, wrap_dim
+from jitgrad.spec import broadcast_shapes as broadcast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "broadcast_shapes",
     "broadcast_tensors",
     "broadcast_to",
     "flatten",
@@ -76,6 +78,21 @@ def tensors_of(given: tuple) -> tuple:
     return given
 
 
+def broadcast_shapes(*shapes: Any) -> Size:
+    """Return the shape that `shapes` (sizes, or numbers for one dimension) broadcast to.
+
+    Raises:
+        RuntimeError: they do not.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.broadcast_shapes((3, 1), (2,))
+        torch.Size([3, 2])
+    """
+    sizes = [(each,) if isinstance(each, int) else tuple(each) for each in shapes]
+    return broadcast("broadcast_shapes", *sizes)
+
+
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Return `tensors` expanded to the shape to which they broadcast.
 
@@ -86,7 +103,7 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
         (torch.Size([3, 2]), torch.Size([3, 2]))
     """
     given = tensors_of(tensors)
-    shape = broadcast_shapes("broadcast_tensors", *(each._array.shape for each in given))
+    shape = broadcast("broadcast_tensors", *(each._array.shape for each in given))
     return tuple(expanded("broadcast_tensors", each, tuple(shape)) for each in given)
 
 

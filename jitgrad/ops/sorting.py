@@ -232,6 +232,10 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         rule = "bincount only supports 1-d non-negative integral inputs"
         kind = NotImplementedError if array.ndim == 1 else RuntimeError
         raise kind(describe("bincount", f"{array.dtype} of shape {array.shape}", rule))
+    if weights is not None and weights._array.shape != array.shape:
+        came = f"weights of shape {weights._array.shape} for {array.shape[0]} numbers"
+        rule = "weights should be 1-d and have the same length as input"
+        raise RuntimeError(describe("bincount", came, rule))
     given = (input,) if weights is None else (input, weights.detach())
     return bind(BINCOUNT, *given, least=minlength)
 

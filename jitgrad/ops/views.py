@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 __all__ = ["permute", "reshape", "squeeze", "unsqueeze"]
 
 
-def whole_numbers(operation: str, values: tuple, what: str = "size") -> tuple[int, ...]:
-    """Return the integers that `operation` was given one by one, or as one tuple or list.
+def whole_numbers(
+    operation: str, values: tuple, what: str = "size", named: Any = None
+) -> tuple[int, ...]:
+    """Return the integers that `operation` was given one by one, as one tuple or list, or named.
 
     Raises:
         TypeError: one is no integer.
     """
+    if named is not None and not values:
+        values = (named,)
     if len(values) == 1 and isinstance(values[0], (tuple, list)):
         values = tuple(values[0])
     for each in values:
@@ -200,10 +204,11 @@ def view(input: Tensor, *sizes: Any, size: Any = None, dtype: Any = None) -> Ten
         tensor([[0, 1, 2],
                 [3, 4, 5]])
     """
-    given: tuple = sizes or (size if dtype is None else dtype,)
-    if len(given) == 1 and isinstance(given[0], Dtype):
-        return _as_type(input, given[0])
-    found = inferred("view", whole_numbers("view", given), input._array.size)
+    if len(sizes) == 1 and isinstance(sizes[0], Dtype):
+        dtype = sizes[0]
+    if dtype is not None:
+        return _as_type(input, dtype)
+    found = inferred("view", whole_numbers("view", sizes, named=size), input._array.size)
     return bind(VIEW, input, size=found)
 
 
@@ -242,7 +247,7 @@ def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
         tensor([1, 3, 2, 4])
     """
     array = input._array
-    size = inferred("reshape", whole_numbers("reshape", sizes or (shape,), "shape"), array.size)
+    size = inferred("reshape", whole_numbers("reshape", sizes, "shape", shape), array.size)
     if not array.flags.c_contiguous:
         strides = _view_strides(array.shape, array.strides, size, array.itemsize)
         if strides is None:
@@ -322,7 +327,7 @@ def expand(input: Tensor, *sizes: Any, size: Any = None, implicit: bool = False)
         tensor([[1, 1, 1],
                 [2, 2, 2]])
     """
-    return expanded("expand", input, whole_numbers("expand", sizes or (size,)))
+    return expanded("expand", input, whole_numbers("expand", sizes, named=size))
 
 
 def _permute_back(g: Tensor, _out: None, _x: Any, *, dims: tuple[int, ...]) -> Tensor:
@@ -352,7 +357,7 @@ def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
         torch.Size([4, 2, 3])
     """
     ndim = input._array.ndim
-    given = whole_numbers("permute", order or (dims,), "dims")
+    given = whole_numbers("permute", order, "dims", dims)
     if len(given) != ndim:
         raise RuntimeError(
             describe(
