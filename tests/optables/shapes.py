@@ -539,7 +539,8 @@ CONVERTED = (
         for name in ("float", "half", "long", "int", "short", "char", "bool")
     ),
     op("Tensor.double", S(A(2, 3)), S(A()), S(A(0)), kinds="fib"),
-    op("Tensor.to", S(A(3), Dtype("float32")), S(A(3), Dtype("int64")), kinds="fib", order=0),
+    op("Tensor.to", kink(A(3), Dtype("float32")), S(A(3), Dtype("float64")), kinds="fib", order=1),
+    op("Tensor.to", S(A(3), Dtype("int64")), kinds="fib", order=0, variant="an integer dtype"),
     op("Tensor.type_as", S(A(3), I(2)), S(A(3), M(2)), kinds="fib", order=0),
 )
 
