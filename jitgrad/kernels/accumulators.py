@@ -33,7 +33,7 @@ class Accumulator:
         self.blocked = self.is_sum and wide and not place
         self.element = element
         self.dtype = np.dtype(np.float64) if self.is_sum and wide else element
-        self.compensated = self.blocked and element == np.float64
+        self.compensated = self.is_sum and wide and element == np.float64
         self.total = f"total{suffix}"
         self.lost = f"lost{suffix}"
         self.part = f"part{suffix}" if self.blocked else self.total
@@ -61,9 +61,10 @@ class Accumulator:
         return emit_literal({"True": True, "False": False}.get(begin, begin), dtype)
 
     def begin(self) -> list[str]:
-        lines = [f"{self.total} = {self.first}"]
+        """Return the lines that start."""
+        lines = [f"{self.at} = {self.first}"]
         if self.compensated:
-            lines.append(f"{self.lost} = {self.first}")
+            lines.append(f"{self.lost}{self.place} = {self.first}")
         return lines
 
     def begin_block(self) -> list[str]:
@@ -74,7 +75,7 @@ class Accumulator:
 
     def merge(self, part: str) -> list[str]:
         """Return the lines that take in what another accumulator, of this dtype, has come to."""
-        total = self.total
+        total, lost = self.at, self.lost + self.place
         if not self.is_sum:
             combined = emit_expression(
                 self.operation.combine, [part], [self.dtype], self.dtype, self.dtype, total
@@ -86,29 +87,26 @@ class Accumulator:
             f"part = {part}",
             f"whole = {total} + part",
             f"moved = whole - {total}",
-            f"{self.lost} = {self.lost} + (({total} - (whole - moved)) + (part - moved))",
+            f"{lost} = {lost} + (({total} - (whole - moved)) + (part - moved))",
             f"{total} = whole",
         ]
 
-    def step(self, operand: str) -> str:
-        """Return the line that takes in one more element."""
+    def step(self, operand: str) -> list[str]:
+        """Return the lines that take in one more element."""
+        if self.compensated and self.place:
+            return self.merge(self._converted(operand, self.dtype))
         target = self.part + self.place
         dtype = self.element if self.blocked else self.dtype
-        if (
-            self.result_dtype.kind == "f"
-            and self.operation.combine in _ANY_ORDER
-            and not self.place
-        ):
+        combine = self.operation.combine
+        if self.result_dtype.kind == "f" and combine in _ANY_ORDER and not self.place:
             operand = self._converted(operand, dtype)
-            return f"{target} = {_ANY_ORDER[self.operation.combine]}({target}, {operand})"
+            return [f"{target} = {_ANY_ORDER[combine]}({target}, {operand})"]
         if self.source != np.bool_ and self.result_dtype == np.bool_:
             dtype = self.source
         else:
             operand = self._converted(operand, dtype)
-        made = emit_expression(
-            self.operation.combine, [operand], [dtype], dtype, self.dtype, target
-        )
-        return f"{target} = {made}"
+        made = emit_expression(combine, [operand], [dtype], dtype, self.dtype, target)
+        return [f"{target} = {made}"]
 
     def _converted(self, operand: str, dtype: np.dtype) -> str:
         held = np.dtype(np.float32) if self.source == np.float16 else self.source
@@ -116,9 +114,9 @@ class Accumulator:
 
     def merged(self) -> str:
         """Return the source for what was accumulated, in the accumulator's dtype."""
-        total = self.at
+        total, lost = self.at, self.lost + self.place
         if self.compensated:
-            return f"where(isfinite({self.lost}), {total} + {self.lost}, {total})"
+            return f"where(isfinite({lost}), {total} + {lost}, {total})"
         return total
 
     def result(self) -> str:

@@ -5,6 +5,9 @@ addresses itself, fills the argument tables of a row of kernels and calls them. 
 where a call through ctypes or Numba's dispatcher costs 300 and more.
 """
 
+# pyright does not know that Numba passes the first argument of an intrinsic
+# pyright: reportCallIssue=false
+
 from __future__ import annotations
 
 import ctypes

@@ -330,7 +330,7 @@ class Driver:
         self.source = "\n".join(lines) + "\n"
         file = f"<jitgrad program {next(_programs)}>"
         listed = list(self.source.splitlines(keepends=True))
-        linecache.cache[file] = (len(self.source), None, listed, file)
+        linecache.cache[file] = (len(self.source), None, listed, file)  # type: ignore[assignment]
         exec(compile(self.source, file, "exec"), self._namespace)
         self.run: Callable[..., tuple] = self._namespace["run"]
 

@@ -6,6 +6,9 @@ jobs and run them without the interpreter lock. The caller never waits for a hel
 begun, so several callers, nested calls and a machine without free processors are all fine.
 """
 
+# pyright does not know that Numba passes the first argument of an intrinsic
+# pyright: reportCallIssue=false
+
 from __future__ import annotations
 
 import os
@@ -92,7 +95,7 @@ _help_code = cfunc(types.int64(types.int64, types.int64), error_model="numpy")(_
 
 def help_address() -> int:
     """Return the native code of a built-in function that takes a job and works on it."""
-    return _help_code.address
+    return int(_help_code.address)  # type: ignore[arg-type]
 
 
 class Helpers:
