@@ -457,7 +457,12 @@ def scene_iterators(s: Session) -> None:
         return x, rest, list(pairs), list(zip([1, 2], items)), dict(enumerate("ab"))
 
     f = s.compile(f)
-    for value, items in ((1.0, [1.0, 2.0, 3.0]), (5.0, [1.0, 2.0]), (1.0, (4.0, 5.0, 6.0)), (9, [1])):
+    for value, items in (
+        (1.0, [1.0, 2.0, 3.0]),
+        (5.0, [1.0, 2.0]),
+        (1.0, (4.0, 5.0, 6.0)),
+        (9, [1]),
+    ):
         s.call(f, grad(float(value)), items)
         s.call(f, grad(float(value)), items)
 

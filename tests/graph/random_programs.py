@@ -210,7 +210,9 @@ class Writer:
         return "\n".join(["def f(x, y, k, box):", *self.lines, ""])
 
 
-HELPER = "def helper(a, b):\n    if a.sum() > b.sum():\n        return a - b\n    return b - 1\n\n\n"
+HELPER = (
+    "def helper(a, b):\n    if a.sum() > b.sum():\n        return a - b\n    return b - 1\n\n\n"
+)
 
 
 def build(seed: int) -> tuple[Callable, str]:

@@ -17,10 +17,7 @@ from tests.graph.agreement import agree
 
 MODULES = (programs, programs_autograd, programs_objects, programs_places, programs_tensors)
 SCENES = [
-    scene
-    for module in MODULES
-    for name, scene in vars(module).items()
-    if name.startswith("scene_")
+    scene for module in MODULES for name, scene in vars(module).items() if name.startswith("scene_")
 ]
 
 

@@ -1,0 +1,148 @@
+"""Facts: what is read outside, and how a change of it is noticed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import jitgrad as torch
+from jitgrad.graph import facts
+from jitgrad.graph.facts import ABSENT, Place, TensorSpec
+from jitgrad.graph.run import Run
+from tests.graph import programs_small as programs
+
+T = torch.tensor
+
+
+class Owner:
+    level = 3
+
+    def __init__(self) -> None:
+        self.n = 1
+
+    @property
+    def computed(self) -> int:
+        raise AssertionError("a guard ran user code")
+
+    def method(self) -> None: ...
+
+
+class Slotted:
+    __slots__ = ("a",)
+
+
+def test_static_lookup_runs_no_user_code() -> None:
+    owner = Owner()
+    assert facts.static_lookup(owner, "n") == 1
+    assert facts.static_lookup(owner, "level") == 3
+    assert facts.static_lookup(owner, "computed") is Owner.__dict__["computed"]
+    assert facts.static_lookup(owner, "method") is Owner.method
+    assert facts.static_lookup(owner, "missing") is ABSENT
+    slotted = Slotted()
+    assert facts.static_lookup(slotted, "a") is ABSENT
+    slotted.a = 5
+    assert facts.static_lookup(slotted, "a") == 5
+
+
+@pytest.mark.parametrize(
+    ("found", "now", "holds"),
+    [(1, 1, True), (1, 2, False), (1, True, False), ("a", "a", True), (None, 0, False)],
+)
+def test_values_are_compared_with_their_types(found: object, now: object, holds: bool) -> None:
+    box = SimpleNamespace(items={"k": found})
+    fact = facts.same_value(Place(facts.read_item, box.items, False, "k"), found)
+    box.items["k"] = now
+    assert fact(Run([])) is holds
+
+
+def test_identity_partition() -> None:
+    one, other = Owner(), Owner()
+    run = Run([])
+    assert run.take_object(one, 0)
+    assert not run.take_object(one, 1)
+    assert run.take_object(one, 0)
+    assert run.take_object(other, 2)
+
+
+def test_tensor_specs_see_aliases() -> None:
+    base = torch.arange(6.0)
+
+    def specs(*tensors: torch.Tensor) -> list[TensorSpec]:
+        run, made = Run([]), []
+        for each in tensors:
+            made.append(TensorSpec.describe(run, each))
+            assert made[-1].take(run, each)
+        return made
+
+    def hold(wanted: list[TensorSpec], *tensors: torch.Tensor) -> bool:
+        run = Run([])
+        return all(spec.take(run, each) for spec, each in zip(wanted, tensors))
+
+    shifted = specs(base[:4], base[2:])
+    assert hold(shifted, base[:4], base[2:])
+    assert not hold(shifted, base[:4], base[1:5])
+    assert not hold(shifted, base[:4], base[:4])
+    assert not hold(shifted, torch.ones(4), torch.ones(4))
+    apart = specs(torch.ones(4), torch.ones(4))
+    assert not hold(apart, base[:4], base[2:])
+    x = torch.ones(4)
+    assert not hold(apart, x, x)
+    assert not hold(apart, x, x.detach())
+    assert not hold(specs(x, x), x, x.detach())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        torch.ones(3),
+        torch.ones(2, dtype=torch.float64),
+        torch.ones(2, requires_grad=True),
+        torch.ones(4)[::2],
+        torch.from_numpy(np.ones(2, np.float32)),
+    ],
+    ids=["shape", "dtype", "requires_grad", "strides", "borrowed"],
+)
+def test_another_kind_of_tensor_is_another_entry(other: torch.Tensor) -> None:
+    f = torch.compile(programs.double)
+    f(torch.ones(2))
+    f(other)
+    f(torch.ones(2))
+    f(other)
+    assert f.graph.traces == 2
+
+
+def test_a_changed_global_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    f = torch.compile(programs.by_global)
+    assert f(T([1.0])).item() == 2
+    monkeypatch.setattr(programs, "FACTOR", 3)
+    assert f(T([1.0])).item() == 3
+    monkeypatch.setattr(programs, "FACTOR", 0.5)
+    assert f(T([1.0])).item() == 0.5
+    monkeypatch.setattr(programs, "FACTOR", 0.25)
+    assert f(T([1.0])).item() == 0.25
+    assert f.graph.traces == 3
+    monkeypatch.setattr(programs, "FACTOR", 3)
+    assert f(T([1.0])).item() == 3
+    assert f.graph.traces == 3
+
+
+def test_facts_that_fail_leave_nothing_behind() -> None:
+    box = {"a": T([1.0]), "b": 1}
+
+    def f(x):
+        return x * box["a"] * box["b"]
+
+    f = torch.compile(f)
+    for b in (1, 2, 1, 2, 3):
+        box["b"] = b
+        assert f(T([2.0])).item() == 2 * b
+        box["a"] = T([1.0])
+    assert f.graph.traces == 3
+
+
+def test_guards_are_shown() -> None:
+    f = torch.compile(programs.by_global)
+    f(T([1.0]))
+    assert "# guard: global FACTOR == 2" in f.trace
