@@ -231,6 +231,10 @@ def randint_like(
     return randint(low, high, input._array.shape, dtype=chosen, **options)
 
 
+def _cut(value: Any) -> Any:
+    return value.detach() if isinstance(value, TensorCore) else value  # type: ignore[attr-defined]
+
+
 def normal(
     mean: Any = 0.0,
     std: Any = 1.0,
@@ -265,7 +269,7 @@ def normal(
         shape = broadcast_shapes("normal", *(each._array.shape for each in tensors))
         made = drawn("normal", RANDN, shape, tensors[0]._array.dtype, generator)
     # no path leads back through a sample: PyTorch gives zeros
-    mean, std = (each.detach() if isinstance(each, TensorCore) else each for each in (mean, std))
+    mean, std = (_cut(each) for each in (mean, std))
     return finished(made * std + mean, device, requires_grad)
 
 

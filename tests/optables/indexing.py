@@ -273,8 +273,7 @@ WRITTEN = (
     ),
     op(
         "scatter",
-        S(A(3, 4), 0, np.array([[0, 1, 2, 0]]), A(1, 4), reduce="add"),
-        order=0,
+        ours(S(A(3, 4), 0, np.array([[0, 1, 2, 0]]), A(1, 4), reduce="add")),
         variant="reduce",
     ),
     op(
