@@ -45,11 +45,9 @@ LATE_IMPORTS = {
 OUTSIDE = {"numpy": "", "numba": "kernels", "llvmlite": "kernels", "matplotlib": "demo"}
 
 LONG_FILES: dict[str, str] = {
-    "dispatch.py": "the one door: binding, writing and the primitives that these need themselves",
     "graph/cutting.py": "one class: everything that ends a segment",
     "graph/recording.py": "one class: everything that a recording knows",
     "python/statements.py": "one case for each statement of Python",
-    "tensor.py": "one class: every property of a tensor",
 }
 LONG_FUNCTIONS: dict[str, str] = {}
 
