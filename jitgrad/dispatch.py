@@ -36,6 +36,8 @@ class TensorCore:
     _base: Any = None
     _base_node: Node | None = None
     _retains_grad: bool = False
+    _unfollowed: bool = False
+    """A view that autograd does not follow, because it was made under no_grad."""
 
 
 _tensor_class: type = TensorCore
@@ -175,10 +177,13 @@ def bind(primitive: Primitive, *inputs: Any, **params: Any) -> Any:
             out._node = node
             if True in primitive.saves_out:
                 save_out(node, out)
-    if view and grad_enabled:
+    if view:
         source = inputs[0]
-        out._base = source if source._base is None else source._base
-        out._base_node = out._base._node
+        if grad_enabled:
+            out._base = source if source._base is None else source._base
+            out._base_node = out._base._node
+        if not grad_enabled or source._unfollowed:
+            out._unfollowed = True
     if modes.recorder is not None:
         modes.recorder.primitive(primitive, inputs, params, out, out._node)
     return out

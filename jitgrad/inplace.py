@@ -92,7 +92,13 @@ def _may_write(name: str, target: Any, others: tuple) -> bool:
     if not state.grad_enabled:
         return False
     check_writable(name, target)
-    return node_of(target) is not None or any(requires_grad(each) for each in others)
+    differentiable = node_of(target) is not None or any(requires_grad(each) for each in others)
+    if differentiable and target._unfollowed:
+        raise RuntimeError(
+            f"{name}: a view was created in no_grad mode and is being modified inplace with grad "
+            "mode enabled; make the view outside of no_grad(), or write to it inside"
+        )
+    return differentiable
 
 
 def check_writable(name: str, target: Any) -> None:
@@ -172,7 +178,7 @@ def write(target: Any, values: Any, key: Any = None) -> None:
 
 
 def rebase(target: Any, node: Node, index: int = 0) -> None:
-    """Make output `index` of `node` the history of `target` (for a view: of its part of the base)."""
+    """Make output `index` of `node` the history of `target`, or of its part of its base."""
     base = target._base
     if base is None:
         target._node, target._index = node, index

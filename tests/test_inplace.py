@@ -381,3 +381,16 @@ def augmented_names_share(torch):
     y = x
     y[0] = 9
     return [before, x.tolist()]
+
+
+def test_view_made_without_grad_refuses_history():
+    base = torch.ones(2, 2) * 1
+    weight = torch.tensor(3.0, requires_grad=True)
+    with torch.no_grad():
+        view = base[0]
+        view.mul_(2)
+    assert base.tolist() == [[2.0, 2.0], [1.0, 1.0]]
+    with pytest.raises(RuntimeError, match="created in no_grad mode"):
+        view.mul_(weight)
+    view.mul_(2)
+    assert base.tolist() == [[4.0, 4.0], [1.0, 1.0]]
