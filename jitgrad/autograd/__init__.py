@@ -18,8 +18,8 @@ from jitgrad.autograd.grad_mode import set_grad_enabled as set_grad_enabled
 from jitgrad.autograd.gradcheck import GradcheckError as GradcheckError
 from jitgrad.autograd.gradcheck import gradcheck as gradcheck
 from jitgrad.autograd.gradcheck import gradgradcheck as gradgradcheck
-from jitgrad.autograd.variable import Variable as Variable
 from jitgrad.engine import grad as grad
+from jitgrad.ops.legacy import Variable as Variable
 from jitgrad.tensor import Tensor
 
 

@@ -29,7 +29,6 @@ __all__ = [
     "IntTensor",
     "LongTensor",
     "ShortTensor",
-    "Variable",
 ]
 
 
@@ -104,6 +103,11 @@ class Variable(metaclass=_VariableType):
     """What tensors were called in PyTorch's early days: `Variable(tensor, requires_grad=True)`.
 
     Returns a tensor on the same memory without history.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.autograd.Variable(torch.tensor([1.0]), requires_grad=True)
+        tensor([1.], requires_grad=True)
     """
 
     def __new__(cls, data: Any = None, requires_grad: bool = False) -> Any:

@@ -184,10 +184,10 @@ def test_early_constructors() -> None:
 
 def test_variable() -> None:
     x = jitgrad.ones(2)
-    made = jitgrad.Variable(x, requires_grad=True)
+    made = jitgrad.autograd.Variable(x, requires_grad=True)
     assert made.requires_grad and made.is_leaf and not x.requires_grad
     assert np.shares_memory(made.detach().numpy(), x.numpy())
-    assert isinstance(x, jitgrad.Variable)
+    assert isinstance(x, jitgrad.autograd.Variable)
 
 
 def test_requires_grad_and_device() -> None:
