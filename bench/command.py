@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from bench import imports, plot, table
 from bench.run import Effort, Measurement, measure
 from bench.subjects import SUBJECTS, Subject
 from bench.workloads import WORKLOADS
-from jitgrad.demo.options import OneLineParser, png, writable
+from jitgrad.demo.options import OneLineParser, png, positive, writable
 from jitgrad.demo.report import Progress
 
 NAMES = (*(workload.name for workload in WORKLOADS), imports.NAME)
@@ -68,6 +69,12 @@ def build_parser() -> OneLineParser:
         help=f"some of {','.join(each.name for each in SUBJECTS)}",
     )
     parser.add_argument("--quick", action="store_true", help="one short round: does it run at all?")
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="of each library; 1 gives steady figures on a busy machine (each library's choice)",
+    )
     parser.add_argument("--json", type=writable, metavar="FILE", help="write all figures to a file")
     parser.add_argument("--plot", type=png, metavar="FILE", help="draw the ratios as a PNG")
     parser.add_argument("--list", action="store_true", help="name the workloads and end")
@@ -96,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> dict[str, dict[str, Measurement]]:
     """Measure what was asked for, printing each workload's table as it is done."""
-    effort = QUICK if options.quick else Effort()
+    effort = replace(QUICK if options.quick else Effort(), threads=options.threads)
     results: dict[str, dict[str, Measurement]] = {}
     print(table.emit_machine(machine()))
     warn_if_busy()
@@ -120,7 +127,7 @@ def warn_if_busy() -> None:
     if load > cores / 2:
         print(
             f"The machine is busy (load {load:.1f} on {cores} cores), and figures "
-            "will mislead: measure again when it is quiet"
+            "will mislead: measure again when it is quiet, or with --threads 1"
         )
 
 

@@ -1,6 +1,7 @@
 """Running workloads: processes started, results compared, rounds interleaved."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,13 @@ import numpy as np
 from bench.subjects import BASIS, Subject
 from bench.workloads import Workload
 
+LIMITS = (
+    "JITGRAD_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+)
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -44,7 +52,7 @@ class Failure(Exception):
 class Process:
     """A worker and the pipe to it."""
 
-    def __init__(self, subject: str, workload: str) -> None:
+    def __init__(self, subject: str, workload: str, threads: int | None = None) -> None:
         self.said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bench.worker", subject, workload],
@@ -53,6 +61,7 @@ class Process:
             stderr=self.said,
             text=True,
             cwd=ROOT,
+            env=environment(threads),
         )
 
     def ask(self, **request: Any) -> dict[str, Any]:
@@ -78,12 +87,23 @@ class Process:
         self.said.close()
 
 
+def environment(threads: int | None) -> dict[str, str]:
+    """Return what a worker sees of the environment, with so many threads for every library."""
+    if threads is None:
+        return dict(os.environ)
+    limits = {name: str(threads) for name in LIMITS}
+    if threads == 1:
+        limits["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    return {**os.environ, **limits}
+
+
 @dataclass(frozen=True)
 class Effort:
-    """How many rounds, and how long each."""
+    """How many rounds, how long each, and the threads of each library (None: its own choice)."""
 
     rounds: int = 7
     seconds: float = 0.2
+    threads: int | None = None
 
 
 def measure(
@@ -103,7 +123,7 @@ def measure(
                 if reason:
                     continue
                 say(f"{workload.name}: {subject.name}, first call")
-                processes[subject.name] = Process(subject.name, workload.name)
+                processes[subject.name] = Process(subject.name, workload.name, effort.threads)
                 prepare(processes, subject.name, found, Path(folder))
             compare(workload, Path(folder), processes, found)
             for number in range(effort.rounds):

@@ -260,7 +260,7 @@ WORKLOADS: Sequence[Workload] = (
     Workload(
         "control-flow-scalar",
         "while and if on data, value and slope at a scalar",
-        control_flow(np.float32([0.37]).reshape(())),
+        control_flow(np.full((), 0.37, np.float32)),
         excused=NO_REVERSE,
     ),
     Workload(
