@@ -158,7 +158,7 @@ _new_builtin.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
 _methods: list[_Method] = []
 
 
-def method(name: bytes, address: int, flags: int) -> _Method:
+def method(name: bytes, address: Any, flags: int) -> _Method:
     """Return the definition of a built-in function made of the native code at `address`."""
     made = _Method(name, address, flags, None)
     _methods.append(made)  # functions made of it refer to it, and may outlive everything here

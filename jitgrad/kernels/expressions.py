@@ -35,7 +35,8 @@ class _Typed(ast.NodeTransformer):
     """Give constants the computing dtype, and booleans operators that do not branch."""
 
     def __init__(self, dtype: np.dtype) -> None:
-        self.dtype = dtype
+        # float16 is computed in float32
+        self.dtype = np.dtype(np.float32) if dtype == np.float16 else dtype
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         if isinstance(node.value, (bool, int, float)):

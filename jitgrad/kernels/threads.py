@@ -93,9 +93,9 @@ def _help(self: int, job: int) -> int:
 _help_code = cfunc(types.int64(types.int64, types.int64), error_model="numpy")(_help)
 
 
-def help_address() -> int:
+def help_address() -> Any:
     """Return the native code of a built-in function that takes a job and works on it."""
-    return int(_help_code.address)  # type: ignore[arg-type]
+    return _help_code.address
 
 
 class Helpers:

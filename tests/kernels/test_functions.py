@@ -49,10 +49,9 @@ def operands(primitive: Primitive) -> int:
 @pytest.mark.parametrize("primitive", NATIVE, ids=lambda each: each.name)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int32", "uint8", "bool"])
 def test_expressions_agree_with_numpy(primitive, dtype):
-    floats_only = primitive.result is Result.FLOAT or (
-        dtype == "float16" and primitive.raises_on_data
-    )
-    if primitive.raises_on_data or (floats_only and not dtype.startswith("float")):
+    if primitive.raises_on_data or (
+        primitive.result is Result.FLOAT and not dtype.startswith("float")
+    ):
         pytest.skip("never computed natively")
     kinds = [dtype] * operands(primitive)
     if primitive.name == "where":
@@ -65,7 +64,9 @@ def test_expressions_agree_with_numpy(primitive, dtype):
     except (TypeError, RuntimeError):
         pytest.skip("not defined for this dtype")
     if made.noted.dtype not in DTYPES or (
-        primitive.result is Result.KEEP and dtype[0] in "uib" and made.noted.dtype.kind == "f"
+        dtype[0] in "uib"
+        and made.noted.dtype not in (np.dtype(dtype), np.dtype("bool"))
+        and primitive.name != "to"
     ):
         pytest.skip("never called with this dtype")
     program = trace.lower(made)
@@ -82,9 +83,9 @@ def bits(dtype: str) -> np.ndarray:
     random = np.random.default_rng(0)
     width = np.dtype(dtype).itemsize * 8
     anything = random.integers(0, 1 << width, 40_000, dtype=f"uint{width}").view(dtype)
-    return np.concatenate(
-        [anything, random.standard_normal(40_000).astype(dtype) * 3, EDGES]
-    ).astype(dtype)
+    common = random.standard_normal(40_000).astype(dtype) * 3
+    with np.errstate(all="ignore"):
+        return np.concatenate([anything, common, np.array(EDGES, dtype)]).astype(dtype)
 
 
 EXACT = {
@@ -114,11 +115,9 @@ def test_elementary_functions_err_by_few_ulp(name, dtype):
         error = np.abs(found.astype(wide) - exact) / unit
     special = ~np.isfinite(near) | ~np.isfinite(found)
     np.testing.assert_array_equal(found[special], near[special])
-    tiny = np.abs(near) < np.finfo(dtype).tiny if name == "sigmoid" else np.zeros(len(near), bool)
-    assert error[~special & ~tiny].max() <= (2.0 if dtype == "float64" and name == "erf" else 1.5)
+    assert error[~special].max() <= (2.5 if name == "sigmoid" else 1.5)
     zero = near == 0
-    if name != "sigmoid":
-        np.testing.assert_array_equal(np.signbit(found[zero]), np.signbit(near[zero]))
+    np.testing.assert_array_equal(np.signbit(found[zero]), np.signbit(near[zero]))
 
 
 def test_conversions_to_half_round_once():
