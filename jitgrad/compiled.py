@@ -58,18 +58,21 @@ class Graph:
 
     def lower(self) -> None:
         """Lower the function to register code, or note why it cannot be."""
-        self.lowered = self.function.__code__
-        self.entries.clear()
-        self.reason = ""
+        python = self.function.__code__
+        code, reason = None, ""
         try:
-            self.code = code_for(self.function)
+            code = code_for(self.function)
         except Unlowerable as why:
-            self.reason = why.reason
+            reason = why.reason
             if self.fullgraph:
                 raise CompileError(
                     f"{self.function.__qualname__} cannot be compiled: {why}; "
                     "without fullgraph=True it runs eagerly"
                 ) from None
+        self.entries.clear()
+        self.code, self.reason = code, reason
+        # last, since other threads go on as soon as they see it
+        self.lowered = python
 
     def key(self, args: tuple, kwargs: dict) -> Any:
         """Return what decides at which entry a call begins."""

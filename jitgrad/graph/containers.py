@@ -166,7 +166,7 @@ class ContainerRules(Performing):
             x = rows
         view = isinstance(known, FreshObject) and known.kind in ("keys", "items", "values")
         if self._elements(x, xo) is not None and (type(x) in (list, tuple, range) or view):
-            it = iter(x)
+            it = iter(x)  # type: ignore[call-overload]
             return it, self.fresh(it, "iterator", [], Sources([(x, xo)]))
         return self.leave(f"iteration over a {type(x).__name__}").iterate(x, xo)
 

@@ -59,7 +59,9 @@ class OperatorRules(Performing):
         ):
             return self._folded(table[op], (l, r))
         elif type(l) is tuple and type(r) is tuple and op == "+":
-            return l + r, parts((*self._items(l, lo), *self._items(r, ro)))
+            left, right = self._elements(l, lo), self._elements(r, ro)
+            if left is not None and right is not None:
+                return l + r, parts(origin for _, origin in [*left, *right])
         plain = self.leave(f"{type(l).__name__} {op} {type(r).__name__}")
         return getattr(plain, name)(op, l, lo, r, ro)
 

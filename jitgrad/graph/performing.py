@@ -66,15 +66,19 @@ class Performing(Cutting, Operations):
         self, function: Any, args: Any, origins: Any, kwargs: Any = None, kwarg_origins: Any = None
     ) -> Any:
         """Call library code with numbers of run time tracked; return value and origin."""
-        every = (*args, *(kwargs or {}).values())
+        named = kwargs or {}
+        every = (*args, *named.values())
         if any(isinstance(each, TensorCore) and not is_plain_tensor(each) for each in every):
             self.leave("a tensor of a class of the user's own")
-            return function(*args, **(kwargs or {})), None
+            return function(*args, **named), None
+        pairs = [*zip(args, origins), *((named[key], kwarg_origins[key]) for key in named)]
+        if any(isinstance(origin, Runtime) and type(x) is not float for x, origin in pairs):
+            self.leave("a truth of run time is used as a number")
+            return function(*args, **named), None
         self.begin()
         given = [self._tracked(value, origin) for value, origin in zip(args, origins)]
         named = {
-            name: self._tracked(value, kwarg_origins[name])
-            for name, value in (kwargs or {}).items()
+            name: self._tracked(value, kwarg_origins[name]) for name, value in named.items()
         }
         try:
             result = function(*given, **named)

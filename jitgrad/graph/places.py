@@ -299,7 +299,8 @@ class PlaceRules(Performing):
     def set_item(
         self, obj: Any, obj_origin: Any, key: Any, key_origin: Any, value: Any, origin: Any
     ) -> Any:
-        if isinstance(obj, TensorCore) and self._is_index(key, key_origin):
+        plain = isinstance(value, TensorCore) or type(value) in (int, float, bool)
+        if isinstance(obj, TensorCore) and plain and self._is_index(key, key_origin):
             self.perform(operator.setitem, (obj, key, value), (obj_origin, KNOWN, origin))
             return None
         known = self.object(obj)
@@ -310,6 +311,7 @@ class PlaceRules(Performing):
                 return None
             if known.kind == "dict" and type(key) in (int, str):
                 return self.store_in_dict(obj, obj_origin, key, key_origin, value, origin)
+        target: Any = obj
         in_place = (type(obj) is dict and type(key) in (int, str)) or (
             type(obj) is list and type(key) is int and -len(obj) <= key < len(obj)
         )
@@ -323,14 +325,16 @@ class PlaceRules(Performing):
             if type(obj) is list:
                 self.take(Place(facts.read_length, known, True, ""))
                 key %= len(obj)
-            elif key not in obj:
+            elif self.path.places.get(Place(facts.read_item, known, True, key).identity()):
+                pass  # read or stored before
+            elif key not in target:
                 # from here on the length and the keys differ from what the entry's facts saw
                 self.take(Place(facts.read_length, known, True, ""))
                 self.take(Place(facts.read_item, known, True, key))
             else:
                 self.take(Place(facts.read_presence, known, True, key))
             place = Place(facts.read_item, known, True, key)
-            obj[key] = value
+            target[key] = value
             self._store(
                 place,
                 value,

@@ -69,7 +69,9 @@ class Recorder(Models, PlaceRules):
                 return self._tensor_method(callee, args, ao, kwargs, ko)
             if self.origin_of(owner) is not None and isinstance(function, FunctionType):
                 if is_trusted(function):
-                    return self.perform(callee, args, ao, kwargs, ko)
+                    # what a library object from outside holds is not guarded
+                    fresh = isinstance(self.object(owner), FreshObject)
+                    return self.perform(callee, args, ao, kwargs, ko) if fresh else None
                 return self._enter(function, KNOWN, [owner, *args], [IDENTIFIED, *ao], kwargs, ko)
             return None
         if isinstance(callee, FunctionType):
@@ -102,8 +104,10 @@ class Recorder(Models, PlaceRules):
     def _is_library_argument(self, value: Any, origin: Any) -> bool:
         if origin is KNOWN:
             return not isinstance(value, FunctionType) or is_trusted(value)
-        if is_plain_tensor(value) or isinstance(origin, Runtime):
+        if is_plain_tensor(value):
             return True
+        if isinstance(origin, Runtime):
+            return type(value) is float
         if isinstance(origin, Parts):
             return all(self._is_library_argument(v, o) for v, o in zip(value, origin.items))
         known = self.object(value)

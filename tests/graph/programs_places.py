@@ -589,3 +589,96 @@ def scene_star_expressions(s: Session) -> None:
         ([1.0], {"k": 2.0}),
     ):
         s.call(f, grad(1.0), items, options)
+
+
+def scene_tuples_from_outside(s: Session) -> None:
+    pair = (1.0, T([2.0]))
+
+    def f(x, given):
+        both = given + pair + (x,)
+        total = x * 0
+        for each in both:
+            total = total + each
+        left, right = given
+        return total * left, both, given[1:], given == (1.0, 2.0), right in given
+
+    f = s.compile(f)
+    for given in ((1.0, 2.0), (3.0, 2.0), (1.0, 2.0), (1, 2), (3.0, 5.0)):
+        s.call(f, grad(1.0), given)
+    pair = (4.0, T([5.0]))
+    s.call(f, grad(1.0), (1.0, 2.0))
+
+
+def scene_truths_of_run_time(s: Session) -> None:
+    def f(x, a, b):
+        bigger = a > b
+        y = x * bigger + (a == b)
+        z = torch.where(x > 0, x, bigger)
+        return y, z, x.sum(0, keepdim=bigger), int(bigger), bigger + 1, bigger and x, not bigger
+
+    f = s.compile(f)
+    for a, b in ((1.0, 2.0), (2.0, 1.0), (1.0, 1.0), (3.0, 1.0), (1.0, 3.0)):
+        s.call(f, grad(1.0, -1.0), a, b)
+
+
+def scene_numbers_in_literals(s: Session) -> None:
+    def f(x, a, n):
+        x[0] = a
+        y = x * 1
+        y[1:] = torch.tensor((a, 2.0))
+        y[0] = n
+        return y, torch.tensor((a, a * 2)), x.new_tensor((1.0, a)), torch.full((n,), a * 2)
+
+    def g(x, a):
+        x[:2] = torch.tensor([a, 2.0])
+        return torch.stack([x, x * a]), torch.cat((x, x)), torch.arange(0.0, a), x.new_full((2,), a)
+
+    f, g = s.compile(f), s.compile(g)
+    for a, n in ((0.5, 1), (1.5, 1), (2.5, 2), (3.5, 1)):
+        s.call(f, T([1.0, 2.0, 3.0]), a, n)
+        s.call(g, T([1.0, 2.0, 3.0]), a)
+
+
+def scene_context_made_outside(s: Session) -> None:
+    quiet = torch.no_grad()
+
+    def f(x):
+        with quiet:
+            y = x * 2
+            if y.sum() > 3:
+                print("large")
+                y = y + 1
+        return y, torch.is_grad_enabled(), x * 3
+
+    f = s.compile(f)
+    for value in (1.0, 2.0, 1.0, 3.0):
+        s.call(f, grad(value))
+        with torch.no_grad(), quiet:
+            pass
+        s.call(f, grad(value))
+
+
+def scene_library_objects_outside(s: Session) -> None:
+    generator = torch.Generator()
+    generator.manual_seed(3)
+
+    def f(x):
+        return x * torch.rand(2, generator=generator)
+
+    f = s.compile(f)
+    for value in (1.0, 2.0, 3.0):
+        s.call(f, grad(value, value))
+
+
+def scene_a_dict_stored_twice(s: Session) -> None:
+    def f(d, x):
+        d["k"] = x
+        d["k"] = x * 2
+        d["n"] = 1
+        d["n"] = d["n"] + len(d)
+        return d["k"], len(d)
+
+    f = s.compile(f)
+    for d in ({}, {}, {"k": 0}, {"n": 5}, {"z": 1}, {}, {"k": 0}):
+        s.call(f, d, T([1.0]))
+        s.see(d)
