@@ -48,7 +48,9 @@ def _with_default_cotangents(operation: str, outputs: Sequence, given: Any) -> l
 def _one(output: Any) -> Any:
     if state.recorder is not None:
         return output.new_ones(output._array.shape)
-    return wrap(np.ones(output._array.shape, output._array.dtype))
+    array = output._array
+    # np.ones takes five times as long for the usual scalar
+    return wrap(np.ones(array.shape, array.dtype) if array.ndim else np.array(1, array.dtype))
 
 
 def backward(
@@ -257,16 +259,17 @@ def _visit(
                 found[node, index] = cotangent
     useful = walk.useful
     flows: tuple = ()
-    if cotangents is not None and any(each is not None for each in cotangents):
+    if cotangents is not None:
         if isinstance(node, AccumulateGrad):
             leaf = node.leaf()
             if wanted is None and leaf is not None:
                 accumulate(leaf, cotangents[0], create_graph)
         elif useful is None or node in useful:
-            needed = [
-                edge is not None and (useful is None or edge in useful) for edge in node.edges
-            ]
-            if any(needed):
+            if useful is None:
+                needed = [edge is not None for edge in node.edges]
+            else:
+                needed = [edge is not None and edge in useful for edge in node.edges]
+            if True in needed:
                 if state.recorder is not None:
                     state.recorder.visit(node)
                 flows = node.backward(cotangents, needed)

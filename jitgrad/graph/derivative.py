@@ -189,6 +189,7 @@ class Derivative:
         program: the native form, None where it stays eager (`reason` says why).
         inputs: what the program reads from the tape, before the cotangents.
         targets: the variables whose cotangents it returns.
+        cotangents, outputs: the values of the cotangents that go in and come out.
     """
 
     def __init__(self) -> None:
@@ -197,6 +198,8 @@ class Derivative:
         self.steps: list[Step] = []
         self.inputs: list[Value | Scalar] = []
         self.targets: list[Variable] = []
+        self.cotangents: list[Value] = []
+        self.outputs: list[Value] = []
 
     def run(self, tape: Any, cotangents: list[np.ndarray]) -> dict[Variable, np.ndarray]:
         """Return the cotangents of the targets."""
@@ -245,6 +248,8 @@ def differentiate(
         derivative.steps = notes.steps
         derivative.inputs = list(notes.inputs)
         derivative.targets = list(made)
+        derivative.cotangents = inputs
+        derivative.outputs = outputs  # type: ignore[assignment]
         derivative.program = lower(
             notes.steps,
             [*derivative.inputs, *inputs],

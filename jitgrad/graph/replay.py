@@ -6,6 +6,7 @@ from typing import Any
 
 from jitgrad.dispatch import node_of
 from jitgrad.graph.derivative import rebuild
+from jitgrad.graph.hot import WARM, hot_path
 from jitgrad.graph.origins import Variable
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Branch, Exit, Return, Segment, Snapshot
@@ -47,6 +48,15 @@ def follow(segment: Segment, run: Run) -> Any:
         Miss: at a site whose outcome has not been seen, or where facts do not hold.
     """
     slots = run.slots
+    hot = segment.hot
+    if hot is not None:
+        if hot.guess(slots):
+            hot.last.hits += 1
+            run.last = hot.last
+            return give_back(run, hot.last.end, hot.last)  # type: ignore[arg-type]
+        if hot.credit < 0:
+            segment.hot = None
+    first = segment
     while True:
         segment.hits += 1
         program = segment.program or segment.ready()
@@ -78,7 +88,10 @@ def follow(segment: Segment, run: Run) -> Any:
         segment = following
     if isinstance(end, Return):
         run.last = segment
-        return give_back(run, end, segment)
+        result = give_back(run, end, segment)
+        if segment.hits % WARM == 0 and first.hot is None:
+            first.hot = hot_path(segment)
+        return result
     assert isinstance(end, Exit)
     return finish_in_python(run, end.snapshot, segment)
 

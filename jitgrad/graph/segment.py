@@ -173,6 +173,7 @@ class Segment:
         end: how it ends.
         can_raise: a step may raise on data, before any effect of the segment can be seen.
         hits: how often replays ran it.
+        hot: for the first of a path, the program of a whole path that is guessed first.
     """
 
     def __init__(self, parent: Segment | None, first_slot: int) -> None:
@@ -191,6 +192,7 @@ class Segment:
         self.start: Snapshot | None = None
         self.can_raise = False
         self.hits = 0
+        self.hot: Any = None
         self.program: Program | None = None
         self.derivatives: dict[Any, Any] = {}
         self._lock = threading.Lock()

@@ -16,6 +16,7 @@ import numpy as np
 from jitgrad.dispatch import bind, wrap
 from jitgrad.engine import run_nodes
 from jitgrad.graph.derivative import Derivative, add_cotangents, differentiate, rebuild, tracked
+from jitgrad.graph.hot import WARM, WholePlan, whole_plan
 from jitgrad.graph.ir import Compute, Scalar, Value
 from jitgrad.graph.origins import SavedValue, StorageEntry, Variable, ancestors
 from jitgrad.graph.segment import PathState, Segment
@@ -291,6 +292,12 @@ class CompiledBackward(Node):
         else:
             if plan.checks:
                 _check_versions(tape, plan.checks)
+            whole = plan.whole
+            if whole is not None:
+                return whole.run(tape, waiting)
+            plan.hits += 1
+            if plan.hits == WARM:
+                plan.whole = whole_plan(plan.parts, wanted)
             values, take = tape.values, waiting.pop
             for part in plan.parts:
                 if part.is_simple:
@@ -337,11 +344,15 @@ class Plan:
     Attributes:
         checks: for each storage with something saved in it: the entry, the version at which it
             was saved, the variable that saved it.
+        hits: how often it was run.
+        whole: one program for all parts, once it has been run often.
     """
 
-    __slots__ = ("checks", "parts")
+    __slots__ = ("checks", "hits", "parts", "whole")
 
     def __init__(self) -> None:
+        self.hits = 0
+        self.whole: WholePlan | None = None
         self.parts: list[Part] = []
         self.checks: list[tuple[StorageEntry, int, Variable]] = []
 

@@ -1,0 +1,192 @@
+"""Paths that are taken again and again: all their segments in one program, back and forth.
+
+A path without effects may be computed as a whole before it is known to be the right one: its program
+computes every condition on the way, and one flag says whether all came out as recorded. If so, the
+call has skipped the sites between; if not, nothing has happened, and the call follows the graph.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jitgrad.dispatch import wrap
+from jitgrad.graph.ir import Compute, Item, Memory, Scalar, Step, Value, Write
+from jitgrad.graph.origins import Variable
+from jitgrad.graph.recipes import Fresh, Number, walk
+from jitgrad.graph.segment import Branch, Return, Segment
+from jitgrad.kernels.program import lower
+from jitgrad.ops.binary import ADD
+from jitgrad.ops.logical import LOGICAL_AND, LOGICAL_NOT
+from jitgrad.primitive import Kind
+
+WARM = 64
+"""How often a path is followed step by step before a program is made of it."""
+PATIENCE = 16
+"""How many more wrong guesses than right ones a path may make before it is given up."""
+
+
+class HotPath:
+    """One program for a whole path, from an entry to a return.
+
+    Attributes:
+        last: the segment that returns.
+        run: the program; its first output is the flag.
+        arguments: the slots of its inputs.
+        places: the slots of its further outputs.
+        slots: how many slots a run has at the end.
+        credit: right guesses less wrong ones, bounded.
+    """
+
+    def __init__(self, last: Segment, program: Any, arguments: list[int], places: list[int]):
+        assert isinstance(last.end, Return)
+        self.last = last
+        self.program = program
+        self.arguments = arguments
+        self.places = places
+        self.slots = last.end.state.slots
+        self.credit = PATIENCE
+
+    def guess(self, slots: list) -> bool:
+        """Fill `slots` as the path would, if this is the right path."""
+        made = self.program.run(*[slots[at] for at in self.arguments])
+        if not made[0].item():
+            self.credit -= 1
+            return False
+        if self.credit < PATIENCE:
+            self.credit += 1
+        slots += [None] * (self.slots - len(slots))
+        for at, each in zip(self.places, made[1:]):
+            slots[at] = each
+        return True
+
+
+def hot_path(last: Segment) -> HotPath | None:
+    """Return the program of the path that ends with `last`, None where it must not be guessed."""
+    end = last.end
+    segments = last.path()
+    if not isinstance(end, Return) or len(segments) < 3 or (end.outputs and end.layout is None):
+        return None
+    if not all(_is_pure(segment, first=segment is segments[0]) for segment in segments):
+        return None
+    steps: list[Step] = [step for segment in segments for step in segment.steps]
+    flag = _flag(segments, steps)
+    if flag is None:
+        return None
+    slot_of = end.state.slot_of
+    wanted: dict[Value | Scalar, None] = {}
+    for recipe in walk([end.result]):
+        if isinstance(recipe, Fresh):
+            wanted[recipe.entry.value] = None
+        elif isinstance(recipe, Number):
+            wanted[recipe.scalar] = None
+    if end.layout is not None:
+        wanted.update(dict.fromkeys(end.layout.slots))
+    made = {step.output for step in steps if not isinstance(step, Write)}
+    outputs = [each for each in wanted if each in made]
+    inputs = list(
+        dict.fromkeys(each for segment in segments for each in segment.inputs if each not in made)
+    )
+    program = lower(steps, inputs, [flag, *outputs])
+    return HotPath(
+        last, program, [slot_of[each] for each in inputs], [slot_of[each] for each in outputs]
+    )
+
+
+def _is_pure(segment: Segment, first: bool) -> bool:
+    """Can the segment run although it may turn out to be the wrong one?"""
+    if segment.effects or segment.prepares or segment.can_raise or (segment.facts and not first):
+        return False
+    return all(
+        isinstance(step, Compute)
+        and step.primitive.kind is not Kind.RANDOM
+        and not step.primitive.raises_on_data
+        or isinstance(step, Item)
+        for step in segment.steps
+    )
+
+
+def _flag(segments: list[Segment], steps: list[Step]) -> Value | None:
+    """Add steps that say whether all sites came out as on this path; return their result."""
+    flag: Value | None = None
+    for segment, following in zip(segments, segments[1:]):
+        branch = segment.end
+        if not isinstance(branch, Branch) or not branch.is_flag:
+            return None
+        slot_of = branch.snapshot.state.slot_of
+        test = next(each for each, slot in slot_of.items() if slot == branch.slot)
+        if not isinstance(test, Value) or test.shape != ():
+            return None
+        if any(following is each for each in branch.outcomes.get(False, ())):
+            test = _compute(steps, LOGICAL_NOT, test)
+        flag = test if flag is None else _compute(steps, LOGICAL_AND, flag, test)
+    return flag
+
+
+def _compute(steps: list[Step], primitive: Any, *inputs: Value) -> Value:
+    like = inputs[0]
+    made = Value(like.shape, like.strides, like.dtype, Memory())
+    steps.append(Compute(primitive, inputs, {}, made))
+    return made
+
+
+class WholePlan:
+    """One program for the derivatives of all segments of a path.
+
+    Attributes:
+        program: takes what `inputs` name on the tape, then the cotangents of `given`.
+        targets: the variables whose cotangents it returns.
+    """
+
+    def __init__(self, program: Any, inputs: list, given: list[Variable], targets: list[Variable]):
+        self.program = program
+        self.inputs = inputs
+        self.given = given
+        self.targets = targets
+
+    def run(self, tape: Any, waiting: dict) -> dict:
+        """Return the cotangents of the targets, as tensors."""
+        values = tape.values
+        made = self.program.run(
+            *[values[each] for each in self.inputs], *[waiting[each] for each in self.given]
+        )
+        return {target: wrap(array) for target, array in zip(self.targets, made)}
+
+
+def whole_plan(parts: list[Any], wanted: list[Variable]) -> WholePlan | None:
+    """Return one program for the derivatives `parts`, None where they do not fit together."""
+    if len(parts) < 2:
+        return None
+    steps: list[Step] = []
+    flowing: dict[Variable, Value] = {}
+    inputs: dict[Value | Scalar, None] = {}
+    given: dict[Variable, Value] = {}
+    for part in parts:
+        derivative = part.derivative
+        inputs.update(dict.fromkeys(derivative.inputs))
+        renamed: dict[Any, Value] = {}
+        for variable, value in zip(part.given, derivative.cotangents):
+            if variable not in flowing:
+                given[variable] = value
+                continue
+            held = renamed[value] = flowing.pop(variable)
+            if (held.shape, held.strides, held.dtype) != (value.shape, value.strides, value.dtype):
+                return None
+        for step in derivative.steps:
+            if not isinstance(step, Compute) or (
+                step.primitive.is_view and any(each in renamed for each in step.inputs)
+            ):
+                return None
+            operands = tuple(
+                renamed.get(each, each) if isinstance(each, Value) else each
+                for each in step.inputs
+            )
+            steps.append(Compute(step.primitive, operands, step.params, step.output))
+        for target, value in zip(derivative.targets, derivative.outputs):
+            value = renamed.get(value, value)
+            held = flowing.get(target)
+            flowing[target] = value if held is None else _compute(steps, ADD, held, value)
+    targets = [each for each in wanted if each in flowing]
+    if any(each not in targets for each in flowing):
+        return None
+    program = lower(steps, [*inputs, *given.values()], [flowing[each] for each in targets])
+    return WholePlan(program, list(inputs), list(given), targets)
