@@ -28,9 +28,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass
 class Measurement:
-    """What was found about a subject on a workload; times in seconds."""
+    """What was found about a subject on a workload; times in seconds.
+
+    Attributes:
+        first: the first call.
+        start: the first `timing.START` calls together, which hold all compilation.
+        rounds: the median call of each round.
+        skipped: why it was not run.
+        failed: why there are no figures, though it was run.
+    """
 
     first: float | None = None
+    start: float | None = None
     rounds: list[float] = field(default_factory=list)
     skipped: str | None = None
     failed: str | None = None
@@ -149,7 +158,7 @@ def prepare(
     """Have a worker build its program and call it for the first time."""
     try:
         answer = processes[name].ask(do="prepare", results=str(folder / f"{name}.npz"))
-        found[name].first = answer["first"]
+        found[name].first, found[name].start = answer["first"], answer["start"]
     except Failure as error:
         found[name].failed = str(error)
 

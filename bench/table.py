@@ -6,6 +6,7 @@ from typing import Any
 from bench import imports
 from bench.run import Measurement
 from bench.subjects import BASIS
+from bench.timing import START
 from jitgrad.demo.report import duration
 
 
@@ -32,7 +33,8 @@ def emit_workload(name: str, summary: str, found: Mapping[str, Measurement]) -> 
     """Return the table of one workload: a line for each subject."""
     lines = [
         f"{name}: {summary}",
-        f"  {'':<18}{'time':>10}{'/ ' + basis_of(name):>10}{'first call':>12}",
+        f"  {'':<18}{'time':>10}{'/ ' + basis_of(name):>10}{'first call':>12}"
+        f"{f'first {START}':>10}",
     ]
     for subject, each in found.items():
         remark = each.failed or each.skipped
@@ -43,5 +45,6 @@ def emit_workload(name: str, summary: str, found: Mapping[str, Measurement]) -> 
         part = ratio(name, subject, found)
         shown = "–" if part is None else f"{part:.3g}"
         first = "–" if each.first is None else duration(each.first)
-        lines.append(f"  {subject:<18}{time:>10}{shown:>10}{first:>12}")
+        start = "–" if each.start is None else duration(each.start)
+        lines.append(f"  {subject:<18}{time:>10}{shown:>10}{first:>12}{start:>10}")
     return "\n".join(lines)

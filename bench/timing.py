@@ -9,6 +9,10 @@ BLOCK = 1e-3
 """Seconds a block of calls lasts at least, so that the clock's own cost does not matter."""
 
 
+START = 5
+"""After so many calls everything has been compiled; some compile at a later call than the first."""
+
+
 def time_once(run: Callable[[], Any]) -> tuple[float, Any]:
     """Return the seconds of one call and its result."""
     begin = perf_counter()

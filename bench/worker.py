@@ -14,14 +14,14 @@ from typing import Any, TextIO
 import numpy as np
 
 from bench import subjects
-from bench.timing import calls_per_block, time_once, time_round
+from bench.timing import START, calls_per_block, time_block, time_once, time_round
 from bench.workloads import WORKLOADS, Run
 
 
 def as_arrays(results: Sequence[Any]) -> list[np.ndarray]:
     """Return copies of tensors of any library as NumPy arrays."""
-    bare = (result.detach() if hasattr(result, "detach") else result for result in results)
-    return [np.array(result) for result in bare]
+    bare = (each.detach().clone() if hasattr(each, "detach") else each for each in results)
+    return [np.array(each) for each in bare]
 
 
 def build(subject: str, workload: str) -> Run:
@@ -41,8 +41,9 @@ def serve(subject: str, workload: str, answers: TextIO) -> None:
             run = build(subject, workload)
             first, results = time_once(run)
             np.savez(asked["results"], *as_arrays(results))
+            start = first + time_block(run, START - 1)
             calls = calls_per_block(run)
-            answer = {"first": first}
+            answer = {"first": first, "start": start}
         elif run is not None:
             answer = {"warm": time_round(run, calls, asked["seconds"])}
         else:
