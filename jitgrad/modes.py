@@ -83,11 +83,11 @@ class TrackedFloat(float):
         plain = getattr(float, name)
 
         def method(self: Any, *operands: Any) -> Any:
-            if not all(isinstance(each, (int, float)) for each in operands):
+            if name != "__format__" and not all(isinstance(x, (int, float)) for x in operands):
                 return NotImplemented
             if state.recorder is not None:
                 state.recorder.unknown(f"library code needs the exact value of a number ({name})")
-            return plain(float(self), *operands)
+            return plain(plain_number(self), *map(plain_number, operands))
 
         method.__name__ = name
         return method
@@ -108,6 +108,25 @@ class TrackedFloat(float):
     __abs__ = _exact("__abs__")
     __repr__ = _exact("__repr__")
     __format__ = _exact("__format__")
+    __float__ = _exact("__float__")
+    __pos__ = _exact("__pos__")
+    __mod__ = _exact("__mod__")
+    __rmod__ = _exact("__rmod__")
+    __floordiv__ = _exact("__floordiv__")
+    __rfloordiv__ = _exact("__rfloordiv__")
+    __divmod__ = _exact("__divmod__")
+    __rdivmod__ = _exact("__rdivmod__")
+    __round__ = _exact("__round__")
+    __trunc__ = _exact("__trunc__")
+    __floor__ = _exact("__floor__")
+    __ceil__ = _exact("__ceil__")
+    is_integer = _exact("is_integer")
+    as_integer_ratio = _exact("as_integer_ratio")
+    hex = _exact("hex")
+
+
+# so that errors say what the user passed
+TrackedFloat.__name__ = "float"
 
 
 def plain_number(value: Any) -> Any:

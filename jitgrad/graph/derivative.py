@@ -12,7 +12,7 @@ from jitgrad.graph.facts import address
 from jitgrad.graph.ir import Compute, Memory, Scalar, Step, Value
 from jitgrad.graph.origins import SavedValue, Variable
 from jitgrad.kernels.program import Program, lower
-from jitgrad.modes import TrackedFloat, run_quietly, state
+from jitgrad.modes import TrackedFloat, plain_number, run_quietly, state
 from jitgrad.node import FREED, Node, PrimitiveNode, Saved
 from jitgrad.primitive import Kind
 
@@ -179,7 +179,7 @@ class DerivativeNotes:
     def scalar(self, symbol: str, function: Any, operands: tuple) -> Any:
         """Arithmetic on numbers of run time makes the derivative eager."""
         self.unknown("a derivative computes with numbers of run time")
-        return function(*(float(each) for each in operands))
+        return function(*(plain_number(each) for each in operands))
 
 
 class Derivative:

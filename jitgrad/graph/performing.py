@@ -19,7 +19,7 @@ from jitgrad.graph.recording import (
     FreshObject,
     is_plain_tensor,
 )
-from jitgrad.modes import TrackedFloat
+from jitgrad.modes import TrackedFloat, plain_number
 from jitgrad.python.binding import bind_arguments
 from jitgrad.python.code import Unlowerable
 from jitgrad.python.lower import code_for
@@ -98,7 +98,7 @@ class Performing(Cutting, Operations):
 
     def _result(self, result: Any) -> Any:
         if type(result) is TrackedFloat:
-            return float(result.__float__()), Runtime(result.scalar)
+            return plain_number(result), Runtime(result.scalar)
         if isinstance(result, TensorCore):
             if self.entry(result) is None:
                 self.unknown("a tensor that the trace does not know")
@@ -224,4 +224,4 @@ class Performing(Cutting, Operations):
 
 
 def _untracked(result: Any) -> Any:
-    return float(result.__float__()) if type(result) is TrackedFloat else result
+    return plain_number(result)

@@ -31,7 +31,7 @@ from jitgrad.graph.origins import (
 )
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import PathState, Segment
-from jitgrad.modes import TrackedFloat, state
+from jitgrad.modes import TrackedFloat, plain_number, state
 from jitgrad.node import FREED, PrimitiveNode, Saved
 from jitgrad.primitive import Kind
 from jitgrad.spec import Size
@@ -525,7 +525,7 @@ class Recording:
 
     def scalar(self, symbol: str, function: Callable, operands: tuple) -> Any:
         """Note arithmetic on numbers of run time; return the result."""
-        plain = tuple(float(each) if type(each) is TrackedFloat else each for each in operands)
+        plain = tuple(map(plain_number, operands))
         result = function(*plain)
         if not self.active:
             return result

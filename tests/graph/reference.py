@@ -56,7 +56,7 @@ def _compute(step: Compute, inputs: list) -> np.ndarray:
             if size > 1 and found != wanted
         ]
         assert not wrong, (step.primitive, strides, output.strides)
-    if step.primitive.name == "copy":  # an in-place operation writes it at once
+    if step.primitive.name in ("copy", "fill"):  # in-place operations write it at once
         return made.copy()
     if step.primitive.kind is not Kind.VIEW:
         assert not any(
