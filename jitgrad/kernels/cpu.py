@@ -15,7 +15,7 @@ from typing import Any
 
 from numba.core import compiler, registry, types
 
-from jitgrad.kernels import arithmetic, math, memory  # noqa: F401  (define FUNCTIONS)
+from jitgrad.kernels import arithmetic, math, memory, trigonometry  # noqa: F401  (FUNCTIONS)
 from jitgrad.kernels.functions import FUNCTIONS
 
 

@@ -100,6 +100,7 @@ class _Emitter:
         self.variables: dict[Loop, str] = {}
         self.bounds: dict[Loop, tuple[str, str]] = {}
         self.partials: list[Access] = []
+        self.accumulating: dict[Member, Accumulator] = {}
         self.kept, self.reduced = self._loops()
 
     # loops
@@ -289,7 +290,10 @@ class _Emitter:
     def _run(self, time: int) -> None:
         for member in self._at(time):
             operation = member.operation
-            if isinstance(operation, Map):
+            if member in self.accumulating:
+                read = self._read(member, member.reads[0])
+                self._lines(self.accumulating[member].step(read))
+            elif isinstance(operation, Map):
                 operands = self._operands(member)
                 kinds = [_dtype_of(each, operation.dtype) for each in operation.operands]
                 result = operation.target.dtype  # type: ignore[union-attr]
@@ -351,9 +355,9 @@ class _Emitter:
             self._lines(each.begin())
 
         def body() -> None:
+            self.accumulating = dict(accumulators)
             self._run(time)
-            for member, accumulator in accumulators:
-                self._lines(accumulator.step(self._read(member, member.reads[0])))
+            self.accumulating = {}
 
         if any(each.blocked for _, each in accumulators):
             self._nest(self.reduced[:-1], lambda: self._blocks(accumulators, body))
@@ -425,9 +429,9 @@ class _Emitter:
                 self._lines(each.begin())
 
         def body() -> None:
+            self.accumulating = dict(accumulators)
             self._run(0)
-            for member, accumulator in accumulators:
-                self._lines(accumulator.step(self._read(member, member.reads[0])))
+            self.accumulating = {}
 
         def finish() -> None:
             self._results(accumulators, 1)

@@ -238,7 +238,7 @@ def _library(name: str) -> Callable[[Number], Number]:
 
 
 for _name in (
-    "exp2", "expm1", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
+    "exp2", "expm1", "log2", "log10", "log1p", "tan", "asin", "acos", "atan", "sinh",
     "cosh", "asinh", "acosh", "atanh", "erfc", "lgamma",
 ):  # fmt: skip
     function(_library(_name), _name)

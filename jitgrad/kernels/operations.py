@@ -286,7 +286,13 @@ class _Reader:
             self.add(Reduce(primitive.combine, source, dims, step.output))
         else:
             only = "{0} != 0" if step.output.dtype == np.bool_ else "{0}"
-            self.map(only, [source], step.output)
+            lost = () if step.params["keepdim"] else step.params["dim"]
+            kept = [dim for dim in range(len(source.shape)) if dim not in lost]
+            shape, strides = (
+                tuple(each[dim] for dim in kept) for each in (source.shape, source.strides)
+            )
+            seen = Value(shape, strides, source.dtype, source.memory, source.offset)
+            self.map(only, [seen], step.output)
 
     def _fold(self, step: Compute) -> bool:
         """Note the value of `step` if it is a constant; is nothing left to do?"""
