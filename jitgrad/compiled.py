@@ -97,7 +97,7 @@ class Graph:
         segment = select(candidates, run) if candidates else None
         if segment is None:
             return self.record_call(key, args, kwargs)
-        missed = None
+        missed = result = None
         try:
             result = follow(segment, run)
         except Miss as miss:

@@ -70,9 +70,10 @@ class OperatorRules(Performing):
         if op in ("is", "is not"):
             if self._has_identity(l, lo) and self._has_identity(r, ro):
                 return COMPARE[op](l, r), KNOWN
-            if l is not r and (self._is_single(l, lo) or self._is_single(r, ro)):
-                if isinstance(lo, (Runtime, Parts)) or isinstance(ro, (Runtime, Parts)):
-                    return COMPARE[op](l, r), KNOWN
+            single = self._is_single(l, lo) or self._is_single(r, ro)
+            if single and any(isinstance(each, (Runtime, Parts)) for each in (lo, ro)):
+                # a number or tuple of run time is never one of these
+                return COMPARE[op](l, r), KNOWN
         elif op in ("in", "not in"):
             if lo is KNOWN and ro is KNOWN and type(r) in (tuple, str, range):
                 return self._folded(COMPARE[op], (l, r))

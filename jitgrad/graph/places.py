@@ -304,14 +304,14 @@ class PlaceRules(Performing):
             self.perform(operator.setitem, (obj, key, value), (obj_origin, KNOWN, origin))
             return None
         known = self.object(obj)
+        target: Any = obj
         if isinstance(known, FreshObject) and key_origin is KNOWN:
             if known.kind == "list" and type(key) is int:
-                obj[key] = value
+                target[key] = value
                 known.origins[key] = origin
                 return None
             if known.kind == "dict" and type(key) in (int, str):
-                return self.store_in_dict(obj, obj_origin, key, key_origin, value, origin)
-        target: Any = obj
+                return self.store_in_dict(target, obj_origin, key, key_origin, value, origin)
         in_place = (type(obj) is dict and type(key) in (int, str)) or (
             type(obj) is list and type(key) is int and -len(obj) <= key < len(obj)
         )

@@ -3,6 +3,9 @@
 Functions with `assert` live here and not in test modules, whose asserts pytest rewrites.
 """
 
+# what ruff would write otherwise is what is tested
+# ruff: noqa: C417, UP031, UP032
+
 from __future__ import annotations
 
 import contextlib

@@ -11,7 +11,7 @@ import jitgrad as torch
 from tests.graph.agreement import Session
 from tests.graph.programs import T, grad
 
-Pair = namedtuple("Pair", "left right")  # noqa: PYI024
+Pair = namedtuple("Pair", "left right")
 
 
 class Layer:

@@ -1,5 +1,8 @@
 """Scenes of the outside: globals, cells, defaults, modules, functions that change."""
 
+# what ruff would write otherwise is what is tested
+# ruff: noqa: B007, C416, F821, F841, I001, RUF007, SIM201
+
 from __future__ import annotations
 
 import functools

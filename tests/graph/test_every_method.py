@@ -16,7 +16,8 @@ from tests.graph.agreement import Session, agree
 NAMES = sorted(
     name
     for name in dir(torch.Tensor)
-    if not name.startswith("_") or name in ("__repr__", "__len__", "__abs__", "__float__", "_version")
+    if not name.startswith("_")
+    or name in ("__repr__", "__len__", "__abs__", "__float__", "_version")
 )
 UNLIKE = {
     "data_ptr": "an address",
