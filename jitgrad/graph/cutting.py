@@ -73,6 +73,7 @@ class Cutting(Recording):
         self._marked_writes: dict = {}
         self._marked_variables = 0
         self._journal: list[tuple[Any, Any]] = []
+        self._open: list[FreshObject] = []
 
     def begin(self) -> None:
         super().begin()
@@ -174,12 +175,18 @@ class Cutting(Recording):
         elif kind == "library":
             made = Library(key, type(obj), dict(obj.__dict__))
         else:
+            if known in self._open:
+                raise Unrecordable(f"a {kind} that contains itself")
             values = (
                 [part for pair in obj.items() for part in pair] if kind == "dict" else list(obj)
             )
-            made = self._container(
-                {"list": list, "dict": dict, "set": set}[kind], values, origins, key
-            )
+            self._open.append(known)
+            try:
+                made = self._container(
+                    {"list": list, "dict": dict, "set": set}[kind], values, origins, key
+                )
+            finally:
+                self._open.remove(known)
         self._recipes[known] = made
         return made
 

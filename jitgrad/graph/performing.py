@@ -77,9 +77,7 @@ class Performing(Cutting, Operations):
             return function(*args, **named), None
         self.begin()
         given = [self._tracked(value, origin) for value, origin in zip(args, origins)]
-        named = {
-            name: self._tracked(value, kwarg_origins[name]) for name, value in named.items()
-        }
+        named = {name: self._tracked(value, kwarg_origins[name]) for name, value in named.items()}
         try:
             result = function(*given, **named)
         except BaseException as error:

@@ -9,13 +9,21 @@ import pytest
 from tests.graph import (
     programs,
     programs_autograd,
+    programs_mixed,
     programs_objects,
     programs_places,
     programs_tensors,
 )
 from tests.graph.agreement import agree
 
-MODULES = (programs, programs_autograd, programs_objects, programs_places, programs_tensors)
+MODULES = (
+    programs,
+    programs_autograd,
+    programs_mixed,
+    programs_objects,
+    programs_places,
+    programs_tensors,
+)
 SCENES = [
     scene for module in MODULES for name, scene in vars(module).items() if name.startswith("scene_")
 ]
