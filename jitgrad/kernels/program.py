@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ class Program:
             inputs; returns the tuple of outputs. Safe in several threads at once.
         kernels: the kernels that it calls, shared with other programs.
         native_calls: kernels and matrix products of one run.
-        compile_seconds: what compiling kernels that did not exist before took.
+        compile_seconds: what compiling kernels that did not exist before took, and loading the
+            compiler if this program was the first.
         source: the driver, as Python.
     """
 
@@ -56,14 +58,16 @@ def lower(
         outputs: what it returns. One in an input's memory is a view on it; the others are in
             memory that no other run touches.
     """
-    from jitgrad.kernels.driver import Driver  # loads Numba
+    started = time.perf_counter()
+    from jitgrad.kernels.driver import Driver  # the first time, loads Numba
 
+    loading = time.perf_counter() - started
     schedule = Schedule(operations(steps, inputs, outputs))
     driver = Driver(schedule, inputs, outputs)
     return Program(
         driver.run,
         tuple(driver.kernels),
         driver.native_calls,
-        driver.compile_seconds,
+        driver.compile_seconds + (loading if loading > 0.01 else 0.0),
         driver.source,
     )

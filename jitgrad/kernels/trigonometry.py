@@ -1,11 +1,6 @@
-"""Sine and cosine of every float32, vectorized.
-
-The argument is reduced with a table, so that large ones cost what small ones cost and are as exact.
-"""
+"""Sine and cosine of every float32, vectorized, as exact for large arguments as for small ones."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from llvmlite import ir
 
@@ -14,92 +9,67 @@ from jitgrad.kernels.vectors import (
     F32,
     F64,
     I32,
-    I64,
     Number,
     external_call,
     fused,
+    intrinsic_call,
     magnitude,
     polynomial,
     select,
 )
 
-_TWO_OVER_PI = int(
-    "A2F9836E4E441529FC2757D1F534DDC0DB6295993C439041FE5163ABDEBBC561B7246E3A424DD2E006492EEA09D1921C",
-    16,
-)
-"""The first 384 bits of 2 / pi after the point."""
+_TWO_OVER_PI = int("A2F9836E4E441529FC2757D1F534DDC0DB6295993C439041FE5163ABDEBBC561B7246E3A", 16)
+_BITS = 288
+"""2 / pi is _TWO_OVER_PI / 2^_BITS."""
 
-_BITS = 384
+_STEP = 24
+"""Arguments are scaled by powers of 2^_STEP into [2^24, 2^48), where they are integers."""
 
 
-def _quarter_turns(exponent: int) -> tuple[float, float, float]:
-    """Return 2^exponent * 2 / pi modulo 4 in three parts, the first two of 26 bits.
-
-    So the product of either with an integer of 24 bits is exact in float64.
-    """
-    shifted = _TWO_OVER_PI << exponent if exponent >= 0 else _TWO_OVER_PI
-    scale = _BITS if exponent >= 0 else _BITS - exponent
-    whole = shifted % (4 << scale)
+def _quarter_turns(power: int) -> list[float]:
+    """Return 2^power * 2 / pi modulo 4, by which integers are multiplied, in three parts."""
+    whole = (_TWO_OVER_PI << power) % (4 << _BITS)
     parts = []
-    for _ in range(2):
-        drop = max(whole.bit_length() - 26, 0)
-        part = whole >> drop << drop
-        parts.append(_quotient(part, scale))
-        whole -= part
-    return parts[0], parts[1], _quotient(whole, scale)
-
-
-def _quotient(number: int, scale: int) -> float:
-    drop = max(number.bit_length() - 53, 0)
-    return float(number >> drop) * 2.0 ** (drop - scale)
-
-
-def _table(module: Any) -> Any:
-    """Return the module's table: for each exponent field of a float32 the three parts."""
-    name = "jitgrad.quarter_turns"
-    found = module.globals.get(name)
-    if found is None:
-        nan = float("nan")
-        rows = [_quarter_turns(field - 150) for field in range(255)] + [(nan, nan, nan)]
-        kind = ir.ArrayType(F64, len(rows) * 3)
-        found = ir.GlobalVariable(module, kind, name)
-        found.linkage = "internal"
-        found.global_constant = True
-        found.initializer = ir.Constant(kind, [each for row in rows for each in row])
-    return found
+    for _ in range(3):
+        drop = max(whole.bit_length() - 53, 0)
+        parts.append(float(whole >> drop) * 2.0 ** (drop - _BITS))
+        whole -= whole >> drop << drop
+    return parts
 
 
 def _reduced(x: Number) -> tuple[Number, Number]:
-    """Return r and n with |x| = (n + r / (pi / 2)) * pi / 2 and |r| <= pi / 4; n as bits of float64."""
-    builder = x.builder
-    bits = x.bits() & 0x7FFFFFFF
-    field = Number(builder, builder.zext((bits >> 23).value, I64))
-    mantissa = ((bits & 0x7FFFFF) | 0x800000).to_float(F64)
-    table = _table(builder.module)
-
-    def part(k: int) -> Number:
-        place = builder.gep(table, [I64(0), (field * 3 + k).value], inbounds=True)
-        return mantissa * Number(builder, builder.load(place))
-
-    first, second, third = part(0), part(1), part(2)
+    """Return r and n with |x| = r + n pi / 2 and |r| <= pi / 4; of n the last bits are right."""
+    size = magnitude(x).widened()
+    scale, *parts = (
+        Number(x.builder, ir.Constant(F64, each)) for each in (1.0, *_quarter_turns(0))
+    )
+    for power in range(_STEP, 104, _STEP):
+        is_larger = size >= 2.0 ** (power + _STEP)
+        scale = select(is_larger, 2.0**-power, scale)
+        parts = [select(is_larger, new, old) for new, old in zip(_quarter_turns(power), parts)]
+    size = size * scale
+    first, second, third = parts
+    high, low = size * first, size * second
+    high_rest = intrinsic_call("llvm.fma", size, first, -high)
+    low_rest = intrinsic_call("llvm.fma", size, second, -low)
     shift = 6755399441055744.0
-    near = first + second
-    shifted = near + shift
-    n = shifted - shift
-    turn = ((first - n) + second) + third
-    return (turn * 1.5707963267948966).narrowed(), shifted.bits()
+    shifted = high + shift
+    turn = (high - (shifted - shift)) + high_rest
+    # the parts left over may move the angle to the next quarter
+    again = (turn + low) + shift
+    turn = (turn - (again - shift)) + low + (low_rest + size * third)
+    quarters = shifted.bits() + again.bits()
+    n = Number(x.builder, x.builder.trunc(quarters.value, I32))
+    return (turn * 1.5707963267948966).narrowed(), n
 
 
 def _wave(x: Number, ahead: int) -> Number:
-    """Return the sine, or `ahead` = 1 quarter turn on the cosine, of |x|; polynomials from Cephes."""
+    """Return the sine of |x| plus `ahead` quarter turns; the polynomials are Cephes's."""
     r, n = _reduced(x)
-    quarter = Number(x.builder, x.builder.trunc(n.value, I32)) + ahead
+    quarter = n + ahead
     square = r * r
-    sine = fused(
-        polynomial(square, 2.86567956e-6, -1.98559923e-4, 8.33338592e-3, -1.66666672e-1) * square,
-        r,
-        r,
-    )
+    odd = polynomial(square, 2.86567956e-6, -1.98559923e-4, 8.33338592e-3, -1.66666672e-1)
+    sine = fused(odd * square, r, r)
     cosine = polynomial(square, 2.44677067e-5, -1.38877297e-3, 4.16666567e-2, -5.0e-1, 1.0)
     value = select((quarter & 1).equals(0), sine, cosine)
     return (value.bits() ^ ((quarter & 2) << 30)).as_float()

@@ -77,7 +77,7 @@ class Maker:
 
     def step(self) -> None:
         tensor = self.pick()
-        kind = self.random.integers(12)
+        kind = self.random.integers(13)
         array = tensor.now
         if kind < 5:
             self.elementwise(tensor)
@@ -95,6 +95,16 @@ class Maker:
             self.tensors.append(self.trace.compute(r.SORT, tensor))
         elif kind == 10 and array.dtype == np.float32 and array.size == 1:
             self.numbers.append(self.trace.item(tensor))
+        elif kind == 12 and array.ndim == 2 and array.dtype == np.float32:
+            turned = self.trace.view(tensor, lambda x: x.T)
+            fitting = [
+                each
+                for each in self.tensors
+                if each.now.shape == turned.now.shape and each.now.dtype == np.float32
+            ]
+            right = fitting[self.random.integers(len(fitting))] if fitting else turned
+            product = self.trace.compute(r.MM, tensor, right)
+            self.tensors.append(self.trace.compute(r.MAXIMUM, product, -5.0))
         elif kind == 11:
             dtype = np.dtype(self.random.choice(["float32", "float64", "int32"]))
             made = self.trace.compute(r.FILL, 2, size=array.shape, dtype=dtype)
@@ -159,7 +169,7 @@ def program(seed: int):
     return maker.trace, outputs
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(120))
 def test_random_traces_run_as_written(seed):
     trace, outputs = program(seed)
     trace.check(*outputs)

@@ -147,3 +147,22 @@ def test_a_number_changed_in_place_beside_a_long_loop_changes_once():
     total = trace.compute(r.SUM, y, dim=(0,), keepdim=False)
     trace.write(number, trace.compute(r.ADD, number, total))
     trace.check(y, total)
+
+
+def test_what_is_reduced_is_read_before_it_is_overwritten():
+    for dims in ((0,), (1,), (0, 1)):
+        trace = Trace()
+        x = trace.input(integers((30, 40)))
+        total = trace.compute(r.SUM, x, dim=dims, keepdim=False)
+        largest = trace.compute(r.AMAX, x, dim=dims, keepdim=False)
+        trace.write(x, trace.compute(r.MUL, x, 2.0))
+        trace.check(total, largest, trace.compute(r.SUM, x, dim=dims, keepdim=True))
+
+
+def test_dims_of_size_one_are_dropped_or_kept():
+    for shape, dims in (((1, 3), (0,)), ((3, 1), (1,)), ((2, 1, 3), (1, 2)), ((1, 1), (0, 1))):
+        for keepdim in (False, True):
+            for kind in (r.SUM, r.ANY):
+                trace = Trace()
+                x = trace.input(integers(shape))
+                trace.check(trace.compute(kind, x, dim=dims, keepdim=keepdim))
