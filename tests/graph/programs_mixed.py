@@ -1,6 +1,7 @@
 """More scenes: aliases, cycles, stores that swap, exits in loops."""
 
 # what ruff would write otherwise is what is tested
+# ruff: noqa: B007, E741
 
 from __future__ import annotations
 
