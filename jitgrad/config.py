@@ -23,3 +23,4 @@ def _integer(name: str, default: int) -> int:
 eager: bool = os.environ.get("JITGRAD_EAGER", "") not in ("", "0")
 max_segments: int = _integer("JITGRAD_MAX_SEGMENTS", 2000)
 max_misses: int = _integer("JITGRAD_MAX_MISSES", 64)
+num_threads: int = _integer("JITGRAD_NUM_THREADS", 0)

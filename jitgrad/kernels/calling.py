@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cfunc
+from numba import cfunc, njit
 from numba.core import types
 
 from jitgrad.kernels import threads
@@ -73,6 +73,30 @@ class KernelCall(NamedTuple):
     table: Sequence[tuple[int, int, int]]
 
 
+@njit(types.int64(*[types.int64] * 5), error_model="numpy")
+def _split(kernel: int, table: int, length: int, pieces: int, wake: int) -> int:
+    """Run a kernel in pieces, with help; return what `wake` returned, 0 for an exception."""
+    job = new_bytes(0, JOB)
+    if job == 0:
+        return 0
+    address = bytes_of(job)
+    set_word(address + NEXT, 0)
+    set_word(address + DONE, 0)
+    set_word(address + PIECES, pieces)
+    set_word(address + LENGTH, length)
+    set_word(address + KERNEL, kernel)
+    set_word(address + ARGUMENTS, table)
+    # an exception here, as by Ctrl-C, is raised when the kernel is done
+    woken = call_with(wake, job)
+    state = release_gil()
+    work(address)
+    while add_atomically(address + DONE, 0) < pieces:
+        give_way()
+    retake_gil(state)
+    forget(job)
+    return woken
+
+
 def _launch(description: int, arguments: int, count: int) -> int:
     """Fill the table of each kernel and call it; the native code of every launch."""
     table = stack_table()
@@ -115,24 +139,7 @@ def _launch(description: int, arguments: int, count: int) -> int:
             call_kernel(kernel, table, 0, length)
             retake_gil(state)
         else:
-            job = new_bytes(0, JOB)
-            if job == 0:
-                return 0
-            address = bytes_of(job)
-            set_word(address + NEXT, 0)
-            set_word(address + DONE, 0)
-            set_word(address + PIECES, pieces)
-            set_word(address + LENGTH, length)
-            set_word(address + KERNEL, kernel)
-            set_word(address + ARGUMENTS, table)
-            # an exception here, as by Ctrl-C, is raised when the kernel is done
-            woken = call_with(word(start + 40), job)
-            state = release_gil()
-            work(address)
-            while add_atomically(address + DONE, 0) < pieces:
-                give_way()
-            retake_gil(state)
-            forget(job)
+            woken = _split(kernel, table, length, pieces, word(start + 40))
             if woken == 0:
                 return 0
             forget(woken)

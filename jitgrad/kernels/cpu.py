@@ -13,10 +13,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import llvmlite.binding
+import numpy as np
 from numba.core import compiler, registry, types
 
 from jitgrad.kernels import arithmetic, math, memory, trigonometry  # noqa: F401  (FUNCTIONS)
 from jitgrad.kernels.functions import FUNCTIONS
+from jitgrad.kernels.operations import DTYPES
 
 
 class Kernel:
@@ -44,6 +47,16 @@ class Kernel:
     def __repr__(self) -> str:
         return f"<kernel {self.name}>"
 
+
+def _converts_half() -> bool:
+    """Does the processor convert float16? Elsewhere LLVM calls functions that are not there."""
+    architecture = llvmlite.binding.get_process_triple().split("-")[0]
+    features = llvmlite.binding.get_host_cpu_features()
+    return architecture in ("aarch64", "arm64") or bool(features.get("f16c"))
+
+
+if not _converts_half():
+    DTYPES.discard(np.dtype(np.float16))
 
 _kernels: dict[str, Kernel] = {}
 _lock = threading.RLock()

@@ -13,7 +13,7 @@ from jitgrad.kernels.layout import allocate
 from jitgrad.modes import run_quietly
 from jitgrad.primitive import Kind, Primitive
 
-DTYPES = frozenset(
+DTYPES = {
     np.dtype(name)
     for name in (
         "bool",
@@ -26,8 +26,8 @@ DTYPES = frozenset(
         "float32",
         "float64",
     )
-)
-"""What kernels compute with."""
+}
+"""What kernels compute with; float16 only where the processor converts it (see cpu.py)."""
 
 LARGEST_FOLDED = 1 << 24
 """Constants of more elements are not looked at."""

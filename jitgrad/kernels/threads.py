@@ -20,6 +20,7 @@ from typing import Any
 from numba import cfunc, njit
 from numba.core import types
 
+from jitgrad import config
 from jitgrad.kernels.native import (
     add_atomically,
     bytes_of,
@@ -46,9 +47,8 @@ SMALLEST_PIECE = 15_000.0
 
 
 def _processors() -> int:
-    text = os.environ.get("JITGRAD_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or ""
-    if text.isdecimal() and int(text):
-        return int(text)
+    if config.num_threads > 0:
+        return config.num_threads
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
