@@ -1,6 +1,7 @@
 """What importing a library costs, each time in a fresh process."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from bench.run import ROOT, Effort, Measurement
 NAME = "import"
 SUMMARY = "import in a fresh process, beside numpy"
 BASIS = "numpy"
+NO_BYTECODE = ("PYTHONDONTWRITEBYTECODE",)
 LIBRARIES = ("numpy", "jitgrad", "torch", "jax")
 
 PROGRAM = """
@@ -42,6 +44,8 @@ def one_import(library: str, measurement: Measurement) -> None:
         text=True,
         cwd=ROOT,
         check=False,
+        # as users have it: with the bytecode of earlier imports
+        env={name: value for name, value in os.environ.items() if name not in NO_BYTECODE},
     )
     if done.returncode:
         measurement.failed = done.stderr.strip().splitlines()[-1]

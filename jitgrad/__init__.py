@@ -4,10 +4,12 @@
 from jitgrad.tensor import Tensor as Tensor
 
 # isort: split
+from importlib import import_module as _import_module
 from math import e as e
 from math import inf as inf
 from math import nan as nan
 from math import pi as pi
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from jitgrad import autograd as autograd
 from jitgrad import config as config
@@ -21,8 +23,6 @@ from jitgrad.autograd.grad_mode import is_anomaly_enabled as is_anomaly_enabled
 from jitgrad.autograd.grad_mode import is_grad_enabled as is_grad_enabled
 from jitgrad.autograd.grad_mode import no_grad as no_grad
 from jitgrad.autograd.grad_mode import set_grad_enabled as set_grad_enabled
-from jitgrad.compiled import compile as compile
-from jitgrad.compiled import eager as eager
 from jitgrad.device import device as device
 from jitgrad.dtypes import cdouble as cdouble
 from jitgrad.dtypes import cfloat as cfloat
@@ -96,3 +96,15 @@ from jitgrad.spec import Size as Size
 
 # after the imports, as they hide Python's own names
 bool, float, int = _dtypes.bool_, _dtypes.float32, _dtypes.int32
+
+if _TYPE_CHECKING:
+    from jitgrad.compiled import compile as compile
+    from jitgrad.compiled import eager as eager
+
+
+def __getattr__(name: str) -> object:
+    # the compiler is half of the package, and half of what importing it would take
+    if name in ("compile", "eager"):
+        found = globals()[name] = getattr(_import_module("jitgrad.compiled"), name)
+        return found
+    raise AttributeError(f"module 'jitgrad' has no attribute {name!r}")

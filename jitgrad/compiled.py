@@ -283,7 +283,7 @@ class CompiledFunction:
         return tuple(each.source for each in self.explain().kernel_list)
 
     def __repr__(self) -> str:
-        return f"<compiled {self.__qualname__}>"
+        return f"<compiled {self.graph.function.__qualname__}>"
 
 
 def compile(function: Callable | None = None, *, fullgraph: bool = False) -> Any:

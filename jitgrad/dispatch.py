@@ -53,7 +53,7 @@ def wrap(array: Any, storage: Storage | None = None) -> Any:
     """Return a tensor over `array` without history; with storage of its own unless given."""
     if type(array) is not np.ndarray:
         array = np.asarray(array)
-    tensor = _tensor_class.__new__(_tensor_class)
+    tensor = _tensor_class.__new__(_tensor_class)  # type: ignore[call-overload]
     tensor._array = array
     tensor._storage = Storage(array) if storage is None else storage
     return tensor
@@ -135,7 +135,8 @@ def history(primitive: Primitive, inputs: tuple, params: dict, out_shape: tuple)
             kept.append(Spec(each._array.shape, each._array.dtype))
         else:
             kept.append(None)
-    node = PrimitiveNode(primitive, tuple(edges), indices and tuple(indices), params, shapes)
+    places = None if indices is None else tuple(indices)
+    node = PrimitiveNode(primitive, tuple(edges), places, params, shapes)
     node.inputs = tuple(kept)
     return node
 

@@ -145,7 +145,7 @@ class iinfo:
     def __init__(self, type: dtype) -> None:
         if not isinstance(type, dtype) or type.category != INTEGER:
             raise TypeError(describe("iinfo", repr(type), "it takes an integer dtype", "use finfo"))
-        limits = np.iinfo(type.numpy)
+        limits = np.iinfo(type.numpy)  # type: ignore[call-overload]
         self.dtype = type.name
         self.bits, self.max, self.min = int(limits.bits), int(limits.max), int(limits.min)
 

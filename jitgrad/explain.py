@@ -94,9 +94,10 @@ def _entry(key: Any) -> str:
     words = []
     for part in key[3:]:
         if isinstance(part, tuple) and len(part) > 2:
-            words.append(f"a tensor {part[1]} {part[3]}")
-        elif isinstance(part, tuple):
-            words.append(repr(part[1]))
+            _, shape, _, dtype, *_ = part
+            words.append(f"a tensor {shape} {dtype}")
+        elif isinstance(part, tuple) and part:
+            words.append(repr(part[-1]))
         else:
             words.append(getattr(part, "__name__", str(part)))
     return ", ".join(words) or "no arguments"

@@ -1,6 +1,7 @@
 """Memory behind tensors: what several views share."""
 
 import weakref
+from typing import Any
 
 import numpy as np
 
@@ -23,11 +24,28 @@ class Storage:
     borrowed: bool = False
     lent: bool = False
     watchers: list[weakref.ref] | None = None
+    _owner: Any = None
 
     def __init__(self, array: np.ndarray, borrowed: bool = False) -> None:
         self.array = array
         if borrowed:
             self.borrowed = self.lent = True
+
+    @property
+    def owner(self) -> Any:
+        """The object that owns the memory; storages of different owners do not overlap."""
+        found = self._owner
+        if found is None:
+            found = self.array
+            while isinstance(found, np.ndarray) and found.base is not None:
+                found = found.base
+            self._owner = found
+        return found
+
+    @property
+    def is_foreign(self) -> bool:
+        """Is the owner something else than an array, so that overlaps cannot be told?"""
+        return not isinstance(self.owner, np.ndarray)
 
     def prepare_write(self) -> None:
         """Let those who rely on the elements copy them; call before writing to them."""

@@ -293,7 +293,9 @@ class Tensor(
     def data(self, value: Tensor) -> None:
         if state.recorder is not None:
             state.recorder.unknown("assignment to .data")
+        value._storage.lend()
         self._array, self._storage = value._array, Storage(value._storage.array)
+        self._storage.lent = True
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Any:
         """Call `hook` with the gradient of this tensor; what it returns, if anything, replaces it.

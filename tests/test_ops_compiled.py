@@ -81,7 +81,7 @@ def run(function, program, wants_grad, seed):
 
 def check_same(found, expected, what):
     if not isinstance(expected, TensorCore):
-        assert type(found) is type(expected) and found == expected or found is expected, what
+        assert (type(found) is type(expected) and found == expected) or found is expected, what
         return
     assert found.dtype is expected.dtype and found.shape == expected.shape, what
     assert found.requires_grad == expected.requires_grad, what
@@ -92,10 +92,16 @@ def check_same(found, expected, what):
     )
 
 
+def elements_of(sample):
+    return sum(np.size(each) for each in sample.args if isinstance(each, np.ndarray))
+
+
 def samples_of(op):
     """Return two samples, the first and the one with most elements, and the dtype for each."""
     chosen = [each for each in op.samples if each.values] or list(op.samples)
-    largest = max(chosen, key=lambda s: sum(np.size(a) for a in s.args if isinstance(a, np.ndarray)))
+    largest = max(
+        chosen, key=lambda s: sum(np.size(a) for a in s.args if isinstance(a, np.ndarray))
+    )
     kinds = [("float32", "f"), ("int64", "i"), ("bool", "b"), ("float64", "d"), ("float32", "w")]
     dtypes = [dtype for dtype, kind in kinds if kind in op.kinds]
     for sample in {id(each): each for each in (chosen[0], largest)}.values():

@@ -1,12 +1,13 @@
 """Paths that are taken again and again: all their segments in one program, back and forth.
 
-A path without effects may be computed as a whole before it is known to be the right one: its program
-computes every condition on the way, and one flag says whether all came out as recorded. If so, the
-call has skipped the sites between; if not, nothing has happened, and the call follows the graph.
+A path without effects may be computed as a whole before it is known to be the right one: its
+program computes every condition on the way, and one flag says whether all came out as recorded. If
+so, the call has skipped the sites between; if not, nothing has happened, and it follows the graph.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from jitgrad.dispatch import wrap
@@ -97,9 +98,11 @@ def _is_pure(segment: Segment, first: bool) -> bool:
     if segment.effects or segment.prepares or segment.can_raise or (segment.facts and not first):
         return False
     return all(
-        isinstance(step, Compute)
-        and step.primitive.kind is not Kind.RANDOM
-        and not step.primitive.raises_on_data
+        (
+            isinstance(step, Compute)
+            and step.primitive.kind is not Kind.RANDOM
+            and not step.primitive.raises_on_data
+        )
         or isinstance(step, Item)
         for step in segment.steps
     )
@@ -108,7 +111,7 @@ def _is_pure(segment: Segment, first: bool) -> bool:
 def _flag(segments: list[Segment], steps: list[Step]) -> Value | None:
     """Add steps that say whether all sites came out as on this path; return their result."""
     flag: Value | None = None
-    for segment, following in zip(segments, segments[1:]):
+    for segment, following in pairwise(segments):
         branch = segment.end
         if not isinstance(branch, Branch) or not branch.is_flag:
             return None
@@ -177,14 +180,13 @@ def whole_plan(parts: list[Any], wanted: list[Variable]) -> WholePlan | None:
             ):
                 return None
             operands = tuple(
-                renamed.get(each, each) if isinstance(each, Value) else each
-                for each in step.inputs
+                renamed.get(each, each) if isinstance(each, Value) else each for each in step.inputs
             )
             steps.append(Compute(step.primitive, operands, step.params, step.output))
         for target, value in zip(derivative.targets, derivative.outputs):
-            value = renamed.get(value, value)
+            made: Value = renamed.get(value, value)
             held = flowing.get(target)
-            flowing[target] = value if held is None else _compute(steps, ADD, held, value)
+            flowing[target] = made if held is None else _compute(steps, ADD, held, made)
     targets = [each for each in wanted if each in flowing]
     if any(each not in targets for each in flowing):
         return None

@@ -459,7 +459,9 @@ class Recording:
         elif node_of(target) is not None and state.grad_enabled:
             return self.unknown("an in-place operation that cuts a history")
         if self._may_overlap_unseen(known):
-            return self.unknown("a write to memory borrowed from NumPy that may be shared unseen")
+            return self.unknown(
+                "a write to borrowed memory, of which another argument may show a part"
+            )
         self.segment.steps.append(Write(known.value, new.value, self.where()))
         writes[known.storage] = count
         made_here = (
@@ -473,10 +475,12 @@ class Recording:
         return None
 
     def _may_overlap_unseen(self, known: TensorEntry) -> bool:
-        borrowed = {
-            entry.value.memory for tensor, entry in self.tensors.values() if tensor._storage.lent
+        foreign = {
+            entry.value.memory
+            for tensor, entry in self.tensors.values()
+            if tensor._storage.is_foreign
         }
-        return known.value.memory in borrowed and len(borrowed) > 1
+        return known.value.memory in foreign and len(foreign) > 1
 
     def read_grad(self, leaf: Any) -> Any:
         """Return `.grad` of `leaf` for library code that is about to read it."""

@@ -78,7 +78,7 @@ def follow(segment: Segment, run: Run) -> Any:
         if type(end) is not Branch:
             break
         # the usual site tests a bool tensor, and what follows takes nothing from outside
-        outcome = slots[end.slot].item() if end.is_flag else end.outcome(run)
+        outcome = slots[end.slot].item() if end.is_flag else end.outcome(run)  # type: ignore[index]
         candidates = end.outcomes.get(outcome)
         if not candidates:
             raise Miss(end, outcome, segment)

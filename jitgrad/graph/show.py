@@ -28,7 +28,7 @@ def primitives() -> dict[str, Primitive]:
     """Return all primitives by the names that printed traces use."""
     found: dict[str, Primitive] = {}
     for each in sorted(
-        (each for each in gc.get_objects() if isinstance(each, Primitive)), key=lambda e: e.name
+        (each for each in gc.get_objects() if type(each) is Primitive), key=lambda e: e.name
     ):
         found.setdefault(_name(each), each)
     return found
