@@ -5,6 +5,7 @@ import dis
 import gc
 import importlib.util
 import re
+import sys
 import warnings
 
 import numpy as np
@@ -323,11 +324,23 @@ def exercise(call):
 
 
 def primitives():
-    return [
-        each
-        for each in gc.get_objects()
-        if type(each) is Primitive and not each.name.startswith("test_")
+    """Return the library's primitives: those that a module of it holds, not other tests'."""
+    held = {
+        id(value)
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] == "jitgrad"
+        for value in list(vars(module).values())
+    }
+    tables = [
+        value
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] == "jitgrad"
+        for value in list(vars(module).values())
+        if type(value) in (dict, list, tuple)
     ]
+    for table in tables:
+        held.update(map(id, table.values() if isinstance(table, dict) else table))
+    return [each for each in gc.get_objects() if type(each) is Primitive and id(each) in held]
 
 
 # Primitives that only traces hold, each with the reason.

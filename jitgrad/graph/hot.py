@@ -184,7 +184,7 @@ def whole_plan(parts: list[Any], wanted: list[Variable]) -> WholePlan | None:
             )
             steps.append(Compute(step.primitive, operands, step.params, step.output))
         for target, value in zip(derivative.targets, derivative.outputs):
-            made: Value = renamed.get(value, value)
+            made: Value = renamed.get(value, value)  # type: ignore[assignment]
             held = flowing.get(target)
             flowing[target] = made if held is None else _compute(steps, ADD, held, made)
     targets = [each for each in wanted if each in flowing]

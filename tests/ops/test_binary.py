@@ -430,7 +430,7 @@ class Listener:
         self.unknowns.append(reason)
 
     def scalar(self, symbol: str, function: Any, operands: Any) -> Any:
-        return tracked(function(*map(float, operands)))
+        return tracked(function(*map(modes.plain_number, operands)))
 
     def write(self, *args: Any) -> None:
         pass
