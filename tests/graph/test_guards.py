@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import jitgrad as torch
@@ -144,3 +145,30 @@ def test_guards_are_shown() -> None:
     f = torch.compile(programs.by_global)
     f(T([1.0]))
     assert "# guard: global FACTOR == 2" in f.trace
+
+
+def test_overlapping_borrowed_memory_is_told_by_its_owner():
+    def shift(a, b):
+        a.add_(1)
+        return b * 2
+
+    compiled = torch.compile(shift)
+
+    def apart():
+        return np.zeros(4), np.ones(4)
+
+    def overlapping():
+        whole = np.arange(6.0)
+        return whole[:4], whole[2:]
+
+    def foreign():
+        # the owner is no array, so that nobody can tell whether two of them overlap
+        memory = bytearray(48)
+        return np.frombuffer(memory, count=4), np.frombuffer(memory, offset=16)
+
+    for make in (apart, overlapping, foreign, apart, foreign, overlapping) * 2:
+        eager, native = make(), make()
+        expected = shift(*map(torch.from_numpy, eager))
+        found = compiled(*map(torch.from_numpy, native))
+        assert found.tolist() == expected.tolist()
+        assert [each.tolist() for each in native] == [each.tolist() for each in eager]
