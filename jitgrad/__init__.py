@@ -15,7 +15,6 @@ from jitgrad import autograd as autograd
 from jitgrad import config as config
 from jitgrad import dtypes as _dtypes
 from jitgrad import linalg as linalg
-from jitgrad import nn as nn
 from jitgrad import return_types as return_types
 from jitgrad.autograd.grad_mode import enable_grad as enable_grad
 from jitgrad.autograd.grad_mode import inference_mode as inference_mode
@@ -98,13 +97,26 @@ from jitgrad.spec import Size as Size
 bool, float, int = _dtypes.bool_, _dtypes.float32, _dtypes.int32
 
 if _TYPE_CHECKING:
+    from jitgrad import datasets as datasets
+    from jitgrad import nn as nn
     from jitgrad.compiled import compile as compile
     from jitgrad.compiled import eager as eager
 
 
+# What a program may not need is loaded when it is first asked for: together it would take longer
+# to import than all the rest.
+_LATE_MODULES = frozenset({"datasets", "nn"})
+_LATE_NAMES = {"compile": "jitgrad.compiled", "eager": "jitgrad.compiled"}
+
+
 def __getattr__(name: str) -> object:
-    # the compiler is half of the package, and half of what importing it would take
-    if name in ("compile", "eager"):
-        found = globals()[name] = getattr(_import_module("jitgrad.compiled"), name)
+    if name in _LATE_MODULES:
+        return _import_module(f"jitgrad.{name}")
+    if name in _LATE_NAMES:
+        found = globals()[name] = getattr(_import_module(_LATE_NAMES[name]), name)
         return found
     raise AttributeError(f"module 'jitgrad' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE_MODULES, *_LATE_NAMES})
