@@ -14,6 +14,8 @@ from jitgrad.ops.activation import softplus as softplus
 from jitgrad.ops.activation import softsign as softsign
 from jitgrad.ops.activation import tanhshrink as tanhshrink
 from jitgrad.ops.activation import threshold as threshold
+from jitgrad.ops.attention import multi_head_attention_forward as multi_head_attention_forward
+from jitgrad.ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from jitgrad.ops.composite import cosine_similarity as cosine_similarity
 from jitgrad.ops.composite import embedding as embedding
 from jitgrad.ops.composite import layer_norm as layer_norm
