@@ -50,5 +50,8 @@ class device:
     def __hash__(self) -> int:
         return hash((self.type, self.index))
 
+    def __reduce__(self) -> tuple:
+        return device, (str(self),)
+
 
 CPU = device("cpu")

@@ -62,6 +62,7 @@ from jitgrad.ops.unary import UnaryMethods
 from jitgrad.ops.views import ViewMethods
 from jitgrad.ops.windows import WindowMethods
 from jitgrad.ops.write import WriteMethods
+from jitgrad.pickling import PicklingMethods
 from jitgrad.printing import text_of
 from jitgrad.spec import Size
 from jitgrad.storage import Storage
@@ -91,6 +92,7 @@ class Tensor(
     PlaceMethods,
     PositionMethods,
     NormMethods,
+    PicklingMethods,
     ProductMethods,
     RandomMethods,
     ReduceMethods,
@@ -425,20 +427,6 @@ class Tensor(
         if not self._array.ndim:
             return self.item().__format__(spec)
         return object.__format__(self, spec)
-
-    def __deepcopy__(self, memo: dict) -> Tensor:
-        if not self.is_leaf:
-            raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
-                "protocol at the moment; detach() it first"
-            )
-        out = wrap(self._array.copy())
-        memo[id(self)] = out
-        if self._node is not None:
-            require_grad(out)
-        if self._grad is not None:
-            out._grad = self._grad.__deepcopy__(memo)
-        return out
 
 
 register_tensor_class(Tensor)

@@ -21,7 +21,7 @@ FLOORS = (
     ("node",),
     ("dispatch",),
     ("inplace",),
-    ("engine", "inplace", "literals", "printing", "return_types"),
+    ("engine", "inplace", "literals", "pickling", "printing", "return_types"),
     ("ops",),
     ("tensor", "linalg"),
     ("autograd", "python"),
