@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad import dtypes
+from jitgrad.device import CPU
 from jitgrad.device import device as check_device
 from jitgrad.dispatch import CAST, TensorCore, bind
 from jitgrad.literals import as_dtype
@@ -16,7 +17,7 @@ from jitgrad.primitive import Kind, Primitive
 if TYPE_CHECKING:
     from jitgrad.tensor import Tensor
 
-__all__ = ["clone"]
+__all__ = ["clone", "typename"]
 
 
 CLONE = Primitive(
@@ -56,19 +57,54 @@ def cast(input: Tensor, dtype: np.dtype, copy: builtins.bool = False) -> Tensor:
     return bind(CAST, input, dtype=dtype)
 
 
-def to(
-    input: Tensor,
-    *target: Any,
-    dtype: Any = None,
-    device: Any = None,
-    non_blocking: builtins.bool = False,
-    copy: builtins.bool = False,
-    memory_format: Any = None,
-) -> Tensor:
+def target_of(operation: str, given: tuple, named: dict) -> tuple[Any, Any, builtins.bool]:
+    """Return device, NumPy dtype (None: as it is) and copy that the arguments of `to` name.
+
+    They are `(dtype, non_blocking, copy)`, `(device, dtype, non_blocking, copy)` or
+    `(other, non_blocking, copy)`, by position or by name.
+
+    Raises:
+        TypeError: what `given` names is no dtype, device or tensor; or an unknown name.
+        RuntimeError: a device that is not here.
+    """
+    named = dict(named)
+    device, dtype = named.pop("device", None), named.pop("dtype", None)
+    other = named.pop("other", None)
+    named.pop("memory_format", None)
+    rest = list(given)
+    if rest and isinstance(rest[0], TensorCore):
+        other = rest.pop(0)
+    elif rest and isinstance(rest[0], (dtypes.dtype, type)):
+        dtype = rest.pop(0)
+    elif rest and not isinstance(rest[0], builtins.bool):
+        device = rest.pop(0)
+        if device is not None and not isinstance(device, (str, builtins.int, check_device)):
+            raise TypeError(
+                f"{operation}(): argument 1 must be torch.dtype, torch.device or Tensor, not "
+                f"{type(device).__name__}"
+            )
+        if rest and not isinstance(rest[0], builtins.bool):
+            dtype = rest.pop(0)
+    # the elements are here: there is nothing to wait for
+    flags = dict(zip(("non_blocking", "copy"), rest)) | named
+    if len(rest) > 2 or not flags.keys() <= {"non_blocking", "copy"}:
+        raise TypeError(
+            f"{operation}(): received an invalid combination of arguments; write to(dtype), "
+            "to(device, dtype) or to(other), each with non_blocking=, copy="
+        )
+    if device is not None:
+        check_device(device)
+    if other is not None:
+        return CPU, other._array.dtype, flags.get("copy", False)
+    return device, None if dtype is None else as_dtype(operation, dtype), flags.get("copy", False)
+
+
+def to(input: Tensor, *target: Any, **options: Any) -> Tensor:
     """Return `input` with another dtype: `to(dtype)`, `to(device, dtype)`, `to(other)`.
 
-    What has the dtype already is returned itself, unless `copy`. Floating-point numbers lose
-    their fraction on the way to integers.
+    Each takes `non_blocking=`, which means nothing here, and `copy=`. What has the dtype already
+    is returned itself, unless `copy`. Floating-point numbers lose their fraction on the way to
+    integers.
     Gradient: passes through, converted back.
 
     Raises:
@@ -80,26 +116,10 @@ def to(
         >>> torch.tensor([1.7, -1.7]).to(torch.int64)
         tensor([ 1, -1])
     """
-    if len(target) == 1 and type(target[0]) is dtypes.dtype and dtype is None:
-        return cast(input, target[0].numpy, copy)
-    for position, each in enumerate(target):
-        if isinstance(each, TensorCore) and not position:
-            dtype = dtypes.FROM_NUMPY[each._array.dtype]
-        elif isinstance(each, builtins.bool) and position:
-            # non_blocking means nothing here
-            copy = each if position == len(target) - 1 and position > 1 else copy
-        elif isinstance(each, (dtypes.dtype, type)):
-            dtype = each
-        elif each is not None:
-            if not isinstance(each, (str, check_device)):
-                raise TypeError(
-                    f"to(): argument {position + 1} must be torch.dtype, torch.device or Tensor, "
-                    f"not {type(each).__name__}"
-                )
-            device = each
-    if device is not None:
-        check_device(device)
-    return cast(input, input._array.dtype if dtype is None else as_dtype("to", dtype), copy)
+    if len(target) == 1 and type(target[0]) is dtypes.dtype and not options:
+        return cast(input, target[0].numpy)
+    _, dtype, copy = target_of("to", target, options)
+    return cast(input, input._array.dtype if dtype is None else dtype, copy)
 
 
 def type_as(input: Tensor, other: Tensor) -> Tensor:
@@ -138,6 +158,26 @@ def type_(input: Tensor, dtype: Any = None, non_blocking: builtins.bool = False)
                 return cast(input, found.numpy)
         raise ValueError(f"type: invalid type: '{dtype}'; write for example 'torch.FloatTensor'")
     return cast(input, as_dtype("type", getattr(dtype, "dtype", dtype)))
+
+
+def typename(obj: Any) -> str:
+    """Return the name of the class of `obj`, or of `obj` if it is one; of a tensor, of its type.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.typename(torch.tensor([1])), torch.typename(1)
+        ('torch.LongTensor', 'int')
+        >>> torch.typename(torch.nn.Linear(1, 1))
+        'torch.nn.modules.linear.Linear'
+    """
+    if isinstance(obj, TensorCore):
+        return type_(obj)  # type: ignore[arg-type]
+    named = obj if hasattr(obj, "__qualname__") else type(obj)
+    module, _, inner = (named.__module__ or "builtins").partition(".")
+    if module == "jitgrad":
+        module = "torch"
+    path = f"{module}.{inner}" if inner else module
+    return named.__qualname__ if path == "builtins" else f"{path}.{named.__qualname__}"
 
 
 class ConvertMethods:
