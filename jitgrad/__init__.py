@@ -72,6 +72,14 @@ from jitgrad.ops.positions import *  # noqa: F403
 from jitgrad.ops.products import *  # noqa: F403
 from jitgrad.ops.random import *  # noqa: F403
 from jitgrad.ops.ranges import *  # noqa: F403
+from jitgrad.ops.rectifiers import celu as celu
+from jitgrad.ops.rectifiers import celu_ as celu_
+from jitgrad.ops.rectifiers import hardshrink as hardshrink
+from jitgrad.ops.rectifiers import prelu as prelu
+from jitgrad.ops.rectifiers import selu as selu
+from jitgrad.ops.rectifiers import selu_ as selu_
+from jitgrad.ops.rectifiers import threshold as threshold
+from jitgrad.ops.rectifiers import threshold_ as threshold_
 from jitgrad.ops.reduce import *  # noqa: F403
 from jitgrad.ops.rounding import *  # noqa: F403
 from jitgrad.ops.scan import *  # noqa: F403
@@ -101,12 +109,24 @@ if _TYPE_CHECKING:
     from jitgrad import nn as nn
     from jitgrad.compiled import compile as compile
     from jitgrad.compiled import eager as eager
+    from jitgrad.ops.convolution import *  # noqa: F403
+    from jitgrad.ops.foreach import *  # noqa: F403
+    from jitgrad.ops.transposed_convolution import *  # noqa: F403
 
 
 # What a program may not need is loaded when it is first asked for: together it would take longer
 # to import than all the rest.
 _LATE_MODULES = frozenset({"datasets", "nn"})
-_LATE_NAMES = {"compile": "jitgrad.compiled", "eager": "jitgrad.compiled"}
+_LATE_NAMES = {
+    "compile": "jitgrad.compiled",
+    "eager": "jitgrad.compiled",
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_tbc"), "jitgrad.ops.convolution"),
+    **dict.fromkeys(
+        ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+        "jitgrad.ops.transposed_convolution",
+    ),
+}
+_LATE_PREFIXES = {"_foreach_": "jitgrad.ops.foreach"}
 
 
 def __getattr__(name: str) -> object:
@@ -115,6 +135,12 @@ def __getattr__(name: str) -> object:
     if name in _LATE_NAMES:
         found = globals()[name] = getattr(_import_module(_LATE_NAMES[name]), name)
         return found
+    for prefix, module in _LATE_PREFIXES.items():
+        if name.startswith(prefix):
+            found = getattr(_import_module(module), name, None)
+            if found is not None:
+                globals()[name] = found
+                return found
     raise AttributeError(f"module 'jitgrad' has no attribute {name!r}")
 
 
