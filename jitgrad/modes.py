@@ -38,6 +38,9 @@ class Note(Protocol):
     def scalar(self, symbol: str, function: Callable, operands: tuple) -> Any:
         """Return the number that `function` makes of tracked numbers."""
 
+    def outcome(self, symbol: str, function: Callable, operands: tuple) -> Any:
+        """Return the truth that `function` makes of tracked numbers: library code decides by it."""
+
 
 class TrackedFloat(float):
     """A Python float whose value is known only when a trace runs, on its way through the library.
@@ -79,6 +82,25 @@ class TrackedFloat(float):
     def __rmul__(self, other: Any) -> Any:
         return self._note("{0} * {1}", operator.mul, other, self)
 
+    def _outcome(symbol: str, function: Callable) -> Any:  # type: ignore[misc]
+        def method(self: Any, *operands: Any) -> Any:
+            if not all(isinstance(each, (int, float)) for each in operands):
+                return NotImplemented
+            recorder = state.recorder
+            if recorder is None:
+                return function(*map(plain_number, (self, *operands)))
+            return recorder.outcome(symbol, function, (self, *operands))
+
+        return method
+
+    __bool__ = _outcome("bool({0})", operator.truth)
+    __eq__ = _outcome("{0} == {1}", operator.eq)
+    __ne__ = _outcome("{0} != {1}", operator.ne)
+    __lt__ = _outcome("{0} < {1}", operator.lt)
+    __le__ = _outcome("{0} <= {1}", operator.le)
+    __gt__ = _outcome("{0} > {1}", operator.gt)
+    __ge__ = _outcome("{0} >= {1}", operator.ge)
+
     def _exact(name: str) -> Any:  # type: ignore[misc]
         plain = getattr(float, name)
 
@@ -92,13 +114,6 @@ class TrackedFloat(float):
         method.__name__ = name
         return method
 
-    __bool__ = _exact("__bool__")
-    __eq__ = _exact("__eq__")
-    __ne__ = _exact("__ne__")
-    __lt__ = _exact("__lt__")
-    __le__ = _exact("__le__")
-    __gt__ = _exact("__gt__")
-    __ge__ = _exact("__ge__")
     __hash__ = _exact("__hash__")
     __int__ = _exact("__int__")
     __truediv__ = _exact("__truediv__")

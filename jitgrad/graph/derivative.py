@@ -181,6 +181,8 @@ class DerivativeNotes:
         self.unknown("a derivative computes with numbers of run time")
         return function(*(plain_number(each) for each in operands))
 
+    outcome = scalar
+
 
 class Derivative:
     """The native derivative of one segment, for one set of cotangents and one of inputs.

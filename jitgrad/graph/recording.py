@@ -427,9 +427,7 @@ class Recording:
             else:
                 kept.append(held)
         history = History(primitive, params, node.shapes, tuple(edges), tuple(kept))
-        if node.out is not None or any(
-            saves and edge is not None for saves, edge in zip(primitive.saves_out, node.edges)
-        ):
+        if node.out is not None:
             history.out = SavedValue(entry.value, entry.storage, 0)
         variable = Variable(history=history)
         self.variables[node, 0] = variable
@@ -541,6 +539,30 @@ class Recording:
         tracked = TrackedFloat(result)
         tracked.scalar = made
         return tracked
+
+    def outcome(self, symbol: str, function: Callable, operands: tuple) -> Any:
+        """Return what library code decides by, and make a fact of it."""
+        result = function(*map(plain_number, operands))
+        if not self.active:
+            return result
+        numbers = [each.scalar for each in operands if type(each) is TrackedFloat]
+        if not all(each in self.path.slot_of for each in numbers):
+            # the fact is checked where a segment begins: behind what computes the numbers
+            self.split()
+        if not self.active:
+            return result
+        if not all(each in self.path.slot_of for each in numbers):
+            self.unknown("library code decides by a number that it computes")
+            return result
+        read = [
+            (lambda run, at=self.path.slot_of[each.scalar]: run.slots[at])
+            if type(each) is TrackedFloat
+            else (lambda run, known=each: known)
+            for each in operands
+        ]
+        text = f"{symbol.format(*map(plain_number, operands))} is still {result}"
+        self._fact(lambda run: function(*(each(run) for each in read)) is result, text)
+        return result
 
     def compute_number(
         self, symbol: str, function: Callable, operands: tuple, result: Any

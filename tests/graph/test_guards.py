@@ -11,6 +11,7 @@ import jitgrad as torch
 from jitgrad.graph import facts
 from jitgrad.graph.facts import ABSENT, Place, TensorSpec
 from jitgrad.graph.run import Run
+from jitgrad.nn.functional import hardtanh
 from tests.graph import programs_small as programs
 
 T = torch.tensor
@@ -172,3 +173,31 @@ def test_overlapping_borrowed_memory_is_told_by_its_owner():
         found = compiled(*map(torch.from_numpy, native))
         assert found.tolist() == expected.tolist()
         assert [each.tolist() for each in native] == [each.tolist() for each in eager]
+
+
+def kept_between(x: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    return hardtanh(x, low, high) * 2
+
+
+def test_what_library_code_decides_by_is_a_guard() -> None:
+    """A number may change, if only the library still decides the same."""
+    compiled = torch.compile(kept_between)
+    x = T([-3.0, 0.25, 3.0])
+    for low, high in ((-1.0, 1.0), (-1.0, 1.0), (-0.5, 0.5), (-2.0, 1.0)):
+        assert compiled(x, low, high).tolist() == kept_between(x, low, high).tolist()
+    assert compiled.explain().traces == 1
+    assert not compiled.explain().exits
+    with pytest.raises(ValueError, match="min_val"):
+        compiled(x, 1.0, -1.0)
+
+
+def kept_around(x: torch.Tensor, reach: float) -> torch.Tensor:
+    return hardtanh(x, -reach, reach) * 2
+
+
+def test_library_code_may_decide_by_a_number_that_the_call_computed() -> None:
+    compiled = torch.compile(kept_around)
+    x = T([-3.0, 0.25, 3.0])
+    for reach in (1.0, 1.0, 0.5):
+        assert compiled(x, reach).tolist() == kept_around(x, reach).tolist()
+    assert not compiled.explain().exits
