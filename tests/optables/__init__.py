@@ -1,7 +1,15 @@
 """The lines of the table of operators, by family."""
 
 from tests.opinfo import Op
-from tests.optables import composites, indexing, matrices, pointwise, reductions, shapes
+from tests.optables import (
+    composites,
+    indexing,
+    matrices,
+    pointwise,
+    reductions,
+    shapes,
+    spatial,
+)
 
 OPS: tuple[Op, ...] = (
     *pointwise.OPS,
@@ -10,4 +18,6 @@ OPS: tuple[Op, ...] = (
     *indexing.OPS,
     *matrices.OPS,
     *composites.OPS,
+    *networks.OPS,
+    *spatial.OPS,
 )
