@@ -12,17 +12,17 @@ from jitgrad.dispatch import (
     arrays_of,
     geometry,
     history,
+    is_plain,
     no_broadcast,
     node_of,
     promoted,
     requires_grad,
-    save_out,
     wrap,
 )
 from jitgrad.errors import describe
 from jitgrad.modes import run_quietly, state
-from jitgrad.node import AccumulateGrad, Node, PrimitiveNode
-from jitgrad.primitive import Primitive, Result
+from jitgrad.node import AccumulateGrad, Node, PrimitiveNode, Saved
+from jitgrad.primitive import READ, Primitive, Result
 from jitgrad.spec import Spec
 
 
@@ -38,7 +38,7 @@ def bind_inplace(primitive: Primitive, target: Any, *others: Any, **params: Any)
     old = _with_old_history(target)
     inputs: tuple = (old, *others)
     arrays = arrays_of(inputs)
-    if primitive.result is not Result.KEEP:
+    if primitive.result is not Result.KEEP and not is_plain(arrays):
         inputs, arrays = promoted(primitive, inputs, arrays)
     try:
         made = np.asarray(run_quietly(primitive.numpy, *arrays, **params))
@@ -49,9 +49,9 @@ def bind_inplace(primitive: Primitive, target: Any, *others: Any, **params: Any)
     _check_result(name, target, made)
     node = None
     if differentiable:
-        if inputs[0] is old and 0 in _positions_needed(primitive, inputs):
+        if inputs[0] is old and _reads_first(primitive, inputs):
             inputs = (_snapshot(old), *inputs[1:])
-        node = history(primitive, inputs, params, made.shape)
+        node = history(primitive, inputs, params, made)
     recorder = state.recorder
     if recorder is not None:
         # a trace holds the computation and then the write
@@ -60,18 +60,20 @@ def bind_inplace(primitive: Primitive, target: Any, *others: Any, **params: Any)
     write(target, made)
     if node is not None:
         rebase(target, node)
-        save_out(node, target)
+        if node.out is not None:
+            node.out = Saved(target, None, True)
     return target
 
 
-def _positions_needed(primitive: Primitive, inputs: tuple) -> frozenset[int]:
+def _reads_first(primitive: Primitive, inputs: tuple) -> bool:
     rules: Any = primitive.vjp
     wanted = sum(
         1 << position
         for position, each in enumerate(inputs)
         if requires_grad(each) and (primitive.variadic or rules[position] is not None)
     )
-    return primitive.what_is_saved(len(inputs), wanted)[0]
+    ways = primitive.what_is_saved(len(inputs), wanted)[0]
+    return ways is not None and ways[0] == READ
 
 
 def _snapshot(old: Any) -> Any:

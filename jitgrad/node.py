@@ -17,6 +17,8 @@ SECOND_BACKWARD = (
 
 _count = itertools.count()
 
+NO_VIEWS: frozenset[int] = frozenset()
+
 
 class Node:
     """One step of a history.
@@ -30,19 +32,15 @@ class Node:
         hooks: functions `(index, cotangent) -> cotangent or None` run before the node.
     """
 
-    # defaults of the class: a node is made for every operation, and stores nothing needless
-    views: frozenset[int] = frozenset()
-    indices: tuple[int, ...] | None = None
-    outputs: int = 1
-    hooks: list[Any] | None = None
+    __slots__ = ("__weakref__", "edges", "hooks", "indices", "outputs", "sequence", "views")
 
     def __init__(self, edges: tuple, indices: tuple[int, ...] | None = None, outputs: int = 1):
         self.edges = edges
         self.sequence = next(_count)
-        if indices is not None:
-            self.indices = indices
-        if outputs != 1:
-            self.outputs = outputs
+        self.indices = indices
+        self.outputs = outputs
+        self.views: frozenset[int] = NO_VIEWS
+        self.hooks: list[Any] | None = None
 
     @property
     def next_functions(self) -> tuple[tuple["Node | None", int], ...]:
@@ -160,10 +158,16 @@ FREED: Any = object()
 
 
 class PrimitiveNode(Node):
-    """The history of one primitive's output."""
+    """The history of one primitive's output.
 
-    out: Saved | None = None
-    shapes: Any = None
+    Attributes:
+        inputs: for each input what its rule reads (`Saved`, a `Spec`, a number), None if nothing.
+        out: the saved output, None if no rule reads it.
+        shapes: for each input its shape where it was broadcast; None if none was.
+    """
+
+    # one is made for every operation: slots are written and read in half the time
+    __slots__ = ("inputs", "out", "params", "primitive", "shapes")
 
     rebuild: Callable  # set by dispatch: (array, storage, node, index) -> Tensor
     finish: Callable  # set by dispatch: (cotangent, spec) -> cotangent in the input's shape
@@ -174,13 +178,15 @@ class PrimitiveNode(Node):
         # as Node.__init__ does; without the call a small operation takes 0.2 us less
         self.edges = edges
         self.sequence = next(_count)
+        self.indices = indices
+        self.outputs = 1
+        self.views = NO_VIEWS
+        self.hooks = None
         self.primitive = primitive
         self.params = params
         self.inputs: Any = ()
-        if indices is not None:
-            self.indices = indices
-        if shapes is not None:
-            self.shapes = shapes
+        self.out: Saved | None = None
+        self.shapes = shapes
 
     def name(self) -> str:
         words = self.primitive.name.strip("_").split("_")

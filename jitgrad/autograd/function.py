@@ -73,7 +73,6 @@ class FunctionNode(Node):
         edges = tuple(each if each is None else node_of(each) for each in tensors)
         indices = tuple(0 if each is None else each._index for each in tensors)
         super().__init__(edges, indices, outputs=len(made))
-        self.views = frozenset()
         self.function = function
         self.ctx = ctx
         self.inputs = tuple(each if each is None else spec_like(each) for each in tensors)

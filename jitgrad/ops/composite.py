@@ -71,8 +71,8 @@ def _as(made: Tensor, target: np.dtype) -> Tensor:
 def _shares(array: np.ndarray, *, dim: tuple[int, ...]) -> np.ndarray:
     if not array.size:
         return array.copy()
-    powers = np.exp(array - np.maximum.reduce(array, axis=dim, keepdims=True))
-    powers /= np.add.reduce(powers, axis=dim, keepdims=True)
+    powers = np.exp(array - np.maximum.reduce(array, dim, None, None, True))
+    powers /= np.add.reduce(powers, dim, None, None, True)
     return powers
 
 

@@ -26,16 +26,21 @@ __all__ = [
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    if a.dtype == np.float16:
+    if a.itemsize == 2 and a.dtype.kind == "f":
         # NumPy has no BLAS for float16; PyTorch accumulates in float32 as well
         return np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(np.float16)
     return np.matmul(a, b)
 
 
+def _matrix_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    # the same BLAS behind a door that takes 0.3 us less; it has none of float16 and integers
+    return np.dot(a, b) if a.dtype.kind == "f" and a.itemsize > 2 else _product(a, b)
+
+
 MM = Primitive(
     "mm",
     Kind.CONTRACTION,
-    _product,
+    _matrix_product,
     (
         lambda g, _out, _a, b: mm(g, b.t()),
         lambda g, _out, a, _b: mm(a.t(), g),
@@ -112,7 +117,8 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 def _product_of(operation: str, input: Tensor, mat2: Tensor) -> Tensor:
-    check_tensor(operation, mat2)
+    if not isinstance(mat2, TensorCore):
+        check_tensor(operation, mat2)
     a, b = input._array, mat2._array
     if a.ndim != 2 or b.ndim != 2:
         which = ("mat1", a.ndim) if a.ndim != 2 else ("mat2", b.ndim)
