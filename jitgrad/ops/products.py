@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jitgrad.errors import describe
+from jitgrad.ops.einsum import einsum
 from jitgrad.ops.linalg import bmm, check_tensor, count, dot, mm, mv
 from jitgrad.spec import broadcast_shapes, wrap_dim
 
@@ -17,6 +18,7 @@ __all__ = [
     "addmv",
     "addr",
     "baddbmm",
+    "bilinear",
     "chain_matmul",
     "ger",
     "inner",
@@ -160,6 +162,29 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """Return the scalar product of two vectors: `dot` for real ones."""
     return dot(input, other)
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return input1^T weight_k input2 + bias_k for each k.
+
+    Shapes: (..., m) and (..., n), with weight (k, m, n) and bias (k,), give (..., k).
+
+    Raises:
+        RuntimeError: the sizes do not fit.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> x, y = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0]])
+        >>> torch.nn.functional.bilinear(x, y, torch.ones(1, 2, 1))
+        tensor([[9.]])
+    """
+    a, b, c = input1._array.shape, input2._array.shape, weight._array.shape
+    if a[:-1] != b[:-1] or len(c) != 3 or not a or (a[-1], b[-1]) != c[1:]:
+        came = f"inputs of shape {a} and {b} and weight of shape {c}"
+        rule = "input batch dimensions must match, and the last sizes those of the weight (k, m, n)"
+        raise RuntimeError(describe("bilinear", came, rule))
+    product = einsum("...m,kmn,...n->...k", input1, weight, input2)
+    return product if bias is None else product + bias
 
 
 def chain_matmul(*matrices: Tensor) -> Tensor:
