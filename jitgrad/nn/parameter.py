@@ -67,14 +67,10 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + text_of(self)
 
     def __deepcopy__(self, memo: dict) -> Any:
-        made = _sharing(type(self), self.detach().clone())
-        memo[id(self)] = made
-        if self.requires_grad:
-            require_grad(made)
+        # as in PyTorch: a copy of a model begins without gradients
+        made = super().__deepcopy__(memo)
+        made._grad = None
         return made
-
-    def __reduce_ex__(self, _protocol: Any) -> tuple:
-        return _rebuilt, (type(self), self.detach(), self.requires_grad)
 
 
 class _BufferType(type):
@@ -121,13 +117,6 @@ def _sharing(kind: type, data: Any) -> Any:
         )
     made = Tensor.__new__(kind)
     adopt(made, data)
-    return made
-
-
-def _rebuilt(kind: type, data: Tensor, requires_grad: bool) -> Any:
-    made = _sharing(kind, data)
-    if requires_grad:
-        require_grad(made)
     return made
 
 

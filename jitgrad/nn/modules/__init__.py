@@ -1,3 +1,15 @@
 """Modules: parts of neural networks with parameters of their own."""
 
+from jitgrad.nn.modules.container import ModuleDict as ModuleDict
+from jitgrad.nn.modules.container import ModuleList as ModuleList
+from jitgrad.nn.modules.container import Sequential as Sequential
+from jitgrad.nn.modules.flatten import Flatten as Flatten
+from jitgrad.nn.modules.flatten import Unflatten as Unflatten
+from jitgrad.nn.modules.lazy import LazyModuleMixin as LazyModuleMixin
+from jitgrad.nn.modules.linear import Bilinear as Bilinear
+from jitgrad.nn.modules.linear import Identity as Identity
+from jitgrad.nn.modules.linear import LazyLinear as LazyLinear
+from jitgrad.nn.modules.linear import Linear as Linear
 from jitgrad.nn.modules.module import Module as Module
+from jitgrad.nn.modules.parameters import ParameterDict as ParameterDict
+from jitgrad.nn.modules.parameters import ParameterList as ParameterList
