@@ -37,4 +37,5 @@ from jitgrad.ops.losses import logsigmoid as logsigmoid
 from jitgrad.ops.losses import mse_loss as mse_loss
 from jitgrad.ops.losses import nll_loss as nll_loss
 from jitgrad.ops.losses import smooth_l1_loss as smooth_l1_loss
+from jitgrad.ops.products import bilinear as bilinear
 from jitgrad.ops.random import dropout as dropout
