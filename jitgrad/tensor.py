@@ -45,6 +45,7 @@ from jitgrad.ops.places import PlaceMethods
 from jitgrad.ops.positions import PositionMethods
 from jitgrad.ops.products import ProductMethods
 from jitgrad.ops.random import RandomMethods
+from jitgrad.ops.rectifiers import RectifierMethods
 from jitgrad.ops.reduce import ReduceMethods
 from jitgrad.ops.rounding import RoundingMethods
 from jitgrad.ops.scan import ScanMethods
@@ -95,6 +96,7 @@ class Tensor(
     PicklingMethods,
     ProductMethods,
     RandomMethods,
+    RectifierMethods,
     ReduceMethods,
     RoundingMethods,
     ScanMethods,

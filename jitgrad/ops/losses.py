@@ -10,6 +10,7 @@ import numpy as np
 from jitgrad import dtypes
 from jitgrad.dispatch import bind
 from jitgrad.errors import describe
+from jitgrad.ops.activation import logsigmoid
 from jitgrad.ops.composite import log_softmax
 from jitgrad.primitive import Kind, Primitive, Result
 
@@ -149,29 +150,6 @@ def binary_cross_entropy(
     loss = bind(BCE, input, target)
     loss = loss if weight is None else loss * weight
     return _reduced("binary_cross_entropy", loss, reduction)
-
-
-LOG_SIGMOID = Primitive(
-    "log_sigmoid",
-    Kind.ELEMENTWISE,
-    lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))),
-    (lambda g, _out, x: g * (-x).sigmoid(),),
-    scalar="minimum({0}, 0.0) - log1p(exp(-abs_({0})))",
-    result=Result.FLOAT,
-)
-
-
-def logsigmoid(input: Tensor) -> Tensor:
-    """Return log(sigmoid(input)), precise also for large negative elements.
-
-    Gradient: sigmoid(-input).
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.nn.functional.logsigmoid(torch.tensor([-100.0, 0.0]))
-        tensor([-100.0000,   -0.6931])
-    """
-    return bind(LOG_SIGMOID, input)
 
 
 def binary_cross_entropy_with_logits(

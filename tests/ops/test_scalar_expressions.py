@@ -17,6 +17,7 @@ from jitgrad.ops import (
     division,
     exponential,
     logical,
+    rectifiers,
     rounding,
     selection,
     special,
@@ -34,6 +35,7 @@ MODULES = (
     division,
     exponential,
     logical,
+    rectifiers,
     rounding,
     selection,
     special,
@@ -97,7 +99,7 @@ NAMES: dict[str, Any] = {
 def operands(record: Primitive) -> int:
     """Return how many operands the expression has."""
     assert record.scalar is not None
-    return max(k + 1 for k in range(3) if f"{{{k}}}" in record.scalar)
+    return max(k + 1 for k in range(4) if f"{{{k}}}" in record.scalar)
 
 
 def check(record: Primitive, values: list, dtype: Any) -> None:
@@ -107,11 +109,11 @@ def check(record: Primitive, values: list, dtype: Any) -> None:
     if record is selection.WHERE:
         columns[0] = columns[0] != 0
     assert record.scalar is not None
-    code = compile(record.scalar.format("a", "b", "c"), record.name, "eval")
+    code = compile(record.scalar.format("a", "b", "c", "d"), record.name, "eval")
     with np.errstate(all="ignore"):
         expected = record.numpy(*columns)
         for place, row in enumerate(zip(*columns)):
-            found = eval(code, dict(NAMES), dict(zip("abc", row)))
+            found = eval(code, dict(NAMES), dict(zip("abcd", row)))
             np.testing.assert_allclose(
                 np.asarray(found, expected.dtype),
                 expected[place],

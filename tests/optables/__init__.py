@@ -5,7 +5,9 @@ from tests.optables import (
     composites,
     indexing,
     matrices,
+    networks,
     pointwise,
+    recurrent,
     reductions,
     shapes,
     spatial,
@@ -19,5 +21,6 @@ OPS: tuple[Op, ...] = (
     *matrices.OPS,
     *composites.OPS,
     *networks.OPS,
+    *recurrent.OPS,
     *spatial.OPS,
 )
