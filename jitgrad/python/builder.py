@@ -26,10 +26,10 @@ from .code import (
 from .scopes import Names, mangle
 from .source import Definition, constant_key
 
-__all__ = ["Builder", "Label", "Scope"]
+__all__ = ["COMPREHENSIONS_ARE_FUNCTIONS", "Builder", "Label", "Scope"]
 
 _TEMPORARY: Final = 1 << 20  # temporaries are numbered from here until the named ones are counted
-_COMPREHENSIONS_ARE_FUNCTIONS: Final = sys.version_info < (3, 12)
+COMPREHENSIONS_ARE_FUNCTIONS: Final = sys.version_info < (3, 12)
 
 
 @dataclass(eq=False, slots=True)
@@ -45,6 +45,8 @@ class Scope:
 
     registers: dict[str, int] = field(default_factory=dict)
     cells: dict[str, int] = field(default_factory=dict)
+    iterator: int | None = None
+    """That of a comprehension: the first argument of the function which it was before 3.12."""
 
 
 @dataclass(slots=True)
@@ -120,6 +122,23 @@ class Builder:
             return register
         return self.make(Op.MOVE, register)
 
+    def iterator(self, source: int) -> int:
+        """Return the register of an iterator over `source`, in whose place it comes if it can."""
+        target = source if source >= _TEMPORARY else self.temporary()
+        self.emit(Op.ITERATE, target, source)
+        return target
+
+    def forget(self, *registers: int) -> None:
+        """Let go of what temporaries hold, and of what earlier statements have left in theirs.
+
+        CPython takes such values off its stack at this point: so the generator of a loop that was
+        left early is closed, and a handled exception is released with the frames that it knows.
+        """
+        stale = range(_TEMPORARY + self.top, _TEMPORARY + self.most)
+        found = (*(each for each in registers if each >= _TEMPORARY), *stale)
+        if found:
+            self.emit(Op.FORGET, found)
+
     def place(self, label: Label) -> None:
         label.pc = self.last_label = len(self.emitted)
 
@@ -177,7 +196,7 @@ class Builder:
         # Before 3.12 a comprehension was a function, to which the outer local is a free variable.
         inner = self.scopes[-1]
         own = len(self.scopes) == 1 or name in inner.registers or name in inner.cells
-        free = _COMPREHENSIONS_ARE_FUNCTIONS and not own
+        free = COMPREHENSIONS_ARE_FUNCTIONS and not own
         if kind == "cell":
             return self.make(Op.LOAD_CELL, register, name, free)
         self.emit(Op.CHECK, register, name, free)

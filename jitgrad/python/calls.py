@@ -6,10 +6,11 @@ import ast
 import sys
 from typing import Final
 
-from .builder import Label, Scope
+from .builder import COMPREHENSIONS_ARE_FUNCTIONS, Label, Scope
 from .code import Op
 from .expressions import FRAME_FUNCTIONS, Expressions
 from .scopes import Comprehension
+from .source import Nested, type_parameters
 
 __all__ = ["Calls"]
 
@@ -32,16 +33,27 @@ class Calls(Expressions):
         ):
             return self._zero_argument_super(node)
         callee = self.expression(node.func)
-        if any(isinstance(a, ast.Starred) for a in node.args) or any(
-            keyword.arg is None for keyword in node.keywords
+        return self.call(callee, (), node.args, node.keywords, node)
+
+    def call(
+        self,
+        callee: int,
+        leading: tuple[int, ...],
+        arguments: list[ast.expr],
+        keywords: list[ast.keyword],
+        node: ast.Call | None = None,
+    ) -> int:
+        """Call with the registers `leading` and the arguments; `node` is the call, if it is one."""
+        if any(isinstance(a, ast.Starred) for a in arguments) or any(
+            keyword.arg is None for keyword in keywords
         ):
-            return self._spread_call(node, callee)
-        arguments = tuple(map(self.expression, node.args))
-        values = tuple(self.expression(keyword.value) for keyword in node.keywords)
-        if isinstance(node.func, ast.Attribute):
+            return self._spread_call(callee, leading, arguments, keywords)
+        registers = (*leading, *map(self.expression, arguments))
+        values = tuple(self.expression(keyword.value) for keyword in keywords)
+        if node is not None and isinstance(node.func, ast.Attribute):
             self.at_attribute(node.func, node)
-        keywords = tuple(keyword.arg for keyword in node.keywords)
-        return self.make(Op.CALL, callee, arguments, keywords, values)
+        names = tuple(keyword.arg for keyword in keywords)
+        return self.make(Op.CALL, callee, registers, names, values)
 
     def _check_frame_functions(self, node: ast.Call) -> None:
         if not isinstance(node.func, ast.Name):
@@ -56,12 +68,10 @@ class Calls(Expressions):
 
     def _zero_argument_super(self, node: ast.Call) -> int:
         """`super()` asks its caller's frame for `__class__` and the first argument."""
-        if len(self.scopes) > 1 and sys.version_info < (3, 12):
-            self.refuse("super() without arguments inside a comprehension", node)
         callee = self.expression(node.func)
         class_kind, class_cell = self.resolve("__class__")
-        first: int | None = None
-        if self.python.co_argcount:
+        first = self.scopes[-1].iterator if COMPREHENSIONS_ARE_FUNCTIONS else None
+        if first is None and self.python.co_argcount:
             kind, register = self.resolve(self.python.co_varnames[0])
             if kind == "cell":
                 first = self.make(Op.LOAD_CELL, register, self.python.co_varnames[0], False)
@@ -70,17 +80,24 @@ class Calls(Expressions):
                 first = register
         return self.make(Op.CALL_SUPER, callee, class_cell if class_kind == "cell" else None, first)
 
-    def _spread_call(self, node: ast.Call, callee: int) -> int:
-        starred_only = len(node.args) == 1 and isinstance(node.args[0], ast.Starred)
-        if starred_only and isinstance(node.args[0], ast.Starred):
-            arguments = self.copied(self.expression(node.args[0].value))
-        elif any(isinstance(a, ast.Starred) for a in node.args):
-            arguments = self.make(Op.LIST_TO_TUPLE, self.starred_list(node.args))
+    def _spread_call(
+        self,
+        callee: int,
+        leading: tuple[int, ...],
+        args: list[ast.expr],
+        keyword_args: list[ast.keyword],
+    ) -> int:
+        only = args[0] if len(args) == 1 and not leading else None
+        if isinstance(only, ast.Starred):
+            arguments = self.copied(self.expression(only.value))
+        elif any(isinstance(a, ast.Starred) for a in args):
+            arguments = self.make(Op.LIST_TO_TUPLE, self.starred_list(args, leading))
         else:
-            arguments = self.make(Op.BUILD, "tuple", tuple(map(self.expression, node.args)))
+            registers = (*leading, *map(self.expression, args))
+            arguments = self.make(Op.BUILD, "tuple", registers)
         keywords: int | None = None
         named: list[tuple[str, int]] = []
-        for keyword in node.keywords:
+        for keyword in keyword_args:
             if keyword.arg is not None:
                 named.append((keyword.arg, self.expression(keyword.value)))
                 continue
@@ -89,7 +106,7 @@ class Calls(Expressions):
                 keywords = self.make(Op.BUILD, "dict", ())
             self.emit(Op.MERGE_KEYWORDS, keywords, self.expression(keyword.value), callee)
         keywords = self._merge_named(keywords, named, callee)
-        if starred_only:
+        if isinstance(only, ast.Starred):
             arguments = self.make(Op.SPREAD_TUPLE, arguments, callee)
         return self.make(Op.CALL_SPREAD, callee, arguments, keywords)
 
@@ -124,12 +141,16 @@ class Calls(Expressions):
             if default is not None:
                 pairs += [self.constant(self.mangled(argument.arg)), self.expression(default)]
         keyword_defaults = self.make(Op.BUILD, "dict", tuple(pairs)) if pairs else None
+        if type_parameters(node):
+            # Inside of it are the annotations, and the defaults are given to it.
+            given = tuple(r for r in (defaults, keyword_defaults) if r is not None)
+            return self.make(Op.CALL, self.make_function(node), given, (), ())
         annotations = None if isinstance(node, ast.Lambda) else self._annotations(node)
         return self.make_function(node, defaults, keyword_defaults, annotations)
 
     def make_function(
         self,
-        node: ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | ast.GeneratorExp,
+        node: Nested,
         defaults: int | None = None,
         keyword_defaults: int | None = None,
         annotations: int | None = None,
@@ -179,8 +200,14 @@ class Calls(Expressions):
     def expr_GeneratorExp(self, node: ast.GeneratorExp) -> int:
         function = self.make_function(node)
         source = self.expression(node.generators[0].iter)
-        iterator = self.make(Op.ITERATE, source)
-        return self.make(Op.CALL, function, (iterator,), (), ())
+        return self.make(Op.CALL, function, (self.iterator(source),), (), ())
+
+    def expr_Yield(self, node: ast.Yield) -> int:
+        value = self.constant(None) if node.value is None else self.expression(node.value)
+        return self.make(Op.YIELD, value)
+
+    def expr_YieldFrom(self, node: ast.YieldFrom) -> int:
+        return self.make(Op.YIELD_FROM, self.expression(node.value))
 
     def expr_ListComp(self, node: ast.ListComp) -> int:
         return self._comprehension(node, "list")
@@ -192,8 +219,8 @@ class Calls(Expressions):
         return self._comprehension(node, "dict")
 
     def _comprehension(self, node: Comprehension, kind: str) -> int:
-        iterator = self.make(Op.ITERATE, self.expression(node.generators[0].iter))
-        scope = Scope()
+        iterator = self.iterator(self.expression(node.generators[0].iter))
+        scope = Scope(iterator=iterator)
         captured = self.names.comprehension_captured[id(node)]
         for name in self.names.comprehension_bound[id(node)]:
             register = self.named_register(name)
@@ -205,11 +232,14 @@ class Calls(Expressions):
                 self.emit(Op.UNBIND, register)
         self.scopes.append(scope)
         result = self.make(Op.BUILD, kind, ())
-        self._generator_loop(node, 0, iterator, result)
+        self.generator_loop(node, iterator, result)
         self.scopes.pop()
         return result
 
-    def _generator_loop(self, node: Comprehension, depth: int, iterator: int, result: int) -> None:
+    def generator_loop(
+        self, node: Comprehension | ast.GeneratorExp, iterator: int, result: int, depth: int = 0
+    ) -> None:
+        """Put the elements into `result`, or yield those of a generator expression."""
         generator = node.generators[depth]
         if generator.is_async:
             self.refuse("async comprehension", node)
@@ -221,13 +251,18 @@ class Calls(Expressions):
         for test in generator.ifs:
             self.jump_if(test, False, loop)
         if depth + 1 < len(node.generators):
-            inner = self.make(Op.ITERATE, self.expression(node.generators[depth + 1].iter))
-            self._generator_loop(node, depth + 1, inner, result)
+            inner = self.iterator(self.expression(node.generators[depth + 1].iter))
+            self.generator_loop(node, inner, result, depth + 1)
         elif isinstance(node, ast.DictComp):
             key = self.expression(node.key)
             self.emit(Op.STORE_IN_DICT, result, key, self.expression(node.value))
+        elif isinstance(node, ast.GeneratorExp):
+            value = self.expression(node.elt)
+            with self.located(node.elt):
+                self.make(Op.YIELD, value)
         else:
             op = Op.APPEND if isinstance(node, ast.ListComp) else Op.ADD_TO_SET
             self.emit(op, result, self.expression(node.elt))
         self.emit(Op.JUMP, loop)
         self.place(end)
+        self.forget(iterator)

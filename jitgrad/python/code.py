@@ -102,6 +102,13 @@ class Op(IntEnum):
     RAISE = 55
     RERAISE = 56
     EXCEPTION_PART = 57
+    LOAD_BUILD_CLASS = 58
+    SPLIT_GROUP = 59
+    JOIN_GROUPS = 60
+    GENERATOR = 61
+    YIELD = 62
+    YIELD_FROM = 63
+    FORGET = 64
 
 
 ROLES: Final[dict[int, str]] = {
@@ -163,6 +170,13 @@ ROLES: Final[dict[int, str]] = {
     Op.RAISE: "oo",
     Op.RERAISE: "u",
     Op.EXCEPTION_PART: "dui",
+    Op.LOAD_BUILD_CLASS: "d",
+    Op.SPLIT_GROUP: "Duu",
+    Op.JOIN_GROUPS: "duu",
+    Op.GENERATOR: "dt",
+    Op.YIELD: "du",
+    Op.YIELD_FROM: "du",
+    Op.FORGET: "D",
 }
 """Operands by instruction: d register written (always the first), D tuple of registers written,
 u register read, U tuple of registers read, o register read or None, t jump target, i anything else.

@@ -17,22 +17,26 @@ comprehension a traceback entry of its own; here, as later there, it is part of 
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
 from types import FunctionType, TracebackType
 from typing import Any, Final
 
 from . import frames as frames_
-from . import matching, steps
+from . import generators, matching, steps, symbols
 from . import operations as operations_
 from .code import Code, Instruction, Op
 from .frames import UNBOUND, Frame, is_stand_in_call, traceback_entry
+from .generators import Yielded, generator_over
 from .operations import Enter, Leave, Operations, bind_arguments
-from .steps import RETURNED, STEPS, WRITING, Step, raise_as_is
+from .steps import BEGUN, RETURNED, STEPS, WRITING, YIELDED, Step, raise_as_is
 
 __all__ = ["UNBOUND", "Evaluator", "Frame"]
 
 _INTERNAL_FILES: Final = frozenset(
-    {__file__, frames_.__file__, matching.__file__, operations_.__file__, steps.__file__}
-)
+    module.__file__
+    for module in (frames_, generators, matching, operations_, steps, symbols)
+    if module.__file__ is not None
+) | {__file__}
 
 
 class Evaluator:
@@ -155,6 +159,11 @@ class Evaluator:
                         return value
                     _complete(frames[-2], value, origin)
                     frames.pop()
+                    value = None  # or it would live on after its last use
+                elif answer is YIELDED:
+                    return _yielded(frame)
+                elif answer is BEGUN:
+                    _complete(frame, *self.operations.make_generator(_suspended(frame), _make))
                 else:
                     self._enter(answer, handled)
             except Leave:
@@ -216,6 +225,32 @@ class Evaluator:
             frames.pop()
             if isinstance(exception, StopIteration) and _exhaust(frames[-1]):
                 return True
+
+
+def _suspended(frame: Frame) -> Frame:
+    """Return a frame of its own for the generator, in which nothing refers to that."""
+    target = frame.code.instructions[frame.pc][2]
+    values, origins = list(frame.values), list(frame.origins)
+    return Frame(frame.code, frame.function, target, values, origins, frame.function_origin)
+
+
+def _make(frame: Frame, operations: Operations) -> Generator[Any, Any, Any]:
+    """Return the generator that evaluates `frame` with `operations`."""
+    evaluator = Evaluator(operations)
+
+    def resume(
+        frame: Frame, answer: tuple[Any, Any] | None, exception: BaseException | None
+    ) -> Any:
+        return evaluator.resume([frame], answer=answer, exception=exception)
+
+    return generator_over(frame, resume)
+
+
+def _yielded(frame: Frame) -> Yielded:
+    op, _, register = frame.code.instructions[frame.pc]
+    handling = frame.code.handled[frame.pc]
+    handled = None if handling < 0 else frame.values[handling]
+    return Yielded(frame.values[register], op == Op.YIELD_FROM, handled)
 
 
 def _without(entry: TracebackType | None, hidden: frozenset[str]) -> TracebackType | None:

@@ -250,15 +250,22 @@ class Expressions(Builder):
     def expr_List(self, node: ast.List) -> int:
         return self.starred_list(node.elts)
 
-    def starred_list(self, items: list[ast.expr]) -> int:
-        return self._starred(items, "list", Op.APPEND, Op.EXTEND_LIST)
+    def starred_list(self, items: list[ast.expr], leading: tuple[int, ...] = ()) -> int:
+        return self._starred(items, "list", Op.APPEND, Op.EXTEND_LIST, leading)
 
     def expr_Set(self, node: ast.Set) -> int:
         return self._starred(node.elts, "set", Op.ADD_TO_SET, Op.UPDATE_SET)
 
-    def _starred(self, items: list[ast.expr], kind: str, one: Op, many: Op) -> int:
+    def _starred(
+        self,
+        items: list[ast.expr],
+        kind: str,
+        one: Op,
+        many: Op,
+        leading: tuple[int, ...] = (),
+    ) -> int:
         first = next((i for i, x in enumerate(items) if isinstance(x, ast.Starred)), len(items))
-        values = tuple(map(self.expression, items[:first]))
+        values = (*leading, *map(self.expression, items[:first]))
         result = self.make(Op.BUILD, kind, values)
         for item in items[first:]:
             if isinstance(item, ast.Starred):

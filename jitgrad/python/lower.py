@@ -7,7 +7,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from .builder import Label
-from .code import Code, Op, Parameters, Position, Unlowerable
+from .code import NO_REGISTER, Code, Op, Parameters, Position, Unlowerable
 from .scopes import analyse
 from .source import Definition, definition_of
 from .statements import Statements
@@ -16,8 +16,9 @@ __all__ = ["Unlowerable", "code_for"]
 
 _CO_VARARGS = 0x04
 _CO_VARKEYWORDS = 0x08
-_NOT_PLAIN = {
-    0x20: "generator function",
+_CO_OPTIMIZED = 0x01
+_CO_GENERATOR = 0x20
+_REFUSED = {
     0x80: "coroutine function",
     0x100: "coroutine function",
     0x200: "asynchronous generator function",
@@ -28,13 +29,18 @@ _NOT_PLAIN = {
 _known: dict[int, tuple[CodeType, Code | tuple[str, int | None]]] = {}
 
 
-def code_for(function: FunctionType) -> Code:
+def code_for(function: FunctionType, *, generators: bool = False) -> Code:
     """Return the register code of `function`, lowered once for each code object.
+
+    That of a generator function begins by making the generator and returning it; who knows what
+    to do with one asks for `generators`, and for others CPython calls such functions.
 
     Raises:
         Unlowerable: it has no trustworthy source or does what register code cannot say.
     """
     code = function.__code__
+    if code.co_flags & _CO_GENERATOR and not generators:
+        raise Unlowerable("generator function", code.co_firstlineno)
     known = _known.get(id(code))
     if known is None:
         result: Code | tuple[str, int | None]
@@ -49,14 +55,12 @@ def code_for(function: FunctionType) -> Code:
 
 
 def _lower(code: CodeType, module_globals: dict[str, Any]) -> Code:
-    for flag, kind in _NOT_PLAIN.items():
+    for flag, kind in _REFUSED.items():
         if code.co_flags & flag:
             raise Unlowerable(kind, code.co_firstlineno)
+    if not code.co_flags & _CO_OPTIMIZED:
+        raise Unlowerable("class body", code.co_firstlineno)
     definition = definition_of(code, module_globals)
-    if isinstance(definition.node, ast.GeneratorExp):
-        raise Unlowerable("generator expression", code.co_firstlineno)
-    if getattr(definition.node, "type_params", None):
-        raise Unlowerable("type parameters", code.co_firstlineno)
     try:
         return _Function(code, definition).lower()
     except RecursionError:
@@ -67,7 +71,6 @@ class _Function(Statements):
     """The lowering of one function: names get registers, then the body is emitted."""
 
     def __init__(self, code: CodeType, definition: Definition) -> None:
-        assert not isinstance(definition.node, ast.GeneratorExp)
         names = analyse(definition.node, code, definition.class_name)
         super().__init__(code, definition, names)
         self.node = definition.node
@@ -75,11 +78,21 @@ class _Function(Statements):
 
     def lower(self) -> Code:
         parameters = _parameters(self.python)
+        if self.python.co_flags & _CO_GENERATOR:
+            body = Label()
+            generator = self.make(Op.GENERATOR, body)
+            self.emit(Op.RETURN, generator)
+            self.place(body)
+            self.top = 0
         self._lay_out(parameters)
         if isinstance(self.node, ast.Lambda):
             value = self.expression(self.node.body)
             self.at(self.node.body)
             self.emit(Op.RETURN, value)
+        elif isinstance(self.node, ast.GeneratorExp):
+            self.at(self.node)
+            self.generator_loop(self.node, 0, NO_REGISTER)
+            self.emit(Op.RETURN, self.constant(None))
         else:
             self.body(self.node.body)
             self.emit(Op.RETURN, self.constant(None))

@@ -5,7 +5,7 @@ Sources: `match_keys`, `match_class`, `import_from` and the call errors in CPyth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import CellType, FunctionType
 from typing import Any, Final
 
@@ -17,10 +17,12 @@ __all__ = [
     "is_empty",
     "is_mapping",
     "is_sequence",
+    "join_groups",
     "match_class",
     "match_keys",
     "merge_keywords",
     "special_method",
+    "split_group",
     "unbound_error",
     "unpacker",
 ]
@@ -120,6 +122,66 @@ def caught(exception: BaseException, wanted: Any) -> bool:
     return any(kind is base for kind in kinds for base in bases)
 
 
+def split_group(
+    exception: BaseException | None, wanted: Any
+) -> tuple[BaseException | None, BaseException | None]:
+    """Return (rest, match) of an exception, or what other clauses left of it, for `except*`."""
+    kinds = wanted if isinstance(wanted, tuple) else (wanted,)
+    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+        raise TypeError("catching classes that do not inherit from BaseException is not allowed")
+    if any(issubclass(kind, BaseExceptionGroup) for kind in kinds):
+        raise TypeError("catching ExceptionGroup with except* is not allowed. Use except instead.")
+    if exception is None:
+        return None, None
+    if caught(exception, wanted):
+        if isinstance(exception, BaseExceptionGroup):
+            return None, exception
+        return None, BaseExceptionGroup("", [exception])
+    if isinstance(exception, BaseExceptionGroup):
+        match, rest = exception.split(wanted)
+        return rest, match
+    return exception, None
+
+
+def join_groups(
+    exception: BaseException, errors: list[BaseException | None]
+) -> BaseException | None:
+    """Return what is raised after the clauses of `except*`: new exceptions and parts of the old.
+
+    What was raised again, or not taken, keeps the shape that it had in the group.
+    """
+    left = [error for error in errors if error is not None]
+    if not isinstance(exception, BaseExceptionGroup):
+        return left[0] if left else None
+    again = [error for error in left if _is_part(error, exception)]
+    new = [error for error in left if not _is_part(error, exception)]
+    kept = {id(leaf) for error in again for leaf in _leaves(error)}
+    old = BaseExceptionGroup.subgroup(
+        exception, lambda error: not isinstance(error, BaseExceptionGroup) and id(error) in kept
+    )
+    if not new:
+        return old
+    if old is not None:
+        new.append(old)
+    return new[0] if len(new) == 1 else BaseExceptionGroup("", new)
+
+
+def _is_part(error: BaseException, group: BaseException) -> bool:
+    return isinstance(error, BaseExceptionGroup) and (
+        error.__traceback__ is group.__traceback__
+        and error.__cause__ is group.__cause__
+        and error.__context__ is group.__context__
+    )
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
 def special_method(owner: Any, name: str) -> Any:
     """Return a method looked up on the type, as `with` does."""
     kind = type(owner)
@@ -174,13 +236,12 @@ def merge_keywords(keywords: dict[str, Any], more: Any, callee: Any) -> None:
         raise TypeError(
             f"{function_string(callee)} argument after ** must be a mapping, not {kind}"
         )
-    added = more if type(more) is dict else {name: more[name] for name in more.keys()}  # noqa: SIM118
-    for name, value in added.items():
+    for name in more if type(more) is dict else more.keys():
         if name in keywords:
             raise TypeError(
                 f"{function_string(callee)} got multiple values for keyword argument {name!r}"
             )
-        keywords[name] = value
+        keywords[name] = more[name]
 
 
 def unbound_error(name: str, is_free: bool) -> NameError:

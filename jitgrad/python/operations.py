@@ -11,9 +11,8 @@ it, and a StopIteration that leaves it ends an `advance`).
 
 from __future__ import annotations
 
-import operator
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from types import CellType, CodeType, FunctionType
 from typing import Any, Final
@@ -22,6 +21,7 @@ from . import matching
 from .binding import bind_arguments
 from .code import Code
 from .frames import Frame, call_from, call_with_locals
+from .symbols import BINARY, COMPARE, INPLACE, UNARY
 
 __all__ = [
     "ABSENT",
@@ -74,53 +74,6 @@ class Leave(BaseException):
 
 Answer = tuple[Any, Any] | Enter
 
-UNARY: Final[dict[str, Callable[[Any], Any]]] = {
-    "+": operator.pos,
-    "-": operator.neg,
-    "~": operator.invert,
-}
-BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "@": operator.matmul,
-    "/": operator.truediv,
-    "//": operator.floordiv,
-    "%": operator.mod,
-    "**": operator.pow,
-    "<<": operator.lshift,
-    ">>": operator.rshift,
-    "&": operator.and_,
-    "|": operator.or_,
-    "^": operator.xor,
-}
-INPLACE: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "+": operator.iadd,
-    "-": operator.isub,
-    "*": operator.imul,
-    "@": operator.imatmul,
-    "/": operator.itruediv,
-    "//": operator.ifloordiv,
-    "%": operator.imod,
-    "**": operator.ipow,
-    "<<": operator.ilshift,
-    ">>": operator.irshift,
-    "&": operator.iand,
-    "|": operator.ior,
-    "^": operator.ixor,
-}
-COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "is": operator.is_,
-    "is not": operator.is_not,
-    "in": lambda item, container: item in container,
-    "not in": lambda item, container: item not in container,
-}
 _CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {"s": str, "r": repr, "a": ascii}
 
 # By identity, since a callee's hash may be user code.
@@ -364,6 +317,16 @@ class Operations:
             function.__annotations__ = annotations
         return function, None
 
+    def make_generator(
+        self, frame: Frame, make: Callable[[Frame, Operations], Generator[Any, Any, Any]]
+    ) -> tuple[Any, Any]:
+        """Return the generator over `frame`, made with the operations that its body is to use.
+
+        CPython resumes it, from wherever it is used: outside of the evaluator that made it, so
+        that those operations are neither to take part in its run nor to raise `Leave`.
+        """
+        return make(frame, Operations()), None
+
     def function_default(
         self, function: FunctionType, kind: str, key: int | str
     ) -> tuple[Any, Any]:
@@ -371,6 +334,14 @@ class Operations:
         if kind == "positional":
             return function.__defaults__[key], None  # type: ignore[index]
         return function.__kwdefaults__[key], None  # type: ignore[index]
+
+    def load_build_class(self, frame: Frame) -> Answer:
+        """Return what a class statement calls; CPython runs the body of the class."""
+        if "__build_class__" not in frame.builtins:
+            raise NameError("__build_class__ not found")
+        if "__build_class__" in frame.globals:
+            return frame.builtins["__build_class__"], None
+        return self.load_global(frame, "__build_class__")
 
     # Imports, special methods, match
 
@@ -425,6 +396,18 @@ class Operations:
     def caught(self, exception: BaseException, origin: Any, wanted: Any, wo: Any) -> bool:
         """Tell whether an `except wanted` takes the exception."""
         return matching.caught(exception, wanted)
+
+    def split_group(
+        self, exception: BaseException | None, origin: Any, wanted: Any, wo: Any
+    ) -> list[tuple[Any, Any]]:
+        """Return what an `except* wanted` leaves of the exception, and what it takes of it."""
+        return [(part, None) for part in matching.split_group(exception, wanted)]
+
+    def join_groups(
+        self, exception: BaseException, origin: Any, errors: list[BaseException | None], eo: Any
+    ) -> Answer:
+        """Return what `try` with `except*` raises in the end, None for nothing."""
+        return matching.join_groups(exception, errors), None
 
     def exception_part(self, exception: BaseException, origin: Any, part: str) -> Answer:
         """Return the "type", "value" or "traceback" that `__exit__` is given."""

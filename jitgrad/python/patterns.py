@@ -127,7 +127,7 @@ class Patterns(Calls):
         keys = tuple(self.copied(self.expression(key)) for key in node.keys)
         key_tuple = self.make(Op.BUILD, "tuple", keys)
         found = self.make(Op.MATCH_KEYS, subject, key_tuple)
-        self._fail_if_none(found, fails)
+        self.jump_if_none(found, fails)
         registers = tuple(self.temporary() for _ in keys)
         self.emit(Op.UNPACK, registers, found, size, False, 0)
         for part, register in zip(node.patterns, registers):
@@ -139,9 +139,9 @@ class Patterns(Calls):
                 self.emit(Op.DELETE_ITEM, rest, key)
             captures[node.rest] = rest
 
-    def _fail_if_none(self, register: int, fails: Label) -> None:
+    def jump_if_none(self, register: int, target: Label) -> None:
         result = self.make(Op.COMPARE, "is", register, self.constant(None))
-        self.emit(Op.JUMP_IF_TRUE, result, fails)
+        self.emit(Op.JUMP_IF_TRUE, result, target)
 
     def pattern_MatchClass(
         self, node: ast.MatchClass, subject: int, fails: Label, captures: Captures
@@ -150,7 +150,7 @@ class Patterns(Calls):
         positional = len(node.patterns)
         names = tuple(node.kwd_attrs)
         found = self.make(Op.MATCH_CLASS, subject, wanted, positional, names)
-        self._fail_if_none(found, fails)
+        self.jump_if_none(found, fails)
         parts = [*node.patterns, *node.kwd_patterns]
         registers = tuple(self.temporary() for _ in parts)
         self.emit(Op.UNPACK, registers, found, len(parts), False, 0)

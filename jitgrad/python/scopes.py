@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import CodeType
 
-from .source import Node, match_nested
+from .source import Nested, Node, match_nested, type_parameters
 
 __all__ = ["Comprehension", "Names", "analyse", "mangle"]
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp
+_Generator = ast.GeneratorExp | Comprehension
 
 
 def mangle(name: str, class_name: str | None) -> str:
@@ -42,13 +43,16 @@ class Names:
 def analyse(node: Node, code: CodeType, class_name: str | None) -> Names:
     """Return the names of the function `node`, whose running code object is `code`."""
     walker = _Walker(class_name)
-    assert not isinstance(node, ast.GeneratorExp)
-    for argument in _arguments(node.args):
-        walker.bind(argument.arg)
-    body = [node.body] if isinstance(node, ast.Lambda) else node.body
-    for part in body:
-        walker.visit(part)
     names = walker.names
+    if isinstance(node, ast.GeneratorExp):
+        walker.visit_parts(node)
+        # An assignment expression in it binds in the function around it.
+        walker.declared_nonlocal.update(walker.assigned_in_expressions)
+    else:
+        for argument in _arguments(node.args):
+            walker.bind(argument.arg)
+        for part in [node.body] if isinstance(node, ast.Lambda) else node.body:
+            walker.visit(part)
     for name in [*names.declared_global, *walker.declared_nonlocal]:
         names.bound.pop(name, None)
     names.nested = match_nested(code, [nested for nested, _ in walker.nested])
@@ -80,7 +84,8 @@ class _Walker(ast.NodeVisitor):
         self.class_name = class_name
         self.names = Names()
         self.declared_nonlocal: set[str] = set()
-        self.nested: list[tuple[Node, tuple[int, ...]]] = []
+        self.assigned_in_expressions: set[str] = set()
+        self.nested: list[tuple[Nested, tuple[int, ...]]] = []
         self.inside: tuple[int, ...] = ()
         """The comprehensions around the current node, by id."""
 
@@ -97,9 +102,13 @@ class _Walker(ast.NodeVisitor):
             self.bind(node.id)
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
-        self.bind(node.target.id)
+        self._assign_in_expression(node)
         self.names.walrus.add(mangle(node.target.id, self.class_name))
         self.visit(node.value)
+
+    def _assign_in_expression(self, node: ast.NamedExpr) -> None:
+        self.bind(node.target.id)
+        self.assigned_in_expressions.add(mangle(node.target.id, self.class_name))
 
     def visit_Global(self, node: ast.Global) -> None:
         self.names.declared_global.update(mangle(n, self.class_name) for n in node.names)
@@ -138,6 +147,15 @@ class _Walker(ast.NodeVisitor):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self.bind(node.name)
+        self._visit_all(node.decorator_list)
+        if not type_parameters(node):  # whose function evaluates them
+            self._visit_all([*node.bases, *(keyword.value for keyword in node.keywords)])
+        self.nested.append((node, self.inside))
+
+    def _visit_all(self, nodes: Iterable[ast.AST | None]) -> None:
+        for node in nodes:
+            if node is not None:
+                self.visit(node)
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self._visit_signature(node.args)
@@ -145,22 +163,17 @@ class _Walker(ast.NodeVisitor):
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self.bind(node.name)
-        for decorator in node.decorator_list:
-            self.visit(decorator)
+        self._visit_all(node.decorator_list)
         self._visit_signature(node.args)
-        for argument in _arguments(node.args):
-            if argument.annotation is not None:
-                self.visit(argument.annotation)
-        if node.returns is not None:
-            self.visit(node.returns)
+        if not type_parameters(node):
+            self._visit_all(argument.annotation for argument in _arguments(node.args))
+            self._visit_all([node.returns])
         self.nested.append((node, self.inside))
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def _visit_signature(self, arguments: ast.arguments) -> None:
-        for default in [*arguments.defaults, *arguments.kw_defaults]:
-            if default is not None:
-                self.visit(default)
+        self._visit_all([*arguments.defaults, *arguments.kw_defaults])
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
         self.visit(node.generators[0].iter)
@@ -168,7 +181,7 @@ class _Walker(ast.NodeVisitor):
             # A walrus inside binds in the enclosing function; one inside a lambda does not, but
             # then the name is no local of this function's code object either.
             if isinstance(inner, ast.NamedExpr) and not _inside_lambda(node, inner):
-                self.bind(inner.target.id)
+                self._assign_in_expression(inner)
         self.nested.append((node, self.inside))
 
     def _visit_comprehension(self, node: Comprehension) -> None:
@@ -177,6 +190,11 @@ class _Walker(ast.NodeVisitor):
         self.inside = (*outer, id(node))
         self.names.comprehension_bound[id(node)] = {}
         self.names.comprehension_captured[id(node)] = set()
+        self.visit_parts(node)
+        self.inside = outer
+
+    def visit_parts(self, node: _Generator) -> None:
+        """Visit what a comprehension evaluates in its own scope."""
         for index, generator in enumerate(node.generators):
             self.visit(generator.target)
             if index:
@@ -188,7 +206,6 @@ class _Walker(ast.NodeVisitor):
             self.visit(node.value)
         else:
             self.visit(node.elt)
-        self.inside = outer
 
     visit_ListComp = _visit_comprehension
     visit_SetComp = _visit_comprehension

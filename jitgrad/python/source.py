@@ -6,16 +6,26 @@ import ast
 import linecache
 import struct
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any, NamedTuple
 
 from .code import Unlowerable
 
-__all__ = ["Definition", "Node", "constant_key", "definition_of", "match_nested"]
+__all__ = [
+    "Definition",
+    "Nested",
+    "Node",
+    "constant_key",
+    "definition_of",
+    "match_nested",
+    "type_parameters",
+]
 
 Node = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.GeneratorExp
+Nested = Node | ast.ClassDef
+"""What has a code object of its own inside that of the function around it."""
 _FUTURE_FLAGS = 0x1FE0000  # CO_FUTURE_*, the flags that compile() takes
 _INLINE = ("<listcomp>", "<setcomp>", "<dictcomp>")
 _COMPARED = (
@@ -68,23 +78,26 @@ def definition_of(code: CodeType, module_globals: dict[str, Any] | None = None) 
             break
     else:
         raise Unlowerable("source differs from the running code", code.co_firstlineno)
-    definitions = file.nodes.get(key, [])
-    found = _assign([code], definitions)
+    definitions = {id(d.node): d for d in file.nodes.get(key, [])}
+    found = _assign([code], {id(d.node): (d.node, key) for d in definitions.values()})
     if not found:
         raise Unlowerable(f"cannot tell which {code.co_name} of the line it is", key[1])
-    return found[0][0]
+    return definitions[id(found[0][0])]
 
 
-def match_nested(code: CodeType, nodes: list[Node]) -> dict[int, CodeType]:
-    """Return `id(node) -> code constant` for the functions directly inside `code`.
+def match_nested(code: CodeType, nodes: Sequence[Nested]) -> dict[int, CodeType]:
+    """Return `id(node) -> code constant` for the functions and classes directly inside `code`.
+
+    That of one with type parameters is the function that makes those, and then the thing itself.
 
     A node that CPython compiled away (`if False: ...`) has no entry.
     """
     constants = list(_nested(code))
-    found = _assign(constants, [Definition(node, None) for node in nodes])
+    keys = {id(node): (node, _nested_key(node)) for node in nodes}
+    found = _assign(constants, keys)
     matched = {id(constant) for _, constant in found}
     lost = {(c.co_name, c.co_firstlineno) for c in constants if id(c) not in matched}
-    result = {id(definition.node): constant for definition, constant in found}
+    result = {id(node): constant for node, constant in found}
     for node in nodes:
         if id(node) in result:
             continue
@@ -93,30 +106,31 @@ def match_nested(code: CodeType, nodes: list[Node]) -> dict[int, CodeType]:
                 result[id(node)] = constant
                 break
         else:
-            if _key(node) in lost:
-                name, line = _key(node)
+            if keys[id(node)][1] in lost:
+                name, line = keys[id(node)][1]
                 raise Unlowerable(f"cannot tell the {name} of one line apart", line)
     return result
 
 
 def _assign(
-    codes: Iterable[CodeType], definitions: list[Definition]
-) -> list[tuple[Definition, CodeType]]:
+    codes: Iterable[CodeType], keys: Mapping[int, tuple[Nested, tuple[str, int]]]
+) -> list[tuple[Nested, CodeType]]:
     """Pair each code with the smallest definition that encloses its instructions.
 
     Name and first line settle `def`; two lambdas on one line are told apart by columns.
     """
-    result: list[tuple[Definition, CodeType]] = []
+    result: list[tuple[Nested, CodeType]] = []
     for code in codes:
-        same = [d for d in definitions if _key(d.node) == (code.co_name, code.co_firstlineno)]
+        wanted = code.co_name, code.co_firstlineno
+        same = [node for node, key in keys.values() if key == wanted]
         if len(same) > 1:
             box = _box(code)
             if box is None:
-                same = [d for d in same if _returns_constant(d.node, code)][:1]
+                same = [node for node in same if _returns_constant(node, code)][:1]
             else:
-                same = [d for d in same if _encloses(d.node, box)]
-            same.sort(key=lambda d: _extent(d.node))
-            if len(same) > 1 and _extent(same[0].node) == _extent(same[1].node):
+                same = [node for node in same if _encloses(node, box)]
+            same.sort(key=_extent)
+            if len(same) > 1 and _extent(same[0]) == _extent(same[1]):
                 same = []
         if same:
             result.append((same[0], code))
@@ -179,7 +193,17 @@ def _read(lines: list[str], filename: str, flags: int) -> _File:
     return _File(lines, codes, nodes)
 
 
-def _key(node: Node) -> tuple[str, int]:
+def _nested_key(node: Nested) -> tuple[str, int]:
+    name, line = _key(node)
+    return (f"<generic parameters of {name}>" if type_parameters(node) else name), line
+
+
+def type_parameters(node: Nested) -> list[ast.AST]:
+    """Return the type parameters of a definition, which Python has since 3.12."""
+    return getattr(node, "type_params", [])
+
+
+def _key(node: Nested) -> tuple[str, int]:
     if isinstance(node, ast.Lambda):
         return "<lambda>", node.lineno
     if isinstance(node, ast.GeneratorExp):
@@ -188,7 +212,7 @@ def _key(node: Node) -> tuple[str, int]:
     return node.name, first.lineno
 
 
-def _body_box(node: Node) -> tuple[int, int, int, int]:
+def _body_box(node: Nested) -> tuple[int, int, int, int]:
     """Return (line, column, end line, end column) of what runs inside the function."""
     if isinstance(node, ast.GeneratorExp):
         first: ast.AST = node
@@ -200,17 +224,17 @@ def _body_box(node: Node) -> tuple[int, int, int, int]:
     return first.lineno, first.col_offset, last.end_lineno, last.end_col_offset  # type: ignore
 
 
-def _extent(node: Node) -> tuple[int, int]:
+def _extent(node: Nested) -> tuple[int, int]:
     line, column, end_line, end_column = _body_box(node)
     return end_line - line, end_column - column
 
 
-def _encloses(node: Node, box: tuple[int, int, int, int]) -> bool:
+def _encloses(node: Nested, box: tuple[int, int, int, int]) -> bool:
     own = _body_box(node)
     return own[:2] <= box[:2] and box[2:] <= own[2:]
 
 
-def _returns_constant(node: Node, code: CodeType) -> bool:
+def _returns_constant(node: Nested, code: CodeType) -> bool:
     """Tell whether the code could be that of a lambda with a constant as its body.
 
     Python 3.12 notes no columns for these; any two that agree here do the same.

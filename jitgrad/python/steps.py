@@ -1,7 +1,7 @@
 """One function for each instruction: it takes operands from the registers to the operation.
 
 What a step answers: None, go on to the next instruction; a pair, the value and origin for the
-register that the instruction writes; an int, the next pc; `RETURNED`; or `Enter`.
+register that the instruction writes; an int, the next pc; `Enter`; or one of the marks below.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ from .code import ROLES, Instruction, Op
 from .frames import UNBOUND, Frame
 from .operations import ABSENT, EXHAUSTED, Enter, Operations
 
-__all__ = ["RETURNED", "STEPS", "WRITING", "Step", "raise_as_is"]
+__all__ = ["BEGUN", "RETURNED", "STEPS", "WRITING", "YIELDED", "Step", "raise_as_is"]
 
 Step = Callable[[Operations, Frame, Instruction], Any]
 
 RETURNED: Final = object()
 """The answer of a return; the value is in the register that the instruction names."""
+YIELDED: Final = object()
+"""The answer of a `yield` and a `yield from`; the value is in the second register of the two."""
+BEGUN: Final = object()
+"""The answer of the instruction that makes a generator of its frame."""
 
 
 def raise_as_is(exception: BaseException) -> None:
@@ -300,6 +304,33 @@ def _reraise(ops: Operations, frame: Frame, i: Instruction) -> Any:
     raise_as_is(frame.values[i[1]])
 
 
+def _forget(ops: Operations, frame: Frame, i: Instruction) -> Any:
+    for register in i[1]:
+        frame.values[register] = UNBOUND
+        frame.origins[register] = None
+
+
+def _load_build_class(ops: Operations, frame: Frame, i: Instruction) -> Any:
+    return ops.load_build_class(frame)
+
+
+def _split_group(ops: Operations, frame: Frame, i: Instruction) -> Any:
+    _, targets, exception, wanted = i
+    values, origins = frame.values, frame.origins
+    parts = ops.split_group(values[exception], origins[exception], values[wanted], origins[wanted])
+    for register, (value, origin) in zip(targets, parts):
+        values[register] = value
+        origins[register] = origin
+
+
+def _generator(ops: Operations, frame: Frame, i: Instruction) -> Any:
+    return BEGUN
+
+
+def _yield(ops: Operations, frame: Frame, i: Instruction) -> Any:
+    return YIELDED
+
+
 _TABLE: Final[dict[Op, Step]] = {
     Op.CONST: _const,
     Op.MOVE: _move,
@@ -359,6 +390,13 @@ _TABLE: Final[dict[Op, Step]] = {
     Op.RAISE: _raise,
     Op.RERAISE: _reraise,
     Op.EXCEPTION_PART: _one("exception_part", 2),
+    Op.LOAD_BUILD_CLASS: _load_build_class,
+    Op.SPLIT_GROUP: _split_group,
+    Op.JOIN_GROUPS: _two("join_groups", 2),
+    Op.GENERATOR: _generator,
+    Op.YIELD: _yield,
+    Op.YIELD_FROM: _yield,
+    Op.FORGET: _forget,
 }
 STEPS: Final[list[Step]] = [_TABLE[op] for op in Op]
 WRITING: Final = frozenset(op for op in Op if ROLES[op].startswith("d"))

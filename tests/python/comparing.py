@@ -7,6 +7,7 @@ import types
 from typing import Any
 
 from jitgrad.python.evaluate import UNBOUND, Evaluator, Frame
+from jitgrad.python.generators import generator_over
 from jitgrad.python.lower import Unlowerable, code_for
 from jitgrad.python.operations import Enter, Leave, Operations, bind_arguments
 
@@ -20,7 +21,13 @@ class Plain(Operations):
 
 
 class EnterEverything(Plain):
-    """Asks for a new frame whenever a Python function with register code is called."""
+    """Asks for a new frame whenever a Python function with register code is called.
+
+    Generators are evaluated, too.
+    """
+
+    def make_generator(self, frame, make):
+        return make(frame, self), None
 
     def call(self, frame, callee, co, args, arg_origins, kwargs, kwarg_origins):
         if isinstance(callee, types.MethodType):
@@ -29,7 +36,7 @@ class EnterEverything(Plain):
             callee = callee.__func__
         if isinstance(callee, types.FunctionType):
             try:
-                code = code_for(callee)
+                code = code_for(callee, generators=True)
             except Unlowerable:
                 pass
             else:
@@ -41,18 +48,44 @@ class EnterEverything(Plain):
         return super().call(frame, callee, co, args, arg_origins, kwargs, kwarg_origins)
 
 
+class PausingGenerators(Plain):
+    """Evaluates generators with a pause before every instruction."""
+
+    def make_generator(self, frame, make):
+        def resume(frame, answer, exception):
+            frames[:] = [_only_live(each) for each in frames]
+            return _pausing_resume(self, frames, answer, exception)
+
+        frames = [frame]
+        return generator_over(frame, resume), None
+
+
+class PausingEverything(PausingGenerators, EnterEverything):
+    pass
+
+
 def pausing_run(operations: Operations, function: types.FunctionType, *args: Any) -> Any:
     """Run with a pause before every instruction, after which only live registers are left."""
-    code = code_for(function)
+    code = code_for(function, generators=True)
     values, origins = bind_arguments(operations, code, function, args, [None] * len(args), {}, {})
-    frames = [Frame(code, function, 0, values, origins)]
+    return _pausing_resume(operations, [Frame(code, function, 0, values, origins)])
+
+
+def _pausing_resume(
+    operations: Operations,
+    frames: list[Frame],
+    answer: tuple[Any, Any] | None = None,
+    exception: BaseException | None = None,
+) -> Any:
+    """Run to the end or the next `yield`; `frames` are then those that go on from there."""
     while True:
         evaluator = Evaluator(operations)
         evaluator.steps = _one_only(evaluator.steps)
         try:
-            return evaluator.resume(frames)
+            return evaluator.resume(frames, answer=answer, exception=exception)
         except Leave:
-            frames = [_only_live(frame) for frame in evaluator.frames]
+            frames[:] = [_only_live(frame) for frame in evaluator.frames]
+            answer = exception = None
 
 
 def _one_only(steps):
@@ -119,7 +152,8 @@ def outcome(run, *args) -> tuple[Any, ...]:
 
 def by_evaluator(operations: Operations):
     def run(function, log):
-        return Evaluator(operations).call(code_for(function), function, log)
+        code = code_for(function, generators=True)
+        return Evaluator(operations).call(code, function, log)
 
     return run
 
@@ -138,8 +172,8 @@ def by_cpython(function, log):
 MODES = {
     "base": by_evaluator(Plain()),
     "enter": by_evaluator(EnterEverything()),
-    "pausing": by_pausing(Plain()),
-    "entering and pausing": by_pausing(EnterEverything()),
+    "pausing": by_pausing(PausingGenerators()),
+    "entering and pausing": by_pausing(PausingEverything()),
 }
 
 

@@ -14,6 +14,10 @@ def generator():
     yield 1
 
 
+def generator_expression():
+    return (x * 2 for x in [1, 2])
+
+
 async def coroutine():
     pass
 
@@ -26,13 +30,6 @@ def with_class():
     class Inner:
         pass
     return Inner
-
-
-def with_except_star():
-    try:
-        pass
-    except* ValueError:
-        pass
 
 
 def with_locals():

@@ -8,11 +8,18 @@ from tests.python import (
     corpus_exceptions,
     corpus_expressions,
     corpus_functions,
+    corpus_generators,
     corpus_statements,
 )
 from tests.python.comparing import MODES, by_cpython, functions_of, outcome
 
-MODULES = [corpus_expressions, corpus_statements, corpus_exceptions, corpus_functions]
+MODULES = [
+    corpus_expressions,
+    corpus_statements,
+    corpus_exceptions,
+    corpus_functions,
+    corpus_generators,
+]
 CORPUS = {
     f"{module.__name__.rpartition('_')[2]}.{function.__name__}": function
     for module in MODULES

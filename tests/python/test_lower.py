@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import functools
 import importlib.util
@@ -22,6 +23,11 @@ def evaluated(function, *args, **kwargs):
     return Evaluator(Operations()).call(code_for(function), function, *args, **kwargs)
 
 
+def evaluated_generator(function, *args):
+    code = code_for(function, generators=True)
+    return Evaluator(Operations()).call(code, function, *args)
+
+
 def from_source(source: str, filename: str, register: bool = True) -> dict:
     if register:
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
@@ -36,8 +42,6 @@ def from_source(source: str, filename: str, register: bool = True) -> dict:
         ("generator", "generator function"),
         ("coroutine", "coroutine function"),
         ("asynchronous_generator", "asynchronous generator function"),
-        ("with_class", "class statement"),
-        ("with_except_star", r"except\*"),
         ("with_locals", r"locals\(\) needs the frame"),
         ("with_vars", r"vars\(\) needs the frame"),
         ("with_dir", r"dir\(\) needs the frame"),
@@ -136,6 +140,30 @@ def test_wrapped_and_partial_functions_are_their_own() -> None:
 def test_methods_of_classes_in_functions() -> None:
     instance = samples.make_class()(5)
     assert evaluated(type(instance).get, instance) == 5
+
+
+def test_generator_functions_are_lowered_for_who_asks() -> None:
+    code = code_for(samples.generator, generators=True)
+    assert [Op(i[0]) for i in code.instructions[:2]] == [Op.GENERATOR, Op.RETURN]
+    made = evaluated_generator(samples.generator)
+    assert isinstance(made, types.GeneratorType) and list(made) == [1]
+    expression = samples.generator_expression()
+    function = types.FunctionType(expression.gi_code, {}, "g", None, None)
+    assert list(evaluated_generator(function, iter([1, 2]))) == list(expression) == [2, 4]
+
+
+def test_class_bodies_are_cpythons() -> None:
+    bodies = []
+
+    def build(body, *rest):
+        bodies.append(body)
+        return type(*rest, (), {})
+
+    scope = dict(vars(samples), __builtins__=dict(vars(builtins), __build_class__=build))
+    function = types.FunctionType(samples.with_class.__code__, scope)
+    assert evaluated(function).__name__ == "Inner"
+    with pytest.raises(Unlowerable, match="class body"):
+        code_for(bodies[0])
 
 
 def test_inner_functions_are_cpythons() -> None:

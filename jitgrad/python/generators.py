@@ -1,0 +1,70 @@
+"""Generators whose body is an evaluated frame.
+
+Such a generator is one of CPython's own: what it runs is a loop that resumes the frame and hands
+out what that yields. So `send`, `throw`, `close`, `yield from`, the state that `inspect` reports,
+the errors of misuse, the end of a generator that nobody wants any more, and StopIteration becoming
+RuntimeError are CPython's, and need no imitation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple
+
+from .frames import Frame
+
+__all__ = ["Resume", "Yielded", "generator_over"]
+
+Resume = Callable[[Frame, tuple[Any, Any] | None, BaseException | None], Any]
+"""Goes on from a frame, with an answer or an exception for its `yield`."""
+
+
+class Yielded(NamedTuple):
+    """What the evaluator returns for a frame that has come to a `yield`."""
+
+    value: Any
+    delegates: bool
+    """It is `yield from`, whose result is the answer."""
+    handled: BaseException | None
+    """The exception that the frame itself is handling."""
+
+
+def generator_over(frame: Frame, resume: Resume) -> Generator[Any, Any, Any]:
+    """Return the generator that runs `frame`, which is at the beginning of its body."""
+    generator: Any = _run(frame, resume)
+    generator.__name__ = frame.function.__name__
+    generator.__qualname__ = frame.function.__qualname__
+    return generator
+
+
+def _run(frame: Frame, resume: Resume) -> Generator[Any, Any, Any]:
+    answer: tuple[Any, Any] | None = None
+    exception: BaseException | None = None
+    while True:
+        outcome = resume(frame, answer, exception)
+        if outcome.__class__ is not Yielded:
+            return outcome
+        answer = exception = None
+        handled = outcome.handled
+        try:
+            if handled is None:
+                if outcome.delegates:
+                    answer = (yield from outcome.value), None
+                else:
+                    answer = (yield outcome.value), None
+                continue
+            # Others see the exception while the generator waits, as the context of what is thrown.
+            context, entries = handled.__context__, handled.__traceback__
+            try:
+                raise handled
+            except BaseException:
+                handled.__context__ = context
+                handled.__traceback__ = entries
+                if outcome.delegates:
+                    answer = (yield from outcome.value), None
+                else:
+                    answer = (yield outcome.value), None
+        except BaseException as thrown:
+            exception = thrown
+        finally:
+            handled = outcome = context = entries = None
