@@ -111,6 +111,7 @@ if _TYPE_CHECKING:
     from jitgrad.compiled import eager as eager
     from jitgrad.ops.convolution import *  # noqa: F403
     from jitgrad.ops.foreach import *  # noqa: F403
+    from jitgrad.ops.recurrent import *  # noqa: F403
     from jitgrad.ops.transposed_convolution import *  # noqa: F403
 
 
@@ -121,6 +122,10 @@ _LATE_NAMES = {
     "compile": "jitgrad.compiled",
     "eager": "jitgrad.compiled",
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_tbc"), "jitgrad.ops.convolution"),
+    **dict.fromkeys(("gru", "gru_cell", "lstm", "lstm_cell"), "jitgrad.ops.recurrent"),
+    **dict.fromkeys(
+        ("rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"), "jitgrad.ops.recurrent"
+    ),
     **dict.fromkeys(
         ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
         "jitgrad.ops.transposed_convolution",
