@@ -270,11 +270,16 @@ class ModuleDict(Module):
         Raises:
             TypeError, ValueError: they are no such pairs.
         """
-        update_from(self, "ModuleDict", modules)
+        for key, module in pairs_of("ModuleDict", modules):
+            self[key] = module
 
 
-def update_from(target: Any, kind: str, values: Any) -> None:
-    """Set the items of `target` to those of a mapping or of pairs."""
+def pairs_of(kind: str, values: Any) -> list[tuple]:
+    """Return the items of a mapping, or pairs, given to `update` of a `kind`.
+
+    Raises:
+        TypeError, ValueError: they are no such pairs.
+    """
     if not isinstance(values, Iterable):
         raise TypeError(
             f"{kind}.update should be called with an iterable of key/value pairs, but got "
@@ -282,6 +287,7 @@ def update_from(target: Any, kind: str, values: Any) -> None:
         )
     pairs: Any = values
     pairs = pairs.items() if hasattr(pairs, "items") else pairs
+    made = []
     for number, pair in enumerate(pairs):
         if not isinstance(pair, Iterable):
             raise TypeError(
@@ -293,4 +299,5 @@ def update_from(target: Any, kind: str, values: Any) -> None:
             raise ValueError(
                 f"{kind} update sequence element #{number} has length {len(each)}; 2 is required"
             )
-        target[each[0]] = each[1]
+        made.append(each)
+    return made

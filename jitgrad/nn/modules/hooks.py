@@ -153,18 +153,21 @@ def _after_error(module: Any, hook: Hook, args: tuple, kwargs: dict, result: Any
 
 
 class _Notice(Function):
-    """The identity, whose derivative is what a function makes of it."""
+    """The identity, whose derivative is what a function makes of it.
+
+    It gets zeros for outputs without a gradient if `fill`, else None.
+    """
 
     @staticmethod
-    def forward(ctx: Any, notice: Callable, *tensors: Tensor) -> tuple:
+    def forward(ctx: Any, notice: Callable, fill: bool, *tensors: Tensor) -> tuple:
         ctx.notice = notice
-        ctx.set_materialize_grads(False)
+        ctx.set_materialize_grads(fill)
         ctx.mark_non_differentiable(*(each for each in tensors if not requires_grad(each)))
         return tensors
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> tuple:
-        return None, *ctx.notice(cotangents)
+        return None, None, *ctx.notice(cotangents)
 
 
 class Boundary:
@@ -190,7 +193,7 @@ class Boundary:
     def enter(self, args: tuple) -> tuple:
         """Return the arguments of `forward`, whose gradients will be noticed."""
         self.inputs = len(args)
-        args, self.input_places = self._noticed(args, self.inputs_have)
+        args, self.input_places = self._noticed(args, self.inputs_have, True)
         return args
 
     def leave(self, result: Any) -> Any:
@@ -203,19 +206,20 @@ class Boundary:
             )
             return result
         outputs = result if isinstance(result, tuple) else (result,)
-        noticed, self.output_places = self._noticed(outputs, self.outputs_have)
+        noticed, self.output_places = self._noticed(outputs, self.outputs_have, False)
         self.outputs = len(outputs)
         if isinstance(result, Tensor):
             return noticed[0]
         return type(result)(*noticed) if hasattr(result, "_fields") else noticed
 
     @staticmethod
-    def _noticed(values: tuple, notice: Callable) -> tuple[tuple, list[int] | None]:
+    def _noticed(values: tuple, notice: Callable, fill: bool) -> tuple[tuple, list[int] | None]:
         places = [at for at, each in enumerate(values) if isinstance(each, Tensor)]
         if not state.grad_enabled or not any(requires_grad(values[at]) for at in places):
             return values, None
         made = list(values)
-        for at, each in zip(places, _Notice.apply(notice, *(values[at] for at in places))):
+        noticed = _Notice.apply(notice, fill, *(values[at] for at in places))
+        for at, each in zip(places, noticed):
             made[at] = each
         return tuple(made), places
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any, TypeVar
 
-from jitgrad.nn.modules.container import position, update_from
+from jitgrad.nn.modules.container import pairs_of, position
 from jitgrad.nn.modules.module import Module
 from jitgrad.nn.parameter import Parameter
+from jitgrad.ops.convert import typename
 from jitgrad.tensor import Tensor
 
 __all__ = ["ParameterDict", "ParameterList"]
@@ -20,12 +23,12 @@ def _as_parameter(value: Any) -> Any:
     return Parameter(value) if plain else value
 
 
-def _line(key: Any, value: Any) -> str:
+def _line(key: Any, value: Any, type_of: Any) -> str:
     if not isinstance(value, Tensor):
         return f"  ({key}): Object of type: {type(value).__name__}"
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
     size = "x".join(map(str, value.shape))
-    return f"  ({key}): {kind} containing: [{value.dtype} of size {size}]"
+    return f"  ({key}): {kind} containing: [{type_of(value)} of size {size}]"
 
 
 class ParameterList(Module):
@@ -92,7 +95,9 @@ class ParameterList(Module):
 
     def extra_repr(self) -> str:
         """Return a line for each value."""
-        return "\n".join(_line(number, value) for number, value in enumerate(self))
+        return "\n".join(
+            _line(number, value, lambda each: each.dtype) for number, value in enumerate(self)
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterList should not be called.")
@@ -124,9 +129,8 @@ class ParameterDict(Module):
     def _name(key: Any) -> str:
         if not isinstance(key, str):
             raise TypeError(
-                f"Index given to ParameterDict cannot be used as a key as it is not a string "
-                f"(type is '{type(key).__name__}'). Open an issue on github if you need non-string "
-                "keys."
+                "Index given to ParameterDict cannot be used as a key as it is not a string "
+                f"(type is '{type(key).__name__}')"
             )
         return key
 
@@ -171,7 +175,7 @@ class ParameterDict(Module):
 
     def copy(self) -> ParameterDict:
         """Return another dictionary of the same parameters."""
-        return ParameterDict(dict(self.items()))
+        return ParameterDict(OrderedDict(self.items()))
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """Return the value of `key`, which becomes `default` if there is none."""
@@ -220,14 +224,20 @@ class ParameterDict(Module):
     def update(self, parameters: Any) -> None:
         """Set the items of a mapping, or of pairs of key and value.
 
+        As in PyTorch, those of a plain dictionary come in the order of their keys.
+
         Raises:
             TypeError, ValueError: they are no such pairs.
         """
-        update_from(self, "ParameterDict", parameters)
+        pairs = pairs_of("ParameterDict", parameters)
+        if isinstance(parameters, Mapping) and not isinstance(parameters, OrderedDict):
+            pairs.sort(key=itemgetter(0))
+        for key, value in pairs:
+            self[key] = value
 
     def extra_repr(self) -> str:
         """Return a line for each value."""
-        return "\n".join(_line(key, value) for key, value in self.items())
+        return "\n".join(_line(key, value, typename) for key, value in self.items())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterDict should not be called.")

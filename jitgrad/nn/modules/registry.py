@@ -37,46 +37,51 @@ class Registry:
         if isinstance(value, Parameter):
             self._take("_parameters", name)
             self.register_parameter(name, value)
+        elif name in own.get("_parameters", ()):
+            self._check_place("parameter", "torch.nn.Parameter", name, value, value is None)
+            self.register_parameter(name, value)
         elif isinstance(value, Registry):
             self._take("_modules", name)
+            self._modules[name] = registered("_modules", self, name, value)
+        elif name in own.get("_modules", ()):
+            self._check_place("child module", "torch.nn.Module", name, value, value is None)
             self._modules[name] = registered("_modules", self, name, value)
         elif isinstance(value, Buffer):
             self._take("_buffers", name)
             self.register_buffer(name, value, value.persistent)
+        elif name in own.get("_buffers", ()):
+            fits = value is None or isinstance(value, Tensor)
+            self._check_place("buffer", "torch.nn.Buffer, torch.Tensor", name, value, fits)
+            self._buffers[name] = registered("_buffers", self, name, value)
         else:
-            for kind in KINDS:
-                if name in own.get(kind, ()):
-                    self._replace(kind, name, value)
-                    return
             object.__setattr__(self, name, value)
+
+    @staticmethod
+    def _check_place(what: str, expected: str, name: str, value: Any, fits: bool) -> None:
+        """Check that `value` may stand in the place of what is registered as `name`."""
+        if not fits:
+            raise TypeError(
+                f"cannot assign '{typename(value)}' as {what} '{name}' ({expected} or None "
+                "expected)"
+            )
 
     def _take(self, kind: str, name: str) -> None:
         """Let `name` be free for something that goes into the dict `kind`."""
         own = self.__dict__
         if kind not in own:
             what = {"_parameters": "parameters", "_buffers": "buffers", "_modules": "module"}[kind]
-            raise AttributeError(
-                f"cannot assign {what} before Module.__init__() call; call super().__init__() "
-                f"first in {type(self).__name__}.__init__"
-            )
+            raise self._too_early(what)
         own.pop(name, None)
         for other in KINDS:
             if other != kind:
                 own[other].pop(name, None)
         self._non_persistent_buffers_set.discard(name)
 
-    def _replace(self, kind: str, name: str, value: Any) -> None:
-        """Put a value that is no Parameter, Module or Buffer into the place of one."""
-        if value is not None and not (kind == "_buffers" and isinstance(value, Tensor)):
-            what, rule = {
-                "_parameters": ("parameter", "torch.nn.Parameter or None expected"),
-                "_buffers": ("buffer", "torch.nn.Buffer, torch.Tensor or None expected"),
-                "_modules": ("child module", "torch.nn.Module or None expected"),
-            }[kind]
-            raise TypeError(f"cannot assign '{typename(value)}' as {what} '{name}' ({rule})")
-        if kind != "_parameters":
-            value = registered(kind, self, name, value)
-        self.__dict__[kind][name] = value
+    def _too_early(self, what: str) -> AttributeError:
+        return AttributeError(
+            f"cannot assign {what} before Module.__init__() call; call super().__init__() first "
+            f"in {type(self).__name__}.__init__"
+        )
 
     def __delattr__(self, name: str) -> None:
         for kind in KINDS:
@@ -96,10 +101,7 @@ class Registry:
 
     def _check_name(self, kind: str, what: str, name: Any) -> None:
         if kind not in self.__dict__:
-            raise AttributeError(
-                f"cannot assign {what} before Module.__init__() call; call super().__init__() "
-                f"first in {type(self).__name__}.__init__"
-            )
+            raise self._too_early(what)
         if not isinstance(name, str):
             raise TypeError(f"{what} name should be a string. Got {typename(name)}")
         if "." in name:

@@ -234,11 +234,18 @@ class Stateful(Registry):
                 f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like '
                 f"object from checkpoint but received {type(other)}"
             )
-        lazy = is_lazy(own)
-        if not lazy and own.ndim == 0 and not is_lazy(other) and tuple(other.shape) == (1,):
+        if is_lazy(own) or is_lazy(other):
+            if is_lazy(own) and is_lazy(other):
+                return ""
+            where = "the model" if is_lazy(own) else "the checkpoint"
+            return (
+                f'While copying the parameter named "{key}": it is uninitialized in {where}; call '
+                "that model once first, so that it gets its shape"
+            )
+        if own.ndim == 0 and tuple(other.shape) == (1,):
             # numbers were tensors of one element in PyTorch's early days
             other = other[0]
-        if not lazy and other.shape != own.shape:
+        if other.shape != own.shape:
             return (
                 f"size mismatch for {key}: copying a param with shape {other.shape} from "
                 f"checkpoint, the shape in current model is {own.shape}."
