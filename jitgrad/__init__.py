@@ -107,20 +107,26 @@ bool, float, int = _dtypes.bool_, _dtypes.float32, _dtypes.int32
 if _TYPE_CHECKING:
     from jitgrad import datasets as datasets
     from jitgrad import nn as nn
+    from jitgrad import optim as optim
+    from jitgrad import serialization as serialization
     from jitgrad.compiled import compile as compile
     from jitgrad.compiled import eager as eager
     from jitgrad.ops.convolution import *  # noqa: F403
     from jitgrad.ops.foreach import *  # noqa: F403
     from jitgrad.ops.recurrent import *  # noqa: F403
     from jitgrad.ops.transposed_convolution import *  # noqa: F403
+    from jitgrad.serialization import load as load
+    from jitgrad.serialization import save as save
 
 
 # What a program may not need is loaded when it is first asked for: together it would take longer
 # to import than all the rest.
-_LATE_MODULES = frozenset({"datasets", "nn"})
+_LATE_MODULES = frozenset({"datasets", "nn", "optim", "serialization"})
 _LATE_NAMES = {
     "compile": "jitgrad.compiled",
     "eager": "jitgrad.compiled",
+    "load": "jitgrad.serialization",
+    "save": "jitgrad.serialization",
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_tbc"), "jitgrad.ops.convolution"),
     **dict.fromkeys(("gru", "gru_cell", "lstm", "lstm_cell"), "jitgrad.ops.recurrent"),
     **dict.fromkeys(

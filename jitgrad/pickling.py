@@ -11,13 +11,13 @@ import copyreg
 import io
 import math
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from jitgrad import dtypes
 from jitgrad.dispatch import TensorCore, node_of, require_grad
-from jitgrad.errors import describe
 from jitgrad.modes import state
 from jitgrad.node import AccumulateGrad
 from jitgrad.storage import Storage
@@ -201,10 +201,16 @@ class Blocks:
 
     Args:
         arrays: its blocks, flat arrays that nobody else uses.
+        place: is given each storage, and returns what to use.
     """
 
-    def __init__(self, arrays: list[np.ndarray]) -> None:
+    def __init__(
+        self,
+        arrays: list[np.ndarray],
+        place: Callable[[Storage], Storage] = lambda storage: storage,
+    ) -> None:
         self._arrays = arrays
+        self._place = place
         self._made: dict[tuple, Any] = {}
 
     def find(self, persistent_id: Any) -> Any:
@@ -219,14 +225,13 @@ class Blocks:
             raise ValueError(f"there is no block {number!r} among {len(self._arrays)}")
         flat = self._arrays[number]
         if what == "storage" and not form:
-            return rebuild_storage(flat)
+            native = flat.astype(flat.dtype.newbyteorder("="), copy=False)
+            return self._place(rebuild_storage(native))
         if what == "array" and len(form) == 2:
             shape, order = form
             if math.prod(shape) == flat.size:
                 return flat.reshape(shape, order=order)
-        raise ValueError(
-            describe("load", f"a reference {(what, number, *form)}", f"block has {flat.shape}")
-        )
+        raise ValueError(f"{(what, number, *form)} does not fit a block of shape {flat.shape}")
 
 
 class ArrayUnpickler(pickle.Unpickler):
