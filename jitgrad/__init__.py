@@ -111,8 +111,12 @@ if _TYPE_CHECKING:
     from jitgrad import serialization as serialization
     from jitgrad.compiled import compile as compile
     from jitgrad.compiled import eager as eager
+    from jitgrad.ops.averages import *  # noqa: F403
     from jitgrad.ops.convolution import *  # noqa: F403
     from jitgrad.ops.foreach import *  # noqa: F403
+    from jitgrad.ops.padding import *  # noqa: F403
+    from jitgrad.ops.pixels import *  # noqa: F403
+    from jitgrad.ops.pooling import *  # noqa: F403
     from jitgrad.ops.recurrent import *  # noqa: F403
     from jitgrad.ops.transposed_convolution import *  # noqa: F403
     from jitgrad.serialization import load as load
@@ -123,11 +127,43 @@ if _TYPE_CHECKING:
 # to import than all the rest.
 _LATE_MODULES = frozenset({"datasets", "nn", "optim", "serialization"})
 _LATE_NAMES = {
+    **dict.fromkeys(
+        ("cdist", "cosine_similarity", "pairwise_distance", "pdist"), "jitgrad.ops.distances"
+    ),
+    **dict.fromkeys(
+        ("alpha_dropout", "dropout", "feature_alpha_dropout", "rrelu", "rrelu_"),
+        "jitgrad.ops.noise",
+    ),
+    **dict.fromkeys(("group_norm", "layer_norm", "rms_norm"), "jitgrad.ops.normalization"),
+    **dict.fromkeys(
+        (
+            "binary_cross_entropy_with_logits",
+            "kl_div",
+            "poisson_nll_loss",
+        ),
+        "jitgrad.ops.losses",
+    ),
     "compile": "jitgrad.compiled",
     "eager": "jitgrad.compiled",
     "load": "jitgrad.serialization",
     "save": "jitgrad.serialization",
+    "constant_pad_nd": "jitgrad.ops.padding",
+    **dict.fromkeys(("adaptive_avg_pool1d", "avg_pool1d"), "jitgrad.ops.averages"),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_tbc"), "jitgrad.ops.convolution"),
+    **dict.fromkeys(
+        ("channel_shuffle", "native_channel_shuffle", "pixel_shuffle", "pixel_unshuffle"),
+        "jitgrad.ops.pixels",
+    ),
+    **dict.fromkeys(
+        (
+            "adaptive_max_pool1d",
+            "max_pool1d",
+            "max_pool1d_with_indices",
+            "max_pool2d",
+            "max_pool3d",
+        ),
+        "jitgrad.ops.pooling",
+    ),
     **dict.fromkeys(("gru", "gru_cell", "lstm", "lstm_cell"), "jitgrad.ops.recurrent"),
     **dict.fromkeys(
         ("rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"), "jitgrad.ops.recurrent"

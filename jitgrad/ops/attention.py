@@ -15,7 +15,7 @@ from jitgrad.ops.diagonal import tril
 from jitgrad.ops.joining import cat
 from jitgrad.ops.linalg import matmul
 from jitgrad.ops.moving import repeat_interleave
-from jitgrad.ops.random import dropout
+from jitgrad.ops.noise import dropout
 from jitgrad.ops.selection import where
 
 if TYPE_CHECKING:

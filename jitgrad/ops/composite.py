@@ -1,8 +1,7 @@
-"""Functions of neural networks: softmax and its kin, normalisation, linear maps, look-ups."""
+"""Functions of neural networks: softmax and its kin, linear maps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,17 +13,15 @@ from jitgrad.literals import as_dtype
 from jitgrad.modes import state
 from jitgrad.ops.extremes import AMAX
 from jitgrad.ops.linalg import matmul
-from jitgrad.ops.reduce import SUM, mean
-from jitgrad.ops.shape import broadcast_tensors
+from jitgrad.ops.reduce import SUM
 from jitgrad.primitive import Kind, Primitive
-from jitgrad.spec import Size, broadcast_shapes, wrap_dim
+from jitgrad.spec import Size, wrap_dim
 
 if TYPE_CHECKING:
     from jitgrad.dtypes import dtype as DType
     from jitgrad.tensor import Tensor
 
 __all__ = [
-    "cosine_similarity",
     "log_softmax",
     "softmax",
     "softmin",
@@ -148,80 +145,6 @@ def softmin(input: Tensor, dim: int | None = None, *, dtype: DType | None = None
     return softmax(-input, dim, dtype=dtype)
 
 
-def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Tensor:
-    """Return `input` divided by its p-norm along `dim`, or by `eps` where that is larger.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.nn.functional.normalize(torch.tensor([[3.0, 4.0]]))
-        tensor([[0.6000, 0.8000]])
-    """
-    return input / input.norm(p, dim, True).clamp(min=eps)
-
-
-def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """Return the cosine of the angle between vectors along `dim`, broadcast.
-
-    Norms below `eps` count as `eps`.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.cosine_similarity(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0]), dim=0)
-        tensor(0.7071)
-    """
-    shape = broadcast_shapes("cosine_similarity", x1._array.shape, x2._array.shape)
-    wrap_dim("cosine_similarity", dim, len(shape))
-    x1, x2 = x1.expand(shape), x2.expand(shape)
-    x1, x2 = broadcast_tensors(x1, x2)
-    first = x1 / x1.norm(2, dim, True).clamp(min=eps)
-    second = x2 / x2.norm(2, dim, True).clamp(min=eps)
-    return (first * second).sum(dim)
-
-
-def layer_norm(
-    input: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> Tensor:
-    """Return `input` with mean 0 and variance 1 over its last dimensions, then scaled and moved.
-
-    Args:
-        normalized_shape: the sizes of these dimensions; `weight` and `bias` have them too.
-
-    Raises:
-        RuntimeError: the last sizes are others.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.nn.functional.layer_norm(torch.tensor([1.0, 3.0]), (2,))
-        tensor([-1.0000,  1.0000])
-    """
-    sizes = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    shape = input._array.shape
-    if not sizes or shape[-len(sizes) :] != sizes:
-        raise RuntimeError(
-            describe(
-                "layer_norm",
-                f"input of shape {shape} with normalized_shape={list(sizes)}",
-                f"expected input with shape [*, {', '.join(map(str, sizes))}]",
-            )
-        )
-    target = input._array.dtype
-    half = target == np.float16
-    x = bind(CAST, input, dtype=dtypes.float32.numpy) if half else input
-    dims = tuple(range(len(shape) - len(sizes), len(shape)))
-    apart = x - mean(x, dims, True)
-    variance = bind(SUM, apart * apart, dim=dims, keepdim=True) / Size(sizes).numel()
-    made = apart * (variance + eps).rsqrt()
-    if weight is not None:
-        made = made * weight
-    if bias is not None:
-        made = made + bias
-    return _as(made, target)
-
-
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return input @ weight.T + bias.
 
@@ -245,71 +168,6 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         )
     product = matmul(input, weight.t() if weight._array.ndim == 2 else weight)
     return product if bias is None else product + bias
-
-
-def _one_hot(places: np.ndarray, *, classes: int) -> np.ndarray:
-    if places.size and places.min() < 0:
-        raise RuntimeError("one_hot: Class values must be non-negative.")
-    if places.size and places.max() >= classes:
-        raise RuntimeError(f"one_hot: Class values must be smaller than num_classes ({classes}).")
-    return (places[..., None] == np.arange(classes)).astype(np.int64)
-
-
-ONE_HOT = Primitive("one_hot", Kind.OPAQUE, _one_hot, raises_on_data=True)
-
-
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """Return a one at the place that each element names, and zeros beside it.
-
-    Shapes: (...) gives (..., num_classes); -1 takes the largest element for the last class.
-
-    Raises:
-        RuntimeError: not int64, or an element is no class.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.nn.functional.one_hot(torch.tensor([0, 2]))
-        tensor([[1, 0, 0],
-                [0, 0, 1]])
-    """
-    if tensor._array.dtype != np.int64:
-        came = f"dtype {dtypes.FROM_NUMPY[tensor._array.dtype].name}"
-        rule = "one_hot is only applicable to index tensor of type LongTensor"
-        raise RuntimeError(describe("one_hot", came, rule, "convert it with .long()"))
-    if num_classes == -1:
-        if not tensor._array.size:
-            rule = "Can not infer total number of classes from empty tensor."
-            raise RuntimeError(describe("one_hot", "an empty tensor", rule, "pass num_classes"))
-        num_classes = int(tensor.max().item()) + 1
-    return bind(ONE_HOT, tensor, classes=num_classes)
-
-
-def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
-    """Return the rows of `weight` that `input` names.
-
-    Shapes: (...) and (n, k) give (..., k).
-    Gradient: cotangents are added up in the rows; the row `padding_idx` gets none.
-
-    Raises:
-        IndexError: there is no such row.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.nn.functional.embedding(torch.tensor([1]), torch.eye(2))
-        tensor([[0., 1.]])
-    """
-    if weight._array.ndim != 2:
-        rule = "'weight' must be 2-D"
-        raise RuntimeError(describe("embedding", f"shape {weight._array.shape}", rule))
-    try:
-        rows = weight.index_select(0, input.reshape(-1))
-    except IndexError as error:
-        raise IndexError(f"embedding: index out of range in self ({error})") from None
-    made = rows.reshape(*input._array.shape, weight._array.shape[1])
-    if padding_idx is None:
-        return made
-    padding = wrap_dim("embedding", padding_idx, weight._array.shape[0])
-    return made.where((input != padding).unsqueeze(-1), made.detach())
 
 
 class CompositeMethods:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bernoulli",
-    "dropout",
     "multinomial",
     "normal",
     "poisson",
@@ -379,26 +378,6 @@ def multinomial(
         raise RuntimeError(describe("multinomial", f"num_samples={num_samples}", rule))
     more = {} if generator is None else {"generator": generator}
     return bind(MULTINOMIAL, input, count=num_samples, replacement=replacement, **more)
-
-
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Return `input` with elements set to zero with probability `p`, the others scaled up.
-
-    Not training, `input` itself.
-
-    Raises:
-        ValueError: `p` does not lie between 0 and 1.
-    """
-    if not 0 <= p <= 1:
-        raise ValueError(
-            describe("dropout", f"p={p}", "dropout probability has to be between 0 and 1")
-        )
-    if not training or p == 0:
-        return input
-    kept = drawn("dropout", RAND, input._array.shape, input._array.dtype, None) >= p
-    scale = kept / (1 - p) if p < 1 else kept.to(dtypes.FROM_NUMPY[input._array.dtype])
-    scale = scale.to(dtypes.FROM_NUMPY[input._array.dtype])
-    return input.mul_(scale) if inplace else input * scale
 
 
 class RandomMethods:

@@ -237,7 +237,9 @@ LOSSES = (
     ),
     loss(
         "kl_div",
-        *reductions(A(2, 3), PROBABILITIES),
+        S(A(2, 3), PROBABILITIES, reduction="sum"),
+        S(A(2, 3), PROBABILITIES, reduction="none"),
+        S(A(2, 3), PROBABILITIES, reduction="batchmean"),
         S(A(2, 3), A(2, 3), reduction="batchmean", log_target=True),
     ),
     loss(
