@@ -15,7 +15,7 @@ from jitgrad import config, dtypes
 from jitgrad.dispatch import TensorCore
 from jitgrad.errors import CompileError
 from jitgrad.explain import Explanation
-from jitgrad.graph.facts import tensor_key
+from jitgrad.graph.facts import tensor_key, type_lookup
 from jitgrad.graph.origins import KNOWN
 from jitgrad.graph.recorder import Recorder
 from jitgrad.graph.recording import ARGUMENT_CONSTANTS
@@ -159,8 +159,10 @@ class Graph:
         """Evaluate from `frames` with `recorder`, and take what it recorded."""
         began = time.perf_counter()
         state.recorder = recorder
+        raised = True
         try:
-            return recorder.evaluator.resume(frames)
+            result = recorder.evaluator.resume(frames)
+            raised = False
         except BaseException as error:
             if recorder.active:
                 recorder.abandon(f"{type(error).__name__} was raised")
@@ -168,15 +170,19 @@ class Graph:
         finally:
             state.recorder = None
             self.record_seconds += time.perf_counter() - began
-            self.take(recorder)
+            self.take(recorder, raised)
+        return result
 
-    def take(self, recorder: Recorder) -> None:
-        """Take what was recorded; give up where it does not pay."""
+    def take(self, recorder: Recorder, raised: bool) -> None:
+        """Take what was recorded; give up where it does not pay.
+
+        With `fullgraph` an exit is an error, unless the user's code `raised` one itself.
+        """
         self.traces += 1
         self.misses += 1
         self.segments.extend(recorder.segments)
         last = recorder.segments[-1] if recorder.segments else None
-        if self.fullgraph and last is not None and isinstance(last.end, Exit):
+        if self.fullgraph and not raised and last is not None and isinstance(last.end, Exit):
             file, line = last.end.line
             self.entries.clear()
             raise CompileError(
@@ -286,6 +292,36 @@ class CompiledFunction:
         return f"<compiled {self.graph.function.__qualname__}>"
 
 
+def _compiled_object(obj: Any, fullgraph: bool) -> Any:
+    """Return an object that is called compiled and is `obj` in everything else.
+
+    The two share their attributes: one `__dict__`. A class of its own, derived from that of
+    `obj`, holds the compiled call.
+    """
+    kind = type(obj)
+    call = type_lookup(kind, "__call__")
+    compiled = CompiledFunction(call, fullgraph)
+
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return compiled(obj, *args, **kwargs)
+
+    __call__.__compiled_function__ = call  # type: ignore[attr-defined]
+    names = {
+        "__call__": __call__,
+        "__reduce_ex__": lambda self, protocol: (_compiled_object, (obj, fullgraph)),
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,
+        "__doc__": kind.__doc__,
+        "explain": lambda self: compiled.explain(),
+        "trace": property(lambda self: compiled.trace),
+        "kernels": property(lambda self: compiled.kernels),
+    }
+    metaclass: Any = type(kind)
+    made = object.__new__(metaclass(kind.__name__, (kind,), names))
+    object.__setattr__(made, "__dict__", obj.__dict__)
+    return made
+
+
 def compile(function: Callable | None = None, *, fullgraph: bool = False) -> Any:
     """Compile a function by recording what it does; use it as a decorator or call it.
 
@@ -294,11 +330,13 @@ def compile(function: Callable | None = None, *, fullgraph: bool = False) -> Any
     it takes. What cannot be compiled runs in Python, in its place: `explain()` says what and why.
 
     Args:
-        function: a Python function or method.
+        function: a Python function or method; or a module, or another object with a `__call__`
+            written in Python and attributes in a `__dict__`: then the result is an object of the
+            same class with the same attributes, that is called compiled.
         fullgraph: raise `CompileError` instead of running anything in Python.
 
     Raises:
-        TypeError: `function` is not a Python function.
+        TypeError: `function` is nothing of this kind.
         CompileError: with `fullgraph`, when something cannot be compiled.
 
     Example:
@@ -318,8 +356,13 @@ def compile(function: Callable | None = None, *, fullgraph: bool = False) -> Any
     if isinstance(function, types.MethodType):
         return types.MethodType(compile(function.__func__, fullgraph=fullgraph), function.__self__)
     if not isinstance(function, types.FunctionType):
+        call = type_lookup(type(function), "__call__")
+        if hasattr(call, "__compiled_function__"):
+            return function
+        if isinstance(call, types.FunctionType) and type(getattr(function, "__dict__", 0)) is dict:
+            return _compiled_object(function, fullgraph)
         raise TypeError(
-            f"compile: got a {type(function).__name__}; only Python functions and methods can be "
-            "compiled; wrap it in a function"
+            f"compile: got a {type(function).__name__}; only Python functions, methods and "
+            "objects called by a Python method can be compiled; wrap it in a function"
         )
     return CompiledFunction(function, fullgraph)

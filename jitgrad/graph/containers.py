@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
+from jitgrad.graph.dictionaries import DICTS
+from jitgrad.graph.objects import ObjectRules
 from jitgrad.graph.origins import KNOWN, Origin, parts
-from jitgrad.graph.performing import PLAIN_TYPES, Performing
+from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.graph.recipes import Sources
 from jitgrad.graph.recording import FreshObject
 from jitgrad.python.operations import ABSENT, EXHAUSTED, Operations
@@ -18,7 +20,7 @@ def plain_build(kind: str, values: Any) -> Any:
     return answer[0]
 
 
-class ContainerRules(Performing):
+class ContainerRules(ObjectRules):
     """What is built from parts, taken apart, and iterated."""
 
     def build(self, kind: str, values: Any, origins: Any) -> Any:
@@ -165,9 +167,14 @@ class ContainerRules(Performing):
                 return iter(rows), None
             x = rows
         view = isinstance(known, FreshObject) and known.kind in ("keys", "items", "values")
-        if self._elements(x, xo) is not None and (type(x) in (list, tuple, range) or view):
+        if self._elements(x, xo) is not None and (
+            type(x) in (list, tuple, range, *DICTS) or view or self.is_module_list(x)
+        ):
             it = iter(x)  # type: ignore[call-overload]
             return it, self.fresh(it, "iterator", [], Sources([(x, xo)]))
+        answer = self.enter_special("__iter__", x, xo)
+        if answer is not None:
+            return answer
         return self.leave(f"iteration over a {type(x).__name__}").iterate(x, xo)
 
     def advance(self, it: Any, io: Any) -> Any:

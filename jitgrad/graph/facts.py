@@ -93,6 +93,11 @@ def read_presence(container: Any, key: Any) -> Any:
     return key in container
 
 
+def read_keys(container: Any, _key: Any) -> tuple:
+    """Return the keys of an exact dict in their order."""
+    return tuple(container)
+
+
 def read_length(container: Any, _key: Any) -> Any:
     """Return the length of an exact built-in container."""
     return len(container)
@@ -118,13 +123,31 @@ def read_keyword_default(function: Any, name: str) -> Any:
     return (function.__kwdefaults__ or {}).get(name, ABSENT)
 
 
+class RootKey:
+    """The key of a place that is a root of the run, such as a parameter in an optimizer's state."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RootKey) and other.number == self.number
+
+    def __hash__(self) -> int:
+        return hash((RootKey, self.number))
+
+    def __repr__(self) -> str:
+        return f"root {self.number}"
+
+
 class Place:
     """Where a fact looks: in a constant object, or in a root of the run.
 
     Attributes:
         read: one of the readers above.
         base: the constant object, or the number of a root.
-        key: the name, index or key.
+        key: the name, index or key, or the root that is the key.
     """
 
     __slots__ = ("base", "is_root", "key", "read")
@@ -144,7 +167,10 @@ class Place:
 
     def look(self, run: Any) -> Any:
         """Return what is there now."""
-        return self.read(run.roots[self.base] if self.is_root else self.base, self.key)
+        key = self.key
+        if type(key) is RootKey:
+            key = run.roots[key.number]
+        return self.read(run.roots[self.base] if self.is_root else self.base, key)
 
     def __str__(self) -> str:
         key = getattr(self.key, "__name__", self.key)
@@ -170,6 +196,17 @@ def same_value(place: Place, expected: Any) -> Fact:
     def fact(run: Any) -> bool:
         found = place.look(run)
         return type(found) is kind and found == expected
+
+    return fact
+
+
+def same_keys(place: Place, expected: tuple) -> Fact:
+    """Return the fact that a dictionary has these keys, integers and strings, in this order."""
+    types = tuple(map(type, expected))
+
+    def fact(run: Any) -> bool:
+        found = place.look(run)
+        return found == expected and tuple(map(type, found)) == types
 
     return fact
 

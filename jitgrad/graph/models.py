@@ -5,13 +5,15 @@ from __future__ import annotations
 import builtins
 import functools
 import math
+import operator
 from types import BuiltinFunctionType
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import facts
 from jitgrad.graph.containers import ContainerRules
-from jitgrad.graph.facts import Place
+from jitgrad.graph.dictionaries import DICTS
+from jitgrad.graph.facts import ABSENT, Place
 from jitgrad.graph.operators import OperatorRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
 from jitgrad.graph.recipes import Sources
@@ -54,6 +56,8 @@ class Models(ContainerRules, OperatorRules):
             builtins.enumerate: self._enumerate, builtins.zip: self._zip,
             builtins.min: self._least(min), builtins.max: self._least(max),
             builtins.list: self._list, builtins.tuple: self._tuple, builtins.iter: self._iter,
+            builtins.getattr: self._getattr, builtins.hasattr: self._hasattr,
+            operator.index: self._index,
         }  # fmt: skip
 
     def _len(self, args: Any, ao: Any) -> Any:
@@ -67,9 +71,42 @@ class Models(ContainerRules, OperatorRules):
         known = self.object(x)
         if isinstance(known, FreshObject) and known.kind in SIZED:
             return len(x), KNOWN
-        if isinstance(known, int) and type(x) in (list, tuple, dict):
+        if isinstance(known, int) and type(x) in (list, tuple, *DICTS):
             return self.take(Place(facts.read_length, known, True, ""))
-        return None
+        return self.enter_special("__len__", x, ao[0])
+
+    def _getattr(self, args: Any, ao: Any) -> Any:
+        if len(args) not in (2, 3) or ao[1] is not KNOWN or type(args[1]) is not str:
+            return None
+        if len(args) == 3 and not self._has(args[0], ao[0], args[1]):
+            return (args[2], ao[2]) if self._lacks_attribute(args[0], args[1]) else None
+        return self.get_attribute(args[0], ao[0], args[1])  # type: ignore[attr-defined]
+
+    def _hasattr(self, args: Any, ao: Any) -> Any:
+        if len(args) != 2 or ao[1] is not KNOWN or type(args[1]) is not str:
+            return None
+        if self._has(args[0], ao[0], args[1]):
+            self.take(Place(facts.static_lookup, self.object(args[0]), True, args[1]))
+            return True, KNOWN
+        return (False, KNOWN) if self._lacks_attribute(args[0], args[1]) else None
+
+    def _has(self, obj: Any, origin: Any, name: str) -> bool:
+        """Has an object from outside an ordinary attribute of its own, in its `__dict__`?"""
+        held = getattr(obj, "__dict__", None) if isinstance(self.object(obj), int) else None
+        return type(held) is dict and name in held
+
+    def _lacks_attribute(self, obj: Any, name: str) -> bool:
+        """Has an object from outside no such attribute? If so, it is a fact."""
+        known = self.object(obj)
+        if not isinstance(known, int) or facts.static_lookup(obj, name) is not ABSENT:
+            return False
+        if not self._lacks(type(obj), "__getattr__"):
+            return False
+        self.take(Place(facts.static_lookup, known, True, name))
+        return True
+
+    def _index(self, args: Any, ao: Any) -> Any:
+        return (args[0], KNOWN) if ao == [KNOWN] and type(args[0]) is int else None
 
     def _range(self, args: Any, ao: Any) -> Any:
         known = all(each is KNOWN for each in ao) and all(type(each) is int for each in args)
@@ -177,8 +214,10 @@ class Models(ContainerRules, OperatorRules):
         return tuple(value for value, _ in found), parts(origin for _, origin in found)
 
     def _iter(self, args: Any, ao: Any) -> Any:
-        if len(args) != 1 or self._elements(args[0], ao[0]) is None:
+        if len(args) != 1:
             return None
+        if self._elements(args[0], ao[0]) is None:
+            return self.enter_special("__iter__", args[0], ao[0])
         return self.iterate(args[0], ao[0])
 
     def _container_method(self, method: Any, args: Any, ao: Any, kwargs: Any) -> Any:
@@ -195,6 +234,14 @@ class Models(ContainerRules, OperatorRules):
         if fresh and known.kind == "dict" and name in ("keys", "items", "values") and not args:
             made = method()
             return made, self.fresh(made, name, [], owner)
+        outer = self.outer_dict(owner)
+        if outer is not None and name in ("keys", "items", "values") and not args:
+            made = method()
+            return made, self.fresh(made, name, [], owner)
+        if outer is not None and name == "get" and len(args) in (1, 2):
+            key = self.key_of(args[0], ao[0])
+            default = (args[1], ao[1]) if len(args) == 2 else (None, KNOWN)
+            return None if key is ABSENT else self.outer_item(outer, key, default)
         if type(owner) is str and all(each is KNOWN for each in ao) and known is None:
             return self._folded(method, args)
         return None

@@ -8,7 +8,8 @@ from typing import Any
 from jitgrad.dispatch import TensorCore
 from jitgrad.dtypes import dtype
 from jitgrad.graph import facts
-from jitgrad.graph.facts import Place
+from jitgrad.graph.dictionaries import DICTS
+from jitgrad.graph.facts import ABSENT, Place
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
 from jitgrad.graph.performing import PLAIN_TYPES, Performing
 from jitgrad.graph.recording import (
@@ -77,6 +78,10 @@ class OperatorRules(Performing):
         elif op in ("in", "not in"):
             if lo is KNOWN and ro is KNOWN and type(r) in (tuple, str, range):
                 return self._folded(COMPARE[op], (l, r))
+            number, key = self.outer_dict(r), self.key_of(l, lo)
+            if number is not None and key is not ABSENT:
+                present, _ = self.take(Place(facts.read_presence, number, True, key))
+                return present is (op == "in"), KNOWN
         elif isinstance(l, TensorCore) or isinstance(r, TensorCore):
             if all(
                 isinstance(each, TensorCore) or type(each) in numbers or each is None
@@ -91,6 +96,14 @@ class OperatorRules(Performing):
         elif type(l) in numbers and type(r) in numbers:
             return self._number(f"{{0}} {op} {{1}}", COMPARE[op], (l, r), (lo, ro), False)
         return self.leave(f"{type(l).__name__} {op} {type(r).__name__}").compare(op, l, lo, r, ro)
+
+    def _lacks(self, kind: type, *names: str) -> bool:
+        """Has a class none of these methods? If so, it is a fact."""
+        if any(facts.type_lookup(kind, name) is not ABSENT for name in names):
+            return False
+        for name in names:
+            self.take(Place(facts.read_class, kind, False, name))
+        return True
 
     @staticmethod
     def _is_single(value: Any, origin: Any) -> bool:
@@ -118,6 +131,8 @@ class OperatorRules(Performing):
             known = self.object(x)
             if isinstance(known, FreshObject) and known.kind in ("list", "dict", "set"):
                 return bool(x)
-            if isinstance(known, int) and type(x) in (list, tuple, dict):
+            if isinstance(known, int) and type(x) in (list, tuple, *DICTS):
                 return bool(self.take(Place(facts.read_length, known, True, ""))[0])
+            if isinstance(known, int) and self._lacks(type(x), "__bool__", "__len__"):
+                return True
         return self.leave(f"the truth of a {type(x).__name__}").truth(x, xo)

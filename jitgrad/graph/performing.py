@@ -8,8 +8,9 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import facts
-from jitgrad.graph.cutting import Cutting, Unrecordable
+from jitgrad.graph.cutting import Unrecordable
 from jitgrad.graph.derivative import tracked
+from jitgrad.graph.dictionaries import DICTS, DictionaryRules
 from jitgrad.graph.facts import Place
 from jitgrad.graph.ir import Scalar
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
@@ -28,7 +29,14 @@ from jitgrad.python.operations import Enter, Operations
 PLAIN_TYPES = (*CONSTANT_TYPES, float, tuple, slice)
 
 
-UNTRUSTED = ("jitgrad.demo", "jitgrad.datasets", "jitgrad.__main__")
+# what the library's modules and optimizers do is evaluated, as if users had written them
+UNTRUSTED = (
+    "jitgrad.demo",
+    "jitgrad.datasets",
+    "jitgrad.__main__",
+    "jitgrad.nn.modules",
+    "jitgrad.optim",
+)
 
 
 def is_trusted(function: Any) -> bool:
@@ -39,7 +47,7 @@ def is_trusted(function: Any) -> bool:
     )
 
 
-class Performing(Cutting, Operations):
+class Performing(DictionaryRules, Operations):
     """What all rules of the recorder use."""
 
     resuming = False
@@ -176,12 +184,19 @@ class Performing(Cutting, Operations):
         if (xo is KNOWN and type(x) in (tuple, str, range)) or type(x).__name__ == "Size":
             return [(each, KNOWN) for each in x]
         known = self.object(x)
+        if isinstance(known, int) and type(x) in DICTS:
+            keys = self.outer_keys(known)
+            return None if keys is None else [(key, KNOWN) for key in keys]
+        if isinstance(known, int) and self.is_module_list(x):
+            return self.listed_modules(x)
         if isinstance(known, FreshObject) and known.kind == "list":
             return list(zip(x, known.origins))
         if isinstance(known, FreshObject) and known.kind == "dict":
             return list(zip(x, known.origins[::2]))
         if isinstance(known, FreshObject) and known.kind in ("keys", "items", "values"):
             held = self.object(known.extra)
+            if isinstance(held, int):
+                return self.outer_view(known.kind, held)
             assert isinstance(held, FreshObject)
             keys, values = held.origins[::2], held.origins[1::2]
             if known.kind == "items":
@@ -193,6 +208,14 @@ class Performing(Cutting, Operations):
             if all(origin is not None for _, origin in found):
                 return found
         return None
+
+    def is_module_list(self, x: Any) -> bool:
+        """Is `x` a module that iterates over its submodules, as the library's lists do?"""
+        raise NotImplementedError
+
+    def listed_modules(self, x: Any) -> list[tuple[Any, Any]] | None:
+        """Return the submodules of a module list, with their origins."""
+        raise NotImplementedError
 
     def _identical(self, place: Place, value: Any) -> None:
         """Make it a fact that this very object is at `place`."""

@@ -7,6 +7,7 @@ from types import (
     BuiltinFunctionType,
     CellType,
     FunctionType,
+    MethodDescriptorType,
     MethodType,
     ModuleType,
     SimpleNamespace,
@@ -15,9 +16,11 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import facts
+from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.facts import ABSENT, Place
+from jitgrad.graph.objects import ObjectRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
-from jitgrad.graph.performing import Performing, is_trusted
+from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.recipes import Recipe
 from jitgrad.graph.recording import CONSTANT_TYPES, FreshObject
 
@@ -32,7 +35,7 @@ def has_plain_attributes(kind: type) -> bool:
     return kind.__getattribute__ is object.__getattribute__ or kind is SimpleNamespace
 
 
-class PlaceRules(Performing):
+class PlaceRules(ObjectRules):
     """What is read from and stored in variables, objects and containers."""
 
     def constant(self, value: object) -> Any:
@@ -142,11 +145,18 @@ class PlaceRules(Performing):
             method = getattr(obj, name)
             self.methods[id(method)] = method
             return method, IDENTIFIED
+        if self.outer_dict(obj) is not None and isinstance(
+            facts.type_lookup(kind, name), MethodDescriptorType
+        ):
+            method = getattr(obj, name)
+            self.methods[id(method)] = method
+            return method, IDENTIFIED
         if isinstance(known, int) and has_plain_attributes(kind):
             place = Place(facts.static_lookup, known, True, name)
             value = place.look(self.run)
             own = getattr(obj, "__dict__", None)
-            if isinstance(value, FunctionType) and not (type(own) is dict and name in own):
+            function = isinstance(value, FunctionType) or hasattr(value, "__compiled_function__")
+            if function and not (type(own) is dict and name in own):
                 # that the instance has none of that name is part of the fact
                 self.take(place)
                 method = MethodType(value, obj)
@@ -161,6 +171,10 @@ class PlaceRules(Performing):
                 value, origin = self.take(place)
                 if origin is not None:
                     return value, origin
+            elif value is ABSENT:
+                answer = self.missing_attribute(obj, obj_origin, name)
+                if answer is not None:
+                    return answer
         return self.leave(f"attribute {name} of a {kind.__name__}").get_attribute(
             obj, obj_origin, name
         )
@@ -192,8 +206,8 @@ class PlaceRules(Performing):
         known = None if isinstance(obj, TensorCore) else self.object(obj)
         if (
             isinstance(known, int)
-            and self._is_plain_store(obj, name)
             and self._can_store(value, origin)
+            and (self._is_plain_store(obj, name) or self.stores_plainly(obj, name, value))
         ):
             setattr(obj, name, value)
             place = Place(facts.static_lookup, known, True, name)
@@ -250,6 +264,11 @@ class PlaceRules(Performing):
         if isinstance(obj, TensorCore):
             if self._is_index(key, key_origin):
                 return self.perform(operator.getitem, (obj, key), (obj_origin, KNOWN))
+        elif (number := self.outer_dict(obj)) is not None:
+            at = self.key_of(key, key_origin)
+            found = None if at is ABSENT else self.outer_item(number, at)
+            if found is not None:
+                return found
         elif key_origin is KNOWN and type(key) in (int, str, slice):
             sized = type(obj) in (tuple, list, str, range)
             inside = sized and (type(key) is slice or -len(obj) <= key < len(obj))
@@ -259,12 +278,8 @@ class PlaceRules(Performing):
                 found = obj_origin.items[key]
                 return obj[key], parts(found) if isinstance(key, slice) else found
             known = self.object(obj)
-            if (
-                isinstance(known, int)
-                and type(obj) in (list, tuple, dict)
-                and (type(key) is not slice)
-            ):
-                if type(key) is int and -len(obj) <= key < 0 and type(obj) is not dict:
+            if isinstance(known, int) and type(obj) in (list, tuple) and type(key) is int:
+                if -len(obj) <= key < 0:
                     # the same place has one name only
                     self.take(Place(facts.read_length, known, True, ""))
                     key += len(obj)
@@ -281,6 +296,9 @@ class PlaceRules(Performing):
                 return obj[key], known.origins[2 * at + 1]
             if type(obj).__name__ == "Size":
                 return obj[key], KNOWN
+        answer = self.enter_special("__getitem__", obj, obj_origin, [key], [key_origin])
+        if answer is not None:
+            return answer
         return self.leave(f"an item of a {type(obj).__name__}").get_item(
             obj, obj_origin, key, key_origin
         )
@@ -312,7 +330,7 @@ class PlaceRules(Performing):
                 return None
             if known.kind == "dict" and type(key) in (int, str):
                 return self.store_in_dict(target, obj_origin, key, key_origin, value, origin)
-        in_place = (type(obj) is dict and type(key) in (int, str)) or (
+        in_place = (type(obj) in DICTS and type(key) in (int, str)) or (
             type(obj) is list and type(key) is int and -len(obj) <= key < len(obj)
         )
         if (
@@ -328,8 +346,10 @@ class PlaceRules(Performing):
             elif self.path.places.get(Place(facts.read_item, known, True, key).identity()):
                 pass  # read or stored before
             elif key not in target:
-                # from here on the length and the keys differ from what the entry's facts saw
+                # from here on the keys differ from what the entry's facts saw
                 self.take(Place(facts.read_length, known, True, ""))
+                self.take(Place(facts.read_presence, known, True, key))
+                self.outer_keys(known)
                 self.take(Place(facts.read_item, known, True, key))
             else:
                 self.take(Place(facts.read_presence, known, True, key))

@@ -64,7 +64,8 @@ class Recorder(Models, PlaceRules):
             if self.methods.get(id(callee)) is not callee:
                 # found somewhere outside: no guard says whose it is
                 return None
-            owner, function = callee.__self__, callee.__func__
+            owner: Any = callee.__self__
+            function = getattr(callee.__func__, "__compiled_function__", callee.__func__)
             if isinstance(owner, TensorCore):
                 return self._tensor_method(callee, args, ao, kwargs, ko)
             if self.origin_of(owner) is not None and isinstance(function, FunctionType):
@@ -72,6 +73,9 @@ class Recorder(Models, PlaceRules):
                     # what a library object from outside holds is not guarded
                     fresh = isinstance(self.object(owner), FreshObject)
                     return self.perform(callee, args, ao, kwargs, ko) if fresh else None
+                found = self.walk_modules(callee, args, ao, kwargs, ko)
+                if found is not None:
+                    return found
                 return self._enter(function, KNOWN, [owner, *args], [IDENTIFIED, *ao], kwargs, ko)
             return None
         if isinstance(callee, FunctionType):
@@ -86,6 +90,9 @@ class Recorder(Models, PlaceRules):
             return self._enter(callee, co, args, ao, kwargs, ko)
         if isinstance(callee, type) and is_trusted(callee) and co is KNOWN:
             return self._library_object(callee, args, ao, kwargs)
+        method = self.special(callee, "__call__")
+        if method is not None:
+            return self._enter(method, KNOWN, [callee, *args], [co, *ao], kwargs, ko)
         if co is not KNOWN or not isinstance(callee, (type, BuiltinFunctionType)):
             return self._container_method(callee, args, ao, kwargs)
         if isinstance(callee, type) and type(callee) is not type:

@@ -138,7 +138,7 @@ def test_eager_mode_records_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("wrong", [3, "text", len, torch.Tensor])
 def test_only_functions_compile(wrong: object) -> None:
-    with pytest.raises(TypeError, match="only Python functions and methods"):
+    with pytest.raises(TypeError, match="only Python functions, methods and objects"):
         torch.compile(wrong)
 
 
