@@ -15,6 +15,7 @@ from jitgrad.node import AccumulateGrad, Node, PrimitiveNode, Saved
 from jitgrad.primitive import READ, Kind, Primitive, Result
 from jitgrad.spec import Spec, dtype_of_number, promote
 from jitgrad.storage import Storage
+from jitgrad.strides import gather_strided, gather_strided_back, geometry, scatter_strided, strided
 
 
 class TensorCore:
@@ -350,72 +351,6 @@ def number_as(value: Any, dtype: np.dtype) -> Any:
     return low - (1 << bits) if dtype.kind == "i" and low >> (bits - 1) else low
 
 
-def geometry(view: Any, base: Any) -> dict[str, Any]:
-    """Return size, stride and offset of `view` in `base`, and the stride of `base`, in elements."""
-    itemsize = base._array.itemsize
-    start = view._array.__array_interface__["data"][0] - base._array.__array_interface__["data"][0]
-    return {
-        "size": view._array.shape,
-        "stride": tuple(step // itemsize for step in view._array.strides),
-        "offset": start // itemsize,
-        "base_stride": tuple(step // itemsize for step in base._array.strides),
-    }
-
-
-def strided(array: np.ndarray, size: tuple, stride: tuple, offset: int) -> np.ndarray:
-    """Return a view on the memory of `array`, strides and offset in elements."""
-    itemsize = array.itemsize
-    span = 1 + sum((n - 1) * s // itemsize for n, s in zip(array.shape, array.strides))
-    if array.size == 0 or 0 in size:
-        return np.empty(size, array.dtype)
-    last = offset + sum((n - 1) * s for n, s in zip(size, stride))
-    if offset < 0 or last >= span:
-        raise RuntimeError(
-            describe(
-                "as_strided",
-                f"size {tuple(size)}, stride {tuple(stride)} and storage_offset {offset}",
-                f"they reach outside the {span} elements of the tensor",
-            )
-        )
-    flat = np.lib.stride_tricks.as_strided(array, (span,), (itemsize,))
-    return np.lib.stride_tricks.as_strided(
-        flat[offset:], size, tuple(step * itemsize for step in stride)
-    )
-
-
-def _places(shape: tuple, base_stride: tuple, size: tuple, stride: tuple, offset: int) -> Any:
-    """Return for each element of a view the number (in row-major order) of its base's element."""
-    span = 1 + sum((n - 1) * s for n, s in zip(shape, base_stride))
-    number_at = np.full(max(span, 0), -1)
-    numbers = np.arange(int(np.prod(shape))).reshape(shape)
-    strided(number_at, shape, base_stride, 0)[...] = numbers
-    return strided(number_at, size, stride, offset)
-
-
-def _with_spare(array: np.ndarray) -> np.ndarray:
-    """Return the elements in row-major order and a zero: place -1, for what the base leaves out."""
-    flat = np.zeros(array.size + 1, array.dtype)
-    flat[:-1] = array.reshape(-1)
-    return flat
-
-
-def _scatter(array: np.ndarray, source: np.ndarray, **geometry: Any) -> np.ndarray:
-    result = _with_spare(array)
-    result[_places(array.shape, **geometry)] = source
-    return result[:-1].reshape(array.shape)
-
-
-def _gather(array: np.ndarray, **geometry: Any) -> np.ndarray:
-    return _with_spare(array)[_places(array.shape, **geometry)]
-
-
-def _gather_back(cotangent: np.ndarray, shape: Any, **geometry: Any) -> np.ndarray:
-    result = np.zeros(int(np.prod(shape)) + 1, cotangent.dtype)
-    places = _places(shape, **geometry)
-    np.add.at(result, places.reshape(-1), cotangent.reshape(-1))
-    return result[:-1].reshape(shape)
-
-
 def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return array.astype(dtype, order="K")
 
@@ -442,7 +377,7 @@ AS_STRIDED = Primitive(
 AS_STRIDED_GATHER = Primitive(
     "as_strided_gather",
     Kind.OPAQUE,
-    _gather,
+    gather_strided,
     (
         lambda g, _out, x_spec, **geometry: bind(
             AS_STRIDED_BACKWARD, g, shape=x_spec.shape, **geometry
@@ -453,14 +388,14 @@ AS_STRIDED_GATHER = Primitive(
 AS_STRIDED_BACKWARD = Primitive(
     "as_strided_backward",
     Kind.OPAQUE,
-    _gather_back,
+    gather_strided_back,
     (lambda g, _out, _x, *, shape, **geometry: bind(AS_STRIDED_GATHER, g, **geometry),),
 )
 
 AS_STRIDED_SCATTER = Primitive(
     "as_strided_scatter",
     Kind.OPAQUE,
-    _scatter,
+    scatter_strided,
     (
         lambda g, _out, _x, source_spec, **geometry: bind(
             AS_STRIDED_SCATTER, g, bind_zeros(source_spec), **geometry

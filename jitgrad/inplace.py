@@ -10,7 +10,6 @@ from jitgrad import dtypes
 from jitgrad.dispatch import (
     AS_STRIDED_SCATTER,
     arrays_of,
-    geometry,
     history,
     is_plain,
     no_broadcast,
@@ -24,6 +23,7 @@ from jitgrad.modes import run_quietly, state
 from jitgrad.node import AccumulateGrad, Node, PrimitiveNode, Saved
 from jitgrad.primitive import READ, Primitive, Result
 from jitgrad.spec import Spec
+from jitgrad.strides import geometry
 
 
 def bind_inplace(primitive: Primitive, target: Any, *others: Any, **params: Any) -> Any:

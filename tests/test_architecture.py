@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "jitgrad"
 FLOORS = (
     ("errors", "config"),
     ("dtypes", "device"),
-    ("spec", "storage"),
+    ("spec", "storage", "strides"),
     ("primitive", "modes"),
     ("node",),
     ("dispatch",),

@@ -1,0 +1,78 @@
+"""Strided windows of arrays: where a view lies in its base, and arrays that can do without views."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jitgrad.errors import describe
+
+
+def geometry(view: Any, base: Any) -> dict[str, Any]:
+    """Return size, stride and offset of `view` in `base`, and the stride of `base`, in elements."""
+    itemsize = base._array.itemsize
+    start = view._array.__array_interface__["data"][0] - base._array.__array_interface__["data"][0]
+    return {
+        "size": view._array.shape,
+        "stride": tuple(step // itemsize for step in view._array.strides),
+        "offset": start // itemsize,
+        "base_stride": tuple(step // itemsize for step in base._array.strides),
+    }
+
+
+def strided(array: np.ndarray, size: tuple, stride: tuple, offset: int) -> np.ndarray:
+    """Return a view on the memory of `array`, strides and offset in elements."""
+    itemsize = array.itemsize
+    span = 1 + sum((n - 1) * s // itemsize for n, s in zip(array.shape, array.strides))
+    if array.size == 0 or 0 in size:
+        return np.empty(size, array.dtype)
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride))
+    if offset < 0 or last >= span:
+        raise RuntimeError(
+            describe(
+                "as_strided",
+                f"size {tuple(size)}, stride {tuple(stride)} and storage_offset {offset}",
+                f"they reach outside the {span} elements of the tensor",
+            )
+        )
+    flat = np.lib.stride_tricks.as_strided(array, (span,), (itemsize,))
+    return np.lib.stride_tricks.as_strided(
+        flat[offset:], size, tuple(step * itemsize for step in stride)
+    )
+
+
+def _places(shape: tuple, base_stride: tuple, size: tuple, stride: tuple, offset: int) -> Any:
+    """Return for each element of a view the number (in row-major order) of its base's element."""
+    span = 1 + sum((n - 1) * s for n, s in zip(shape, base_stride))
+    number_at = np.full(max(span, 0), -1)
+    numbers = np.arange(int(np.prod(shape))).reshape(shape)
+    strided(number_at, shape, base_stride, 0)[...] = numbers
+    return strided(number_at, size, stride, offset)
+
+
+def _with_spare(array: np.ndarray) -> np.ndarray:
+    """Return the elements in row-major order and a zero: place -1, for what the base leaves out."""
+    flat = np.zeros(array.size + 1, array.dtype)
+    flat[:-1] = array.reshape(-1)
+    return flat
+
+
+def scatter_strided(array: np.ndarray, source: np.ndarray, **geometry: Any) -> np.ndarray:
+    """Return a copy of `array` whose elements at these places are those of `source`."""
+    result = _with_spare(array)
+    result[_places(array.shape, **geometry)] = source
+    return result[:-1].reshape(array.shape)
+
+
+def gather_strided(array: np.ndarray, **geometry: Any) -> np.ndarray:
+    """Return a copy of the elements of `array` at these places."""
+    return _with_spare(array)[_places(array.shape, **geometry)]
+
+
+def gather_strided_back(cotangent: np.ndarray, shape: Any, **geometry: Any) -> np.ndarray:
+    """Return the sums of what `gather_strided` sent from each place of an array of `shape`."""
+    result = np.zeros(int(np.prod(shape)) + 1, cotangent.dtype)
+    places = _places(shape, **geometry)
+    np.add.at(result, places.reshape(-1), cotangent.reshape(-1))
+    return result[:-1].reshape(shape)
