@@ -1,4 +1,4 @@
-"""Strided windows of arrays: where a view lies in its base, and arrays that can do without views."""
+"""Strided windows of arrays: where a view lies in its base; arrays that do without views."""
 
 from __future__ import annotations
 
