@@ -153,3 +153,68 @@ def batched(operation: str, input: Tensor, ndim: int) -> tuple[Tensor, bool]:
             "add dimensions with unsqueeze()",
         )
     )
+
+
+def pool_sizes(
+    operation: str,
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+) -> tuple[Sizes, Sizes, Sizes, Sizes, Sizes]:
+    """Return kernel, stride, padding and dilation of pooling (n, c, *sizes), and what comes out.
+
+    Raises:
+        RuntimeError: an empty dimension, sizes that are not positive, too much padding, windows
+            that do not fit.
+    """
+    shape = input._array.shape
+    ndim = len(shape) - 2
+    if 0 in shape[1:]:
+        raise RuntimeError(
+            describe(
+                operation,
+                f"input of size {list(shape)}",
+                f"Expected {ndim + 1}D or {ndim + 2}D (batch mode) tensor with optional 0 dim "
+                "batch size for input",
+            )
+        )
+    kernel = sizes_for(operation, "kernel_size", kernel_size, ndim)
+    missing = stride is None or (isinstance(stride, (tuple, list)) and not stride)
+    steps = kernel if missing else sizes_for(operation, "stride", stride, ndim)
+    lows = sizes_for(operation, "padding", padding, ndim)
+    apart = sizes_for(operation, "dilation", dilation, ndim)
+    for name, values, least in (
+        ("kernel_size", kernel, 1),
+        ("stride", steps, 1),
+        ("dilation", apart, 1),
+        ("padding", lows, 0),
+    ):
+        check_least(operation, name, values, least)
+    for low, size, d in zip(lows, kernel, apart):
+        if low > (d * (size - 1) + 1) // 2:
+            raise RuntimeError(
+                describe(
+                    operation,
+                    f"pad={low}, kernel_size={size} and dilation={d}",
+                    "pad should be at most half of effective kernel size",
+                    "pad the input with pad()",
+                )
+            )
+    counts = []
+    for size, k, s, low, d in zip(shape[2:], kernel, steps, lows, apart):
+        count = count_of(size + (s - 1 if ceil_mode else 0), k, s, (low, low), d)
+        # the last window must begin in the input or in the padding before it
+        counts.append(count - (ceil_mode and (count - 1) * s >= size + low))
+    if min(counts) < 1:
+        raise RuntimeError(
+            describe(
+                operation,
+                f"input of size {list(shape)} and kernel_size={list(kernel)}",
+                f"Calculated output size: {counts}. Output size is too small",
+                "take a smaller kernel, or pad the input",
+            )
+        )
+    return kernel, steps, lows, apart, tuple(counts)
