@@ -4,6 +4,7 @@ from jitgrad.nn import functional as functional
 from jitgrad.nn import init as init
 from jitgrad.nn import modules as modules
 from jitgrad.nn import parameter as parameter
+from jitgrad.nn import utils as utils
 from jitgrad.nn.modules.container import ModuleDict as ModuleDict
 from jitgrad.nn.modules.container import ModuleList as ModuleList
 from jitgrad.nn.modules.container import Sequential as Sequential
@@ -16,6 +17,14 @@ from jitgrad.nn.modules.linear import Linear as Linear
 from jitgrad.nn.modules.module import Module as Module
 from jitgrad.nn.modules.parameters import ParameterDict as ParameterDict
 from jitgrad.nn.modules.parameters import ParameterList as ParameterList
+from jitgrad.nn.modules.rnn import GRU as GRU
+from jitgrad.nn.modules.rnn import LSTM as LSTM
+from jitgrad.nn.modules.rnn import RNN as RNN
+from jitgrad.nn.modules.rnn import RNNBase as RNNBase
+from jitgrad.nn.modules.rnn_cells import GRUCell as GRUCell
+from jitgrad.nn.modules.rnn_cells import LSTMCell as LSTMCell
+from jitgrad.nn.modules.rnn_cells import RNNCell as RNNCell
+from jitgrad.nn.modules.rnn_cells import RNNCellBase as RNNCellBase
 from jitgrad.nn.parameter import Buffer as Buffer
 from jitgrad.nn.parameter import Parameter as Parameter
 from jitgrad.nn.parameter import UninitializedBuffer as UninitializedBuffer

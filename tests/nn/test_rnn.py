@@ -1,0 +1,405 @@
+"""Recurrent modules against PyTorch's with the same weights: outputs, gradients, forms, errors."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jitgrad
+from tests.nn.both import has_torch
+from tests.ops.against_torch import array, compare, compare_error
+
+INPUT, WIDTH, STEPS, BATCH = 3, 4, 5, 3
+KINDS = ["RNN", "LSTM", "GRU"]
+
+
+def same_parameters(t: Any, module: Any) -> list:
+    """Give a module parameters that depend on their order alone; return them."""
+    parameters = list(module.parameters())
+    with t.no_grad():
+        for seed, each in enumerate(parameters):
+            each.copy_(t.tensor(array(*each.shape, seed=seed) / 4))
+    return parameters
+
+
+def states(t: Any, module: Any, batch: int | None) -> Any:
+    """Return first states."""
+    count = module.num_layers * (2 if module.bidirectional else 1)
+    widths = [module.proj_size or module.hidden_size]
+    widths += [module.hidden_size] if module.mode == "LSTM" else []
+    made = tuple(
+        t.tensor(array(*((count, width) if batch is None else (count, batch, width)), seed=width))
+        for width in widths
+    )
+    return made if len(made) == 2 else made[0]
+
+
+def flat(value: Any) -> list:
+    if isinstance(value, (tuple, list)):
+        return [each for part in value for each in flat(part)]
+    return [] if value is None else [value]
+
+
+def run(t: Any, kind: str, x: Any, settings: dict, call: Any = None, hx: bool = False) -> list:
+    """Return outputs and the gradients of the parameters."""
+    module = getattr(t.nn, kind)(INPUT, WIDTH, dtype=t.float64, **settings)
+    parameters = same_parameters(t, module)
+    batch = None if x.dim() == 2 else BATCH
+    first = states(t, module, batch) if hx else None
+    outputs = flat(module(x, first) if call is None else call(t, module, x, first))
+    floats = [each for each in outputs if each.dtype.is_floating_point]
+    total = sum(
+        (each * t.arange(each.numel(), dtype=each.dtype).reshape(each.shape).cos()).sum()
+        for each in floats
+    )
+    return [*outputs, *t.autograd.grad(total, parameters, retain_graph=True)]
+
+
+GRID = [
+    {},
+    {"bias": False},
+    {"num_layers": 2},
+    {"bidirectional": True},
+    {"num_layers": 2, "bidirectional": True, "bias": False},
+    {"num_layers": 3, "dropout": 0.0},
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("settings", GRID, ids=str)
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("hx", [False, True])
+def test_sequences(kind: str, settings: dict, batch_first: bool, hx: bool) -> None:
+    settings = {**settings, "batch_first": batch_first}
+    shape = (BATCH, STEPS) if batch_first else (STEPS, BATCH)
+    compare(lambda t, x: run(t, kind, x, settings, hx=hx), array(*shape, INPUT))
+    compare(lambda t, x: run(t, kind, x, settings, hx=hx), array(STEPS, INPUT))
+
+
+@pytest.mark.parametrize("settings", [{"proj_size": 2, **each} for each in GRID[:5]], ids=str)
+def test_projected(settings: dict) -> None:
+    compare(lambda t, x: run(t, "LSTM", x, settings, hx=True), array(STEPS, BATCH, INPUT))
+
+
+def test_relu() -> None:
+    for settings in GRID[:4]:
+        chosen = {"nonlinearity": "relu", **settings}
+        compare(lambda t, x, chosen=chosen: run(t, "RNN", x, chosen), array(STEPS, BATCH, INPUT))
+
+
+def packed(lengths: list[int], enforce_sorted: bool) -> Any:
+    def call(t: Any, module: Any, x: Any, first: Any) -> Any:
+        utils = t.nn.utils.rnn
+        made = utils.pack_padded_sequence(
+            x, lengths, module.batch_first, enforce_sorted=enforce_sorted
+        )
+        output, last = module(made, first)
+        assert isinstance(output, utils.PackedSequence)
+        assert output.batch_sizes is made.batch_sizes
+        return utils.pad_packed_sequence(output), last
+
+    return call
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("settings", GRID[:5], ids=str)
+@pytest.mark.parametrize("lengths", [[5, 3, 1], [2, 5, 2], [4, 4, 4]], ids=str)
+@pytest.mark.parametrize("hx", [False, True])
+def test_packed(kind: str, settings: dict, lengths: list[int], hx: bool) -> None:
+    for enforce_sorted in {False, lengths == [5, 3, 1]}:
+        call = packed(lengths, enforce_sorted)
+        compare(
+            lambda t, x, call=call: run(t, kind, x, settings, call, hx), array(STEPS, BATCH, INPUT)
+        )
+    if kind == "LSTM":
+        compare(
+            lambda t, x: run(t, kind, x, {"proj_size": 2, **settings}, packed(lengths, False), hx),
+            array(STEPS, BATCH, INPUT),
+        )
+
+
+def test_float32_and_one_step() -> None:
+    for kind in KINDS:
+        compare(
+            lambda t, x, kind=kind: flat(getattr(t.nn, kind)(1, 1, dtype=t.float32)(x)[0] * 0),
+            array(1, 1, 1, dtype="float32"),
+        )
+
+
+def test_dropout_between_layers() -> None:
+    jitgrad.manual_seed(0)
+    x = jitgrad.tensor(array(STEPS, BATCH, INPUT, dtype="float32"))
+    for kind in KINDS:
+        module = getattr(jitgrad.nn, kind)(INPUT, WIDTH, 2, dropout=0.5)
+        assert not jitgrad.equal(module(x)[0], module(x)[0])
+        assert jitgrad.equal(module.eval()(x)[0], module(x)[0])
+        # the first layer's last states come before the dropout, so they are what they were
+        last = [flat(module.train()(x)[1])[0][0] for _ in range(2)]
+        assert jitgrad.equal(*last)
+        everything = getattr(jitgrad.nn, kind)(INPUT, WIDTH, 2, dropout=1.0, bias=False)
+        if kind != "GRU":
+            assert (everything(x)[0] == 0).all()
+
+
+# -- cells --------------------------------------------------------------------------------------
+
+CELLS = [("RNNCell", {}), ("RNNCell", {"nonlinearity": "relu"}), ("LSTMCell", {}), ("GRUCell", {})]
+
+
+@pytest.mark.parametrize("kind, settings", CELLS, ids=str)
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("batch", [None, BATCH])
+@pytest.mark.parametrize("hx", [False, True])
+def test_cells(kind: str, settings: dict, bias: bool, batch: int | None, hx: bool) -> None:
+    def call(t: Any, x: Any, hidden: Any, cell: Any) -> list:
+        module = getattr(t.nn, kind)(INPUT, WIDTH, bias=bias, dtype=t.float64, **settings)
+        parameters = same_parameters(t, module)
+        given = ((hidden, cell) if kind == "LSTMCell" else hidden) if hx else None
+        outputs = flat(module(x, given))
+        total = sum((each * each).sum() for each in outputs)
+        return [*outputs, *t.autograd.grad(total, parameters, retain_graph=True)]
+
+    lead = () if batch is None else (batch,)
+    compare(call, array(*lead, INPUT), array(*lead, WIDTH, seed=1), array(*lead, WIDTH, seed=2))
+
+
+def test_cell_is_a_step() -> None:
+    x = jitgrad.tensor(array(STEPS, BATCH, INPUT))
+    for kind in ("LSTM", "GRU"):
+        network = getattr(jitgrad.nn, kind)(INPUT, WIDTH, dtype=jitgrad.float64)
+        cell = getattr(jitgrad.nn, f"{kind}Cell")(INPUT, WIDTH, dtype=jitgrad.float64)
+        cell.load_state_dict({n.removesuffix("_l0"): p for n, p in network.state_dict().items()})
+        state = None
+        for step in x:
+            state = cell(step, state)
+        _, last = network(x)
+        for mine, theirs in zip(flat(state), flat(last)):
+            assert jitgrad.allclose(mine, theirs[0])
+
+
+# -- derivatives that are differentiated again --------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_second_order(kind: str) -> None:
+    module = getattr(jitgrad.nn, kind)(1, 2, dtype=jitgrad.float64)
+    names = [name for name, _ in module.named_parameters()]
+    leaves = [jitgrad.tensor(array(*p.shape), requires_grad=True) for p in module.parameters()]
+
+    def function(x: Any, *given: Any) -> Any:
+        step = {"RNN": "rnn_tanh", "LSTM": "lstm", "GRU": "gru"}[kind]
+        zero = jitgrad.zeros(1, 1, 2, dtype=jitgrad.float64)
+        first = (zero, zero) if kind == "LSTM" else zero
+        options = (list(given), True, 1, 0.0, False, False, False)
+        return getattr(jitgrad, step)(x, first, *options)
+
+    assert names == ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]
+    x = jitgrad.tensor(array(2, 1, 1), requires_grad=True)
+    assert jitgrad.autograd.gradcheck(function, (x, *leaves))
+    assert jitgrad.autograd.gradgradcheck(function, (x, *leaves))
+
+
+def test_states_made_from_one_another() -> None:
+    """A first state that depends on the inputs gets its gradient once, at either order."""
+
+    def call(t: Any, x: Any) -> list:
+        module = t.nn.LSTM(2, 2, dtype=t.float64)
+        same_parameters(t, module)
+        first = x.mean(0, keepdim=True)
+        output, _ = module(x, (first, first.sin()))
+        (slope,) = t.autograd.grad(output.square().sum(), x, create_graph=True)
+        return [output, slope, slope.square().sum()]
+
+    compare(call, array(3, 2, 2))
+
+
+# -- forms --------------------------------------------------------------------------------------
+
+SETTINGS: list[tuple[str, tuple, dict]] = [
+    *((kind, (2, 3), {}) for kind in (*KINDS, "RNNCell", "LSTMCell", "GRUCell")),
+    ("RNN", (2, 3, 2, "relu", False, True, 0.5, True), {}),
+    ("LSTM", (2, 3, 2, False, True, 0.5, True, 2), {}),
+    ("GRU", (2, 3, 2, False, True, 0.5, True), {}),
+    ("RNNCell", (2, 3, False, "relu"), {}),
+    ("GRUCell", (2, 3), {"bias": False}),
+]
+
+
+@pytest.mark.skipif(not has_torch(), reason="torch is not installed")
+@pytest.mark.parametrize("kind, args, kwargs", SETTINGS, ids=str)
+def test_as_torch(kind: str, args: tuple, kwargs: dict) -> None:
+    import torch
+
+    ours = getattr(jitgrad.nn, kind)(*args, **kwargs)
+    theirs = getattr(torch.nn, kind)(*args, **kwargs)
+    assert repr(ours) == repr(theirs)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    loaded = {name: jitgrad.tensor(each.numpy()) for name, each in theirs.state_dict().items()}
+    assert str(ours.load_state_dict(loaded)) == "<All keys matched successfully>"
+    assert [tuple(p.shape) for p in ours.parameters()] == [
+        tuple(p.shape) for p in theirs.parameters()
+    ]
+
+
+def test_parameters() -> None:
+    module = jitgrad.nn.LSTM(100, 400, 2, bidirectional=True)
+    bound = 1 / math.sqrt(400)
+    for each in module.parameters():
+        assert each.abs().max() <= bound
+        assert abs(each.std().item() - bound / math.sqrt(3)) < 0.2 * bound
+    module.flatten_parameters()
+    weights = module.all_weights
+    assert len(weights) == 4 and all(len(each) == 4 for each in weights)
+    assert weights[1][0] is module.weight_ih_l0_reverse
+    replaced = jitgrad.nn.Parameter(jitgrad.zeros(1600, 100))
+    module.weight_ih_l0 = replaced
+    assert module.all_weights[0][0] is replaced
+    assert module.double().weight_hh_l1.dtype == jitgrad.float64
+
+
+WRONG_SETTINGS: list[Any] = [
+    lambda t: t.nn.RNN(2, 3, nonlinearity="sin"),
+    lambda t: t.nn.RNN(2, 3, proj_size=1),
+    lambda t: t.nn.GRU(2, 3, proj_size=1),
+    lambda t: t.nn.LSTM(2, 3, proj_size=3),
+    lambda t: t.nn.LSTM(2, 3, proj_size=-1),
+    lambda t: t.nn.LSTM(2, 3, dropout=1.5),
+    lambda t: t.nn.LSTM(2, 3, dropout=True),
+    lambda t: t.nn.LSTM(2, 3, bias=1),
+    lambda t: t.nn.LSTM(2, 3, batch_first=1),
+    lambda t: t.nn.LSTM(2.0, 3),
+    lambda t: t.nn.LSTM(2, 3.0),
+    lambda t: t.nn.LSTM(0, 3),
+    lambda t: t.nn.LSTM(2, 0),
+    lambda t: t.nn.LSTM(2, 3, 0),
+    lambda t: t.nn.RNNBase("ABC", 2, 3),
+    lambda t: t.nn.RNNCell(2, 3, nonlinearity="sin")(t.ones(1, 2)),
+]
+
+WRONG_CALLS: list[Any] = [
+    *(
+        lambda t, kind=kind, x=x: getattr(t.nn, kind)(2, 3)(x(t))
+        for kind in KINDS
+        for x in (
+            lambda t: t.ones(4, 1, 3),
+            lambda t: t.ones(4, 3),
+            lambda t: t.ones(4),
+            lambda t: t.ones(4, 1, 1, 2),
+            lambda t: t.ones(0, 1, 2),
+            lambda t: t.ones(4, 1, 2).double(),
+        )
+    ),
+    *(
+        lambda t, kind=kind, h=h: getattr(t.nn, kind)(2, 3)(t.ones(4, 5, 2), h(t))
+        for kind in ("RNN", "GRU")
+        for h in (
+            lambda t: t.ones(1, 4, 3),
+            lambda t: t.ones(2, 5, 3),
+            lambda t: t.ones(1, 5, 2),
+            lambda t: t.ones(1, 3),
+        )
+    ),
+    lambda t: t.nn.LSTM(2, 3)(t.ones(4, 5, 2), (t.ones(1, 5, 3), t.ones(1, 4, 3))),
+    lambda t: t.nn.LSTM(2, 3)(t.ones(4, 5, 2), (t.ones(1, 5, 2), t.ones(1, 5, 3))),
+    lambda t: t.nn.LSTM(2, 3)(t.ones(4, 5, 2), (t.ones(1, 3), t.ones(1, 3))),
+    lambda t: t.nn.LSTM(2, 3)(t.ones(4, 2), (t.ones(1, 1, 3), t.ones(1, 1, 3))),
+    lambda t: t.nn.GRU(2, 3)(t.ones(4, 2), t.ones(1, 1, 3)),
+    lambda t: t.nn.GRU(2, 3)(t.nn.utils.rnn.pack_sequence([t.ones(2, 3)])),
+    lambda t: t.nn.GRU(2, 3)(t.nn.utils.rnn.pack_sequence([t.ones(2, 2)]), t.ones(1, 2, 3)),
+    *(
+        lambda t, kind=kind, x=x: getattr(t.nn, kind)(2, 3)(x(t))
+        for kind in ("RNNCell", "LSTMCell", "GRUCell")
+        for x in (lambda t: t.ones(4, 3), lambda t: t.ones(3), lambda t: t.ones(1, 1, 2))
+    ),
+    lambda t: t.nn.GRUCell(2, 3)(t.ones(4, 2), t.ones(4, 2)),
+    lambda t: t.nn.GRUCell(2, 3)(t.ones(4, 2), t.ones(3, 3)),
+    lambda t: t.nn.GRUCell(2, 3)(t.ones(4, 2), t.ones(1, 4, 3)),
+    lambda t: t.nn.LSTMCell(2, 3)(t.ones(4, 2), (t.ones(4, 3), t.ones(1, 4, 3))),
+]
+
+
+@pytest.mark.parametrize("call", [*WRONG_SETTINGS, *WRONG_CALLS])
+def test_errors(call: Any) -> None:
+    compare_error(call)
+
+
+def test_warning() -> None:
+    with pytest.warns(UserWarning, match="dropout option adds dropout after all but last") as seen:
+        jitgrad.nn.GRU(2, 3, dropout=0.5)
+    assert seen[0].filename == __file__
+
+
+# -- compiled -----------------------------------------------------------------------------------
+
+
+def steps_of(function: Any, module: Any, *shapes: tuple[int, ...]) -> list:
+    """Return what a function gives for a few inputs, and the gradients after each."""
+    found = []
+    for seed in range(4):
+        inputs = [
+            jitgrad.tensor(array(*shape, seed=10 * seed + i), requires_grad=True)
+            for i, shape in enumerate(shapes)
+        ]
+        module.zero_grad()
+        found += [each.detach().numpy() for each in flat(function(*inputs))]
+        found += [each.grad.numpy() for each in itertools.chain(inputs, module.parameters())]
+    return found
+
+
+def check_compiled(module: Any, function: Any, *shapes: tuple[int, ...]) -> Any:
+    """Check that a function of a module gives the same compiled; return the compiled one."""
+    compiled = jitgrad.compile(function)
+    for mine, eager in zip(
+        steps_of(compiled, module, *shapes), steps_of(function, module, *shapes), strict=True
+    ):
+        np.testing.assert_allclose(mine, eager, rtol=1e-10, atol=1e-12)
+    return compiled
+
+
+def test_compiled_lstm_step() -> None:
+    module = jitgrad.nn.LSTMCell(INPUT, WIDTH, dtype=jitgrad.float64)
+
+    def step(x: Any, hidden: Any, cell: Any) -> Any:
+        hidden, cell = module(x, (hidden, cell))
+        loss = (hidden * cell).sum()
+        loss.backward()
+        return loss, hidden, cell
+
+    compiled = check_compiled(module, step, (BATCH, INPUT), (BATCH, WIDTH), (BATCH, WIDTH))
+    assert not compiled.explain().exits
+
+
+@pytest.mark.parametrize("settings", [{}, {"num_layers": 2, "bidirectional": True}], ids=str)
+def test_compiled_gru(settings: dict) -> None:
+    module = jitgrad.nn.GRU(INPUT, WIDTH, dtype=jitgrad.float64, **settings)
+
+    def step(x: Any) -> Any:
+        output, hidden = module(x)
+        loss = output.square().sum() + hidden.sum()
+        loss.backward()
+        return loss, output
+
+    compiled = check_compiled(module, step, (3, BATCH, INPUT))
+    assert not compiled.explain().exits
+
+
+def test_stored_figures() -> None:
+    """One unit whose weights are 1: the states of the LSTM are those of its formula."""
+    module = jitgrad.nn.LSTM(1, 1, bias=False)
+    for each in module.parameters():
+        jitgrad.nn.init.ones_(each)
+    output, (hidden, cell) = module(jitgrad.ones(2, 1, 1))
+
+    def squash(x: float) -> float:
+        return 1 / (1 + math.exp(-x))
+
+    c1 = squash(1) * math.tanh(1)
+    h1 = squash(1) * math.tanh(c1)
+    c2 = squash(1 + h1) * (c1 + math.tanh(1 + h1))
+    h2 = squash(1 + h1) * math.tanh(c2)
+    assert np.allclose(output.flatten().tolist(), [h1, h2])
+    assert np.allclose([hidden.item(), cell.item()], [h2, c2])
