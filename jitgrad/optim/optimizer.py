@@ -117,7 +117,9 @@ class Optimizer:
     def _make_hooks(self) -> None:
         for name in HOOKS:
             self.__dict__.setdefault(name, {})
-        self.__dict__.setdefault("_opt_called", False)
+
+    _opt_called = False
+    """Has there been a step? Schedulers ask, to tell the wrong order."""
 
     # -- groups -----------------------------------------------------------------------------
 
