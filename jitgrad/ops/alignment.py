@@ -71,6 +71,7 @@ class _Lattice:
         start = np.where(self.ends == 0, 0.0, -np.inf)
         final: Any = scores[np.maximum(times - 1, 0), rows]
         whole = final[rows, self.ends]
+        whole = final[rows, self.ends]
         with_label = final[rows, np.maximum(self.ends - 1, 0)]
         whole = np.where(self.ends > 0, np.logaddexp(whole, with_label), whole)
         return scores, -np.where(times > 0, whole, start)
@@ -83,7 +84,9 @@ class _Lattice:
         ends = (places == self.ends[:, None]) | (places == self.ends[:, None] - 1)
         for time in reversed(range(len(emitted))):
             moved = self.moved(after, True)
-            moved = np.where((time == times - 1)[:, None], np.where(ends, 0.0, -np.inf), moved)
+            moved = np.where(
+                np.equal(time, times - 1)[:, None], np.where(ends, 0.0, -np.inf), moved
+            )
             after = scores[time] = moved + emitted[time]
         return scores
 
