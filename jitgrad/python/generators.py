@@ -4,6 +4,9 @@ Such a generator is one of CPython's own: what it runs is a loop that resumes th
 out what that yields. So `send`, `throw`, `close`, `yield from`, the state that `inspect` reports,
 the errors of misuse, the end of a generator that nobody wants any more, and StopIteration becoming
 RuntimeError are CPython's, and need no imitation.
+
+Limits: `gi_code` and `gi_frame` are those of the loop, and an exception thrown into a generator that
+has not begun has no entry of the generator in its traceback.
 """
 
 from __future__ import annotations

@@ -239,7 +239,7 @@ def merge_keywords(keywords: dict[str, Any], more: Any, callee: Any) -> None:
     for name in more if type(more) is dict else more.keys():
         if name in keywords:
             raise TypeError(
-                f"{function_string(callee)} got multiple values for keyword argument {name!r}"
+                f"{function_string(callee)} got multiple values for keyword argument '{name}'"
             )
         keywords[name] = more[name]
 

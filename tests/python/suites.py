@@ -10,15 +10,16 @@ import gc
 import importlib
 import io
 import linecache
+import symtable
 import sys
 import types
 import unittest
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from jitgrad.python.evaluate import Evaluator
-from jitgrad.python.lower import Unlowerable, code_for
+from jitgrad.python.lower import code_for
 from tests.python.comparing import EnterEverything
 
 Run = Callable[..., Any]
@@ -47,22 +48,44 @@ def by_evaluator(function: types.FunctionType, *args: Any) -> Any:
 
 
 def load(name: str) -> types.ModuleType:
-    """Import `test.name`; raises ImportError where this installation has no tests."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return importlib.import_module(f"test.{name}")
+    """Import `test.name` as it is, with its asserts not rewritten.
+
+    Raises:
+        ImportError: this installation of Python has no such tests.
+    """
+    finders = sys.meta_path[:]
+    sys.meta_path[:] = [each for each in finders if not type(each).__module__.startswith("_pytest")]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module(f"test.{name}")
+    finally:
+        sys.meta_path[:] = finders
 
 
-def cases_of(module: types.ModuleType) -> Iterator[tuple[type[unittest.TestCase], str]]:
-    """Yield the classes of a test module and the names of their tests."""
-    for value in list(vars(module).values()):
-        if (
-            isinstance(value, type)
-            and issubclass(value, unittest.TestCase)
-            and value.__module__ == module.__name__
-        ):
-            for name in unittest.TestLoader().getTestCaseNames(value):
-                yield value, name
+def cases_of(module: types.ModuleType) -> dict[type[unittest.TestCase], Sequence[str]]:
+    """Return the test classes of a module, each with the names of its tests."""
+    return {
+        value: unittest.TestLoader().getTestCaseNames(value)
+        for value in list(vars(module).values())
+        if isinstance(value, type)
+        and issubclass(value, unittest.TestCase)
+        and value.__module__ == module.__name__
+    }
+
+
+def compare_cases(
+    kind: type[unittest.TestCase], names: Sequence[str], is_lowerable: Callable[..., bool]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the name of each test, and how it ends under CPython and under the evaluator."""
+    with _quiet():
+        kind.setUpClass()
+    for name in names:
+        run = by_evaluator if is_lowerable(getattr(kind, name)) else by_cpython
+        yield name, outcome_of_case(kind, name, by_cpython), outcome_of_case(kind, name, run)
+    with _quiet():
+        kind.tearDownClass()
+        kind.doClassCleanups()
 
 
 def outcome_of_case(kind: type[unittest.TestCase], name: str, run: Run) -> str:
@@ -96,6 +119,7 @@ def _quiet() -> Iterator[None]:
         contextlib.redirect_stderr(io.StringIO()),
     ):
         warnings.simplefilter("default")
+        sys.unraisablehook = lambda unraisable: None
         try:
             yield
         finally:
@@ -105,17 +129,6 @@ def _quiet() -> Iterator[None]:
                 gc.enable()
 
 
-def set_up_class(kind: type[unittest.TestCase]) -> None:
-    with _quiet():
-        kind.setUpClass()
-
-
-def tear_down_class(kind: type[unittest.TestCase]) -> None:
-    with _quiet():
-        kind.tearDownClass()
-        kind.doClassCleanups()
-
-
 # -- doctests -------------------------------------------------------------------------------
 
 
@@ -123,7 +136,15 @@ def doctests_of(module: types.ModuleType) -> list[doctest.DocTest]:
     return [each for each in doctest.DocTestFinder().find(module) if each.examples]
 
 
-def outcomes_of_doctest(test: doctest.DocTest, run: Run) -> list[str]:
+def compare_doctest(
+    test: doctest.DocTest, is_lowerable: Callable[..., bool]
+) -> list[tuple[str, str, str]]:
+    """Return the examples, and what each prints under CPython and under the evaluator."""
+    both = [_outcomes(test, run, is_lowerable) for run in (by_cpython, by_evaluator)]
+    return [(example.source, *ends) for example, *ends in zip(test.examples, *both)]
+
+
+def _outcomes(test: doctest.DocTest, run: Run, is_lowerable: Callable[..., bool]) -> list[str]:
     """Run the examples, each as the body of a function, and return what each of them printed."""
     scope = dict(test.globs)
     scope["__name__"] = "__main__"
@@ -134,12 +155,11 @@ def outcomes_of_doctest(test: doctest.DocTest, run: Run) -> list[str]:
         except SyntaxError as error:
             found.append(f"SyntaxError {error.msg}")
             continue
+        how = run if is_lowerable(function) else by_cpython
         output = io.StringIO()
         with _quiet(), contextlib.redirect_stdout(output):
             try:
-                run(function)
-            except Unlowerable:
-                raise
+                how(function)
             except BaseException as error:
                 output.write(f"{type(error).__name__}: {error}")
         found.append(_without_addresses(output.getvalue()))
@@ -177,9 +197,7 @@ def _as_function(source: str, filename: str, scope: dict[str, Any]) -> types.Fun
     return made["example"]
 
 
-def _symbols(source: str):
-    import symtable
-
+def _symbols(source: str) -> list[symtable.Symbol]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return symtable.symtable(source, "<example>", "exec").get_symbols()
