@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
+from jitgrad.graph import facts
 from jitgrad.graph.dictionaries import DICTS
+from jitgrad.graph.facts import Place
 from jitgrad.graph.objects import ObjectRules
-from jitgrad.graph.origins import KNOWN, Origin, parts
+from jitgrad.graph.origins import KNOWN, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.graph.recipes import Sources
 from jitgrad.graph.recording import FreshObject
@@ -187,17 +189,34 @@ class ContainerRules(ObjectRules):
             return EXHAUSTED
         return value, origin
 
+    def _origin_at(self, x: Any, xo: Any, at: int) -> Origin | None:
+        """Return the origin of one element of a container that is iterated, None behind its end."""
+        # not by all elements: asked for each of them, that would take n^2 steps
+        known = self.object(x)
+        if xo is KNOWN and type(x) in (tuple, str, range):
+            return KNOWN if at < len(x) else None
+        if type(x) is tuple and isinstance(xo, Parts):
+            return xo.items[at] if at < len(x) else None
+        if isinstance(known, FreshObject) and known.kind == "list":
+            return known.origins[at] if at < len(known.origins) else None
+        if isinstance(known, int) and type(x) in (list, tuple):
+            self.take(Place(facts.read_length, known, True, ""))
+            return self.take(Place(facts.read_item, known, True, at))[1] if at < len(x) else None
+        if isinstance(known, FreshObject) and known.kind in ("keys", "items", "values"):
+            owner = self.outer_dict(known.extra)
+            if owner is not None:
+                return self.outer_view_origin(known.kind, owner, at)
+        found = self._elements(x, xo)
+        return None if found is None or at >= len(found) else found[at][1]
+
     def _next_origin(self, known: FreshObject) -> Origin | None:
         """Count one step of an iterator; return the origin of what it yields, None at its end."""
         state_of = known.extra
         if known.kind == "iterator":
-            x, xo = state_of.sources[0]
-            found = self._elements(x, xo)
-            at = state_of.index
-            if found is None or at >= len(found):
-                return None
-            state_of.index += 1
-            return found[at][1]
+            origin = self._origin_at(*state_of.sources[0], state_of.index)
+            if origin is not None:
+                state_of.index += 1
+            return origin
         inner = []
         for source, _ in state_of.sources:
             known_source = self.object(source)

@@ -47,6 +47,7 @@ from jitgrad.graph.segment import (
     Snapshot,
 )
 from jitgrad.modes import state
+from jitgrad.primitive import Kind
 from jitgrad.python.frames import UNBOUND
 
 
@@ -283,6 +284,9 @@ class Cutting(Recording):
         branch = self.end_with_branch(None, False, snapshot)
         self._begin_after(branch, None, snapshot)
         self.segment.steps.extend(moved)
+        for step in moved:
+            if isinstance(step, Compute) and step.primitive.kind is not Kind.VIEW:
+                self.made_in[step.output.memory] = self.segment
         self.produced.update(step.output for step in moved if not isinstance(step, Write))
         self.path.writes.update(writes)
         return None

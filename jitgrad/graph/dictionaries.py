@@ -9,7 +9,7 @@ from jitgrad.dispatch import TensorCore
 from jitgrad.graph import facts
 from jitgrad.graph.cutting import Cutting
 from jitgrad.graph.facts import ABSENT, Place, RootKey
-from jitgrad.graph.origins import KNOWN, parts
+from jitgrad.graph.origins import KNOWN, Origin, parts
 
 DICTS = (dict, OrderedDict, defaultdict)
 """Classes of dictionaries that are read without running user code."""
@@ -58,6 +58,18 @@ class DictionaryRules(Cutting):
             return None
         found = [self.outer_item(number, key) for key in keys]
         return None if any(each is None for each in found) else found
+
+    def outer_view_origin(self, kind: str, number: int, at: int) -> Origin | None:
+        """Return the origin of one element of a view, None behind its end."""
+        keys = self.outer_keys(number)
+        if keys is None or at >= len(keys):
+            return None
+        if kind == "keys":
+            return KNOWN
+        found = self.outer_item(number, keys[at])
+        if found is None or kind == "values":
+            return None if found is None else found[1]
+        return parts((KNOWN, found[1]))
 
     def outer_view(self, kind: str, number: int) -> list[tuple[Any, Any]] | None:
         """Return what a view (keys, items, values) of a dictionary from outside shows."""

@@ -89,6 +89,8 @@ class Recording:
         self.methods: dict[int, Any] = {}
         self.variables: dict[tuple[Any, int], Variable] = {}
         self.nodes: dict[Variable, Any] = {}
+        self.foreign: set[Memory] = set()
+        self.made_in: dict[Memory, Segment] = {}
         self.mark = 0
         self.visible = False
         self.visible_at_mark = False
@@ -98,6 +100,8 @@ class Recording:
     def register_tensor(self, tensor: Any, entry: TensorEntry) -> None:
         """Know `tensor` as `entry`."""
         self.tensors[id(tensor)] = (tensor, entry)
+        if tensor._storage.is_foreign:
+            self.foreign.add(entry.value.memory)
         self.arrays.setdefault(id(tensor._array), (tensor, entry))
 
     def _register_base(self, tensor: Any, root: int) -> None:
@@ -396,6 +400,7 @@ class Recording:
             memory = Memory()
             value = Value(array.shape, strides, array.dtype, memory)
             entry = TensorEntry(value, None, StorageEntry(memory, None))
+            self.made_in[memory] = self.segment
         step = Compute(primitive, operands, params, value, None, self.where())
         self.segment.steps.append(step)
         self.produced.add(value)
@@ -462,23 +467,12 @@ class Recording:
             )
         self.segment.steps.append(Write(known.value, new.value, self.where()))
         writes[known.storage] = count
-        made_here = (
-            isinstance(step, Compute)
-            and step.output.memory is known.storage.memory
-            and step.primitive.kind is not Kind.VIEW
-            for step in self.segment.steps
-        )
-        if not any(made_here):
+        if self.made_in.get(known.storage.memory) is not self.segment:
             self.visible = True
         return None
 
     def _may_overlap_unseen(self, known: TensorEntry) -> bool:
-        foreign = {
-            entry.value.memory
-            for tensor, entry in self.tensors.values()
-            if tensor._storage.is_foreign
-        }
-        return known.value.memory in foreign and len(foreign) > 1
+        return known.value.memory in self.foreign and len(self.foreign) > 1
 
     def read_grad(self, leaf: Any) -> Any:
         """Return `.grad` of `leaf` for library code that is about to read it."""
