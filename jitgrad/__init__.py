@@ -110,6 +110,7 @@ if _TYPE_CHECKING:
     from jitgrad import optim as optim
     from jitgrad import serialization as serialization
     from jitgrad.compiled import compile as compile
+    from jitgrad import func as func
     from jitgrad.compiled import eager as eager
     from jitgrad.ops.averages import *  # noqa: F403
     from jitgrad.ops.convolution import *  # noqa: F403
@@ -122,6 +123,7 @@ if _TYPE_CHECKING:
     from jitgrad.serialization import load as load
     from jitgrad.serialization import save as save
 
+    from jitgrad.ops.pooling_with_indices import *  # noqa: F403
 
 # What a program may not need is loaded when it is first asked for: together it would take longer
 # to import than all the rest.
@@ -155,14 +157,7 @@ _LATE_NAMES = {
         "jitgrad.ops.pixels",
     ),
     **dict.fromkeys(
-        (
-            "adaptive_max_pool1d",
-            "max_pool1d",
-            "max_pool1d_with_indices",
-            "max_pool2d",
-            "max_pool3d",
-        ),
-        "jitgrad.ops.pooling",
+        ("adaptive_max_pool1d", "max_pool1d_with_indices"), "jitgrad.ops.pooling_with_indices"
     ),
     **dict.fromkeys(("gru", "gru_cell", "lstm", "lstm_cell"), "jitgrad.ops.recurrent"),
     **dict.fromkeys(
@@ -171,6 +166,7 @@ _LATE_NAMES = {
     **dict.fromkeys(
         ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
         "jitgrad.ops.transposed_convolution",
+    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), "jitgrad.ops.pooling"),
     ),
 }
 _LATE_PREFIXES = {"_foreach_": "jitgrad.ops.foreach"}
