@@ -110,7 +110,6 @@ if _TYPE_CHECKING:
     from jitgrad import optim as optim
     from jitgrad import serialization as serialization
     from jitgrad.compiled import compile as compile
-    from jitgrad import func as func
     from jitgrad.compiled import eager as eager
     from jitgrad.ops.averages import *  # noqa: F403
     from jitgrad.ops.convolution import *  # noqa: F403
@@ -118,12 +117,12 @@ if _TYPE_CHECKING:
     from jitgrad.ops.padding import *  # noqa: F403
     from jitgrad.ops.pixels import *  # noqa: F403
     from jitgrad.ops.pooling import *  # noqa: F403
+    from jitgrad.ops.pooling_with_indices import *  # noqa: F403
     from jitgrad.ops.recurrent import *  # noqa: F403
     from jitgrad.ops.transposed_convolution import *  # noqa: F403
     from jitgrad.serialization import load as load
     from jitgrad.serialization import save as save
 
-    from jitgrad.ops.pooling_with_indices import *  # noqa: F403
 
 # What a program may not need is loaded when it is first asked for: together it would take longer
 # to import than all the rest.
@@ -156,6 +155,7 @@ _LATE_NAMES = {
         ("channel_shuffle", "native_channel_shuffle", "pixel_shuffle", "pixel_unshuffle"),
         "jitgrad.ops.pixels",
     ),
+    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), "jitgrad.ops.pooling"),
     **dict.fromkeys(
         ("adaptive_max_pool1d", "max_pool1d_with_indices"), "jitgrad.ops.pooling_with_indices"
     ),
@@ -166,7 +166,6 @@ _LATE_NAMES = {
     **dict.fromkeys(
         ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
         "jitgrad.ops.transposed_convolution",
-    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), "jitgrad.ops.pooling"),
     ),
 }
 _LATE_PREFIXES = {"_foreach_": "jitgrad.ops.foreach"}
