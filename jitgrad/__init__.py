@@ -109,6 +109,7 @@ if _TYPE_CHECKING:
     from jitgrad import nn as nn
     from jitgrad import optim as optim
     from jitgrad import serialization as serialization
+    from jitgrad import utils as utils
     from jitgrad.compiled import compile as compile
     from jitgrad.compiled import eager as eager
     from jitgrad.ops.averages import *  # noqa: F403
@@ -126,7 +127,7 @@ if _TYPE_CHECKING:
 
 # What a program may not need is loaded when it is first asked for: together it would take longer
 # to import than all the rest.
-_LATE_MODULES = frozenset({"datasets", "nn", "optim", "serialization"})
+_LATE_MODULES = frozenset({"datasets", "nn", "optim", "serialization", "utils"})
 _LATE_NAMES = {
     **dict.fromkeys(
         ("cdist", "cosine_similarity", "pairwise_distance", "pdist"), "jitgrad.ops.distances"
