@@ -99,13 +99,18 @@ from jitgrad.ops.windows import *  # noqa: F403
 from jitgrad.printing import get_printoptions as get_printoptions
 from jitgrad.printing import printoptions as printoptions
 from jitgrad.printing import set_printoptions as set_printoptions
+from jitgrad.settings import *  # noqa: F403
 from jitgrad.spec import Size as Size
 
 # after the imports, as they hide Python's own names
 bool, float, int = _dtypes.bool_, _dtypes.float32, _dtypes.int32
 
 if _TYPE_CHECKING:
+    from jitgrad import accelerator as accelerator
+    from jitgrad import backends as backends
+    from jitgrad import cuda as cuda
     from jitgrad import datasets as datasets
+    from jitgrad import func as func
     from jitgrad import nn as nn
     from jitgrad import optim as optim
     from jitgrad import serialization as serialization
@@ -127,7 +132,19 @@ if _TYPE_CHECKING:
 
 # What a program may not need is loaded when it is first asked for: together it would take longer
 # to import than all the rest.
-_LATE_MODULES = frozenset({"datasets", "nn", "optim", "serialization", "utils"})
+_LATE_MODULES = frozenset(
+    {
+        "accelerator",
+        "backends",
+        "cuda",
+        "datasets",
+        "func",
+        "nn",
+        "optim",
+        "serialization",
+        "utils",
+    }
+)
 _LATE_NAMES = {
     **dict.fromkeys(
         ("cdist", "cosine_similarity", "pairwise_distance", "pdist"), "jitgrad.ops.distances"
