@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jitgrad.dtypes import finfo
 from jitgrad.ops.create import zeros_like
-from jitgrad.ops.each import each_value, perform_each
+from jitgrad.ops.each import each_value, perform_each, unless_zero
 from jitgrad.ops.foreach import (
     _foreach_add_,
     _foreach_div,
@@ -108,9 +108,10 @@ class Adafactor(ListOptimizer):
         }
 
     def _update(self, group: dict[str, Any]) -> None:
-        params, grads, states = self._collect(group)
+        params, grads = self._collect(group)
         if not params:
             return
+        states = self._states(params, group)
         smallest, smallest_size = group["eps"]
         if smallest is None:
             squares = [finfo(each.dtype).eps for each in params]
@@ -128,7 +129,7 @@ class Adafactor(ListOptimizer):
             smallest_squares=squares,
             smallest_size=smallest_size,
             d=group["d"],
-            weight_decay=group["weight_decay"] or None,
+            weight_decay=unless_zero(group["weight_decay"]),
             maximize=group["maximize"],
         )
 

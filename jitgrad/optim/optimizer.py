@@ -437,23 +437,22 @@ class ListOptimizer(Optimizer):
         """Return what is remembered of `param` before its first update."""
         return {}
 
-    def _collect(
-        self, group: dict[str, Any], remember: bool = True
-    ) -> tuple[list[Tensor], list[Tensor], list[dict]]:
-        """Return the parameters of the group that have gradients, these, and their state.
-
-        With `remember` False there is no state.
-        """
-        params, gradients, states = [], [], []
+    def _collect(self, group: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the parameters of the group that have gradients, and these."""
+        params, gradients = [], []
         for each in group["params"]:
             gradient = each.grad
-            if gradient is None:
-                continue
-            params.append(each)
-            gradients.append(gradient)
-            if remember:
-                state = self.state[each]
-                if not state:
-                    state.update(self._initial_state(each, group))
-                states.append(state)
-        return params, gradients, states
+            if gradient is not None:
+                params.append(each)
+                gradients.append(gradient)
+        return params, gradients
+
+    def _states(self, params: list[Tensor], group: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return what is remembered of each parameter."""
+        found = []
+        for each in params:
+            state = self.state[each]
+            if not state:
+                state.update(self._initial_state(each, group))
+            found.append(state)
+        return found

@@ -98,9 +98,10 @@ class Rprop(ListOptimizer):
         }
 
     def _update(self, group: dict[str, Any]) -> None:
-        params, grads, states = self._collect(group)
+        params, grads = self._collect(group)
         if not params:
             return
+        states = self._states(params, group)
         rprop(
             params,
             grads,
