@@ -13,6 +13,10 @@ from tests.nn.both import torch  # noqa: F401 the fixture
 # ruff: noqa: F811
 
 
+def numbers(torch, *shape):
+    return torch.tensor(np.random.default_rng(0).normal(size=shape))
+
+
 def with_gradients(torch, *gradients):
     made = []
     for each in gradients:
@@ -423,3 +427,41 @@ def test_skip_init(torch):
         torch.nn.utils.skip_init(dict)
     with pytest.raises(RuntimeError, match="must support a 'device' arg"):
         torch.nn.utils.skip_init(torch.nn.Flatten)
+
+
+# -- compiled -------------------------------------------------------------------------------
+
+NORMS = (
+    "weight_norm",
+    "spectral_norm",
+    "parametrizations.weight_norm",
+    "parametrizations.spectral_norm",
+)
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_norms_are_compiled(name):
+    normalized = jitgrad.nn.utils
+    for part in name.split("."):
+        normalized = getattr(normalized, part)
+    jitgrad.manual_seed(0)
+    ours, plain = (normalized(jitgrad.nn.Linear(4, 3).double()) for _ in range(2))
+    plain.load_state_dict(ours.state_dict())
+    x = numbers(jitgrad, 5, 4)
+
+    @jitgrad.compile
+    def loss(x):
+        return ours(x).pow(2).sum()
+
+    for _ in range(5):
+        found, expected = loss(x), plain(x).pow(2).sum()
+        found.backward()
+        expected.backward()
+        assert found.item() == pytest.approx(expected.item())
+        for one, other in zip(ours.parameters(), plain.parameters()):
+            np.testing.assert_allclose(one.grad.numpy(), other.grad.numpy())
+        for one, other in zip(ours.buffers(), plain.buffers()):
+            np.testing.assert_allclose(one.numpy(), other.numpy())
+    assert loss.explain().kernels > 0
+    if name.startswith("parametrizations"):
+        assert not loss.explain().exits

@@ -8,9 +8,14 @@ from jitgrad.errors import describe
 from jitgrad.nn import functional as F
 from jitgrad.nn.modules.module import Module
 from jitgrad.nn.utils.parametrize import register_parametrization
-from jitgrad.nn.utils.spectral_norm import as_matrix, iterate, random_direction, rows_of
-from jitgrad.nn.utils.weight_norm import norm_except_dim
-from jitgrad.ops.linalg import dot, mv
+from jitgrad.nn.utils.weights import (
+    as_matrix,
+    iterate,
+    norm_except_dim,
+    random_direction,
+    rows_of,
+    without_gain,
+)
 from jitgrad.tensor import Tensor
 
 __all__ = ["spectral_norm", "weight_norm"]
@@ -104,8 +109,7 @@ class _SpectralNorm(Module):
         matrix = as_matrix(weight, self.dim)
         if self.training:
             iterate(matrix.detach(), self._u, self._v, self.n_power_iterations, self.eps)
-        # the next iteration writes to them before this derivative may have read them
-        return weight / dot(self._u.clone(), mv(matrix, self._v.clone()))
+        return without_gain(weight, matrix, self._u, self._v)
 
     def right_inverse(self, value: Tensor) -> Tensor:
         # whatever is assigned is divided when it is read

@@ -106,10 +106,8 @@ class ParametrizationList(ModuleList):
             raise ValueError(describe("right_inverse", type(value).__name__, rule))
         return list(value)
 
-    def _originals(self) -> list[Tensor]:
-        if self.is_tensor:
-            return [self.original]
-        return [getattr(self, f"original{number}") for number in range(self.ntensors)]
+    def _originals(self) -> list[Any]:
+        return [*self._parameters.values(), *self._buffers.values()]
 
     def right_inverse(self, value: Tensor) -> None:
         """Change the originals so that the parametrized tensor becomes `value`.
@@ -135,11 +133,10 @@ class ParametrizationList(ModuleList):
 
     def forward(self) -> Tensor:  # type: ignore[override]
         """Return the parametrized tensor."""
-        first, *others = self
-        value = first(*self._originals())
-        for module in others:
-            value = module(value)
-        return value
+        values = self._originals()
+        for module in self._modules.values():
+            values = [module(*values)]
+        return values[0]
 
 
 def own_tensor(module: Module, name: str, value: Tensor) -> None:
