@@ -124,7 +124,7 @@ def _rule(
     if align_corners:
         scale = (old - 1) / (new - 1) if new > 1 else 0.0
     if antialias:
-        return ("smoothed", align_corners, scale, mode == "bicubic")
+        return ("smoothed", scale, mode == "bicubic")
     return ("cubic" if mode == "bicubic" else "linear", align_corners, scale)
 
 
