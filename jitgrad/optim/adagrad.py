@@ -14,7 +14,7 @@ from jitgrad.ops.foreach import (
     _foreach_sqrt,
 )
 from jitgrad.optim.checks import check_hints, check_learning_rate, check_not_negative
-from jitgrad.optim.optimizer import ListOptimizer
+from jitgrad.optim.list_optimizer import ListOptimizer
 from jitgrad.optim.shared import Scalar, Tensors, as_vector, directions, number, of, scalar
 from jitgrad.tensor import Tensor
 

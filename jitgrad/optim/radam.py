@@ -17,7 +17,7 @@ from jitgrad.ops.foreach import (
 )
 from jitgrad.ops.selection import where
 from jitgrad.optim.checks import check_betas, check_learning_rate, check_not_negative
-from jitgrad.optim.optimizer import ListOptimizer
+from jitgrad.optim.list_optimizer import ListOptimizer
 from jitgrad.optim.shared import Scalar, Tensors, as_vector, directions, number, of, scalar
 from jitgrad.tensor import Tensor
 
@@ -139,7 +139,8 @@ def radam(
 
     counts = as_vector(steps)
     correction = 1 - beta2**counts
-    longest = 2 / (1 - beta2) - 1
+    # of a tensor: dividing numbers could raise, and a trace would end before it
+    longest = 2 / (1 - beta2 * counts.new_ones(())) - 1
     length = longest - 2 * counts * beta2**counts / correction
     variance = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
     # both kinds of steps for every parameter, one of them times 0: no value is looked at

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jitgrad.ops.each import unless_zero
 from jitgrad.ops.foreach import _foreach_add, _foreach_add_, _foreach_clone, _foreach_mul_
 from jitgrad.optim.checks import check_hints, check_learning_rate, check_not_negative
-from jitgrad.optim.optimizer import ListOptimizer
+from jitgrad.optim.list_optimizer import ListOptimizer
 from jitgrad.optim.shared import Scalar, Tensors, directions, scalar
 
 if TYPE_CHECKING:
