@@ -465,3 +465,71 @@ def test_norms_are_compiled(name):
     assert loss.explain().kernels > 0
     if name.startswith("parametrizations"):
         assert not loss.explain().exits
+
+
+# -- orthogonal matrices --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orthogonal_map", [None, "matrix_exp", "cayley", "householder"])
+@pytest.mark.parametrize("sizes", [(3, 3), (3, 5), (5, 3)])
+@pytest.mark.parametrize("from_anywhere", [True, False])
+def test_orthogonal(torch, orthogonal_map, sizes, from_anywhere):
+    parametrizations = torch.nn.utils.parametrizations
+    layer = torch.nn.Linear(*sizes).double()
+    options = {"use_trivialization": from_anywhere}
+    assert parametrizations.orthogonal(layer, "weight", orthogonal_map, **options) is layer
+
+    def off():
+        weight = layer.weight if sizes[0] <= sizes[1] else layer.weight.t()
+        one = torch.eye(min(sizes), dtype=torch.float64)
+        return (weight.t() @ weight - one).abs().max().item()
+
+    assert off() < 1e-12
+    x = torch.ones(1, sizes[0], dtype=torch.float64)
+    losses = []
+    for _ in range(10):
+        loss = layer(x).sum()
+        losses.append(loss.item())
+        layer.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                parameter -= 0.05 * parameter.grad
+    assert losses[-1] < losses[0]
+    assert off() < 1e-12
+    if from_anywhere:
+        wanted = torch.nn.init.orthogonal_(torch.empty(sizes[1], sizes[0], dtype=torch.float64))
+        layer.weight = wanted
+        assert torch.allclose(layer.weight, wanted)
+    elif orthogonal_map in ("matrix_exp", "cayley"):
+        with pytest.raises(NotImplementedError, match="use_trivialization=False"):
+            layer.weight = torch.ones(sizes[1], sizes[0], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("orthogonal_map", ["matrix_exp", "cayley", "householder"])
+def test_orthogonal_is_as_in_torch(orthogonal_map):
+    theirs = pytest.importorskip("torch")
+    found = []
+    for library in jitgrad, theirs:
+        layer = library.nn.Linear(3, 4, bias=False).double()
+        parametrizations = library.nn.utils.parametrizations
+        parametrizations.orthogonal(layer, orthogonal_map=orthogonal_map)
+        inner = layer.parametrizations.weight
+        with library.no_grad():
+            inner.original.copy_(numbers(library, 4, 3) - 2 * library.eye(4, 3))
+            inner[0].base.copy_(library.eye(4, dtype=library.float64))
+        (layer.weight * numbers(library, 4, 3)).sum().backward()
+        found.append((layer.weight.detach().numpy(), inner.original.grad.numpy()))
+    for one, other in zip(*found):
+        np.testing.assert_allclose(one, other, atol=1e-12)
+
+
+def test_orthogonal_refuses(torch):
+    orthogonal = torch.nn.utils.parametrizations.orthogonal
+    layer = torch.nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="orthogonal_map has to be one of"):
+        orthogonal(layer, orthogonal_map="other")
+    with pytest.raises(ValueError, match="Expected a matrix or batch of matrices"):
+        orthogonal(layer, "bias")
+    with pytest.raises(ValueError, match="has no parameter or buffer with name"):
+        orthogonal(layer, "nothing")

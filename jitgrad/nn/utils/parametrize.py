@@ -71,7 +71,7 @@ class ParametrizationList(ModuleList):
         super().__init__(modules)
         self.unsafe = unsafe
         before = original.detach()
-        made = self._inverted(original)
+        made = self._inverted(original, NotImplementedError)
         self.is_tensor = isinstance(made, Tensor)
         self.ntensors = 1 if self.is_tensor else len(made)
         if not self.is_tensor:
@@ -93,12 +93,14 @@ class ParametrizationList(ModuleList):
                 adopt(original, before)
                 raise
 
-    def _inverted(self, value: Any) -> Any:
+    def _inverted(self, value: Any, *unless: type[Exception]) -> Any:
         """Return what the parametrizations make `value` of, as far as they can say."""
         with no_grad():
             for module in reversed(list(self)):
                 if hasattr(module, "right_inverse"):
-                    value = module.right_inverse(value)
+                    # some cannot take a value, but can begin with whatever is there
+                    with contextlib.suppress(*unless):
+                        value = module.right_inverse(value)
         if isinstance(value, Tensor):
             return value
         if not isinstance(value, Sequence) or not all(isinstance(x, Tensor) for x in value):
