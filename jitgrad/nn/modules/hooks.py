@@ -103,7 +103,7 @@ def call_with_hooks(module: Any, args: tuple, kwargs: dict) -> Any:
     try:
         for _, hook in hooks_of(module, "_forward_pre_hooks"):
             args, kwargs = _before(module, hook, args, kwargs)
-        boundary = Boundary.around(module)
+        boundary = _boundary(module)
         if boundary is not None:
             args = boundary.enter(args)
         result = module.forward(*args, **kwargs)
@@ -184,13 +184,6 @@ class Boundary:
         self.input_places: list[int] | None = None
         self.inputs = 0
 
-    @classmethod
-    def around(cls, module: Any) -> Boundary | None:
-        """Return the boundary for a call of `module`, None if it has no backward hooks."""
-        hooks = [hook for _, hook in hooks_of(module, "_backward_hooks")]
-        pre_hooks = [hook for _, hook in hooks_of(module, "_backward_pre_hooks")]
-        return cls(module, hooks, pre_hooks) if hooks or pre_hooks else None
-
     def enter(self, args: tuple) -> tuple:
         """Return the arguments of `forward`, whose gradients will be noticed."""
         self.inputs = len(args)
@@ -261,6 +254,13 @@ class Boundary:
             gradients = _replaced("Backward hook", made, gradients)
         self.of_outputs = None
         return tuple(gradients[at] for at in places)
+
+
+def _boundary(module: Any) -> Boundary | None:
+    """Return the boundary for a call of `module`, None if it has no backward hooks."""
+    hooks = [hook for _, hook in hooks_of(module, "_backward_hooks")]
+    pre_hooks = [hook for _, hook in hooks_of(module, "_backward_pre_hooks")]
+    return Boundary(module, hooks, pre_hooks) if hooks or pre_hooks else None
 
 
 def _spread(values: tuple, places: list[int], length: int) -> tuple:
