@@ -201,3 +201,33 @@ def test_library_code_may_decide_by_a_number_that_the_call_computed() -> None:
     for reach in (1.0, 1.0, 0.5):
         assert compiled(x, reach).tolist() == kept_around(x, reach).tolist()
     assert not compiled.explain().exits
+
+
+def doubled(x: torch.Tensor) -> torch.Tensor:
+    return x * 2
+
+
+def negated(x: torch.Tensor) -> torch.Tensor:
+    return -x
+
+
+class Mapped:
+    rule = staticmethod(doubled)
+
+
+def mapped(x: torch.Tensor, holder: Mapped) -> torch.Tensor:
+    return holder.rule(x) + 1
+
+
+def test_a_static_method_may_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = torch.compile(mapped)
+    x, holder = T([1.0, -2.0]), Mapped()
+    for _ in range(3):
+        assert compiled(x, holder).tolist() == [3.0, -3.0]
+    assert not compiled.explain().exits
+    monkeypatch.setattr(Mapped, "rule", staticmethod(negated))
+    for _ in range(3):
+        assert compiled(x, holder).tolist() == [0.0, 3.0]
+    holder.rule = doubled  # type: ignore[method-assign]
+    for _ in range(3):
+        assert compiled(x, holder).tolist() == [3.0, -3.0]
