@@ -104,6 +104,7 @@ def test_modules() -> None:
         jitgrad.nn.AvgPool2d(2),
         jitgrad.nn.Upsample(scale_factor=2, mode="bilinear"),
         jitgrad.nn.PixelShuffle(2),
+        jitgrad.nn.LPPool2d(2.0, 2),
         jitgrad.nn.AdaptiveAvgPool2d(3),
     ).double()
 
@@ -121,3 +122,16 @@ def test_modules() -> None:
             jitgrad.autograd.grad(expected, list(model.parameters())),
         ):
             close(one, other)
+    assert not run.explain().exits, run.explain()
+
+
+def resized(x: Any, factor: float) -> Any:
+    return F.interpolate(x, scale_factor=factor)
+
+
+def test_a_number_that_decides_the_size() -> None:
+    compiled = jitgrad.compile(resized)
+    x = jitgrad.arange(4.0).reshape(1, 1, 4)
+    for factor in (2.0, 2.0, 2.0, 1.5, 1.5, 2.0, 0.5):
+        assert compiled(x, factor).tolist() == resized(x, factor).tolist()
+    assert not compiled.explain().exits, compiled.explain()
