@@ -194,8 +194,9 @@ def power_iterations(torch, matrix, u, steps):
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_spectral_norm(torch, steps):
+    matrix = np.array([[2.0, 0.1, -0.2], [0.1, 1.0, 0.3]])
     layer = torch.nn.Linear(3, 2).double()
-    matrix = layer.weight.detach().numpy().copy()
+    layer.weight = torch.nn.Parameter(torch.tensor(matrix))
     assert torch.nn.utils.spectral_norm(layer, n_power_iterations=steps) is layer
     assert sorted(dict(layer.named_parameters())) == ["bias", "weight_orig"]
     assert sorted(dict(layer.named_buffers())) == ["weight_u", "weight_v"]
@@ -389,8 +390,9 @@ def test_weight_norm_of_older_state_dicts(torch):
 
 @pytest.mark.parametrize("steps", [1, 2])
 def test_parametrized_spectral_norm(torch, steps):
+    matrix = np.array([[2.0, 0.1, -0.2], [0.1, 1.0, 0.3]])
     layer = torch.nn.Linear(3, 2).double()
-    matrix = layer.weight.detach().numpy().copy()
+    layer.weight = torch.nn.Parameter(torch.tensor(matrix))
     torch.nn.utils.parametrizations.spectral_norm(layer, n_power_iterations=steps)
     inner = layer.parametrizations.weight[0]
     v = inner._v.numpy().copy()
