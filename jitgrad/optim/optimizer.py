@@ -335,7 +335,11 @@ class Optimizer:
                     f"optimizer's group: {len(other['params'])} parameters, not "
                     f"{len(own['params'])}"
                 )
-            options = {name: deepcopy(each) for name, each in other.items() if name != "params"}
+            options = {
+                name: _adapted(deepcopy(each), None)
+                for name, each in other.items()
+                if name != "params"
+            }
             if "param_names" in own:
                 options.setdefault("param_names", own["param_names"])
             groups.append({**options, "params": own["params"]})
@@ -370,12 +374,12 @@ class Optimizer:
                 value["step"] = wrap(np.asarray(count, scalar_dtype()))
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
+        text = f"{type(self).__name__} ("
         for number, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {number}")
             options = sorted(name for name in group if name != "params")
-            lines.extend(f"    {name}: {group[name]}" for name in options)
-        return "\n".join([*lines, ")"])
+            lines = (f"    {name}: {group[name]}\n" for name in options)
+            text += f"\nParameter Group {number}\n{''.join(lines)}"
+        return text + ")"
 
 
 class _Required:
@@ -400,7 +404,11 @@ def _adapted(value: Any, param: Any, name: str = "") -> Any:
     if not isinstance(value, Tensor):
         if not hasattr(value, "__array__") or not hasattr(value, "shape"):
             return value
-        value = wrap(np.array(value))
+        # not np.array, with which PyTorch's tensors are not on good terms
+        value = wrap(value.__array__().copy())
     if param is None or name == "step" or not param.dtype.is_floating_point:
+        return value
+    if not value.ndim and param.ndim:
+        # a single number, such as a product of momenta, which is kept as precisely as it was
         return value
     return value.to(param.dtype)
