@@ -354,8 +354,10 @@ def test_parametrized_modules_are_copied():
     assert type(other) is jitgrad.nn.Linear
 
 
-def test_parametrized_modules_are_pickled():
-    layer = jitgrad.nn.utils.parametrizations.spectral_norm(jitgrad.nn.Linear(2, 2)).eval()
+@pytest.mark.parametrize("name", ["weight_norm", "spectral_norm", "orthogonal"])
+def test_parametrized_modules_are_pickled(name):
+    parametrization = getattr(jitgrad.nn.utils.parametrizations, name)
+    layer = parametrization(jitgrad.nn.Linear(2, 2)).eval()
     other = pickle.loads(pickle.dumps(layer))
     assert type(other) is type(layer)
     assert jitgrad.equal(layer.weight, other.weight)

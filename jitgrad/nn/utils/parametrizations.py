@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, TypeVar
 
 from jitgrad.errors import describe
@@ -68,15 +69,16 @@ def weight_norm(module: AnyModule, name: str = "weight", dim: int | None = 0) ->
     """
     _checked("weight_norm", module, name)
     register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
-
-    def rename(state_dict: dict, prefix: str, *_: Any) -> None:
-        for number, part in enumerate(("_g", "_v")):
-            if prefix + name + part in state_dict:
-                new = f"{prefix}parametrizations.{name}.original{number}"
-                state_dict[new] = state_dict.pop(prefix + name + part)
-
-    module._register_load_state_dict_pre_hook(rename)
+    # not a function defined here, which could not be pickled
+    module._register_load_state_dict_pre_hook(functools.partial(_rename_older, name))
     return module
+
+
+def _rename_older(name: str, state_dict: dict, prefix: str, *_: Any) -> None:
+    for number, part in enumerate(("_g", "_v")):
+        if prefix + name + part in state_dict:
+            new = f"{prefix}parametrizations.{name}.original{number}"
+            state_dict[new] = state_dict.pop(prefix + name + part)
 
 
 class _SpectralNorm(Module):
