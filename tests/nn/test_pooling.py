@@ -172,6 +172,13 @@ def test_second_derivatives(name: str, args: tuple) -> None:
     assert jitgrad.autograd.gradgradcheck(run, (leaf,))
 
 
+def test_what_is_pooled_may_be_written_over(torch: Any) -> None:
+    x = torch.tensor([[[-1.0, -2.0], [3.0, 2.0]]], requires_grad=True)
+    (out,) = torch.nn.functional.max_pool2d(x, (1, 2)).relu_()
+    out.sum().backward()
+    assert x.grad.tolist() == [[[0.0, 0.0], [1.0, 0.0]]]
+
+
 def test_names_with_indices(torch: Any) -> None:
     """The top level always tells the places, nn.functional where it is asked to."""
     x = torch.arange(6.0).reshape(1, 1, 6)
