@@ -11,6 +11,7 @@ from jitgrad.ops.foreach import (
     _foreach_add_,
     _foreach_addcmul_,
     _foreach_lerp_,
+    _foreach_mul,
     _foreach_mul_,
     _foreach_reciprocal,
     _foreach_sqrt,
@@ -147,9 +148,7 @@ def radam(
     is_long = length > 5
     adaptive = where(is_long, (variance * correction).sqrt(), 0)
     plain = where(is_long, 0.0, 1.0)
-    scales = _foreach_mul_(
-        _foreach_reciprocal(_foreach_add(_foreach_sqrt(exp_avg_sqs), eps)), each_value(adaptive)
-    )
-    scales = _foreach_add(scales, each_value(plain))
+    scales = _foreach_reciprocal(_foreach_add(_foreach_sqrt(exp_avg_sqs), eps))
+    scales = _foreach_add(_foreach_mul(scales, each_value(adaptive)), each_value(plain))
     rates = -lr / (1 - beta1**counts)
     _foreach_addcmul_(params, exp_avgs, scales, each_value(rates))
