@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from jitgrad.errors import describe
 from jitgrad.modes import fixed_number
 from jitgrad.ops.averages import adaptive_average
@@ -172,7 +174,9 @@ def interpolate(
     _check_mode(shape, mode, align_corners, antialias)
     old = shape[2:]
     new, factors = _targets(old, size, scale_factor, recompute_scale_factor)
-    refuse_integers("interpolate", (input,), input._array.dtype)
+    if input._array.dtype != np.uint8 or not mode.startswith("nearest"):
+        # images of bytes are not rounded
+        refuse_integers("interpolate", (input,), input._array.dtype)
     if min((*old, *new)) < 1:
         raise RuntimeError(
             describe(

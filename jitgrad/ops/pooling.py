@@ -114,8 +114,9 @@ def _adapted(array: np.ndarray, counts: Sizes) -> _Windows:
 
 
 def _taken(array: np.ndarray, places: np.ndarray) -> np.ndarray:
-    lines = array.reshape(*places.shape[:2], -1)
-    flat = places.reshape(*places.shape[:2], -1)
+    lead = places.shape[:2]
+    lines = array.reshape(*lead, int(np.prod(array.shape[2:])))
+    flat = places.reshape(*lead, int(np.prod(places.shape[2:])))
     return np.take_along_axis(lines, flat, -1).reshape(places.shape)
 
 

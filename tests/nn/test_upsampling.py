@@ -138,6 +138,17 @@ def test_grid_sample_nearest(padding: str) -> None:
             np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), 1e-12)
 
 
+def test_no_images_and_images_of_bytes(torch: Any) -> None:
+    F = torch.nn.functional
+    none = F.grid_sample(torch.ones(0, 1, 2, 2), torch.ones(0, 3, 4, 2), align_corners=False)
+    assert none.shape == (0, 1, 3, 4)
+    assert F.interpolate(torch.ones(0, 1, 4), 2).shape == (0, 1, 2)
+    pixels = torch.tensor([[[[1, 200], [30, 255]]]], dtype=torch.uint8)
+    grown = F.interpolate(pixels, (2, 3))
+    assert grown.dtype is torch.uint8
+    assert grown.tolist() == [[[[1, 1, 200], [30, 30, 255]]]]
+
+
 def test_outside_is_not_read() -> None:
     """What lies beyond the edge weighs nothing, even beside an infinite element."""
     x = jitgrad.tensor([[[[float("inf"), 1.0]]]])
