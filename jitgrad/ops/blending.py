@@ -264,10 +264,12 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
 
 def _lerp(a: Any, b: Any, weight: Any) -> Any:
     # from the nearer end, so that both ends come out exactly
-    near = np.less(np.abs(weight), 0.5)
     if not isinstance(weight, np.ndarray):
+        # compared by Python, in a tenth of the 2 us that NumPy takes for a number
         weight = plain_number(weight)
+        near = -0.5 < weight < 0.5
         return a + weight * (b - a) if near else b - (b - a) * (1 - weight)
+    near = np.less(np.abs(weight), 0.5)
     return np.where(near, a + weight * (b - a), b - (b - a) * (1 - weight))
 
 
