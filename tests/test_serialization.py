@@ -335,6 +335,38 @@ def test_what_is_written_by_hand_is_refused(
     assert (jitgrad.Tensor.sum, jitgrad.float32.name) == sums
 
 
+DEEP = b")" + b"\x85" * 200_000
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        b"}" + DEEP + b"K\x01s",
+        b"}(" + DEEP + b"K\x01u",
+        b"\x8f(" + DEEP + b"\x90",
+        b"(" + DEEP + b"\x91",
+        DEEP + b"Q",
+        name("builtins", "set") + b"](" + DEEP + b"e\x85R",
+        name("collections", "OrderedDict") + b"](" + DEEP + b"K\x01\x86e\x85R",
+        name("collections", "Counter") + b"](" + DEEP + b"e\x85R",
+        name("builtins", "complex") + DEEP + b"\x85R",
+    ],
+    ids=lambda steps: repr(steps[:20]),
+)
+def test_keys_that_would_crash_python_are_refused(steps: bytes) -> None:
+    with pytest.raises(pickle.UnpicklingError, match="load: "):
+        loaded(as_file(b"\x80\x04" + steps + b"."))
+
+
+def test_deep_lists_are_read() -> None:
+    made = loaded(as_file(b"\x80\x04" + b"](" * 10_000 + b"]" + b"e" * 10_000 + b"."))
+    depth = 0
+    while made:
+        (made,) = made
+        depth += 1
+    assert depth == 10_000
+
+
 def tensor_steps(*, size: bytes, stride: bytes, offset: bytes = b"K\x00", more: bytes = b"") -> Any:
     storage = b"\x8c\x07storageK\x00\x86Q"
     parts = name("jitgrad.tensor", "Tensor") + storage + name("jitgrad.dtypes", "float32")

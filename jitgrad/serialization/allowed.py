@@ -30,14 +30,45 @@ def _bytearray_of(data: bytes | str = b"", *encoding: str) -> bytearray:
     return bytearray(data, *encoding) if isinstance(data, str) else bytearray(data)
 
 
+def check_key(value: Any) -> None:
+    """Check that `value` can be hashed: Python goes down into tuples, and crashes if too deep.
+
+    Raises:
+        ValueError: tuples stand in tuples more than `DEEPEST` times.
+    """
+    level = [value] if type(value) is tuple else []
+    for _ in range(DEEPEST):
+        if not level:
+            return
+        inner = {id(each): each for outer in level for each in outer if type(each) is tuple}
+        level = list(inner.values())
+    raise ValueError(f"a key is made of more than {DEEPEST} tuples in tuples")
+
+
 def _set_of(kind: Callable) -> Callable:
     def made(elements: list | tuple = ()) -> Any:
         # a range would be a few bytes that fill the memory
         if not isinstance(elements, (list, tuple)):
             raise TypeError(f"a set is made of a list, not of {type(elements).__name__}")
+        for each in elements:
+            check_key(each)
         return kind(elements)
 
     return made
+
+
+def _ordered_dict() -> OrderedDict:
+    return OrderedDict()
+
+
+def _counter(counts: dict) -> Counter:
+    if type(counts) is not dict:
+        raise TypeError(f"a Counter is made of a dictionary, not of {type(counts).__name__}")
+    return Counter(counts)
+
+
+DEEPEST = 100
+"""How many tuples stand in tuples in a key, at most."""
 
 
 VALUES: dict[str, Any] = {
@@ -58,8 +89,8 @@ FUNCTIONS: dict[str, Callable] = {
     "builtins.frozenset": _set_of(frozenset),
     "builtins.set": _set_of(set),
     "builtins.slice": slice,
-    "collections.Counter": Counter,
-    "collections.OrderedDict": OrderedDict,
+    "collections.Counter": _counter,
+    "collections.OrderedDict": _ordered_dict,
     "jitgrad.device.device": device,
     "jitgrad.pickling.plain_dtype": plain_dtype,
     "jitgrad.pickling.rebuild_scalar": rebuild_scalar,

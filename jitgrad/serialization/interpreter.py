@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
-from jitgrad.serialization.allowed import Allowed
+from jitgrad.serialization.allowed import Allowed, check_key
 
 
 def set_attributes(target: Any, attributes: Any) -> None:
@@ -114,6 +114,8 @@ class Interpreter:
 
     def _frozenset(self, _: Any) -> None:
         items = self._since_mark()
+        for each in items:
+            check_key(each)
         self._push(frozenset(items))
 
     def _filling(self, *kinds: type) -> Any:
@@ -133,16 +135,20 @@ class Interpreter:
 
     def _add_items(self, _: Any) -> None:
         items = self._since_mark()
+        for each in items:
+            check_key(each)
         self._filling(set).update(items)
 
     def _set_item(self, _: Any) -> None:
         value, key = self._stack.pop(), self._stack.pop()
+        check_key(key)
         self._filling(dict, OrderedDict, Counter)[key] = value
 
     def _set_items(self, _: Any) -> None:
         items = self._since_mark()
         target = self._filling(dict, OrderedDict, Counter)
         for key, value in zip(items[::2], items[1::2], strict=True):
+            check_key(key)
             target[key] = value
 
     # -- what has a name ----------------------------------------------------------------------
@@ -158,7 +164,9 @@ class Interpreter:
         self._push(self._allowed.find(module, name))
 
     def _persistent(self, _: Any) -> None:
-        self._push(self._persistent_load(self._stack.pop()))
+        persistent_id = self._stack.pop()
+        check_key(persistent_id)
+        self._push(self._persistent_load(persistent_id))
 
     def _check_call(self, function: Any) -> None:
         if not self._allowed.may_call(function):
