@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import jitgrad
-from tests.nn.both import has_torch
 
 # -- a language model of characters -------------------------------------------------------------
 
@@ -368,11 +367,9 @@ def trained(torch: Any, name: str, steps: int, compiled: bool = False) -> tuple[
 STEPS = 12
 
 
-@pytest.mark.skipif(not has_torch(), reason="torch is not installed")
 @pytest.mark.parametrize("name", MODELS)
 def test_losses_agree(name: str) -> None:
-    import torch
-
+    torch: Any = pytest.importorskip("torch")
     ours, losses = trained(jitgrad, name, STEPS)
     theirs, expected = trained(torch, name, STEPS)
     np.testing.assert_allclose(losses, expected, rtol=2e-4)
@@ -406,8 +403,6 @@ def test_tied_weights_and_generation() -> None:
     assert {"transformer.wte.weight", "lm_head.weight"} <= set(model.state_dict())
     made = model.generate(jitgrad.tensor([[0, 1]]), 14)
     assert made.shape == (1, 16) and not made.requires_grad
-    if has_torch():
-        import torch
-
-        theirs, _ = trained(torch, "char_gpt", 3)
-        assert made.tolist() == theirs.generate(torch.tensor([[0, 1]]), 14).tolist()
+    torch: Any = pytest.importorskip("torch")
+    theirs, _ = trained(torch, "char_gpt", 3)
+    assert made.tolist() == theirs.generate(torch.tensor([[0, 1]]), 14).tolist()

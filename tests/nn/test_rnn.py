@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from typing import Any
 
-import numpy as np
 import pytest
 
 import jitgrad
-from tests.nn.both import has_torch
-from tests.ops.against_torch import array, compare, compare_error
+from tests.ops.against_torch import array, compare, compare_error, torch
 
 INPUT, WIDTH, STEPS, BATCH = 3, 4, 5, 3
 KINDS = ["RNN", "LSTM", "GRU"]
@@ -130,21 +126,6 @@ def test_float32_and_one_step() -> None:
         )
 
 
-def test_dropout_between_layers() -> None:
-    jitgrad.manual_seed(0)
-    x = jitgrad.tensor(array(STEPS, BATCH, INPUT, dtype="float32"))
-    for kind in KINDS:
-        module = getattr(jitgrad.nn, kind)(INPUT, WIDTH, 2, dropout=0.5)
-        assert not jitgrad.equal(module(x)[0], module(x)[0])
-        assert jitgrad.equal(module.eval()(x)[0], module(x)[0])
-        # the first layer's last states come before the dropout, so they are what they were
-        last = [flat(module.train()(x)[1])[0][0] for _ in range(2)]
-        assert jitgrad.equal(*last)
-        everything = getattr(jitgrad.nn, kind)(INPUT, WIDTH, 2, dropout=1.0, bias=False)
-        if kind != "GRU":
-            assert (everything(x)[0] == 0).all()
-
-
 # -- cells --------------------------------------------------------------------------------------
 
 CELLS = [("RNNCell", {}), ("RNNCell", {"nonlinearity": "relu"}), ("LSTMCell", {}), ("GRUCell", {})]
@@ -167,40 +148,7 @@ def test_cells(kind: str, settings: dict, bias: bool, batch: int | None, hx: boo
     compare(call, array(*lead, INPUT), array(*lead, WIDTH, seed=1), array(*lead, WIDTH, seed=2))
 
 
-def test_cell_is_a_step() -> None:
-    x = jitgrad.tensor(array(STEPS, BATCH, INPUT))
-    for kind in ("LSTM", "GRU"):
-        network = getattr(jitgrad.nn, kind)(INPUT, WIDTH, dtype=jitgrad.float64)
-        cell = getattr(jitgrad.nn, f"{kind}Cell")(INPUT, WIDTH, dtype=jitgrad.float64)
-        cell.load_state_dict({n.removesuffix("_l0"): p for n, p in network.state_dict().items()})
-        state = None
-        for step in x:
-            state = cell(step, state)
-        _, last = network(x)
-        for mine, theirs in zip(flat(state), flat(last)):
-            assert jitgrad.allclose(mine, theirs[0])
-
-
 # -- derivatives that are differentiated again --------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_second_order(kind: str) -> None:
-    module = getattr(jitgrad.nn, kind)(1, 2, dtype=jitgrad.float64)
-    names = [name for name, _ in module.named_parameters()]
-    leaves = [jitgrad.tensor(array(*p.shape), requires_grad=True) for p in module.parameters()]
-
-    def function(x: Any, *given: Any) -> Any:
-        step = {"RNN": "rnn_tanh", "LSTM": "lstm", "GRU": "gru"}[kind]
-        zero = jitgrad.zeros(1, 1, 2, dtype=jitgrad.float64)
-        first = (zero, zero) if kind == "LSTM" else zero
-        options = (list(given), True, 1, 0.0, False, False, False)
-        return getattr(jitgrad, step)(x, first, *options)
-
-    assert names == ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]
-    x = jitgrad.tensor(array(2, 1, 1), requires_grad=True)
-    assert jitgrad.autograd.gradcheck(function, (x, *leaves))
-    assert jitgrad.autograd.gradgradcheck(function, (x, *leaves))
 
 
 def test_states_made_from_one_another() -> None:
@@ -229,11 +177,8 @@ SETTINGS: list[tuple[str, tuple, dict]] = [
 ]
 
 
-@pytest.mark.skipif(not has_torch(), reason="torch is not installed")
 @pytest.mark.parametrize("kind, args, kwargs", SETTINGS, ids=str)
 def test_as_torch(kind: str, args: tuple, kwargs: dict) -> None:
-    import torch
-
     ours = getattr(jitgrad.nn, kind)(*args, **kwargs)
     theirs = getattr(torch.nn, kind)(*args, **kwargs)
     assert repr(ours) == repr(theirs)
@@ -243,22 +188,6 @@ def test_as_torch(kind: str, args: tuple, kwargs: dict) -> None:
     assert [tuple(p.shape) for p in ours.parameters()] == [
         tuple(p.shape) for p in theirs.parameters()
     ]
-
-
-def test_parameters() -> None:
-    module = jitgrad.nn.LSTM(100, 400, 2, bidirectional=True)
-    bound = 1 / math.sqrt(400)
-    for each in module.parameters():
-        assert each.abs().max() <= bound
-        assert abs(each.std().item() - bound / math.sqrt(3)) < 0.2 * bound
-    module.flatten_parameters()
-    weights = module.all_weights
-    assert len(weights) == 4 and all(len(each) == 4 for each in weights)
-    assert weights[1][0] is module.weight_ih_l0_reverse
-    replaced = jitgrad.nn.Parameter(jitgrad.zeros(1600, 100))
-    module.weight_ih_l0 = replaced
-    assert module.all_weights[0][0] is replaced
-    assert module.double().weight_hh_l1.dtype == jitgrad.float64
 
 
 WRONG_SETTINGS: list[Any] = [
@@ -325,81 +254,3 @@ WRONG_CALLS: list[Any] = [
 @pytest.mark.parametrize("call", [*WRONG_SETTINGS, *WRONG_CALLS])
 def test_errors(call: Any) -> None:
     compare_error(call)
-
-
-def test_warning() -> None:
-    with pytest.warns(UserWarning, match="dropout option adds dropout after all but last") as seen:
-        jitgrad.nn.GRU(2, 3, dropout=0.5)
-    assert seen[0].filename == __file__
-
-
-# -- compiled -----------------------------------------------------------------------------------
-
-
-def steps_of(function: Any, module: Any, *shapes: tuple[int, ...]) -> list:
-    """Return what a function gives for a few inputs, and the gradients after each."""
-    found = []
-    for seed in range(4):
-        inputs = [
-            jitgrad.tensor(array(*shape, seed=10 * seed + i), requires_grad=True)
-            for i, shape in enumerate(shapes)
-        ]
-        module.zero_grad()
-        found += [each.detach().numpy() for each in flat(function(*inputs))]
-        found += [each.grad.numpy() for each in itertools.chain(inputs, module.parameters())]
-    return found
-
-
-def check_compiled(module: Any, function: Any, *shapes: tuple[int, ...]) -> Any:
-    """Check that a function of a module gives the same compiled; return the compiled one."""
-    compiled = jitgrad.compile(function)
-    for mine, eager in zip(
-        steps_of(compiled, module, *shapes), steps_of(function, module, *shapes), strict=True
-    ):
-        np.testing.assert_allclose(mine, eager, rtol=1e-10, atol=1e-12)
-    return compiled
-
-
-def test_compiled_lstm_step() -> None:
-    module = jitgrad.nn.LSTMCell(INPUT, WIDTH, dtype=jitgrad.float64)
-
-    def step(x: Any, hidden: Any, cell: Any) -> Any:
-        hidden, cell = module(x, (hidden, cell))
-        loss = (hidden * cell).sum()
-        loss.backward()
-        return loss, hidden, cell
-
-    compiled = check_compiled(module, step, (BATCH, INPUT), (BATCH, WIDTH), (BATCH, WIDTH))
-    assert not compiled.explain().exits
-
-
-@pytest.mark.parametrize("settings", [{}, {"num_layers": 2, "bidirectional": True}], ids=str)
-def test_compiled_gru(settings: dict) -> None:
-    module = jitgrad.nn.GRU(INPUT, WIDTH, dtype=jitgrad.float64, **settings)
-
-    def step(x: Any) -> Any:
-        output, hidden = module(x)
-        loss = output.square().sum() + hidden.sum()
-        loss.backward()
-        return loss, output
-
-    compiled = check_compiled(module, step, (3, BATCH, INPUT))
-    assert not compiled.explain().exits
-
-
-def test_stored_figures() -> None:
-    """One unit whose weights are 1: the states of the LSTM are those of its formula."""
-    module = jitgrad.nn.LSTM(1, 1, bias=False)
-    for each in module.parameters():
-        jitgrad.nn.init.ones_(each)
-    output, (hidden, cell) = module(jitgrad.ones(2, 1, 1))
-
-    def squash(x: float) -> float:
-        return 1 / (1 + math.exp(-x))
-
-    c1 = squash(1) * math.tanh(1)
-    h1 = squash(1) * math.tanh(c1)
-    c2 = squash(1 + h1) * (c1 + math.tanh(1 + h1))
-    h2 = squash(1 + h1) * math.tanh(c2)
-    assert np.allclose(output.flatten().tolist(), [h1, h2])
-    assert np.allclose([hidden.item(), cell.item()], [h2, c2])

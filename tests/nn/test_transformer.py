@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 import jitgrad
-from tests.nn.both import has_torch
-from tests.nn.test_rnn import check_compiled, flat, same_parameters
-from tests.ops.against_torch import array, compare, compare_error
+from tests.nn.test_rnn import flat, same_parameters
+from tests.ops.against_torch import array, compare, compare_error, torch
 
 WIDTH, HEADS, LENGTH, SOURCE, BATCH, INNER = 8, 2, 4, 5, 3, 6
 
@@ -91,16 +89,6 @@ def test_attention_to_itself() -> None:
             return with_gradients(t, module, module(x, x, x, attn_mask=mask, is_causal=True))
 
         compare(call, array(LENGTH, BATCH, WIDTH))
-
-
-def test_attention_starts_as_torch() -> None:
-    module = jitgrad.nn.MultiheadAttention(64, 4, add_bias_kv=True)
-    assert module.in_proj_weight is not None and module.bias_k is not None
-    bound = math.sqrt(6 / (4 * 64))
-    assert module.in_proj_weight.abs().max() <= bound < 1.1 * module.in_proj_weight.abs().max()
-    assert (module.in_proj_bias == 0).all() and (module.out_proj.bias == 0).all()
-    assert 0 < module.bias_k.std() < 0.3
-    assert module.head_dim == 16 and module.kdim == module.vdim == 64
 
 
 # -- layers and stacks --------------------------------------------------------------------------
@@ -226,31 +214,6 @@ def test_transformer(settings: dict) -> None:
     compare(call, sequence(settings, SOURCE), sequence(settings, LENGTH, 1))
 
 
-def test_custom_parts_and_mask() -> None:
-    class Sum(jitgrad.nn.Module):
-        def forward(self, x: Any, memory: Any = None, **_masks: Any) -> Any:
-            return x if memory is None else x + memory.sum()
-
-    module = jitgrad.nn.Transformer(WIDTH, custom_encoder=Sum(), custom_decoder=Sum())
-    x = jitgrad.ones(2, 1, WIDTH)
-    assert (module(x, x) == 1 + 2 * WIDTH).all()
-    mask = jitgrad.nn.Transformer.generate_square_subsequent_mask(2)
-    assert mask.tolist() == [[0, -math.inf], [0, 0]] and mask.dtype is jitgrad.float32
-
-
-def test_dropout() -> None:
-    jitgrad.manual_seed(0)
-    x = jitgrad.ones(LENGTH, BATCH, WIDTH)
-    for module in (
-        jitgrad.nn.TransformerEncoderLayer(WIDTH, HEADS, INNER),
-        jitgrad.nn.Transformer(WIDTH, HEADS, 1, 1, INNER),
-    ):
-        inputs = (x, x) if isinstance(module, jitgrad.nn.Transformer) else (x,)
-        assert not jitgrad.equal(module(*inputs), module(*inputs))
-        module.eval()
-        assert jitgrad.equal(module(*inputs), module(*inputs))
-
-
 # -- forms --------------------------------------------------------------------------------------
 
 FORMS: list[tuple[str, tuple, dict]] = [
@@ -264,11 +227,8 @@ FORMS: list[tuple[str, tuple, dict]] = [
 ]
 
 
-@pytest.mark.skipif(not has_torch(), reason="torch is not installed")
 @pytest.mark.parametrize("kind, args, kwargs", FORMS, ids=str)
 def test_as_torch(kind: str, args: tuple, kwargs: dict) -> None:
-    import torch
-
     ours = getattr(jitgrad.nn, kind)(*args, **kwargs)
     theirs = getattr(torch.nn, kind)(*args, **kwargs)
     assert repr(ours) == repr(theirs)
@@ -300,47 +260,3 @@ def test_as_torch(kind: str, args: tuple, kwargs: dict) -> None:
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
 def test_errors(call: Any) -> None:
     compare_error(call)
-
-
-def test_second_order() -> None:
-    module = jitgrad.nn.TransformerEncoderLayer(2, 1, 2, 0.0, dtype=jitgrad.float64)
-    same_parameters(jitgrad, module)
-    x = jitgrad.tensor(array(2, 1, 2), requires_grad=True)
-    assert jitgrad.autograd.gradcheck(module, (x,))
-    assert jitgrad.autograd.gradgradcheck(module, (x,), atol=1e-4)
-
-
-# -- compiled -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("norm_first", [False, True])
-def test_compiled_encoder_layer(training: bool, norm_first: bool) -> None:
-    module = layer(jitgrad, "Encoder", {"norm_first": norm_first, "batch_first": True})
-    same_parameters(jitgrad, module.train(training))
-    mask = causal(jitgrad, LENGTH)
-
-    def step(x: Any) -> Any:
-        output = module(x, src_mask=mask)
-        loss = output.square().sum() + output[0, 0, 0]
-        loss.backward()
-        return loss, output
-
-    compiled = check_compiled(module, step, (BATCH, LENGTH, WIDTH))
-    assert not compiled.explain().exits
-
-
-def test_stored_figures() -> None:
-    """Attention to keys that are all alike takes the mean of the values."""
-    module = jitgrad.nn.MultiheadAttention(2, 1, bias=False)
-    identity = jitgrad.eye(2)
-    with jitgrad.no_grad():
-        module.in_proj_weight.copy_(jitgrad.cat([identity] * 3))
-        module.out_proj.weight.copy_(identity)
-    query, value = jitgrad.ones(1, 1, 2), jitgrad.tensor([[[1.0, 2.0]], [[3.0, 6.0]]])
-    output, weights = module(query, jitgrad.zeros(2, 1, 2), value)
-    assert output.flatten().tolist() == [2, 4]
-    assert weights.flatten().tolist() == [0.5, 0.5]
-    padding = jitgrad.tensor([[False, True]])
-    output, _ = module(query, jitgrad.zeros(2, 1, 2), value, key_padding_mask=padding)
-    assert output.flatten().tolist() == [1, 2]
