@@ -83,9 +83,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         else:
             self._find_round(epoch)
         self.last_epoch = math.floor(epoch)
-        with self._computing():
-            values = self.get_lr()
-        self._set(values)
+        self._set(self.get_lr)
 
     def _find_round(self, epoch: float) -> None:
         self.T_i, self.T_cur = self.T_0, epoch

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jitgrad.errors import describe
@@ -129,17 +128,22 @@ class LRScheduler:
         self._update_lr(epoch)
 
     def _update_lr(self, epoch: int | None = None) -> None:
-        with self._computing():
-            if epoch is None:
-                self.last_epoch += 1
-                values = self.get_lr()
-            else:
-                self.last_epoch = epoch
-                # computed from the beginning where a class knows how
-                values = getattr(self, "_get_closed_form_lr", self.get_lr)()
-        self._set(values)
+        if epoch is None:
+            self.last_epoch += 1
+            compute = self.get_lr
+        else:
+            self.last_epoch = epoch
+            # from the beginning, where a class knows how
+            compute = getattr(self, "_get_closed_form_lr", self.get_lr)
+        self._set(compute)
 
-    def _set(self, values: Sequence[Any]) -> None:
+    def _set(self, compute: Callable[[], Sequence[Any]]) -> None:
+        """Give the groups the learning rates that `compute` returns."""
+        self._get_lr_called_within_step = True
+        try:
+            values = compute()
+        finally:
+            self._get_lr_called_within_step = False
         for group, value in zip(self.optimizer.param_groups, values):
             set_option(group, "lr", value)
         self._last_lr = self._current()
@@ -147,14 +151,6 @@ class LRScheduler:
     def _current(self) -> list[Any]:
         """Return the learning rates as they are."""
         return [copied(group["lr"]) for group in self.optimizer.param_groups]
-
-    @contextmanager
-    def _computing(self) -> Iterator[None]:
-        self._get_lr_called_within_step = True
-        try:
-            yield
-        finally:
-            self._get_lr_called_within_step = False
 
     def _warn_outside_step(self) -> None:
         if not self._get_lr_called_within_step:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.dispatch import TensorCore, wrap
+from jitgrad.dispatch import wrap
 from jitgrad.ops.foreach import _foreach_add, _foreach_neg
 from jitgrad.ops.joining import stack
 from jitgrad.optim.checks import scalar_dtype
@@ -25,9 +25,7 @@ def number(value: float) -> Tensor:
 
 def scalar(value: Any) -> Scalar:
     """Return an option of a group as list operations take it: a number or a 0-d tensor."""
-    if isinstance(value, TensorCore) and value._array.ndim:
-        return value.reshape(())  # type: ignore[attr-defined]
-    return value
+    return value.reshape(()) if isinstance(value, Tensor) and value.ndim else value
 
 
 def directions(
