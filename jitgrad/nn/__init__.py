@@ -101,7 +101,6 @@ from jitgrad.nn.modules.margins import (
     TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss,
 )
 from jitgrad.nn.modules.module import Module as Module
-from jitgrad.nn.modules.normalization import CrossMapLRN2d as CrossMapLRN2d
 from jitgrad.nn.modules.normalization import GroupNorm as GroupNorm
 from jitgrad.nn.modules.normalization import LayerNorm as LayerNorm
 from jitgrad.nn.modules.normalization import LocalResponseNorm as LocalResponseNorm
