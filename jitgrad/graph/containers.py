@@ -213,7 +213,8 @@ class ContainerRules(ObjectRules):
         """Count one step of an iterator; return the origin of what it yields, None at its end."""
         state_of = known.extra
         if known.kind == "iterator":
-            origin = self._origin_at(*state_of.sources[0], state_of.index)
+            x, xo = state_of.sources[0]
+            origin = self._origin_at(x, xo, state_of.index)
             if origin is not None:
                 state_of.index += 1
             return origin
