@@ -99,16 +99,22 @@ from jitgrad.ops.windows import *  # noqa: F403
 from jitgrad.printing import get_printoptions as get_printoptions
 from jitgrad.printing import printoptions as printoptions
 from jitgrad.printing import set_printoptions as set_printoptions
+from jitgrad.settings import *  # noqa: F403
 from jitgrad.spec import Size as Size
 
 # after the imports, as they hide Python's own names
 bool, float, int = _dtypes.bool_, _dtypes.float32, _dtypes.int32
 
 if _TYPE_CHECKING:
+    from jitgrad import accelerator as accelerator
+    from jitgrad import backends as backends
+    from jitgrad import cuda as cuda
     from jitgrad import datasets as datasets
+    from jitgrad import func as func
     from jitgrad import nn as nn
     from jitgrad import optim as optim
     from jitgrad import serialization as serialization
+    from jitgrad import utils as utils
     from jitgrad.compiled import compile as compile
     from jitgrad.compiled import eager as eager
     from jitgrad.ops.averages import *  # noqa: F403
@@ -117,6 +123,7 @@ if _TYPE_CHECKING:
     from jitgrad.ops.padding import *  # noqa: F403
     from jitgrad.ops.pixels import *  # noqa: F403
     from jitgrad.ops.pooling import *  # noqa: F403
+    from jitgrad.ops.pooling_with_indices import *  # noqa: F403
     from jitgrad.ops.recurrent import *  # noqa: F403
     from jitgrad.ops.transposed_convolution import *  # noqa: F403
     from jitgrad.serialization import load as load
@@ -125,7 +132,19 @@ if _TYPE_CHECKING:
 
 # What a program may not need is loaded when it is first asked for: together it would take longer
 # to import than all the rest.
-_LATE_MODULES = frozenset({"datasets", "nn", "optim", "serialization"})
+_LATE_MODULES = frozenset(
+    {
+        "accelerator",
+        "backends",
+        "cuda",
+        "datasets",
+        "func",
+        "nn",
+        "optim",
+        "serialization",
+        "utils",
+    }
+)
 _LATE_NAMES = {
     **dict.fromkeys(
         ("cdist", "cosine_similarity", "pairwise_distance", "pdist"), "jitgrad.ops.distances"
@@ -154,15 +173,9 @@ _LATE_NAMES = {
         ("channel_shuffle", "native_channel_shuffle", "pixel_shuffle", "pixel_unshuffle"),
         "jitgrad.ops.pixels",
     ),
+    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), "jitgrad.ops.pooling"),
     **dict.fromkeys(
-        (
-            "adaptive_max_pool1d",
-            "max_pool1d",
-            "max_pool1d_with_indices",
-            "max_pool2d",
-            "max_pool3d",
-        ),
-        "jitgrad.ops.pooling",
+        ("adaptive_max_pool1d", "max_pool1d_with_indices"), "jitgrad.ops.pooling_with_indices"
     ),
     **dict.fromkeys(("gru", "gru_cell", "lstm", "lstm_cell"), "jitgrad.ops.recurrent"),
     **dict.fromkeys(

@@ -2,14 +2,27 @@
 
 from typing import Any
 
-from jitgrad.errors import describe
+from jitgrad.errors import NoDeviceError, describe
+
+
+def no_cuda(operation: str, came: str) -> NoDeviceError:
+    """Return the error for something that needs CUDA."""
+    return NoDeviceError(
+        describe(
+            operation,
+            came,
+            "this build has no CUDA support: tensors live on the cpu",
+            'use device("cpu"), or "cuda" if torch.cuda.is_available() else "cpu"',
+        )
+    )
 
 
 class device:
-    """A place for tensors: `device("cpu")`.
+    """A place for tensors: `device("cpu")`. In a `with` block: where new tensors are made.
 
     Raises:
         RuntimeError: the device does not exist here, or is not known.
+        TypeError: neither a string nor a number nor a device.
 
     >>> import jitgrad
     >>> jitgrad.device("cpu")
@@ -18,24 +31,36 @@ class device:
 
     __slots__ = ("index", "type")
 
+    type: str
+    index: int | None
+
     def __init__(self, type: Any, index: int | None = None) -> None:
         if isinstance(type, device):
             self.type, self.index = type.type, type.index
             return
-        name, _, number = str(type).partition(":")
+        if isinstance(type, int) and not isinstance(type, bool):
+            # a number alone is that of an accelerator
+            type = f"cuda:{type}"
+        if not isinstance(type, str):
+            came = f"a {type.__class__.__name__}"
+            raise TypeError(describe("device", came, "it is made of a string", 'use "cpu"'))
+        name, _, number = type.partition(":")
         if name == "cuda":
-            raise RuntimeError(
-                describe(
-                    "device",
-                    repr(type),
-                    "this build has no CUDA support: tensors live on the cpu",
-                    'use device("cpu"), or "cuda" if torch.cuda.is_available() else "cpu"',
-                )
-            )
+            raise no_cuda("device", repr(type))
         if name != "cpu":
             raise RuntimeError(describe("device", repr(type), "the only device is cpu"))
+        if number and (index is not None or not number.isdecimal()):
+            rule = "Invalid device string: the index is a number, and given once"
+            raise RuntimeError(describe("device", repr(type), rule))
         self.type = name
         self.index = int(number) if number else index
+
+    def __enter__(self) -> "device":
+        # what is made inside is made where everything is made
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
     def __repr__(self) -> str:
         where = "" if self.index is None else f", index={self.index}"

@@ -10,6 +10,10 @@ class CompileError(RuntimeError):
     """What `fullgraph=True` raises where a function cannot be compiled as a whole."""
 
 
+class NoDeviceError(RuntimeError, AssertionError):
+    """A device that is not here. PyTorch raises either of the two, depending on who asks."""
+
+
 def describe(operation: str, came: str, rule: str, remedy: str = "") -> str:
     """Return "operation: came in; rule; remedy" as one sentence.
 

@@ -20,7 +20,6 @@ from typing import Any
 from numba import cfunc, njit
 from numba.core import types
 
-from jitgrad import config
 from jitgrad.kernels.native import (
     add_atomically,
     bytes_of,
@@ -30,6 +29,7 @@ from jitgrad.kernels.native import (
     retake_gil,
     word,
 )
+from jitgrad.settings import get_num_threads
 
 NEXT, DONE, PIECES, LENGTH, KERNEL, ARGUMENTS = range(0, 48, 8)
 """Where a job, a bytearray, holds its int64s: the next piece to take, how many are done, how many
@@ -46,15 +46,7 @@ SMALLEST_PIECE = 15_000.0
 """Estimated ns of a piece."""
 
 
-def _processors() -> int:
-    if config.num_threads > 0:
-        return config.num_threads
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-THREADS = _processors()
+THREADS = get_num_threads()
 """How many threads work on one kernel, the caller among them."""
 
 

@@ -55,11 +55,20 @@ from jitgrad.ops.pooling import adaptive_max_pool1d as adaptive_max_pool1d
 from jitgrad.ops.pooling import adaptive_max_pool2d as adaptive_max_pool2d
 from jitgrad.ops.pooling import adaptive_max_pool3d as adaptive_max_pool3d
 from jitgrad.ops.pooling import max_pool1d as max_pool1d
-from jitgrad.ops.pooling import max_pool1d_with_indices as max_pool1d_with_indices
 from jitgrad.ops.pooling import max_pool2d as max_pool2d
-from jitgrad.ops.pooling import max_pool2d_with_indices as max_pool2d_with_indices
 from jitgrad.ops.pooling import max_pool3d as max_pool3d
-from jitgrad.ops.pooling import max_pool3d_with_indices as max_pool3d_with_indices
+from jitgrad.ops.pooling_with_indices import (
+    adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices,
+)
+from jitgrad.ops.pooling_with_indices import (
+    adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices,
+)
+from jitgrad.ops.pooling_with_indices import (
+    adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices,
+)
+from jitgrad.ops.pooling_with_indices import max_pool1d_with_indices as max_pool1d_with_indices
+from jitgrad.ops.pooling_with_indices import max_pool2d_with_indices as max_pool2d_with_indices
+from jitgrad.ops.pooling_with_indices import max_pool3d_with_indices as max_pool3d_with_indices
 from jitgrad.ops.products import bilinear as bilinear
 from jitgrad.ops.rectifiers import *  # noqa: F403
 from jitgrad.ops.transposed_convolution import conv_transpose1d as conv_transpose1d

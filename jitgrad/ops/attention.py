@@ -252,9 +252,7 @@ def _projections(
     Args:
         together: the weights of the three, one below the other; None: they are in `separate`.
     """
-    query, key, value = sources
-    if together is not None and query is key and key is value:
-        return linear(query, together, bias).chunk(3, -1)
+    # parts of the weights cost the way back less than parts of the activations would
     weights = separate if together is None else together.chunk(3)
     biases = (None, None, None) if bias is None else bias.chunk(3)
     made = []
@@ -389,10 +387,7 @@ def multi_head_attention_forward(
         )
     batched = query._array.ndim == 3
     if not batched:
-        # one tensor stays one, so that it is projected at once
-        given, query = query, query.unsqueeze(1)
-        key = query if key is given else key.unsqueeze(1)
-        value = query if value is given else value.unsqueeze(1)
+        query, key, value = query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1)
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
     _check_sizes(query, key, value, embed_dim_to_check, num_heads, use_separate_proj_weight)
     _check((bias_k is None) == (bias_v is None), "one of bias_k and bias_v", "they go together")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad import dtypes
-from jitgrad.device import CPU
+from jitgrad.device import CPU, no_cuda
 from jitgrad.device import device as check_device
 from jitgrad.dispatch import CAST, TensorCore, bind
 from jitgrad.literals import as_dtype
@@ -69,9 +69,8 @@ def target_of(operation: str, given: tuple, named: dict) -> tuple[Any, Any, buil
     """
     named = dict(named)
     device, dtype = named.pop("device", None), named.pop("dtype", None)
-    other = named.pop("other", None)
     named.pop("memory_format", None)
-    rest = list(given)
+    rest, other = list(given), None
     if rest and isinstance(rest[0], TensorCore):
         other = rest.pop(0)
     elif rest and isinstance(rest[0], (dtypes.dtype, type)):
@@ -83,11 +82,12 @@ def target_of(operation: str, given: tuple, named: dict) -> tuple[Any, Any, buil
                 f"{operation}(): argument 1 must be torch.dtype, torch.device or Tensor, not "
                 f"{type(device).__name__}"
             )
-        if rest and not isinstance(rest[0], builtins.bool):
+        if rest:
             dtype = rest.pop(0)
     # the elements are here: there is nothing to wait for
     flags = dict(zip(("non_blocking", "copy"), rest)) | named
-    if len(rest) > 2 or not flags.keys() <= {"non_blocking", "copy"}:
+    fits = all(isinstance(each, builtins.bool) for each in flags.values())
+    if len(rest) > 2 or not fits or not flags.keys() <= {"non_blocking", "copy"}:
         raise TypeError(
             f"{operation}(): received an invalid combination of arguments; write to(dtype), "
             "to(device, dtype) or to(other), each with non_blocking=, copy="
@@ -225,6 +225,24 @@ class ConvertMethods:
         """Return this tensor as bool: whether each element is not zero."""
         return cast(self, dtypes.bool_.numpy)
 
-    def cpu(self: Any) -> Tensor:
+    def cpu(self: Any, memory_format: Any = None) -> Tensor:
         """Return this tensor, which is on the cpu."""
         return self
+
+    def cuda(self: Any, device: Any = None, non_blocking: builtins.bool = False) -> Tensor:
+        """Raise RuntimeError: there is no CUDA here."""
+        raise no_cuda("cuda", "a tensor")
+
+    def get_device(self: Any) -> builtins.int:
+        """Return the number of the accelerator that this tensor is on: -1, it is on the cpu."""
+        return -1
+
+    @property
+    def is_cpu(self) -> builtins.bool:
+        """Is this tensor on the cpu? It is."""
+        return True
+
+    @property
+    def is_cuda(self) -> builtins.bool:
+        """Is this tensor on a CUDA device? There is none here."""
+        return False

@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 
     Ints = int | Sequence[int]
 
-__all__ = [
-    "adaptive_max_pool1d",
-    "max_pool1d",
-    "max_pool1d_with_indices",
-    "max_pool2d",
-    "max_pool3d",
-]
+__all__ = ["max_pool1d", "max_pool2d", "max_pool3d"]
 
 
 class _Windows:
@@ -271,45 +265,6 @@ def max_pool3d(
     return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-def max_pool1d_with_indices(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = True,
-) -> tuple[Tensor, Tensor]:
-    """Return the largest elements of windows and where they are, as `max_pool1d`."""
-    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, True)
-
-
-def max_pool2d_with_indices(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = True,
-) -> tuple[Tensor, Tensor]:
-    """Return the largest elements of windows and where they are, as `max_pool2d`."""
-    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, True)
-
-
-def max_pool3d_with_indices(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = True,
-) -> tuple[Tensor, Tensor]:
-    """Return the largest elements of windows and where they are, as `max_pool3d`."""
-    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, True)
-
-
 # -- windows that cover the whole -----------------------------------------------------------------
 
 
@@ -330,10 +285,10 @@ def _adaptive_max(ndim: int, input: Tensor, output_size: Any, return_indices: bo
     return (made, places) if return_indices else made
 
 
-def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = True) -> Any:
-    """Return the largest elements of windows that cover a dimension evenly, and where they are.
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """Return the largest elements of windows that cover a dimension evenly.
 
-    Arguments, errors: as for `nn.functional.adaptive_max_pool2d`, with one spatial dimension.
+    Arguments, errors: as for `adaptive_max_pool2d`, with one spatial dimension.
     """
     return _adaptive_max(1, input, output_size, return_indices)
 

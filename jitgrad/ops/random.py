@@ -332,8 +332,9 @@ def _chosen(
     if replacement:
         heights = np.cumsum(wide, -1)
         points = draw.random((*weights.shape[:-1], count)) * heights[..., -1:]
-        found = (points[..., None] >= heights[..., None, :]).sum(-1)
-        return np.minimum(found, weights.shape[-1] - 1)
+        rows = zip(heights.reshape(-1, heights.shape[-1]), points.reshape(-1, count))
+        found = np.array([np.searchsorted(*row, side="right") for row in rows], np.int64)
+        return np.minimum(found, weights.shape[-1] - 1).reshape(points.shape)
     # the places of the largest of log(weight) + Gumbel noise are a draw without replacement
     if ((wide > 0).sum(-1) < count).any():
         raise RuntimeError(

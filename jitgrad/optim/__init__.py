@@ -1,6 +1,7 @@
 """Optimizers, and what changes their learning rates."""
 
 from jitgrad.optim import lr_scheduler as lr_scheduler
+from jitgrad.optim import swa_utils as swa_utils
 from jitgrad.optim.adadelta import Adadelta as Adadelta
 from jitgrad.optim.adafactor import Adafactor as Adafactor
 from jitgrad.optim.adagrad import Adagrad as Adagrad

@@ -172,6 +172,8 @@ MAXIMA = (
         ),
     ),
     op("adaptive_max_pool1d", S(A(2, 2, 5), 3), S(A(2, 6), 3), expandable=False),
+    spatial("adaptive_max_pool1d", S(A(2, 2, 5), 3), S(A(2, 6), (2,), True), expandable=False),
+    spatial("adaptive_max_pool3d_with_indices", S(A(1, 2, 4, 3), 2), expandable=False),
     spatial("adaptive_max_pool3d", S(A(1, 3, 4, 5), (2, 3, 2)), expandable=False),
     spatial(
         "max_unpool2d",

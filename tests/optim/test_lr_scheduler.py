@@ -70,6 +70,7 @@ SCHEDULERS = {
         [12],
     ),
 }
+JUMPING = [name for name in SCHEDULERS if not name.startswith(("sequential", "chain"))]
 PLATEAUS = [
     {},
     {"mode": "max", "patience": 2},
@@ -197,11 +198,9 @@ def test_begins_later(name):
 
 
 @pytest.mark.parametrize("epoch", [0, 4, 13, 30])
-@pytest.mark.parametrize("name", [name for name in SCHEDULERS if name[0] != "c"])
+@pytest.mark.parametrize("name", JUMPING)
 def test_jumps(name, epoch):
     torch = pytest.importorskip("torch")
-    if name.startswith("sequential"):
-        pytest.skip("sequences do not jump")
     rates = []
     for library in (jitgrad, torch):
         optimizer = optimizer_of(library)

@@ -189,7 +189,7 @@ class BatchNorm(ChannelNorm):
             self.num_batches_tracked.add_(1)
             if self.momentum is None:
                 # a tensor: a number would have to be read, and ends a trace
-                factor = 1.0 / self.num_batches_tracked
+                factor = 1.0 / self.num_batches_tracked.double()
         used = follows or not self.training
         mean, variance = (self.running_mean, self.running_var) if used else (None, None)
         of_batch = self.training or (self.running_mean is None and self.running_var is None)

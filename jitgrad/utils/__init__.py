@@ -1,0 +1,3 @@
+"""What training needs around a model."""
+
+from jitgrad.utils import data as data
