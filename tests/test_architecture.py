@@ -48,7 +48,6 @@ OUTSIDE = {"numpy": "", "numba": "kernels", "llvmlite": "kernels", "matplotlib":
 
 LONG_FILES: dict[str, str] = {
     "graph/cutting.py": "one class: everything that ends a segment",
-    "graph/recording.py": "one class: everything that a recording knows",
     "python/statements.py": "one case for each statement of Python",
 }
 LONG_FUNCTIONS: dict[str, str] = {}
