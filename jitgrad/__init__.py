@@ -113,6 +113,7 @@ if _TYPE_CHECKING:
     from jitgrad import func as func
     from jitgrad import nn as nn
     from jitgrad import optim as optim
+    from jitgrad import safetensors as safetensors
     from jitgrad import serialization as serialization
     from jitgrad import utils as utils
     from jitgrad.compiled import compile as compile
@@ -141,6 +142,7 @@ _LATE_MODULES = frozenset(
         "func",
         "nn",
         "optim",
+        "safetensors",
         "serialization",
         "utils",
     }

@@ -9,7 +9,9 @@ from jitgrad.ops.linalg import matmul as matmul
 from jitgrad.ops.matrices import LinAlgError as LinAlgError
 from jitgrad.ops.matrices import cholesky as cholesky
 from jitgrad.ops.matrices import det as det
+from jitgrad.ops.matrices import householder_product as householder_product
 from jitgrad.ops.matrices import inverse as inv
+from jitgrad.ops.matrices import matrix_exp as matrix_exp
 from jitgrad.ops.matrices import matrix_power as matrix_power
 from jitgrad.ops.matrices import slogdet as slogdet
 from jitgrad.ops.matrices import solve as solve
@@ -23,8 +25,10 @@ __all__ = [
     "LinAlgError",
     "cholesky",
     "det",
+    "householder_product",
     "inv",
     "matmul",
+    "matrix_exp",
     "matrix_norm",
     "matrix_power",
     "multi_dot",

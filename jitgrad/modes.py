@@ -149,6 +149,16 @@ def plain_number(value: Any) -> Any:
     return float.__float__(value) if type(value) is TrackedFloat else value
 
 
+def fixed_number(value: Any) -> Any:
+    """Return a number without what is tracked about it, and tell the recorder that it is relied on.
+
+    For numbers that library code makes shapes or tables of: a trace then holds for this one only.
+    """
+    plain = plain_number(value)
+    operator.eq(value, plain)
+    return plain
+
+
 def _quiet() -> Callable:
     """Return a function that calls another one with NumPy's floating-point warnings off.
 

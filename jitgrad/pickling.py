@@ -21,6 +21,7 @@ from jitgrad.dispatch import TensorCore, node_of, require_grad
 from jitgrad.modes import state
 from jitgrad.node import AccumulateGrad
 from jitgrad.storage import Storage
+from jitgrad.strides import address
 
 
 def span_of(array: np.ndarray) -> tuple[np.ndarray, int]:
@@ -37,10 +38,6 @@ def span_of(array: np.ndarray) -> tuple[np.ndarray, int]:
             behind += reach
     flat = np.lib.stride_tricks.as_strided(first, (before + behind + 1,), (array.itemsize,))
     return flat, before
-
-
-def _address(array: np.ndarray) -> int:
-    return array.__array_interface__["data"][0]
 
 
 def rebuild_storage(flat: np.ndarray) -> Storage:
@@ -106,7 +103,7 @@ class PicklingMethods:
         size, stride, offset = array.shape, (0,) * array.ndim, 0
         if array.size:
             stride = tuple(step // array.itemsize for step in array.strides)
-            offset = begin + (_address(array) - _address(storage.array)) // array.itemsize
+            offset = begin + (address(array) - address(storage.array)) // array.itemsize
         dtype = dtypes.FROM_NUMPY[array.dtype]
         parts = (type(self), storage, dtype, size, stride, offset, node_of(self) is not None)
         attributes = vars(self)

@@ -9,10 +9,15 @@ import numpy as np
 from jitgrad.errors import describe
 
 
+def address(array: np.ndarray) -> int:
+    """Return where in memory the first element lies."""
+    return array.__array_interface__["data"][0]
+
+
 def geometry(view: Any, base: Any) -> dict[str, Any]:
     """Return size, stride and offset of `view` in `base`, and the stride of `base`, in elements."""
     itemsize = base._array.itemsize
-    start = view._array.__array_interface__["data"][0] - base._array.__array_interface__["data"][0]
+    start = address(view._array) - address(base._array)
     return {
         "size": view._array.shape,
         "stride": tuple(step // itemsize for step in view._array.strides),

@@ -26,7 +26,7 @@ FLOORS = (
     ("tensor", "linalg", "accelerator", "backends", "cuda", "settings"),
     ("autograd", "python"),
     ("nn", "serialization", "utils"),
-    ("datasets", "func", "optim"),
+    ("datasets", "func", "optim", "safetensors"),
     ("graph.ir",),
     ("kernels",),
     ("graph",),
@@ -39,12 +39,21 @@ FLOORS = (
 
 # Imports inside functions, each with the reason why it cannot stand at the top of its file.
 LATE_IMPORTS = {
+    ("datasets.images", "PIL"): "an optional extra, needed for images alone",
     ("demo.plot", "matplotlib"): "an optional extra, needed for --plot alone",
+    ("safetensors", "safetensors"): "an optional extra, needed for its files alone",
     ("kernels.program", "jitgrad"): "loads numba for the first program, not by import jitgrad",
 }
 
 # What the package may import at all, beside Python's own library and itself.
-OUTSIDE = {"numpy": "", "numba": "kernels", "llvmlite": "kernels", "matplotlib": "demo"}
+OUTSIDE = {
+    "numpy": "",
+    "numba": "kernels",
+    "llvmlite": "kernels",
+    "matplotlib": "demo",
+    "PIL": "datasets",
+    "safetensors": "safetensors",
+}
 
 LONG_FILES: dict[str, str] = {
     "graph/cutting.py": "one class: everything that ends a segment",

@@ -103,6 +103,18 @@ def test_what_is_no_tensor(again: Any) -> None:
     assert type(again(values)[3]) is jitgrad.Size
 
 
+@ways
+def test_generators(again: Any) -> None:
+    generator = jitgrad.Generator().manual_seed(3)
+    jitgrad.rand(3, generator=generator)
+    made = again(generator)
+    assert made.initial_seed() == 3
+    for _ in range(2):
+        drawn = (jitgrad.randn(5, generator=each) for each in (generator, made))
+        assert next(drawn).equal(next(drawn))
+        assert made.get_state().equal(generator.get_state())
+
+
 def test_a_copy_shares_memory() -> None:
     for tensor in (jitgrad.arange(6).view(2, 3).t(), jitgrad.from_numpy(np.arange(9)[::2])):
         made = copy.copy(tensor)

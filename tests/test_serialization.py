@@ -593,67 +593,55 @@ def test_modes_and_links(tmp_path: Path) -> None:
 # -- checkpoints ----------------------------------------------------------------------------------
 
 
-class Momentum:
-    """Stochastic gradient descent with momentum."""
-
-    def __init__(self, parameters: Any) -> None:
-        self.parameters = list(parameters)
-        self.velocities = [jitgrad.zeros_like(each) for each in self.parameters]
-
-    def step(self) -> None:
-        with jitgrad.no_grad():
-            for parameter, velocity in zip(self.parameters, self.velocities):
-                velocity.mul_(0.9).add_(parameter.grad)
-                parameter.sub_(0.01 * velocity)
-                parameter.grad = None
-
-    def state_dict(self) -> dict:
-        return {"velocities": self.velocities}
-
-    def load_state_dict(self, state: dict) -> None:
-        for mine, given in zip(self.velocities, state["velocities"], strict=True):
-            mine.copy_(given)
-
-
-def training() -> tuple[Any, Any, Any]:
-    model = jitgrad.nn.Sequential(jitgrad.nn.Linear(4, 8), jitgrad.nn.Linear(8, 1))
-    optimizer = Momentum(model.parameters())
+def training(kind: str) -> tuple[dict[str, Any], Any]:
+    """Return the parts of a training, and a function that does some steps of it."""
+    model = jitgrad.nn.Sequential(
+        jitgrad.nn.Linear(4, 8),
+        jitgrad.nn.BatchNorm1d(8),
+        jitgrad.nn.Dropout(0.2),
+        jitgrad.nn.Linear(8, 1),
+    )
+    options = {"momentum": 0.9} if kind == "SGD" else {}
+    optimizer = getattr(jitgrad.optim, kind)(model.parameters(), lr=0.01, **options)
+    scheduler = jitgrad.optim.lr_scheduler.StepLR(optimizer, 3)
 
     def steps(count: int) -> list[float]:
         losses = []
         for _ in range(count):
             x = jitgrad.randn(16, 4) + np.random.rand() + random.random()
-            made = model[1](jitgrad.dropout(model[0](x), 0.2))
-            loss = (made - x.sum(1, keepdim=True)).pow(2).mean()
+            optimizer.zero_grad()
+            loss = (model(x) - x.sum(1, keepdim=True)).pow(2).mean()
             loss.backward()
             optimizer.step()
+            scheduler.step()
             losses.append(loss.item())
         return losses
 
-    return model, optimizer, steps
+    return {"model": model, "optimizer": optimizer, "scheduler": scheduler}, steps
 
 
-def test_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_training_goes_on_bit_for_bit(tmp_path: Path, kind: str) -> None:
     def seed() -> None:
         jitgrad.manual_seed(0)
         np.random.seed(0)
         random.seed(0)
 
     seed()
-    model, _, steps = training()
+    straight_parts, steps = training(kind)
     straight = steps(10)
     seed()
-    first, optimizer, steps = training()
+    parts, steps = training(kind)
     assert steps(5) == straight[:5]
     path = tmp_path / "training.pt"
-    save_checkpoint(path, model=first, optimizer=optimizer, epoch=5)
+    save_checkpoint(path, **parts, epoch=5)
     jitgrad.manual_seed(99)
-    second, optimizer, steps = training()
+    parts, steps = training(kind)
     assert steps(2) != straight[:2]
-    assert load_checkpoint(path, model=second, optimizer=optimizer) == {"epoch": 5}
+    assert load_checkpoint(path, **parts) == {"epoch": 5}
     assert steps(5) == straight[5:]
-    for ours, theirs in zip(second.parameters(), model.parameters(), strict=True):
-        assert ours.equal(theirs)
+    ours, theirs = (each["model"].state_dict() for each in (parts, straight_parts))
+    assert all(ours[name].equal(theirs[name]) for name in theirs)
 
 
 def test_checkpoints_say_what_is_wrong(tmp_path: Path) -> None:

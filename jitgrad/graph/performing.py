@@ -31,6 +31,9 @@ UNTRUSTED = (
     "jitgrad.datasets",
     "jitgrad.__main__",
     "jitgrad.nn.modules",
+    "jitgrad.nn.utils.parametri",
+    "jitgrad.nn.utils.spectral_norm",
+    "jitgrad.nn.utils.weight_norm",
     "jitgrad.optim",
 )
 

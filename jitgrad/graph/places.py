@@ -155,13 +155,18 @@ class PlaceRules(ObjectRules):
             place = Place(lookups.static_lookup, known, True, name)
             value = place.look(self.run)
             own = getattr(obj, "__dict__", None)
+            of_class = not (type(own) is dict and name in own)
             function = isinstance(value, FunctionType) or hasattr(value, "__compiled_function__")
-            if function and not (type(own) is dict and name in own):
+            if function and of_class:
                 # that the instance has none of that name is part of the fact
                 self.take(place)
                 method = MethodType(value, obj)
                 self.methods[id(method)] = method
                 return method, IDENTIFIED
+            if isinstance(value, staticmethod) and of_class:
+                self._identical(place, value)
+                if isinstance(value.__func__, FunctionType):
+                    return value.__func__, KNOWN
             if isinstance(value, property) and isinstance(value.fget, FunctionType):
                 self._identical(place, value)
                 answer = self._enter(value.fget, KNOWN, [obj], [obj_origin], {}, {}, value)

@@ -10,6 +10,7 @@ from jitgrad.dispatch import bind
 from jitgrad.errors import describe
 from jitgrad.inplace import bind_inplace
 from jitgrad.ops.checks import check_tensor, refuse_integers
+from jitgrad.ops.choosing import chosen
 from jitgrad.ops.selection import where
 from jitgrad.ops.special_values import erf, in_float32
 from jitgrad.primitive import Kind, Primitive, Result
@@ -90,7 +91,7 @@ def sigmoid_(input: Tensor) -> Tensor:
 
 def _softplus(x: Any, beta: float, threshold: float) -> Any:
     scaled = x * beta
-    return np.where(scaled > threshold, x, np.log1p(np.exp(scaled)) / beta)
+    return chosen(scaled > threshold, x, np.log1p(np.exp(scaled)) / beta)
 
 
 SOFTPLUS = Primitive(

@@ -127,6 +127,7 @@ def _slope(
     made = (np.exp(wide) - shares) * g[:, None]
     made[np.arange(len(wide))[:, None] >= times] = 0
     # an infinite loss has no slope, but what does not count has slope 0
+    made[:, np.isinf(whole)] = np.nan
     made[:, g == 0] = 0
     return made.astype(log_probs.dtype)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from jitgrad import dtypes
 from jitgrad.errors import describe
+from jitgrad.ops.checks import check_tensor
 from jitgrad.ops.composite import linear, softmax
 from jitgrad.ops.create import ones, zeros
 from jitgrad.ops.diagonal import tril
@@ -44,6 +45,8 @@ def _weights_of(scores: Tensor, mask: Tensor | None) -> Tensor:
 
 def _check_operands(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
     operation = "scaled_dot_product_attention"
+    for name, each in (("query", query), ("key", key), ("value", value)):
+        check_tensor(operation, name, each)
     ranks = [each._array.ndim for each in (query, key, value)]
     if min(ranks) < 2:
         raise RuntimeError(
@@ -115,6 +118,7 @@ def scaled_dot_product_attention(
     Raises:
         RuntimeError: shapes or dtypes that do not go together, a mask with `is_causal`, a
             `dropout_p` that is no probability.
+        TypeError: what is no tensor.
 
     Source: Vaswani et al., Attention Is All You Need, 2017, equation 1.
 

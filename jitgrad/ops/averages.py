@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jitgrad.errors import describe
+from jitgrad.modes import fixed_number
 from jitgrad.ops.checks import check_tensor, refuse_bool, refuse_integers
 from jitgrad.ops.resampling import Rule, resampled
 from jitgrad.ops.sliding import Sizes, batched, pool_sizes, sizes_for
@@ -142,9 +143,10 @@ def _power_mean(
     count = 1
     for each in sizes_for(f"lp_pool{ndim}d", "kernel_size", kernel_size, ndim):
         count *= each
-    mean = _average(ndim, input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
+    power = fixed_number(norm_type)
+    mean = _average(ndim, input.pow(power), kernel_size, stride, 0, ceil_mode)
     # as PyTorch has it: no gradient where the sum is 0
-    return (mean.sign() * mean.abs().relu() * count).pow(1.0 / norm_type)
+    return (mean.sign() * mean.abs().relu() * count).pow(1.0 / power)
 
 
 def lp_pool1d(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,84 +41,83 @@ def perform_each(
         The results, or the tensors that were written.
     """
     rows = list(zip(*(each if is_list(each) else itertools.repeat(each) for each in operands)))
-    each_params = params if isinstance(params, list) else itertools.repeat(params or {})
-    modes = state
-    if modes.recorder is None and not modes.grad_enabled and not primitive.is_view:
-        quick = _overwrite if inplace else _compute
-        found = run_quietly(quick, primitive, rows, each_params)
-    else:
-        found = itertools.repeat(None)
+    each_params = params if isinstance(params, list) else [params or {}] * len(rows)
+    done: list[Any] = []
+    if state.recorder is None and not state.grad_enabled and not primitive.is_view:
+        columns = [
+            [each._array if isinstance(each, TensorCore) else each for each in column]
+            for column in zip(*rows)
+        ]
+        if primitive.keeps or _is_uniform(columns):
+            arrays = zip(*columns)
+            if inplace:
+                done = run_quietly(_overwrite, primitive, rows, arrays, each_params)
+            else:
+                done = run_quietly(_compute, primitive, arrays, each_params)
     door = bind_inplace if inplace else bind
-    return tuple(
-        door(primitive, *row, **named) if made is None else made
-        for made, row, named in zip(found, rows, each_params)
-    )
+    left = zip(rows[len(done) :], each_params[len(done) :])
+    return (*done, *(door(primitive, *row, **named) for row, named in left))
 
 
 def is_list(operand: Any) -> bool:
+    """Say whether `operand` has a value for each position."""
     return isinstance(operand, (list, tuple))
 
 
-def _arrays(primitive: Primitive, row: tuple) -> list | None:
-    """Return the operands as `bind` would compute with them, None where it would convert some."""
-    arrays = [each._array if isinstance(each, TensorCore) else each for each in row]
-    if primitive.keeps:
-        return arrays
-    first = arrays[0]
-    if type(first) is not np.ndarray or first.dtype.kind != "f":
-        return None
-    for each in arrays:
-        if type(each) is np.ndarray:
-            if each.dtype is not first.dtype:
-                return None
-        elif type(each) is not float and type(each) is not int:
-            return None
-    return arrays
-
-
 # With neither history nor a trace to keep, a list of small tensors takes a third of the time that
-# `bind` takes for each of them.
+# `bind` takes for one after the other. These functions stop at the first position that `bind`
+# has to look at.
 
 
-def _compute(primitive: Primitive, rows: list[tuple], each_params: Any) -> list:
-    """Return what `primitive` makes of each row, None where `bind` has to do it."""
+def _is_uniform(columns: list[list]) -> bool:
+    """Are these floating-point arrays of one dtype, and numbers, which need no conversion?"""
+    kinds = {
+        each.dtype if type(each) is np.ndarray else type(each)
+        for column in columns
+        for each in column
+    }
+    kinds -= {float, int}
+    found = kinds.pop() if len(kinds) == 1 else None
+    return isinstance(found, np.dtype) and found.kind == "f"
+
+
+def _compute(primitive: Primitive, arrays: Iterable[tuple], each_params: list[dict]) -> list:
+    """Return what `primitive` makes of each row of arrays, as far as it goes."""
     found: list[Any] = []
-    for row, params in zip(rows, each_params):
-        arrays = _arrays(primitive, row)
-        try:
-            made = arrays and wrap(primitive.numpy(*arrays, **params))
-        except ValueError:
-            made = None
-        found.append(made)
+    function = primitive.numpy
+    try:
+        for row, params in zip(arrays, each_params):
+            found.append(wrap(function(*row, **params)))
+    except ValueError:
+        # shapes that do not fit, which `bind` refuses in its words
+        pass
     return found
 
 
-def _overwrite(primitive: Primitive, rows: list[tuple], each_params: Any) -> list:
-    """Write what `primitive` makes of each row; return None where `bind_inplace` has to do it."""
+def _overwrite(
+    primitive: Primitive, rows: list[tuple], arrays: Iterable[tuple], each_params: list[dict]
+) -> list:
+    """Write what `primitive` makes of each row into its first tensor, as far as it goes."""
     found: list[Any] = []
-    is_ufunc = isinstance(primitive.numpy, np.ufunc)
-    for row, params in zip(rows, each_params):
-        target = row[0]
+    function = primitive.numpy
+    is_ufunc = isinstance(function, np.ufunc)
+    for (target, *_), row, params in zip(rows, arrays, each_params):
         array, storage = target._array, target._storage
-        arrays = _arrays(primitive, row)
-        if arrays is None or 0 in array.strides or not array.flags.writeable:
-            found.append(None)
-            continue
+        if array.base is not None and 0 in array.strides:
+            break
         if storage.watchers is not None:
             storage.prepare_write()
         try:
             if is_ufunc:
-                primitive.numpy(*arrays, out=array)
+                function(*row, out=array)
             else:
-                made = primitive.numpy(*arrays, **params)
+                made = function(*row, **params)
                 if made.shape != array.shape or made.dtype is not array.dtype:
-                    found.append(None)
-                    continue
+                    break
                 array[...] = made
         except ValueError:
-            # shapes that do not fit, which are refused before anything is written
-            found.append(None)
-            continue
+            # shapes that do not fit or memory that is read-only, told before anything is written
+            break
         storage.version += 1
         found.append(target)
     return found
@@ -131,6 +131,14 @@ def each_value(vector: Tensor) -> tuple[Any, ...]:
     if state.recorder is None and not requires_grad(vector):
         return tuple(vector._array.tolist())
     return unbind(vector)
+
+
+def unless_zero(value: Any) -> Any:
+    """Return an option of a list operation, None if it is 0 and its part can be left out.
+
+    In compiled code this is a guard, not a decision: the trace goes on.
+    """
+    return None if value == 0 else value
 
 
 def checked_each(

@@ -20,6 +20,7 @@ from jitgrad.modes import state
 from jitgrad.ops import foreach_unary
 from jitgrad.ops.binary import ADD, MUL, POW, SUB, is_one
 from jitgrad.ops.blending import LERP
+from jitgrad.ops.comparison import GT, LT
 from jitgrad.ops.convert import CLONE
 from jitgrad.ops.division import DIV
 from jitgrad.ops.each import (
@@ -34,7 +35,7 @@ from jitgrad.ops.extremes import AMAX, AMIN
 from jitgrad.ops.foreach_unary import *  # noqa: F403
 from jitgrad.ops.norms import NORM, NORM_ROOT, NORM_SQRT
 from jitgrad.ops.reduce import SUM
-from jitgrad.ops.selection import MAXIMUM, MINIMUM
+from jitgrad.ops.selection import MAXIMUM, MINIMUM, WHERE
 from jitgrad.ops.unary import ABS, SIGN, SQUARE
 from jitgrad.ops.write import COPY, ZERO
 from jitgrad.primitive import Primitive
@@ -362,3 +363,41 @@ def _norms(tensors: Any, ord: float) -> tuple:
         return perform_each(SUM, (perform_each(SIGN, (sizes,)),), over_all)
     total = perform_each(SUM, (perform_each(POW, (sizes, ord)),), over_all)
     return perform_each(NORM_ROOT, (total, 1.0 / ord))
+
+
+# -- what optimizers need beyond PyTorch's names --------------------------------------------------
+
+
+def each_less(tensors: Tensors, other: Values) -> Made:
+    """Return tensor < other for each tensor."""
+    return perform_each(LT, (tensors, other))
+
+
+def each_greater(tensors: Tensors, other: Values) -> Made:
+    """Return tensor > other for each tensor."""
+    return perform_each(GT, (tensors, other))
+
+
+def each_where(conditions: Tensors, input: Values, other: Values) -> Made:
+    """Return the elements of `input` where the condition holds, and of `other` elsewhere."""
+    return perform_each(WHERE, (conditions, input, other))
+
+
+def each_mean(tensors: Tensors, dim: int) -> Made:
+    """Return the mean of each tensor over its dimension `dim`, which stays with size 1."""
+    params = [{"dim": (dim % each.ndim,), "keepdim": True} for each in tensors]
+    sums = perform_each(SUM, (tensors,), params)
+    return perform_each(DIV, (sums, [each.shape[dim] for each in tensors]))
+
+
+def each_above_noise(tensors: Tensors, smallest: float | None, squared: bool = False) -> Made:
+    """Return the elements of each tensor, `smallest` (or its square) where they are less.
+
+    None stands for the distance from 1 to the next number of the tensor's dtype.
+    """
+    bounds = [np.finfo(each._array.dtype).eps.item() for each in tensors]
+    if smallest is not None:
+        bounds = [smallest] * len(bounds)
+    if squared:
+        bounds = [bound * bound for bound in bounds]
+    return perform_each(MAXIMUM, (tensors, bounds))

@@ -65,6 +65,9 @@ class Generator:
         """What draws the numbers."""
         return np.random.Generator(self._philox)
 
+    def __reduce__(self) -> tuple:
+        return _generator_in, (self.get_state(),)
+
     def initial_seed(self) -> int:
         """Return the seed that the stream began with."""
         return self._seed
@@ -120,6 +123,10 @@ class Generator:
             "uinteger": int(words[13]),
         }
         return self
+
+
+def _generator_in(new_state: Tensor) -> Generator:
+    return Generator().set_state(new_state)
 
 
 default_generator = Generator()

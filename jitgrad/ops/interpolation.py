@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jitgrad.errors import describe
+from jitgrad.modes import fixed_number
 from jitgrad.ops.averages import adaptive_average
 from jitgrad.ops.checks import check_tensor, refuse_integers
 from jitgrad.ops.resampling import Rule, resampled
@@ -108,7 +109,8 @@ def _targets(
                 )
             )
         return tuple(map(int, _several("size", size, sizes))), (None,) * len(sizes)
-    factors = tuple(map(float, _several("scale_factor", scale_factor, sizes)))
+    given = map(fixed_number, _several("scale_factor", scale_factor, sizes))
+    factors = tuple(map(float, given))
     new = tuple(math.floor(old * factor) for old, factor in zip(sizes, factors))
     return new, (None,) * len(sizes) if recompute else factors
 
@@ -124,7 +126,7 @@ def _rule(
     if align_corners:
         scale = (old - 1) / (new - 1) if new > 1 else 0.0
     if antialias:
-        return ("smoothed", align_corners, scale, mode == "bicubic")
+        return ("smoothed", scale, mode == "bicubic")
     return ("cubic" if mode == "bicubic" else "linear", align_corners, scale)
 
 

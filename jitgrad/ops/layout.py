@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from jitgrad.modes import state
 from jitgrad.ops.views import strides_of
 from jitgrad.spec import wrap_dim
+from jitgrad.strides import address
 
 if TYPE_CHECKING:
     from jitgrad.tensor import Tensor
 
 __all__ = ["numel"]
-
-
-def _address(array: np.ndarray) -> int:
-    return array.__array_interface__["data"][0]
 
 
 def numel(input: Tensor) -> int:
@@ -51,7 +46,7 @@ class LayoutMethods:
     def storage_offset(self: Any) -> int:
         """Return how many elements of the memory lie before the first one."""
         array = self._array
-        return (_address(array) - _address(self._storage.array)) // array.itemsize
+        return (address(array) - address(self._storage.array)) // array.itemsize
 
     def data_ptr(self: Any) -> int:
         """Return the address of the first element; 0 if there are none."""
@@ -59,7 +54,7 @@ class LayoutMethods:
             return 0
         if state.recorder is not None:
             state.recorder.unknown("data_ptr()")
-        return _address(self._array)
+        return address(self._array)
 
     def is_contiguous(self: Any, memory_format: Any = None) -> bool:
         """Do the elements lie one after the other in row-major order?"""

@@ -12,7 +12,6 @@ from jitgrad.errors import describe
 from jitgrad.ops.norms import vector_norm
 from jitgrad.ops.ranges import arange
 from jitgrad.ops.selection import where
-from jitgrad.ops.sorting import searchsorted
 from jitgrad.primitive import Kind, Primitive
 from jitgrad.spec import wrap_dim
 
@@ -88,8 +87,9 @@ def _checked(
         return None
     rows = weight._array.shape[0]
     if not -rows <= padding_idx < rows:
-        rule = "padding_idx must be within the number of embeddings"
-        raise RuntimeError(describe(operation, f"padding_idx={padding_idx} for {rows} rows", rule))
+        rule = "padding_idx must be within num_embeddings"
+        kind = AssertionError if operation == "embedding" else RuntimeError
+        raise kind(describe(operation, f"padding_idx={padding_idx} for {rows} rows", rule))
     return wrap_dim(operation, padding_idx, rows)
 
 
@@ -106,7 +106,8 @@ def _rows(operation: str, weight: Tensor, places: Tensor) -> Tensor:
     try:
         return weight.index_select(0, places)
     except IndexError as error:
-        raise IndexError(f"{operation}: index out of range in self ({error})") from None
+        kind = IndexError if operation == "embedding" else RuntimeError
+        raise kind(f"{operation}: index out of range in self ({error})") from None
 
 
 def _looked_up(
@@ -152,7 +153,7 @@ def embedding(
         sparse: must be False; gradients are dense.
 
     Raises:
-        IndexError: there is no such row.
+        IndexError, AssertionError: there is no such row, or no row `padding_idx`.
         RuntimeError: `weight` is no matrix, or `input` does not hold integers.
         NotImplementedError: `sparse`.
 
@@ -166,6 +167,17 @@ def embedding(
         "embedding", weight, input.reshape(-1), padding, max_norm, norm_type, scale_grad_by_freq
     )
     return rows.reshape(*input._array.shape, weight._array.shape[1])
+
+
+def _numbered(offsets: np.ndarray, *, length: int) -> np.ndarray:
+    if len(offsets) and (offsets[0] != 0 or offsets[-1] > length):
+        rule = f"offsets[0] has to be 0, and offsets[-1] at most input's length {length}"
+        raise RuntimeError(describe("embedding_bag", f"offsets {offsets.tolist()}", rule))
+    return np.searchsorted(offsets, np.arange(length), side="right") - 1
+
+
+BAGS = Primitive("bags", Kind.OPAQUE, _numbered, raises_on_data=True)
+"""For each of `length` places the number of its bag, from where the bags begin."""
 
 
 def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Tensor, int]:
@@ -186,8 +198,8 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Te
         rule = "offsets has to be a 1D Tensor"
         raise ValueError(describe("embedding_bag", f"shape {offsets._array.shape}", rule))
     count = offsets._array.shape[0] - include_last
-    starts = offsets[:count] if include_last else offsets
-    return searchsorted(starts, arange(shape[0]), right=True) - 1, count
+    # beyond the end of the last bag there is nothing
+    return bind(BAGS, offsets, length=shape[0]).clamp_max(max(count - 1, 0)), count
 
 
 def embedding_bag(
@@ -216,8 +228,7 @@ def embedding_bag(
         padding_idx: a row that is left out of the bags.
 
     Raises:
-        IndexError: there is no such row.
-        ValueError, RuntimeError: arguments that do not fit together.
+        ValueError, RuntimeError: arguments that do not fit together, or there is no such row.
         NotImplementedError: `sparse`, or `per_sample_weights` without "sum".
 
     Example:

@@ -144,7 +144,8 @@ def huber_loss(
     check_weight("huber_loss", input, weight)
     far = (input - target).abs()
     loss = where(far <= delta, far * far * 0.5, (far - delta * 0.5) * delta)
-    return reduced_with(loss, weight, reduction)
+    # unlike the other losses, as in PyTorch, a mean over the number of elements
+    return reduced(loss if weight is None else loss * weight, reduction)
 
 
 LEAST = float(np.float32(1e-12))

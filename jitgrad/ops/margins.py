@@ -11,6 +11,7 @@ from jitgrad import dtypes
 from jitgrad.errors import describe
 from jitgrad.ops.activation import logsigmoid
 from jitgrad.ops.distances import pairwise_distance
+from jitgrad.ops.losses import LEAST
 from jitgrad.ops.reduction import chosen_reduction, reduced
 from jitgrad.ops.selection import where
 
@@ -113,6 +114,14 @@ def _check_scores(operation: str, input: Tensor, target: Tensor, wanted: tuple) 
         raise RuntimeError(describe(operation, f"labels of {name}", rule, "use .long()"))
 
 
+def _scores(operation: str, input: Tensor, labels: Tensor) -> Tensor:
+    """Return the elements that `labels` names along the last dimension."""
+    try:
+        return input.gather(-1, labels)
+    except (IndexError, RuntimeError) as error:
+        raise RuntimeError(f"{operation}: target is out of range ({error})") from None
+
+
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -153,11 +162,7 @@ def multi_margin_loss(
         rule = f"inconsistent weight size, expected {shape[-1]}"
         raise RuntimeError(describe("multi_margin_loss", f"shape {weight._array.shape}", rule))
     places = target.unsqueeze(-1)
-    try:
-        apart = margin - input.gather(-1, places) + input
-    except (IndexError, RuntimeError) as error:
-        raise RuntimeError(f"multi_margin_loss: target out of range ({error})") from None
-    apart = apart.clamp_min(0)
+    apart = (margin - _scores("multi_margin_loss", input, places) + input).clamp_min(0)
     apart = apart if p == 1 else apart * apart
     if weight is not None:
         apart = apart * weight.index_select(0, target.reshape(-1)).reshape(places._array.shape)
@@ -193,8 +198,9 @@ def multilabel_margin_loss(
         input, target, shape = input.reshape(1), target.reshape(1), (1,)
     counts = (target >= 0).long().cumprod(-1)
     labels = target * counts
+    scores = _scores("multilabel_margin_loss", input, labels)
+    apart = (1 - scores.unsqueeze(-1) + input.unsqueeze(-2)).clamp_min(0)
     right = counts.new_zeros(shape).scatter_add(-1, labels, counts) > 0
-    apart = (1 - input.gather(-1, labels).unsqueeze(-1) + input.unsqueeze(-2)).clamp_min(0)
     pairs = (counts > 0).unsqueeze(-1) & right.logical_not().unsqueeze(-2)
     return reduced(where(pairs, apart, 0).sum((-2, -1)) / max(shape[-1], 1), reduction)
 
@@ -257,7 +263,7 @@ def cosine_embedding_loss(
             rule = "0D or 1D target tensor expected, multi-target not supported"
         came = f"inputs of {first} and {second} dimensions, a target of {ndim}"
         raise RuntimeError(describe("cosine_embedding_loss", came, rule))
-    least = 1e-12
+    least = LEAST
     product = (input1 * input2).sum(ndim)
     squares = ((input1 * input1).sum(ndim) + least) * ((input2 * input2).sum(ndim) + least)
     cosine = product / squares.sqrt()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +10,10 @@ import numpy as np
 from jitgrad import dtypes, return_types
 from jitgrad.dispatch import bind, bind_zeros
 from jitgrad.errors import describe
+from jitgrad.ops.joining import cat
 from jitgrad.ops.linalg import matmul
 from jitgrad.primitive import Kind, Primitive
-from jitgrad.spec import broadcast_shapes
+from jitgrad.spec import Spec, broadcast_shapes
 
 if TYPE_CHECKING:
     from jitgrad.tensor import Tensor
@@ -21,6 +23,7 @@ __all__ = [
     "det",
     "inverse",
     "logdet",
+    "matrix_exp",
     "matrix_power",
     "slogdet",
 ]
@@ -284,6 +287,92 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
     return result if result is not input else input.clone()  # type: ignore[return-value]
 
 
+# The coefficients of the [13/13] Pade approximant of exp, and the norm up to which it is exact to
+# rounding: N. Higham, "The scaling and squaring method for the matrix exponential revisited" (2005)
+_PADE = tuple(
+    math.factorial(26 - k) // (math.factorial(13 - k) * math.factorial(k)) for k in range(14)
+)
+_PADE_REACH = 5.371920351148152
+
+
+def _exp(array: np.ndarray) -> np.ndarray:
+    if not array.size:
+        return array.copy()
+    wide = array.astype(np.float64)
+    norms = np.abs(wide).sum(-2, keepdims=True).max(-1, keepdims=True)
+    finite = np.isfinite(norms)
+    scales = np.log2(np.where(finite & (norms > _PADE_REACH), norms, _PADE_REACH) / _PADE_REACH)
+    times = np.ceil(scales).astype(int)
+    a = np.where(finite, wide, 0) * 0.5**times
+    one = np.eye(a.shape[-1])
+    square = a @ a
+    # Horner's rule in a^2: of the odd powers, without one a, and of the even ones
+    odd, even = _PADE[13] * one, _PADE[12] * one
+    for k in range(10, -1, -2):
+        odd = odd @ square + _PADE[k + 1] * one
+        even = even @ square + _PADE[k] * one
+    odd = a @ odd
+    made = np.linalg.solve(even - odd, even + odd)
+    for step in range(times.max()):
+        made = np.where(step < times, made @ made, made)
+    return np.where(finite, made, np.nan).astype(array.dtype)
+
+
+def _exp_back(g: Tensor, _out: Any, a: Any) -> Tensor:
+    # the derivative in the direction g is the upper right block of exp([[a^T, g], [0, a^T]])
+    turned, size = _transposed(a), a._array.shape[-1]
+    upper = cat([turned, g], -1)
+    lower = cat([bind_zeros(Spec(turned._array.shape, turned._array.dtype)), turned], -1)
+    return bind(MATRIX_EXP, cat([upper, lower], -2))[..., :size, size:]
+
+
+MATRIX_EXP = Primitive("linalg_matrix_exp", Kind.OPAQUE, _exp, (_exp_back,))
+
+
+def matrix_exp(input: Tensor) -> Tensor:
+    """Return the exponential of a square matrix, or of each in a batch: sum of input^k / k!.
+
+    Raises:
+        RuntimeError: the matrices are not square.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.matrix_exp(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
+        tensor([[1., 1.],
+                [0., 1.]])
+    """
+    check_square("linalg.matrix_exp", input)
+    return bind(MATRIX_EXP, input)
+
+
+def householder_product(A: Tensor, tau: Tensor) -> Tensor:
+    """Return the first columns of a product of reflections: identity - tau_i v_i v_i^T for each i.
+
+    v_i is column i of A below the diagonal, with 1 on it and 0 above.
+    Shapes: (..., m, n) with n <= m, and (..., k) with k <= n, give (..., m, n).
+
+    Raises:
+        RuntimeError: other shapes.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.linalg.householder_product(torch.zeros(2, 1), torch.tensor([2.0]))
+        tensor([[-1.],
+                [ 0.]])
+    """
+    a, b = A._array.shape, tau._array.shape
+    if len(a) < 2 or a[-1] > a[-2] or a[:-2] != b[:-1] or len(b) != len(a) - 1 or b[-1] > a[-1]:
+        rule = "A must be (..., m, n) and tau (..., k) with k <= n <= m"
+        raise RuntimeError(describe("linalg.householder_product", f"shapes {a} and {b}", rule))
+    one = A.new_tensor(np.eye(*a[-2:]))
+    columns = A.tril(-1) + one
+    made = one.expand(a)
+    for i in reversed(range(b[-1])):
+        v = columns[..., i : i + 1]
+        made = made - tau[..., i, None, None] * matmul(v, matmul(_transposed(v), made))
+    return made
+
+
 class MatrixMethods:
     """The operations of this file as methods of `Tensor`."""
 
@@ -291,5 +380,6 @@ class MatrixMethods:
     det = det
     inverse = inverse
     logdet = logdet
+    matrix_exp = matrix_exp
     matrix_power = matrix_power
     slogdet = slogdet

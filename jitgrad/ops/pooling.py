@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,13 +38,12 @@ class _Windows:
         self.keys = keys
         self.tables = tables
 
-    def parts(self) -> Iterator[np.ndarray]:
-        """Yield for each offset the elements that lie there in all windows."""
-        for chosen in itertools.product(*self.keys):
-            part = self.array
-            for axis, key in enumerate(chosen, part.ndim - len(chosen)):
-                part = _along(part, axis, key)
-            yield part
+    def part(self, offset: tuple) -> np.ndarray:
+        """Return the elements that lie at one offset in all windows."""
+        part = self.array
+        for axis, key in enumerate(offset, part.ndim - len(offset)):
+            part = _along(part, axis, key)
+        return part
 
     def largest(self) -> np.ndarray:
         """Return the largest elements, found dimension by dimension."""
@@ -55,26 +54,26 @@ class _Windows:
                 np.maximum(best, _along(array, axis, key), out=best)
         return best
 
-    def places(self, best: np.ndarray) -> np.ndarray:
-        """Return where the largest elements `best` are, counted over the spatial dimensions.
+    def places(self) -> np.ndarray:
+        """Return where the largest elements are, counted over the spatial dimensions.
 
         Of several it is the first one; of several NaN the last one, as in PyTorch.
         """
-        offsets = np.indices([len(each) for each in self.keys]).reshape(len(self.keys), -1)
-        which = np.full(best.shape, offsets.shape[1], np.min_scalar_type(offsets.shape[1]))
-        for number, part in enumerate(self.parts()):
-            # 0.4 ns an element, where storing through a mask takes 1.5
-            lost = (part != best).astype(which.dtype)
-            np.minimum(which, lost * (offsets.shape[1] - number) + number, out=which)
+        best = self.largest()
+        offsets = list(itertools.product(*self.keys))
+        which = np.zeros(best.shape, np.min_scalar_type(len(offsets)))
+        for number in range(len(offsets) - 1, -1, -1):
+            np.copyto(which, number, where=self.part(offsets[number]) == best)
         if best.dtype.kind == "f" and np.isnan(best).any():
-            for number, part in enumerate(self.parts()):
-                np.copyto(which, number, where=np.isnan(part))
+            for number, offset in enumerate(offsets):
+                np.copyto(which, number, where=np.isnan(self.part(offset)))
+        places = np.indices([len(each) for each in self.keys]).reshape(len(self.keys), -1)
         found = np.zeros(best.shape, np.int64)
         for axis, (table, size) in enumerate(self.tables):
             count = table.shape[1]
             windows = np.arange(count).reshape(-1, *[1] * (len(self.tables) - 1 - axis))
             found *= size
-            found += table.reshape(-1).take(offsets[axis].take(which) * count + windows)
+            found += table.reshape(-1).take(places[axis].take(which) * count + windows)
         return found
 
 
@@ -134,8 +133,9 @@ MAX_POOL = Primitive(
     Kind.INDEX,
     lambda array, **windows: _sliding(array, **windows).largest(),
     (
-        lambda g, out, x, **windows: bind(
-            PUT_PLACES, g, bind(MAX_PLACES, x, out, **windows), sizes=tuple(x.shape[2:])
+        # the output is not saved, as it is small work to find it again, and may be written over
+        lambda g, _out, x, **windows: bind(
+            PUT_PLACES, g, bind(MAX_PLACES, x, **windows), sizes=tuple(x.shape[2:])
         ),
     ),
 )
@@ -143,13 +143,13 @@ MAX_POOL = Primitive(
 MAX_PLACES = Primitive(
     "max_pool_places",
     Kind.INDEX,
-    lambda array, best, **windows: _sliding(array, **windows).places(best),
+    lambda array, **windows: _sliding(array, **windows).places(),
 )
 
 ADAPTIVE_MAX_PLACES = Primitive(
     "adaptive_max_pool_places",
     Kind.INDEX,
-    lambda array, *, counts: (lambda found: found.places(found.largest()))(_adapted(array, counts)),
+    lambda array, *, counts: _adapted(array, counts).places(),
 )
 
 TAKE_PLACES = Primitive(
@@ -189,7 +189,7 @@ def _max_pool(
     made = bind(MAX_POOL, x, **windows)
     if not return_indices:
         return made.squeeze(0) if single else made
-    places = bind(MAX_PLACES, x, made, **windows)
+    places = bind(MAX_PLACES, x, **windows)
     return (made.squeeze(0), places.squeeze(0)) if single else (made, places)
 
 

@@ -11,6 +11,7 @@ from jitgrad.dispatch import bind
 from jitgrad.errors import describe
 from jitgrad.ops.activation import activated
 from jitgrad.ops.checks import check_tensor, refuse_bool, refuse_integers
+from jitgrad.ops.choosing import chosen
 from jitgrad.ops.selection import where
 from jitgrad.ops.special_values import in_float32
 from jitgrad.primitive import Kind, Primitive, Result
@@ -40,11 +41,16 @@ __all__ = [
 ]
 
 
+def _refuse_integers(name: str, inputs: tuple, _promoted: np.dtype) -> None:
+    # a number among the inputs makes integers float
+    refuse_integers(name, inputs, inputs[0]._array.dtype)
+
+
 ELU_SLOPE = Primitive(
     "elu_slope",
     Kind.ELEMENTWISE,
     in_float32(
-        lambda x, steepness, scale, width: np.where(
+        lambda x, steepness, scale, width: chosen(
             x > 0, scale, np.exp(np.minimum(x, 0) / width) * steepness / width
         )
     ),
@@ -63,7 +69,7 @@ ELU = Primitive(
     Kind.ELEMENTWISE,
     # bounded above, so that the branch that is not taken is not infinite
     in_float32(
-        lambda x, steepness, scale, width: np.where(
+        lambda x, steepness, scale, width: chosen(
             x > 0, x * scale, np.expm1(np.minimum(x, 0) / width) * steepness
         )
     ),
@@ -75,7 +81,7 @@ ELU = Primitive(
     ),
     scalar="where({0} > 0.0, {0} * {2}, expm1(minimum({0}, 0.0) / {3}) * {1})",
     result=Result.PROMOTE,
-    check=refuse_integers,
+    check=_refuse_integers,
 )
 """scale * input where it is positive, steepness * (exp(input / width) - 1) elsewhere."""
 
@@ -134,11 +140,11 @@ def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
 LEAKY_RELU = Primitive(
     "leaky_relu",
     Kind.ELEMENTWISE,
-    lambda x, slope: np.where(x > 0, x, x * slope),
+    lambda x, slope: chosen(x > 0, x, x * slope),
     (lambda g, _out, x, slope: where(x > 0, g, g * slope), None),
     scalar="where({0} > 0.0, {0}, {0} * {1})",
     result=Result.PROMOTE,
-    check=refuse_integers,
+    check=_refuse_integers,
 )
 
 
@@ -158,7 +164,7 @@ def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
 PRELU = Primitive(
     "prelu",
     Kind.ELEMENTWISE,
-    lambda x, slope: np.where(x > 0, x, x * slope),
+    lambda x, slope: chosen(x > 0, x, x * slope),
     (
         lambda g, _out, x, slope: where(x > 0, g, g * slope),
         lambda g, _out, x, _slope: where(x > 0, 0, g * x),
@@ -206,17 +212,17 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 THRESHOLD = Primitive(
     "threshold",
     Kind.ELEMENTWISE,
-    lambda x, threshold, value: np.where(x <= threshold, x.dtype.type(value), x),
+    lambda x, threshold, value: chosen(x <= threshold, x.dtype.type(value), x),
     (lambda g, _out, x, threshold, _value: where(x <= threshold, 0, g), None, None),
     scalar="where({0} <= {1}, {2}, {0})",
     result=Result.PROMOTE,
-    check=refuse_bool,
 )
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """Return `input` where it is above `threshold`, else `value`; with `inplace` in `input`."""
     check_tensor("threshold", "input", input)
+    refuse_bool("threshold", (input,), input._array.dtype)
     if input._array.dtype.kind in "iu":
         return activated(THRESHOLD, inplace, input, int(threshold), int(value))
     return activated(THRESHOLD, inplace, input, threshold, value)
@@ -321,11 +327,11 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 HARDSHRINK = Primitive(
     "hardshrink",
     Kind.ELEMENTWISE,
-    lambda x, reach: np.where(np.abs(x) <= reach, x.dtype.type(0), x),
+    lambda x, reach: chosen(np.abs(x) <= reach, 0, x),
     (lambda g, _out, x, reach: where(x.abs() <= reach, 0, g), None),
     scalar="where(abs_({0}) <= {1}, 0.0, {0})",
     result=Result.PROMOTE,
-    check=refuse_integers,
+    check=_refuse_integers,
 )
 
 
@@ -343,11 +349,11 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 SOFTSHRINK = Primitive(
     "softshrink",
     Kind.ELEMENTWISE,
-    lambda x, reach: np.where(x > reach, x - reach, np.where(x < -reach, x + reach, x * 0)),
+    lambda x, reach: chosen(x > reach, x - reach, chosen(x < -reach, x + reach, x * 0)),
     (lambda g, _out, x, reach: where(x.abs() <= reach, 0, g), None),
     scalar="where({0} > {1}, {0} - {1}, where({0} < -{1}, {0} + {1}, {0} * 0.0))",
     result=Result.PROMOTE,
-    check=refuse_integers,
+    check=_refuse_integers,
 )
 
 

@@ -81,12 +81,12 @@ Step = Callable[..., States]
 """(rows of the inputs, states, *weights) -> the states behind the step"""
 
 
-def _tanh_rows(rows: Tensor, states: States, weight: Tensor) -> States:
-    return (tanh(rows + linear(states[0], weight)),)
+def _tanh_rows(rows: Tensor, states: States, weight: Tensor, bias: Tensor) -> States:
+    return (tanh(rows + linear(states[0], weight, bias)),)
 
 
-def _relu_rows(rows: Tensor, states: States, weight: Tensor) -> States:
-    return (relu(rows + linear(states[0], weight)),)
+def _relu_rows(rows: Tensor, states: States, weight: Tensor, bias: Tensor) -> States:
+    return (relu(rows + linear(states[0], weight, bias)),)
 
 
 def _gru_rows(rows: Tensor, states: States, weight: Tensor, bias: Tensor) -> States:
@@ -94,9 +94,9 @@ def _gru_rows(rows: Tensor, states: States, weight: Tensor, bias: Tensor) -> Sta
 
 
 def _lstm_rows(
-    rows: Tensor, states: States, weight: Tensor, projection: Tensor | None = None
+    rows: Tensor, states: States, weight: Tensor, bias: Tensor, projection: Tensor | None = None
 ) -> States:
-    hidden, cell = lstm_step(rows + linear(states[0], weight), states[1])
+    hidden, cell = lstm_step(rows + linear(states[0], weight, bias), states[1])
     return (hidden if projection is None else linear(hidden, projection)), cell
 
 
@@ -160,16 +160,23 @@ def _before(history: np.ndarray, first: np.ndarray, steps: list[slice]) -> np.nd
     return found
 
 
-def _weight_flow(gates: np.ndarray, before: np.ndarray) -> np.ndarray:
+def _weight_flows(gates: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cotangents of weight and bias."""
     # in the layout that the derivative of the steps gives
-    return (before.T @ gates).T
+    return (before.T @ gates).T, gates.sum(0)
 
 
 def _plain(squash: Callable) -> Callable:
     """Return the loop of a layer whose hidden state is its output, squashed."""
 
     def loop(
-        gates: np.ndarray, hidden: np.ndarray, weight: np.ndarray, *, sizes: tuple, reverse: bool
+        gates: np.ndarray,
+        hidden: np.ndarray,
+        weight: np.ndarray,
+        bias: np.ndarray,
+        *,
+        sizes: tuple,
+        reverse: bool,
     ) -> np.ndarray:
         made = np.empty((1, *gates.shape), gates.dtype)
         hidden = hidden.copy()
@@ -177,6 +184,7 @@ def _plain(squash: Callable) -> Callable:
             now = hidden[: rows.stop - rows.start]
             total = now @ weight.T
             total += gates[rows]
+            total += bias
             made[0, rows] = now[...] = squash(total)
         return made
 
@@ -192,6 +200,7 @@ def _plain_flows(slope: Callable) -> Callable:
         _gates: np.ndarray,
         hidden: np.ndarray,
         weight: np.ndarray,
+        _bias: np.ndarray,
         *,
         sizes: tuple,
         reverse: bool,
@@ -204,7 +213,7 @@ def _plain_flows(slope: Callable) -> Callable:
             now += g[0, rows]
             flow[rows] *= now
             np.matmul(flow[rows], weight, out=now)
-        return flow, carried, _weight_flow(flow, _before(out[0], hidden, steps))
+        return flow, carried, *_weight_flows(flow, _before(out[0], hidden, steps))
 
     return flows
 
@@ -229,6 +238,7 @@ def _lstm(
     hidden: np.ndarray,
     cell: np.ndarray,
     weight: np.ndarray,
+    bias: np.ndarray,
     *,
     sizes: tuple,
     reverse: bool,
@@ -239,11 +249,13 @@ def _lstm(
     hidden, cell = hidden.copy(), cell.copy()
     # sigmoid(x) is tanh(x / 2) / 2 + 1 / 2: so one call squashes all gates
     scale = np.repeat(np.array([0.5, 0.5, 1, 0.5], gates.dtype), width)
-    gates, weight, offset = gates * scale, weight.T * scale, 1 - scale
+    offset = 1 - scale
     for rows in _steps(sizes, reverse):
         count = rows.stop - rows.start
-        total = hidden[:count] @ weight
+        total = hidden[:count] @ weight.T
         total += gates[rows]
+        total += bias
+        total *= scale
         np.tanh(total, out=total)
         total *= scale
         total += offset
@@ -265,6 +277,7 @@ def _lstm_flows(
     hidden: np.ndarray,
     cell: np.ndarray,
     weight: np.ndarray,
+    _bias: np.ndarray,
     *,
     sizes: tuple,
     reverse: bool,
@@ -292,7 +305,7 @@ def _lstm_flows(
         part[:, 3] *= now
         np.matmul(flat[rows], weight, out=now)
         now_cell *= keep[rows]
-    return flat, carried, carried_cell, _weight_flow(flat, _before(history, hidden, steps))
+    return flat, carried, carried_cell, *_weight_flows(flat, _before(history, hidden, steps))
 
 
 LSTM = Primitive("lstm", Kind.OPAQUE, _lstm, _rule(_lstm_flows, _lstm_rows, 2))
@@ -365,8 +378,7 @@ def _gru_flows(
         now += flat[rows] @ weight
     of_input = flow.copy()
     of_input[:, 2] = to_new
-    weight_flow = _weight_flow(flat, before)
-    return of_input.reshape(gates.shape), carried, weight_flow, flat.sum(0)
+    return of_input.reshape(gates.shape), carried, *_weight_flows(flat, before)
 
 
 GRU = Primitive("gru", Kind.OPAQUE, _gru, _rule(_gru_flows, _gru_rows, 1))
@@ -393,11 +405,12 @@ def recur(
     Args:
         mode: RNN_TANH, RNN_RELU, LSTM or GRU.
         inputs: (rows, gates * width), the projected inputs.
-        weights: of the hidden state: (gates * width, width); for GRU the bias, for LSTM the
-            projection if there is one.
+        weights: of the hidden state: (gates * width, width), its bias, and for LSTM the
+            projection if there is one. The bias of the inputs may be part of it, but for GRU,
+            where the reset gate scales it.
     """
     primitive, step = LOOPS[mode]
-    projected = mode == "LSTM" and len(weights) > 1
+    projected = mode == "LSTM" and len(weights) > 2
     if state.recorder is not None or projected or inputs._array.dtype == np.float16:
         histories, last = _step_by_step(step, inputs, states, weights, sizes, reverse)
         return histories[0], last

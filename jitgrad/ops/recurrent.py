@@ -81,16 +81,14 @@ def _one_direction(
     )
     check_same_dtype(operation, of_hidden, *states)
     bias, hidden_bias = biases
-    if mode != "GRU":
-        both = [each for each in biases if each is not None]
-        inputs = linear(rows, of_input, sum(both[1:], both[0]) if both else None)
-        others = () if projection is None else (projection,)
-        return recur(mode, inputs, states, (of_hidden, *others), sizes, reverse)
-    # the reset gate scales what its bias is part of
+    if mode != "GRU" and bias is not None:
+        # added at each step, where it costs less than a sum of the size of all steps
+        bias, hidden_bias = None, bias if hidden_bias is None else bias + hidden_bias
     if hidden_bias is None:
         hidden_bias = zeros(gates, dtype=of_hidden.dtype)
+    others = () if projection is None else (projection,)
     inputs = linear(rows, of_input, bias)
-    return recur(mode, inputs, states, (of_hidden, hidden_bias), sizes, reverse)
+    return recur(mode, inputs, states, (of_hidden, hidden_bias, *others), sizes, reverse)
 
 
 def recurrent_network(

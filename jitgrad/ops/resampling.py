@@ -70,10 +70,11 @@ def _cubic(old: int, new: int, align_corners: bool, scale: float) -> Table:
     return np.clip(places, 0, old - 1), weights, None
 
 
-def _smoothed(old: int, new: int, align_corners: bool, scale: float, cubic: bool) -> Table:
+def _smoothed(old: int, new: int, scale: float, cubic: bool) -> Table:
     """Return the table of interpolation whose kernel is stretched where the size shrinks."""
     stretch = max(scale, 1.0)
-    centres = _centres(new, align_corners, scale) + 0.5
+    # PyTorch has the edges in mind here even where the corners' centres give the scale
+    centres = (np.arange(new) + 0.5) * scale
     reach = (2 if cubic else 1) * stretch
     first = np.maximum((centres - reach + 0.5).astype(np.int64), 0)
     last = np.minimum((centres + reach + 0.5).astype(np.int64), old)

@@ -12,6 +12,7 @@ from jitgrad.errors import describe
 from jitgrad.inplace import bind_inplace
 from jitgrad.modes import TrackedFloat
 from jitgrad.ops.checks import check_tensor, refuse_bool
+from jitgrad.ops.choosing import chosen
 from jitgrad.ops.comparison import isnan, isneginf, isposinf
 from jitgrad.primitive import Kind, Primitive, Result
 from jitgrad.spec import dtype_of_number, promote
@@ -44,7 +45,7 @@ __all__ = [
 WHERE = Primitive(
     "where",
     Kind.ELEMENTWISE,
-    np.where,
+    chosen,
     (
         None,
         lambda g, _out, condition, _a, _b: bind(WHERE, condition, g, 0),

@@ -9,6 +9,7 @@ import numpy as np
 
 from jitgrad.dispatch import bind
 from jitgrad.errors import describe
+from jitgrad.modes import fixed_number
 from jitgrad.ops.checks import check_tensor, refuse_integers
 from jitgrad.ops.pooling import TAKE_PLACES
 from jitgrad.ops.random import rand
@@ -199,7 +200,7 @@ def _fractional_sizes(
             )
         several = isinstance(output_ratio, (tuple, list))
         ratios = tuple(output_ratio) if several else (output_ratio,) * ndim
-        sizes = tuple(int(size * ratio) for size, ratio in zip(old, ratios))
+        sizes = tuple(int(size * fixed_number(ratio)) for size, ratio in zip(old, ratios))
     else:
         sizes = sizes_for(operation, "output_size", output_size, ndim)
     for size, k, new in zip(old, kernel, sizes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jitgrad.ops.create import zeros_like
+from jitgrad.ops.each import unless_zero
 from jitgrad.ops.foreach import (
     _foreach_add,
     _foreach_add_,
@@ -15,7 +16,7 @@ from jitgrad.ops.foreach import (
     _foreach_sqrt,
 )
 from jitgrad.optim.checks import check_learning_rate, check_not_negative
-from jitgrad.optim.optimizer import ListOptimizer
+from jitgrad.optim.list_optimizer import ListOptimizer
 from jitgrad.optim.shared import Scalar, Tensors, directions, number, of, scalar
 from jitgrad.tensor import Tensor
 
@@ -87,9 +88,10 @@ class Adadelta(ListOptimizer):
         return {"step": number(0), "square_avg": zeros_like(param), "acc_delta": zeros_like(param)}
 
     def _update(self, group: dict[str, Any]) -> None:
-        params, grads, states = self._collect(group)
+        params, grads = self._collect(group)
         if not params:
             return
+        states = self._states(params, group)
         adadelta(
             params,
             grads,
@@ -99,7 +101,7 @@ class Adadelta(ListOptimizer):
             lr=scalar(group["lr"]),
             rho=group["rho"],
             eps=group["eps"],
-            weight_decay=group["weight_decay"] or None,
+            weight_decay=unless_zero(group["weight_decay"]),
             maximize=group["maximize"],
         )
 

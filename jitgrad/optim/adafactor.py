@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from jitgrad.dtypes import finfo
 from jitgrad.ops.create import zeros_like
-from jitgrad.ops.each import each_value, perform_each
+from jitgrad.ops.each import each_value, unless_zero
 from jitgrad.ops.foreach import (
     _foreach_add_,
     _foreach_div,
@@ -19,12 +18,12 @@ from jitgrad.ops.foreach import (
     _foreach_norm,
     _foreach_rsqrt,
     _foreach_sub_,
+    each_above_noise,
+    each_mean,
 )
-from jitgrad.ops.reduce import SUM
 from jitgrad.ops.selection import minimum
-from jitgrad.ops.unary import SQUARE
 from jitgrad.optim.checks import check_learning_rate
-from jitgrad.optim.optimizer import ListOptimizer
+from jitgrad.optim.list_optimizer import ListOptimizer
 from jitgrad.optim.shared import Scalar, Tensors, as_vector, number, of, scalar
 from jitgrad.tensor import Tensor
 
@@ -108,14 +107,11 @@ class Adafactor(ListOptimizer):
         }
 
     def _update(self, group: dict[str, Any]) -> None:
-        params, grads, states = self._collect(group)
+        params, grads = self._collect(group)
         if not params:
             return
-        smallest, smallest_size = group["eps"]
-        if smallest is None:
-            squares = [finfo(each.dtype).eps for each in params]
-        else:
-            squares = [smallest] * len(params)
+        states = self._states(params, group)
+        smallest_square, smallest_size = group["eps"]
         adafactor(
             params,
             grads,
@@ -125,10 +121,10 @@ class Adafactor(ListOptimizer):
             of(states, "step"),
             lr=scalar(group["lr"]),
             beta2_decay=group["beta2_decay"],
-            smallest_squares=squares,
+            smallest_square=smallest_square,
             smallest_size=smallest_size,
             d=group["d"],
-            weight_decay=group["weight_decay"] or None,
+            weight_decay=unless_zero(group["weight_decay"]),
             maximize=group["maximize"],
         )
 
@@ -136,14 +132,6 @@ class Adafactor(ListOptimizer):
 def _rms(tensors: Tensors) -> Tensors:
     """Return the root of the average square of each."""
     return _foreach_div(_foreach_norm(tensors), [each.numel() ** 0.5 for each in tensors])
-
-
-def _mean(tensors: Tensors, dim: int) -> Tensors:
-    """Return the mean of each over `dim`, which stays."""
-    params = [{"dim": (each.ndim + dim,), "keepdim": True} for each in tensors]
-    return _foreach_div(
-        perform_each(SUM, (tensors,), params), [each.shape[dim] for each in tensors]
-    )
 
 
 def _picked(values: Sequence, places: list[int]) -> list:
@@ -160,7 +148,7 @@ def adafactor(
     *,
     lr: Scalar,
     beta2_decay: float,
-    smallest_squares: list[float],
+    smallest_square: float | None,
     smallest_size: float,
     d: float,
     weight_decay: Scalar | None,
@@ -182,15 +170,15 @@ def adafactor(
         _foreach_mul_(params, 1 - lr * weight_decay)
 
     weights = each_value(counts**beta2_decay)
-    squares = perform_each(SQUARE, (grads,))
-    estimates: list[Any] = [None] * len(params)
+    squares = _foreach_mul(grads, grads)
+    estimates: list[Any] = [None for _ in params]
     matrices = [i for i, each in enumerate(row_vars) if each is not None]
     if matrices:
         rows, columns = _picked(row_vars, matrices), _picked(col_vars, matrices)
         own = _picked(weights, matrices)
-        _foreach_lerp_(rows, _mean(_picked(squares, matrices), -1), own)
-        _foreach_lerp_(columns, _mean(_picked(squares, matrices), -2), own)
-        means = _foreach_maximum(_mean(rows, -2), _picked(smallest_squares, matrices))
+        _foreach_lerp_(rows, each_mean(_picked(squares, matrices), -1), own)
+        _foreach_lerp_(columns, each_mean(_picked(squares, matrices), -2), own)
+        means = each_above_noise(each_mean(rows, -2), smallest_square)
         for i, made in zip(matrices, _foreach_div(_foreach_mul(rows, columns), means)):
             estimates[i] = made
     vectors = [i for i, each in enumerate(row_vars) if each is None]
@@ -199,7 +187,7 @@ def adafactor(
         _foreach_lerp_(own, _picked(squares, vectors), _picked(weights, vectors))
         for i, made in zip(vectors, own):
             estimates[i] = made
-    bounded = _foreach_maximum(estimates, [each * each for each in smallest_squares])
+    bounded = each_above_noise(estimates, smallest_square, squared=True)
     updates = _foreach_mul(_foreach_rsqrt(bounded), grads)
     clipping = _foreach_maximum(_foreach_div(_rms(updates), d), 1.0)
     _foreach_sub_(params, _foreach_mul(updates, _foreach_div(sizes, clipping)))

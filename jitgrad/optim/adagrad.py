@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jitgrad.ops.create import full_like
-from jitgrad.ops.each import each_value
+from jitgrad.ops.each import each_value, unless_zero
 from jitgrad.ops.foreach import (
     _foreach_add,
     _foreach_add_,
@@ -14,7 +14,7 @@ from jitgrad.ops.foreach import (
     _foreach_sqrt,
 )
 from jitgrad.optim.checks import check_hints, check_learning_rate, check_not_negative
-from jitgrad.optim.optimizer import ListOptimizer
+from jitgrad.optim.list_optimizer import ListOptimizer
 from jitgrad.optim.shared import Scalar, Tensors, as_vector, directions, number, of, scalar
 from jitgrad.tensor import Tensor
 
@@ -102,9 +102,10 @@ class Adagrad(ListOptimizer):
         return {"step": number(0), "sum": full_like(param, start)}
 
     def _update(self, group: dict[str, Any]) -> None:
-        params, grads, states = self._collect(group)
+        params, grads = self._collect(group)
         if not params:
             return
+        states = self._states(params, group)
         adagrad(
             params,
             grads,
@@ -113,7 +114,7 @@ class Adagrad(ListOptimizer):
             lr=scalar(group["lr"]),
             lr_decay=group["lr_decay"],
             eps=group["eps"],
-            weight_decay=group["weight_decay"] or None,
+            weight_decay=unless_zero(group["weight_decay"]),
             maximize=group["maximize"],
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jitgrad.ops.create import zeros_like
-from jitgrad.ops.each import each_value
+from jitgrad.ops.each import each_value, unless_zero
 from jitgrad.ops.foreach import (
     _foreach_add,
     _foreach_add_,
@@ -23,7 +23,7 @@ from jitgrad.optim.checks import (
     check_learning_rate,
     check_not_negative,
 )
-from jitgrad.optim.optimizer import ListOptimizer
+from jitgrad.optim.list_optimizer import ListOptimizer
 from jitgrad.optim.shared import Scalar, Tensors, as_vector, directions, number, of, scalar
 from jitgrad.tensor import Tensor
 
@@ -116,9 +116,10 @@ class Adam(ListOptimizer):
         return state
 
     def _update(self, group: dict[str, Any]) -> None:
-        params, grads, states = self._collect(group)
+        params, grads = self._collect(group)
         if not params:
             return
+        states = self._states(params, group)
         beta1, beta2 = group["betas"]
         adam(
             params,
@@ -131,7 +132,7 @@ class Adam(ListOptimizer):
             beta1=scalar(beta1),
             beta2=scalar(beta2),
             eps=group["eps"],
-            weight_decay=group["weight_decay"] or None,
+            weight_decay=unless_zero(group["weight_decay"]),
             decoupled_weight_decay=group["decoupled_weight_decay"],
             maximize=group["maximize"],
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jitgrad.ops.create import zeros_like
-from jitgrad.ops.each import each_value
+from jitgrad.ops.each import each_value, unless_zero
 from jitgrad.ops.foreach import (
     _foreach_abs,
     _foreach_add,
@@ -16,7 +16,7 @@ from jitgrad.ops.foreach import (
     _foreach_mul_,
 )
 from jitgrad.optim.checks import check_betas, check_learning_rate, check_not_negative
-from jitgrad.optim.optimizer import ListOptimizer
+from jitgrad.optim.list_optimizer import ListOptimizer
 from jitgrad.optim.shared import Scalar, Tensors, as_vector, directions, number, of, scalar
 from jitgrad.tensor import Tensor
 
@@ -87,9 +87,10 @@ class Adamax(ListOptimizer):
         return {"step": number(0), "exp_avg": zeros_like(param), "exp_inf": zeros_like(param)}
 
     def _update(self, group: dict[str, Any]) -> None:
-        params, grads, states = self._collect(group)
+        params, grads = self._collect(group)
         if not params:
             return
+        states = self._states(params, group)
         beta1, beta2 = group["betas"]
         adamax(
             params,
@@ -101,7 +102,7 @@ class Adamax(ListOptimizer):
             beta1=scalar(beta1),
             beta2=scalar(beta2),
             eps=group["eps"],
-            weight_decay=group["weight_decay"] or None,
+            weight_decay=unless_zero(group["weight_decay"]),
             maximize=group["maximize"],
         )
 

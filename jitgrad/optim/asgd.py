@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jitgrad.ops.create import zeros_like
-from jitgrad.ops.each import each_value
+from jitgrad.ops.each import each_value, unless_zero
 from jitgrad.ops.foreach import (
     _foreach_add_,
     _foreach_copy_,
@@ -14,7 +14,7 @@ from jitgrad.ops.foreach import (
     _foreach_mul_,
 )
 from jitgrad.optim.checks import check_learning_rate, check_not_negative
-from jitgrad.optim.optimizer import ListOptimizer
+from jitgrad.optim.list_optimizer import ListOptimizer
 from jitgrad.optim.shared import Scalar, Tensors, as_vector, directions, number, of, scalar
 from jitgrad.tensor import Tensor
 
@@ -90,9 +90,10 @@ class ASGD(ListOptimizer):
         }
 
     def _update(self, group: dict[str, Any]) -> None:
-        params, grads, states = self._collect(group)
+        params, grads = self._collect(group)
         if not params:
             return
+        states = self._states(params, group)
         asgd(
             params,
             grads,
@@ -104,7 +105,7 @@ class ASGD(ListOptimizer):
             lambd=group["lambd"],
             alpha=group["alpha"],
             t0=group["t0"],
-            weight_decay=group["weight_decay"] or None,
+            weight_decay=unless_zero(group["weight_decay"]),
             maximize=group["maximize"],
         )
 

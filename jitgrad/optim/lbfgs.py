@@ -130,7 +130,8 @@ class LBFGS(Optimizer):
             before = loss
             if group["line_search_fn"] is not None:
                 start = Point(0.0, loss, gradient, slope)
-                found, count = self._search(closure, start, length, direction)
+                most = group["max_eval"] - evaluations
+                found, count = self._search(closure, start, length, direction, most)
                 length, loss, gradient, _ = found
                 state["t"] = length
             else:
@@ -177,7 +178,12 @@ class LBFGS(Optimizer):
         state["d"] = direction
 
     def _search(
-        self, closure: Callable[[], Any], start: Point, length: float, direction: Tensor
+        self,
+        closure: Callable[[], Any],
+        start: Point,
+        length: float,
+        direction: Tensor,
+        most: int,
     ) -> tuple[Point, int]:
         """Move along `direction` to a point that is low enough and level enough; return it."""
         origin = [each.clone() for each in self.param_groups[0]["params"]]
@@ -188,7 +194,7 @@ class LBFGS(Optimizer):
             self._return(origin)
             return Point(length, loss, gradient, float(gradient.dot(direction)))
 
-        found, count = strong_wolfe(look, start, length, float(direction.abs().max()))
+        found, count = strong_wolfe(look, start, length, float(direction.abs().max()), most)
         self._move(direction, found.length)
         return found, count
 

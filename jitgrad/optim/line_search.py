@@ -14,7 +14,6 @@ from jitgrad.tensor import Tensor
 
 _LOWER = 1e-4
 _LEVEL = 0.9
-_MOST_EVALUATIONS = 25
 _SMALLEST_CHANGE = 1e-9
 
 
@@ -28,7 +27,7 @@ class Point(NamedTuple):
 
 
 def strong_wolfe(
-    look: Callable[[float], Point], start: Point, length: float, largest: float
+    look: Callable[[float], Point], start: Point, length: float, largest: float, most: int
 ) -> tuple[Point, int]:
     """Return a point that meets the conditions, and how many were looked at.
 
@@ -37,10 +36,11 @@ def strong_wolfe(
         start: the point at length 0.
         length: the first length to try.
         largest: the largest element of the direction.
+        most: at most so many lengths are tried after the first.
     """
     previous, point = start, look(length)
     turns = 0
-    while turns < _MOST_EVALUATIONS:
+    while turns < most:
         if _is_too_high(point, start) or (turns > 1 and point.loss >= previous.loss):
             break
         if _is_level(point, start):
@@ -53,7 +53,7 @@ def strong_wolfe(
         turns += 1
     else:
         previous = start
-    return _zoom(look, start, [previous, point], turns, largest)
+    return _zoom(look, start, [previous, point], turns, largest, most)
 
 
 def _is_too_high(point: Point, start: Point) -> bool:
@@ -65,12 +65,17 @@ def _is_level(point: Point, start: Point) -> bool:
 
 
 def _zoom(
-    look: Callable[[float], Point], start: Point, ends: list[Point], turns: int, largest: float
+    look: Callable[[float], Point],
+    start: Point,
+    ends: list[Point],
+    turns: int,
+    largest: float,
+    most: int,
 ) -> tuple[Point, int]:
     """Return a point between two that has a good one between them."""
     low, high = sorted(ends, key=lambda end: end.loss)
     was_near_end = False
-    while turns < _MOST_EVALUATIONS:
+    while turns < most:
         left, right = sorted((low.length, high.length))
         if (right - left) * largest < _SMALLEST_CHANGE:
             break

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
+from jitgrad.autograd.grad_mode import no_grad
 from jitgrad.dispatch import wrap
 from jitgrad.errors import describe
 from jitgrad.nn.modules.hooks import RemovableHandle
@@ -335,7 +335,11 @@ class Optimizer:
                     f"optimizer's group: {len(other['params'])} parameters, not "
                     f"{len(own['params'])}"
                 )
-            options = {name: deepcopy(each) for name, each in other.items() if name != "params"}
+            options = {
+                name: _adapted(deepcopy(each), None)
+                for name, each in other.items()
+                if name != "params"
+            }
             if "param_names" in own:
                 options.setdefault("param_names", own["param_names"])
             groups.append({**options, "params": own["params"]})
@@ -370,12 +374,12 @@ class Optimizer:
                 value["step"] = wrap(np.asarray(count, scalar_dtype()))
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
+        text = f"{type(self).__name__} ("
         for number, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {number}")
             options = sorted(name for name in group if name != "params")
-            lines.extend(f"    {name}: {group[name]}" for name in options)
-        return "\n".join([*lines, ")"])
+            lines = (f"    {name}: {group[name]}\n" for name in options)
+            text += f"\nParameter Group {number}\n{''.join(lines)}"
+        return text + ")"
 
 
 class _Required:
@@ -400,60 +404,11 @@ def _adapted(value: Any, param: Any, name: str = "") -> Any:
     if not isinstance(value, Tensor):
         if not hasattr(value, "__array__") or not hasattr(value, "shape"):
             return value
-        value = wrap(np.array(value))
+        # not np.array, with which PyTorch's tensors are not on good terms
+        value = wrap(value.__array__().copy())
     if param is None or name == "step" or not param.dtype.is_floating_point:
         return value
+    if not value.ndim and param.ndim:
+        # a single number, such as a product of momenta, which is kept as precisely as it was
+        return value
     return value.to(param.dtype)
-
-
-class ListOptimizer(Optimizer):
-    """An optimizer whose step is a few list operations over all parameters of a group.
-
-    A class defines `_update`, and `_initial_state` if it remembers something of each parameter.
-    """
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change the parameters by their gradients; those without one stay as they are.
-
-        Args:
-            closure: computes the loss and its gradients anew, and returns the loss.
-
-        Returns:
-            What `closure` returned.
-        """
-        loss = None
-        if closure is not None:
-            with enable_grad():
-                loss = closure()
-        with set_grad_enabled(self.defaults.get("differentiable", False)):
-            for group in self.param_groups:
-                self._update(group)
-        return loss
-
-    def _update(self, group: dict[str, Any]) -> None:
-        raise NotImplementedError
-
-    def _initial_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        """Return what is remembered of `param` before its first update."""
-        return {}
-
-    def _collect(
-        self, group: dict[str, Any], remember: bool = True
-    ) -> tuple[list[Tensor], list[Tensor], list[dict]]:
-        """Return the parameters of the group that have gradients, these, and their state.
-
-        With `remember` False there is no state.
-        """
-        params, gradients, states = [], [], []
-        for each in group["params"]:
-            gradient = each.grad
-            if gradient is None:
-                continue
-            params.append(each)
-            gradients.append(gradient)
-            if remember:
-                state = self.state[each]
-                if not state:
-                    state.update(self._initial_state(each, group))
-                states.append(state)
-        return params, gradients, states

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jitgrad.ops.create import zeros_like
-from jitgrad.ops.each import each_value
+from jitgrad.ops.each import each_value, unless_zero
 from jitgrad.ops.foreach import (
     _foreach_add,
     _foreach_add_,
@@ -17,7 +17,7 @@ from jitgrad.ops.foreach import (
 )
 from jitgrad.ops.selection import where
 from jitgrad.optim.checks import check_betas, check_learning_rate, check_not_negative
-from jitgrad.optim.optimizer import ListOptimizer
+from jitgrad.optim.list_optimizer import ListOptimizer
 from jitgrad.optim.shared import Scalar, Tensors, as_vector, directions, number, of, scalar
 from jitgrad.tensor import Tensor
 
@@ -91,9 +91,10 @@ class RAdam(ListOptimizer):
         return {"step": number(0), "exp_avg": zeros_like(param), "exp_avg_sq": zeros_like(param)}
 
     def _update(self, group: dict[str, Any]) -> None:
-        params, grads, states = self._collect(group)
+        params, grads = self._collect(group)
         if not params:
             return
+        states = self._states(params, group)
         beta1, beta2 = group["betas"]
         radam(
             params,
@@ -105,7 +106,7 @@ class RAdam(ListOptimizer):
             beta1=scalar(beta1),
             beta2=scalar(beta2),
             eps=group["eps"],
-            weight_decay=group["weight_decay"] or None,
+            weight_decay=unless_zero(group["weight_decay"]),
             decoupled_weight_decay=group["decoupled_weight_decay"],
             maximize=group["maximize"],
         )
@@ -138,7 +139,8 @@ def radam(
 
     counts = as_vector(steps)
     correction = 1 - beta2**counts
-    longest = 2 / (1 - beta2) - 1
+    # of a tensor: dividing numbers could raise, and a trace would end before it
+    longest = 2 / (1 - beta2 * counts.new_ones(())) - 1
     length = longest - 2 * counts * beta2**counts / correction
     variance = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
     # both kinds of steps for every parameter, one of them times 0: no value is looked at

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jitgrad.ops.create import zeros_like
+from jitgrad.ops.each import unless_zero
 from jitgrad.ops.foreach import (
     _foreach_add,
     _foreach_add_,
@@ -16,7 +17,7 @@ from jitgrad.ops.foreach import (
     _foreach_sqrt,
 )
 from jitgrad.optim.checks import check_learning_rate, check_not_negative
-from jitgrad.optim.optimizer import ListOptimizer
+from jitgrad.optim.list_optimizer import ListOptimizer
 from jitgrad.optim.shared import Scalar, Tensors, directions, number, of, scalar
 from jitgrad.tensor import Tensor
 
@@ -99,10 +100,11 @@ class RMSprop(ListOptimizer):
         return state
 
     def _update(self, group: dict[str, Any]) -> None:
-        params, grads, states = self._collect(group)
+        params, grads = self._collect(group)
         if not params:
             return
-        momentum = group["momentum"] or None
+        states = self._states(params, group)
+        momentum = unless_zero(group["momentum"])
         rmsprop(
             params,
             grads,
@@ -113,7 +115,7 @@ class RMSprop(ListOptimizer):
             lr=scalar(group["lr"]),
             alpha=group["alpha"],
             eps=group["eps"],
-            weight_decay=group["weight_decay"] or None,
+            weight_decay=unless_zero(group["weight_decay"]),
             momentum=momentum,
             maximize=group["maximize"],
         )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jitgrad.ops.comparison import GT, LT
 from jitgrad.ops.create import full_like, zeros_like
-from jitgrad.ops.each import perform_each
 from jitgrad.ops.foreach import (
     _foreach_add_,
     _foreach_addcmul_,
@@ -16,10 +14,12 @@ from jitgrad.ops.foreach import (
     _foreach_mul,
     _foreach_neg,
     _foreach_sign,
+    each_greater,
+    each_less,
+    each_where,
 )
-from jitgrad.ops.selection import WHERE
 from jitgrad.optim.checks import check_learning_rate
-from jitgrad.optim.optimizer import ListOptimizer
+from jitgrad.optim.list_optimizer import ListOptimizer
 from jitgrad.optim.shared import Tensors, number, of
 from jitgrad.tensor import Tensor
 
@@ -98,9 +98,10 @@ class Rprop(ListOptimizer):
         }
 
     def _update(self, group: dict[str, Any]) -> None:
-        params, grads, states = self._collect(group)
+        params, grads = self._collect(group)
         if not params:
             return
+        states = self._states(params, group)
         rprop(
             params,
             grads,
@@ -117,7 +118,7 @@ def rprop(
     params: Tensors,
     grads: Tensors,
     previous: Tensors,
-    step_sizes_of_elements: Tensors,
+    own_sizes: Tensors,
     steps: Tensors,
     *,
     etas: tuple[float, float],
@@ -129,18 +130,16 @@ def rprop(
     if maximize:
         grads = _foreach_neg(grads)
     agreement = _foreach_mul(grads, previous)
-    turned = perform_each(LT, (agreement, 0))
-    grown = perform_each(GT, (agreement, 0))
+    turned = each_less(agreement, 0)
+    grown = each_greater(agreement, 0)
     shrinking, growing = etas
-    larger = perform_each(
-        WHERE, (grown, _foreach_mul(step_sizes_of_elements, growing), step_sizes_of_elements)
-    )
-    smaller = _foreach_mul(step_sizes_of_elements, shrinking)
-    _foreach_copy_(step_sizes_of_elements, perform_each(WHERE, (turned, smaller, larger)))
+    larger = each_where(grown, _foreach_mul(own_sizes, growing), own_sizes)
+    smaller = _foreach_mul(own_sizes, shrinking)
+    _foreach_copy_(own_sizes, each_where(turned, smaller, larger))
     smallest, largest = step_sizes
-    _foreach_maximum_(step_sizes_of_elements, smallest)
-    _foreach_minimum_(step_sizes_of_elements, largest)
+    _foreach_maximum_(own_sizes, smallest)
+    _foreach_minimum_(own_sizes, largest)
     # an element whose gradient has turned stays, and forgets its gradient
-    grads = perform_each(WHERE, (turned, 0.0, grads))
-    _foreach_addcmul_(params, _foreach_sign(grads), step_sizes_of_elements, -1)
+    grads = each_where(turned, 0.0, grads)
+    _foreach_addcmul_(params, _foreach_sign(grads), own_sizes, -1)
     _foreach_copy_(previous, grads)

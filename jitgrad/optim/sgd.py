@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jitgrad.ops.each import unless_zero
 from jitgrad.ops.foreach import _foreach_add, _foreach_add_, _foreach_clone, _foreach_mul_
 from jitgrad.optim.checks import check_hints, check_learning_rate, check_not_negative
-from jitgrad.optim.optimizer import ListOptimizer
+from jitgrad.optim.list_optimizer import ListOptimizer
 from jitgrad.optim.shared import Scalar, Tensors, directions, scalar
 
 if TYPE_CHECKING:
@@ -79,10 +80,11 @@ class SGD(ListOptimizer):
         super().__init__(params, defaults)
 
     def _update(self, group: dict[str, Any]) -> None:
-        momentum = group["momentum"] or None
-        params, grads, states = self._collect(group, remember=momentum is not None)
+        momentum = unless_zero(group["momentum"])
+        params, grads = self._collect(group)
         if not params:
             return
+        states = [] if momentum is None else self._states(params, group)
         buffers = [state.get("momentum_buffer") for state in states]
         sgd(
             params,
@@ -91,7 +93,7 @@ class SGD(ListOptimizer):
             lr=scalar(group["lr"]),
             momentum=momentum,
             dampening=group["dampening"],
-            weight_decay=scalar(group["weight_decay"]) or None,
+            weight_decay=unless_zero(scalar(group["weight_decay"])),
             nesterov=group["nesterov"],
             maximize=group["maximize"],
         )

@@ -72,12 +72,8 @@ class Calls(Expressions):
         class_kind, class_cell = self.resolve("__class__")
         first = self.scopes[-1].iterator if COMPREHENSIONS_ARE_FUNCTIONS else None
         if first is None and self.python.co_argcount:
-            kind, register = self.resolve(self.python.co_varnames[0])
-            if kind == "cell":
-                first = self.make(Op.LOAD_CELL, register, self.python.co_varnames[0], False)
-            else:
-                self.emit(Op.CHECK, register, self.python.co_varnames[0], False)
-                first = register
+            # A register or a cell; without value it has been deleted.
+            first = self.resolve(self.python.co_varnames[0])[1]
         return self.make(Op.CALL_SUPER, callee, class_cell if class_kind == "cell" else None, first)
 
     def _spread_call(

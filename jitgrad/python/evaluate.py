@@ -204,12 +204,13 @@ class Evaluator:
         hidden = _INTERNAL_FILES | self.operations.internal_files
         entries = _without(exception.__traceback__, hidden)
         instruction = frames[-1].code.instructions[frames[-1].pc]
-        again = instruction[0] == Op.RERAISE or (
-            instruction[0] == Op.RAISE and instruction[1] is None
-        )
+        again = instruction[0] == Op.RERAISE
+        if instruction[0] == Op.RAISE and instruction[1] is None:
+            # If new, it says that there is none to be raised again.
+            again = entries is not None or exception is frames[-1].handled()
         while True:
             frame = frames[-1]
-            if not again or entries is None:
+            if not again:
                 entries = traceback_entry(frame, entries)
             again = False
             exception.__traceback__ = entries

@@ -5,8 +5,8 @@ out what that yields. So `send`, `throw`, `close`, `yield from`, the state that 
 the errors of misuse, the end of a generator that nobody wants any more, and StopIteration becoming
 RuntimeError are CPython's, and need no imitation.
 
-Limits: `gi_code` and `gi_frame` are those of the loop, and an exception thrown into a generator that
-has not begun has no entry of the generator in its traceback.
+Limits: `gi_code` and `gi_frame` are those of the loop, and an exception that is thrown into a
+generator before it has begun has no entry of the generator in its traceback.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def split_group(
     if caught(exception, wanted):
         if isinstance(exception, BaseExceptionGroup):
             return None, exception
-        return None, BaseExceptionGroup("", [exception])
+        return None, BaseExceptionGroup("", (exception,))
     if isinstance(exception, BaseExceptionGroup):
         match, rest = exception.split(wanted)
         return rest, match

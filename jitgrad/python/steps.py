@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
+from types import CellType
 from typing import Any, Final
 
 from . import matching
@@ -237,16 +238,25 @@ def _call_super(ops: Operations, frame: Frame, i: Instruction) -> Any:
         return ops.call(frame, values[callee], origins[callee], [], [], {}, {})
     if first is None:
         raise RuntimeError("super(): no arguments")
+    if values[first] is UNBOUND:
+        raise RuntimeError("super(): arg[0] deleted")
     if cell is None:
         raise RuntimeError("super(): __class__ cell not found")
+    given = values[first], origins[first]
+    if isinstance(values[first], CellType):
+        if matching.is_empty(values[first]):
+            raise RuntimeError("super(): arg[0] deleted")
+        given = ops.load_cell(frame, *given, frame.code.parameters.names[0])
+    if matching.is_empty(values[cell]):
+        raise RuntimeError("super(): empty __class__ cell")
     owner = ops.load_cell(frame, values[cell], origins[cell], "__class__")
-    assert isinstance(owner, tuple)
+    assert isinstance(owner, tuple) and isinstance(given, tuple)
     return ops.call(
         frame,
         values[callee],
         origins[callee],
-        [owner[0], values[first]],
-        [owner[1], origins[first]],
+        [owner[0], given[0]],
+        [owner[1], given[1]],
         {},
         {},
     )

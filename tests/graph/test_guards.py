@@ -298,8 +298,8 @@ def test_compiled_guards_say_what_the_facts_say() -> None:
         undo()
         if number < 15:
             assert both() == (True, True), f"change {number} was not undone"
-    # an equal parameter, or an equal dictionary, is as good as the one before
-    assert [number for number, each in enumerate(noticed) if not each] == [0, 7]
+    # equal tensors, or an equal dictionary, are as good as those before
+    assert [number for number, each in enumerate(noticed) if not each] == [0, 6, 7]
 
 
 def test_compiled_guards_notice_aliases() -> None:
@@ -325,3 +325,33 @@ def test_compiled_guards_notice_what_others_do_to_an_array() -> None:
     assert segment.guards(Run([]))
     array.flags.writeable = False
     assert not segment.guards(Run([]))
+
+
+def doubled(x: torch.Tensor) -> torch.Tensor:
+    return x * 2
+
+
+def negated(x: torch.Tensor) -> torch.Tensor:
+    return -x
+
+
+class Mapped:
+    rule = staticmethod(doubled)
+
+
+def mapped(x: torch.Tensor, holder: Mapped) -> torch.Tensor:
+    return holder.rule(x) + 1
+
+
+def test_a_static_method_may_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = torch.compile(mapped)
+    x, holder = T([1.0, -2.0]), Mapped()
+    for _ in range(3):
+        assert compiled(x, holder).tolist() == [3.0, -3.0]
+    assert not compiled.explain().exits
+    monkeypatch.setattr(Mapped, "rule", staticmethod(negated))
+    for _ in range(3):
+        assert compiled(x, holder).tolist() == [0.0, 3.0]
+    holder.rule = doubled  # type: ignore[method-assign]
+    for _ in range(3):
+        assert compiled(x, holder).tolist() == [3.0, -3.0]

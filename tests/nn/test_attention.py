@@ -95,6 +95,8 @@ def test_dropout() -> None:
     "call",
     [
         lambda t, q, k, v: attention(t)(q, k, v, t.ones(4, 5) > 0, is_causal=True),
+        lambda t, q, k, v: attention(t)(1, k, v),
+        lambda t, q, k, v: attention(t)(q, k, None),
         lambda t, q, k, v: attention(t)(q[0, 0, 0], k, v),
         lambda t, q, k, v: attention(t)(q, k.float(), v),
         lambda t, q, k, v: attention(t)(q.long(), k.long(), v.long()),

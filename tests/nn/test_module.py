@@ -796,3 +796,62 @@ def test_unpickled_without_hooks():
         other.weight  # noqa: B018
     other.__setstate__(state)
     assert other(jitgrad.ones(1)).shape == (1,)
+
+
+# -- compiled -------------------------------------------------------------------------------
+
+
+def test_hooks_are_compiled():
+    network = jitgrad.nn.Sequential(jitgrad.nn.Linear(2, 2), jitgrad.nn.Linear(2, 1))
+    network[0].register_forward_hook(lambda module, args, out: out * 2)
+    network[1].register_forward_pre_hook(lambda module, args: (args[0] + 1,))
+    compiled = jitgrad.compile(lambda x: network(x).sum())
+    x = jitgrad.ones(3, 2)
+    for _ in range(3):
+        assert compiled(x).item() == pytest.approx(network(x).sum().item())
+    assert not compiled.explain().exits
+
+
+def test_compiled_calls_notice_changes():
+    nn = jitgrad.nn
+    network = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.9), nn.Linear(2, 1)).eval()
+    compiled = jitgrad.compile(lambda x: network(x).sum())
+    x = jitgrad.ones(3, 2)
+    handles = []
+
+    def change(number):
+        match number:
+            case 1:
+                handles.append(network[0].register_forward_hook(lambda m, args, out: out * 2))
+            case 2 | 4:
+                handles.pop().remove()
+            case 3:
+                register = nn.modules.module.register_module_forward_hook
+                handles.append(register(lambda m, args, out: out + 1))
+            case 5:
+                network[0].weight = nn.Parameter(jitgrad.ones(2, 2))
+            case 6:
+                network[2] = nn.Identity()
+            case 7:
+                network.append(nn.Linear(2, 2))
+            case 8:
+                network.load_state_dict({k: v + 1 for k, v in network.state_dict().items()})
+            case 9:
+                network[0].bias = None
+            case 10:
+                nn.utils.parametrizations.weight_norm(network[3])
+            case 11:
+                network[3].parametrizations.weight.original0.data.mul_(2)
+            case 12:
+                nn.utils.parametrize.remove_parametrizations(network[3], "weight")
+            case 13:
+                nn.utils.vector_to_parameters(jitgrad.arange(6.0), network[3].parameters())
+            case 14:
+                network.requires_grad_(False)
+            case 15:
+                network[0].forward = lambda x: x * 3
+
+    for number in range(16):
+        change(number)
+        for _ in range(2):
+            assert compiled(x).item() == pytest.approx(network(x).sum().item()), number

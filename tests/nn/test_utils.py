@@ -13,6 +13,10 @@ from tests.nn.both import torch  # noqa: F401 the fixture
 # ruff: noqa: F811
 
 
+def numbers(torch, *shape):
+    return torch.tensor(np.random.default_rng(0).normal(size=shape))
+
+
 def with_gradients(torch, *gradients):
     made = []
     for each in gradients:
@@ -190,8 +194,9 @@ def power_iterations(torch, matrix, u, steps):
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_spectral_norm(torch, steps):
+    matrix = np.array([[2.0, 0.1, -0.2], [0.1, 1.0, 0.3]])
     layer = torch.nn.Linear(3, 2).double()
-    matrix = layer.weight.detach().numpy().copy()
+    layer.weight = torch.nn.Parameter(torch.tensor(matrix))
     assert torch.nn.utils.spectral_norm(layer, n_power_iterations=steps) is layer
     assert sorted(dict(layer.named_parameters())) == ["bias", "weight_orig"]
     assert sorted(dict(layer.named_buffers())) == ["weight_u", "weight_v"]
@@ -349,8 +354,10 @@ def test_parametrized_modules_are_copied():
     assert type(other) is jitgrad.nn.Linear
 
 
-def test_parametrized_modules_are_pickled():
-    layer = jitgrad.nn.utils.parametrizations.spectral_norm(jitgrad.nn.Linear(2, 2)).eval()
+@pytest.mark.parametrize("name", ["weight_norm", "spectral_norm", "orthogonal"])
+def test_parametrized_modules_are_pickled(name):
+    parametrization = getattr(jitgrad.nn.utils.parametrizations, name)
+    layer = parametrization(jitgrad.nn.Linear(2, 2)).eval()
     other = pickle.loads(pickle.dumps(layer))
     assert type(other) is type(layer)
     assert jitgrad.equal(layer.weight, other.weight)
@@ -385,8 +392,9 @@ def test_weight_norm_of_older_state_dicts(torch):
 
 @pytest.mark.parametrize("steps", [1, 2])
 def test_parametrized_spectral_norm(torch, steps):
+    matrix = np.array([[2.0, 0.1, -0.2], [0.1, 1.0, 0.3]])
     layer = torch.nn.Linear(3, 2).double()
-    matrix = layer.weight.detach().numpy().copy()
+    layer.weight = torch.nn.Parameter(torch.tensor(matrix))
     torch.nn.utils.parametrizations.spectral_norm(layer, n_power_iterations=steps)
     inner = layer.parametrizations.weight[0]
     v = inner._v.numpy().copy()
@@ -423,3 +431,109 @@ def test_skip_init(torch):
         torch.nn.utils.skip_init(dict)
     with pytest.raises(RuntimeError, match="must support a 'device' arg"):
         torch.nn.utils.skip_init(torch.nn.Flatten)
+
+
+# -- compiled -------------------------------------------------------------------------------
+
+NORMS = (
+    "weight_norm",
+    "spectral_norm",
+    "parametrizations.weight_norm",
+    "parametrizations.spectral_norm",
+)
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_norms_are_compiled(name):
+    normalized = jitgrad.nn.utils
+    for part in name.split("."):
+        normalized = getattr(normalized, part)
+    jitgrad.manual_seed(0)
+    ours, plain = (normalized(jitgrad.nn.Linear(4, 3).double()) for _ in range(2))
+    plain.load_state_dict(ours.state_dict())
+    x = numbers(jitgrad, 5, 4)
+
+    @jitgrad.compile
+    def loss(x):
+        return ours(x).pow(2).sum()
+
+    for _ in range(5):
+        found, expected = loss(x), plain(x).pow(2).sum()
+        found.backward()
+        expected.backward()
+        assert found.item() == pytest.approx(expected.item())
+        for one, other in zip(ours.parameters(), plain.parameters()):
+            np.testing.assert_allclose(one.grad.numpy(), other.grad.numpy())
+        for one, other in zip(ours.buffers(), plain.buffers()):
+            np.testing.assert_allclose(one.numpy(), other.numpy())
+    assert loss.explain().kernels > 0
+    if name.startswith("parametrizations"):
+        assert not loss.explain().exits
+
+
+# -- orthogonal matrices --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orthogonal_map", [None, "matrix_exp", "cayley", "householder"])
+@pytest.mark.parametrize("sizes", [(3, 3), (3, 5), (5, 3)])
+@pytest.mark.parametrize("from_anywhere", [True, False])
+def test_orthogonal(torch, orthogonal_map, sizes, from_anywhere):
+    parametrizations = torch.nn.utils.parametrizations
+    layer = torch.nn.Linear(*sizes).double()
+    options = {"use_trivialization": from_anywhere}
+    assert parametrizations.orthogonal(layer, "weight", orthogonal_map, **options) is layer
+
+    def off():
+        weight = layer.weight if sizes[0] <= sizes[1] else layer.weight.t()
+        one = torch.eye(min(sizes), dtype=torch.float64)
+        return (weight.t() @ weight - one).abs().max().item()
+
+    assert off() < 1e-12
+    x = torch.ones(1, sizes[0], dtype=torch.float64)
+    losses = []
+    for _ in range(10):
+        loss = layer(x).sum()
+        losses.append(loss.item())
+        layer.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                parameter -= 0.05 * parameter.grad
+    assert losses[-1] < losses[0]
+    assert off() < 1e-12
+    if from_anywhere:
+        wanted = torch.nn.init.orthogonal_(torch.empty(sizes[1], sizes[0], dtype=torch.float64))
+        layer.weight = wanted
+        assert torch.allclose(layer.weight, wanted)
+    elif orthogonal_map in ("matrix_exp", "cayley"):
+        with pytest.raises(NotImplementedError, match="use_trivialization=False"):
+            layer.weight = torch.ones(sizes[1], sizes[0], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("orthogonal_map", ["matrix_exp", "cayley", "householder"])
+def test_orthogonal_is_as_in_torch(orthogonal_map):
+    theirs = pytest.importorskip("torch")
+    found = []
+    for library in jitgrad, theirs:
+        layer = library.nn.Linear(3, 4, bias=False).double()
+        parametrizations = library.nn.utils.parametrizations
+        parametrizations.orthogonal(layer, orthogonal_map=orthogonal_map)
+        inner = layer.parametrizations.weight
+        with library.no_grad():
+            inner.original.copy_(numbers(library, 4, 3) - 2 * library.eye(4, 3))
+            inner[0].base.copy_(library.eye(4, dtype=library.float64))
+        (layer.weight * numbers(library, 4, 3)).sum().backward()
+        found.append((layer.weight.detach().numpy(), inner.original.grad.numpy()))
+    for one, other in zip(*found):
+        np.testing.assert_allclose(one, other, atol=1e-12)
+
+
+def test_orthogonal_refuses(torch):
+    orthogonal = torch.nn.utils.parametrizations.orthogonal
+    layer = torch.nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="orthogonal_map has to be one of"):
+        orthogonal(layer, orthogonal_map="other")
+    with pytest.raises(ValueError, match="Expected a matrix or batch of matrices"):
+        orthogonal(layer, "bias")
+    with pytest.raises(ValueError, match="has no parameter or buffer with name"):
+        orthogonal(layer, "nothing")

@@ -124,6 +124,21 @@ PRODUCTS = (
         reference=lambda x, a, b, beta=1, alpha=1: beta * x + alpha * (a @ b),
         rounding=8,
     ),
+    *(
+        op(
+            name,
+            S(A(4, 3), A(4, 2), A(5, 3, 2), A(5)),
+            S(A(2, 4, 3), A(2, 4, 2), A(5, 3, 2)),
+            S(A(3), A(2), A(1, 3, 2)),
+            rounding=16,
+            reference=lambda x, y, w, b=0: np.einsum("...m,kmn,...n->...k", x, w, y) + b,
+            errors=(
+                wrong(RuntimeError, A(4, 3), A(3, 2), A(5, 3, 2)),
+                wrong(RuntimeError, A(4, 3), A(4, 3), A(5, 3, 2)),
+            ),
+        )
+        for name in ("bilinear", "nn.functional.bilinear")
+    ),
     op(
         "addbmm",
         S(A(2, 2), A(2, 2, 3), A(2, 3, 2)),
@@ -272,6 +287,31 @@ SQUARE = (
         kinds="w",
         rounding=16,
         expandable=False,
+    ),
+    *(
+        op(
+            name,
+            S(A(3, 3)),
+            S(20 * A(2, 2)),
+            S(A(2, 2, 2)),
+            S(np.stack([np.zeros((2, 2)), 9 * np.eye(2)])),
+            S(A(0, 0)),
+            kinds="w",
+            rounding=64,
+            expandable=False,
+            errors=(wrong(RuntimeError, A(2, 3)), wrong(RuntimeError, A(3))),
+        )
+        for name in ("matrix_exp", "linalg.matrix_exp")
+    ),
+    op(
+        "linalg.householder_product",
+        S(A(4, 3), A(3)),
+        S(A(3, 3), A(2)),
+        S(A(2, 3, 2), A(2, 2)),
+        kinds="w",
+        rounding=32,
+        expandable=False,
+        errors=(wrong(RuntimeError, A(2, 3), A(2)), wrong(RuntimeError, A(3, 2), A(3))),
     ),
     op("linalg.slogdet", S(square(3)), kinds="w", rounding=16, expandable=False),
     op("logdet", S(square(3)), S(square(2, 2)), kinds="w", rounding=16, expandable=False),

@@ -1,4 +1,4 @@
-"""Recurrent networks: layers, directions and packed sequences; and one step of each."""
+"""Recurrent networks, in layers, directions and packed, and one step of each; attention."""
 
 from dataclasses import replace
 from typing import Any
@@ -103,7 +103,26 @@ def cell(name: str, gates: int) -> Op:
     )
 
 
+SEEN = np.array([[True, False, True], [False, False, False]])
+
+ATTENTION = op(
+    "nn.functional.scaled_dot_product_attention",
+    S(A(2, 2), A(3, 2), A(3, 1)),
+    S(A(2, 2, 2), A(2, 3, 2), A(2, 3, 2), is_causal=True),
+    S(A(2, 2), A(3, 2), A(3, 2), SEEN, scale=0.5),
+    S(A(2, 2), A(3, 2), A(3, 2), A(2, 3)),
+    S(A(1, 2, 2, 1), A(1, 1, 2, 1), A(1, 1, 2, 1), enable_gqa=True),
+    rounding=16,
+    kinds="w",
+    errors=(
+        wrong(RuntimeError, A(2), A(3, 2), A(3, 2)),
+        wrong(RuntimeError, A(2, 2), A(2, 2), A(2, 2), SEEN[:, :2], is_causal=True),
+        wrong(TypeError, A(2, 2), A(2, 2), 1),
+    ),
+)
+
 OPS = (
+    ATTENTION,
     table("rnn_tanh", 1),
     table("rnn_relu", 1),
     table("lstm", 4, network(4, projected=1), network(4, projected=1, packed=(2, 1))),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.python import (
+    corpus_classes,
     corpus_exceptions,
     corpus_expressions,
     corpus_functions,
     corpus_generators,
+    corpus_groups,
     corpus_statements,
 )
 from tests.python.comparing import MODES, by_cpython, functions_of, outcome
@@ -19,6 +21,8 @@ MODULES = [
     corpus_exceptions,
     corpus_functions,
     corpus_generators,
+    corpus_classes,
+    corpus_groups,
 ]
 CORPUS = {
     f"{module.__name__.rpartition('_')[2]}.{function.__name__}": function

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import linecache
 import random
+import sys
 import warnings
 
 import pytest
@@ -23,6 +25,8 @@ class Program:
         self.lines: list[str] = []
         self.budget = 40
         self.loops = 0
+        self.in_class = False
+        self.in_generator = False
 
     def expression(self, depth: int = 0) -> str:
         pick = self.random.randrange
@@ -44,6 +48,8 @@ class Program:
             f"len((*[{inner[0]}], {inner[1]}))",
             f"sum(x * {inner[0]} for x in range(3))",
         ]
+        if self.in_class:
+            forms = [form for form in forms if ":=" not in form]
         return self.random.choice(forms)
 
     def condition(self, depth: int = 0) -> str:
@@ -60,17 +66,23 @@ class Program:
     def write(self, indent: int, text: str) -> None:
         self.lines.append("    " * indent + text)
 
-    def block(self, indent: int, in_loop: bool) -> None:
+    def block(self, indent: int, in_loop: bool, in_class: bool | None = None) -> None:
+        """Write a few statements; what is `in_class` has no function to leave, nor its names."""
+        outside = self.in_class
+        self.in_class = outside if in_class is None else in_class
         for _ in range(self.random.randrange(1, 4)):
             self.statement(indent, in_loop)
+        self.in_class = outside
 
     def statement(self, indent: int, in_loop: bool) -> None:
         self.budget -= 1
-        choice = self.random.randrange(16)
+        choice = self.random.randrange(24)
         if self.budget < 0 or indent > 5:
             choice = self.random.randrange(4)
         name = self.random.choice(NAMES)
-        if choice == 0:
+        if self.in_generator and not self.in_class and choice % 2:
+            self.write(indent, f"{name} = yield {self.expression()}")
+        elif choice == 0:
             self.write(indent, f"{name} = {self.expression()}")
         elif choice == 1:
             self.write(indent, f"{name} {self.random.choice(BINARY)}= {self.expression()}")
@@ -123,8 +135,77 @@ class Program:
             self.block(indent + 2, in_loop)
         elif choice == 14 and in_loop:
             self.write(indent, self.random.choice(["break", "continue"]))
+        elif choice == 15:
+            self.group(indent)
+        elif choice in (16, 17):
+            self.generator(indent, name)
+        elif choice == 18:
+            self.class_statement(indent, name)
+        elif choice == 19:
+            self.write(indent, f"first, *{name}, last = [{self.expression()}, b, *range(2)]")
+            self.write(indent, f"{name} = say(len({name}) + last)")
+        elif choice == 20:
+            self.write(indent, f"items = {{'k': [{self.expression()}], **{{'m': a}}}}")
+            self.write(indent, f"items['k'][0] {self.random.choice(BINARY)}= {self.expression()}")
+            self.write(indent, "say(*items.values(), f'{items!r:>{30}}')")
+            self.write(indent, self.random.choice(["del items", "del items['k'], items['m']"]))
+        elif choice == 21:
+            self.write(indent, f"assert {self.condition()}, say({self.expression()})")
+        elif choice == 22:
+            left, right = self.expression(), self.expression()
+            self.write(indent, f"with manage({left}) as {name}, manage({right}):")
+            self.block(indent + 1, in_loop)
         else:
-            self.write(indent, f"return {self.expression()}")
+            self.leave(indent)
+
+    def class_statement(self, indent: int, name: str) -> None:
+        outside, self.in_class = self.in_class, True
+        self.write(indent, "class A:")
+        self.write(indent + 1, f"x = {self.expression()}")
+        self.block(indent + 1, False)
+        self.write(indent + 1, f"def get(self, y={self.expression()}):")
+        self.write(indent + 2, "return say(self.x, y, __class__ is A)")
+        self.in_class = outside
+        self.write(indent, f"A().get({self.random.choice(['', name])})")
+
+    def leave(self, indent: int) -> None:
+        """Leave the function, if it may be left here."""
+        what = self.expression()
+        self.write(indent, what if self.in_class else f"return {what}")
+
+    def group(self, indent: int) -> None:
+        """Write a statement that raises and takes apart a group of exceptions."""
+        self.write(indent, "try:")
+        self.block(indent + 1, False, in_class=True)
+        kinds = self.random.sample(["KeyError(a)", "ValueError(b)", "OSError(c)"], 2)
+        self.write(indent + 1, f"raise ExceptionGroup('g', [{', '.join(kinds)}])")
+        for kind in self.random.sample(["KeyError", "ValueError", "(OSError, NameError)"], 2):
+            self.write(indent, f"except* {kind} as e:")
+            self.write(indent + 1, "say(str(e), len(e.exceptions))")
+            self.block(indent + 1, False, in_class=True)
+        if self.random.randrange(2):
+            self.write(indent, "finally:")
+            self.block(indent + 1, False, in_class=True)
+
+    def generator(self, indent: int, name: str) -> None:
+        """Write a generator function and one of the ways to use it."""
+        outside = self.in_generator, self.in_class
+        self.write(indent, f"def generate(a, b, c, d={self.expression()}):")
+        self.in_generator, self.in_class = True, False
+        self.write(indent + 1, f"{name} = yield {self.expression()}")
+        self.block(indent + 1, False)
+        self.write(indent + 1, f"yield from ({self.expression()} for v in range(2))")
+        self.in_generator, self.in_class = outside
+        self.write(indent, "g = generate(1, 2, 3)")
+        uses = [
+            ["say(*g)"],
+            ["for v in g:", "    say(v)", f"    if {self.condition()}:", "        break"],
+            ["say(next(g))", "say(g.send(2))", "g.close()"],
+            ["say(next(g))", "say(g.throw(KeyError(a)))", "say(next(g, 'end'))"],
+            ["say(*zip(g, g))"],
+        ]
+        for line in self.random.choice(uses):
+            self.write(indent, line)
 
     def otherwise(self, indent: int, in_loop: bool) -> None:
         if self.random.randrange(2):
@@ -136,8 +217,8 @@ class Program:
         self.write(1, "a, b, c = 1, 2, 3")
         if self.random.randrange(6):
             self.write(1, "d = 4")
-        self.write(1, "def say(x):")
-        self.write(2, "log.append(x)")
+        self.write(1, "def say(x, *more):")
+        self.write(2, "log.append((x, *more) if more else x)")
         self.write(2, "return x")
         if self.random.randrange(2):
             self.write(1, "def bump():")
@@ -162,7 +243,9 @@ class manage:
 
 
 @pytest.mark.parametrize("block", range(10))
-def test_random_program(block: int) -> None:
+def test_random_program(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Generators that go on after GeneratorExit are among the programs.
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
     for seed in range(block * 10, block * 10 + 10):
         source = Program(seed).source()
         filename = f"<corpus {seed}>"
@@ -175,3 +258,4 @@ def test_random_program(block: int) -> None:
         wanted = outcome(by_cpython, scope["program"])
         for mode, run in MODES.items():
             assert outcome(run, scope["program"]) == wanted, f"{mode}\n{source}"
+    gc.collect()

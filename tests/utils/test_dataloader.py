@@ -514,12 +514,12 @@ def test_a_worker_that_dies_halfway_through_a_batch() -> None:
 
 def test_timeout() -> None:
     def slow(i: int) -> int:
-        time.sleep(1.5 if i == 1 else 0)
+        time.sleep(3 if i == 1 else 0)
         return i
 
-    iteration = iter(DataLoader(Calling(slow, 2), batch_size=None, num_workers=1, timeout=0.5))
+    iteration = iter(DataLoader(Calling(slow, 2), batch_size=None, num_workers=1, timeout=1.5))
     assert next(iteration) == 0
-    with pytest.raises(RuntimeError, match=r"timed out after 0\.5 seconds"):
+    with pytest.raises(RuntimeError, match=r"timed out after 1\.5 seconds"):
         next(iteration)
 
 

@@ -33,11 +33,11 @@ class ChannelNorm(Module):
 
     Attributes:
         num_batches_tracked: how many batches the running statistics have seen, a tensor.
-        dims_allowed: how many dimensions an input may have.
+        dims_allowed: the fewest and the most dimensions that an input may have.
     """
 
     _version = 2
-    dims_allowed: tuple[int, ...] = ()
+    dims_allowed: tuple[int, int] = (0, 0)
     weight: Any
     bias: Any
     running_mean: Any
@@ -87,8 +87,9 @@ class ChannelNorm(Module):
             init.zeros_(self.bias)
 
     def _check_input_dim(self, input: Tensor) -> None:
-        if input.ndim not in self.dims_allowed:
-            wanted = " or ".join(f"{each}D" for each in self.dims_allowed)
+        fewest, most = self.dims_allowed
+        if not fewest <= input.ndim <= most:
+            wanted = f"{fewest}D" if fewest == most else f"{fewest}D or {most}D"
             rule = f"expected {wanted} input (got {input.ndim}D input)"
             raise ValueError(describe(self._get_name(), f"shape {tuple(input.shape)}", rule))
 
@@ -214,13 +215,13 @@ class BatchNorm1d(BatchNorm):
 class BatchNorm2d(BatchNorm):
     """`BatchNorm` of shapes (n, c, height, width)."""
 
-    dims_allowed = (4,)
+    dims_allowed = (4, 4)
 
 
 class BatchNorm3d(BatchNorm):
     """`BatchNorm` of shapes (n, c, depth, height, width)."""
 
-    dims_allowed = (5,)
+    dims_allowed = (5, 5)
 
 
 class LazyBatchNorm1d(LazyChannelNorm, BatchNorm):

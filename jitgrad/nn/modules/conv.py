@@ -33,6 +33,18 @@ __all__ = [
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
+def _borders(padding: str | tuple, dilation: tuple, kernel: tuple) -> tuple[int, ...]:
+    """Return the amounts that `pad` takes for the padding of a convolution."""
+    if padding == "valid":
+        return (0,) * (2 * len(kernel))
+    if isinstance(padding, str):
+        reach = [d * (k - 1) for d, k in zip(dilation, kernel)]
+        pairs = [(each // 2, each - each // 2) for each in reach]
+    else:
+        pairs = [(each, each) for each in padding]
+    return tuple(amount for pair in reversed(pairs) for amount in pair)
+
+
 class _ConvNd(Module):
     """What all convolutions have: their settings, a weight and a bias."""
 
@@ -66,6 +78,7 @@ class _ConvNd(Module):
         self.output_padding = (0,) * ndim
         self.padding_mode = padding_mode
         self._check_settings()
+        self._borders = _borders(self.padding, self.dilation, self.kernel_size)
         self._make_parameters(bias, device, dtype)
         self.reset_parameters()
 
@@ -132,22 +145,11 @@ class _ConvNd(Module):
             bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
             init.uniform_(self.bias, -bound, bound)
 
-    def _borders(self) -> list[int]:
-        """Return the amounts that `pad` takes for the padding."""
-        if self.padding == "valid":
-            return [0] * (2 * self._ndim)
-        if self.padding == "same":
-            reach = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size)]
-            pairs = [(each // 2, each - each // 2) for each in reach]
-        else:
-            pairs = [(each, each) for each in self.padding]
-        return [amount for pair in reversed(pairs) for amount in pair]
-
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution of `input` with the weight, and the bias added."""
         padding: Any = self.padding
         if self.padding_mode != "zeros":
-            input = F.pad(input, self._borders(), mode=self.padding_mode)
+            input = F.pad(input, self._borders, mode=self.padding_mode)
             padding = 0
         return self._convolve(
             input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups

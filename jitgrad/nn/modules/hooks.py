@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from jitgrad.autograd import Function
 from jitgrad.dispatch import requires_grad
@@ -27,7 +28,8 @@ __all__ = [
 _numbers = itertools.count()
 
 
-class Hook(NamedTuple):
+@dataclass
+class Hook:
     """A function and how it wants to be called."""
 
     function: Callable
@@ -76,14 +78,13 @@ REGISTRATION_HOOKS: dict[int, tuple[str, Callable]] = {}
 """Hooks of all modules for what is registered, each with the name of the dict that it goes into."""
 
 
-def hooks_of(module: Any, kind: str) -> Iterator[tuple[int, Hook]]:
-    """Yield the hooks for a call of `module`, those of all modules first."""
-    for number, (found, hook) in list(CALL_HOOKS.items()):
-        if found == kind:
-            yield number, hook
-    # numbers of one module may be those of all modules
-    for number, hook in list(getattr(module, kind).items()):
-        yield -1 - number, hook
+def hooks_of(module: Any, kind: str) -> list[tuple[int, Hook]]:
+    """Return the hooks for a call of `module`, those of all modules first."""
+    hooks = [(number, hook) for number, (found, hook) in CALL_HOOKS.items() if found == kind]
+    for number, hook in getattr(module, kind).items():
+        # numbers of one module may be those of all modules
+        hooks.append((-1 - number, hook))
+    return hooks
 
 
 def registered(kind: str, module: Any, name: str, value: Any) -> Any:
@@ -97,17 +98,17 @@ def registered(kind: str, module: Any, name: str, value: Any) -> Any:
 
 def call_with_hooks(module: Any, args: tuple, kwargs: dict) -> Any:
     """Call `forward` of `module` and the hooks around it."""
-    done: set[int] = set()
+    done: list[int] = []
     result = None
     try:
         for _, hook in hooks_of(module, "_forward_pre_hooks"):
             args, kwargs = _before(module, hook, args, kwargs)
-        boundary = Boundary.around(module)
+        boundary = _boundary(module)
         if boundary is not None:
             args = boundary.enter(args)
         result = module.forward(*args, **kwargs)
         for number, hook in hooks_of(module, "_forward_hooks"):
-            done.add(number)
+            done.append(number)
             made = _after(module, hook, args, kwargs, result)
             result = result if made is None else made
         return result if boundary is None else boundary.leave(result)
@@ -183,13 +184,6 @@ class Boundary:
         self.input_places: list[int] | None = None
         self.inputs = 0
 
-    @classmethod
-    def around(cls, module: Any) -> Boundary | None:
-        """Return the boundary for a call of `module`, None if it has no backward hooks."""
-        hooks = [hook for _, hook in hooks_of(module, "_backward_hooks")]
-        pre_hooks = [hook for _, hook in hooks_of(module, "_backward_pre_hooks")]
-        return cls(module, hooks, pre_hooks) if hooks or pre_hooks else None
-
     def enter(self, args: tuple) -> tuple:
         """Return the arguments of `forward`, whose gradients will be noticed."""
         self.inputs = len(args)
@@ -260,6 +254,13 @@ class Boundary:
             gradients = _replaced("Backward hook", made, gradients)
         self.of_outputs = None
         return tuple(gradients[at] for at in places)
+
+
+def _boundary(module: Any) -> Boundary | None:
+    """Return the boundary for a call of `module`, None if it has no backward hooks."""
+    hooks = [hook for _, hook in hooks_of(module, "_backward_hooks")]
+    pre_hooks = [hook for _, hook in hooks_of(module, "_backward_pre_hooks")]
+    return Boundary(module, hooks, pre_hooks) if hooks or pre_hooks else None
 
 
 def _spread(values: tuple, places: list[int], length: int) -> tuple:

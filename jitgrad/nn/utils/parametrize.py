@@ -71,7 +71,7 @@ class ParametrizationList(ModuleList):
         super().__init__(modules)
         self.unsafe = unsafe
         before = original.detach()
-        made = self._inverted(original)
+        made = self._inverted(original, NotImplementedError)
         self.is_tensor = isinstance(made, Tensor)
         self.ntensors = 1 if self.is_tensor else len(made)
         if not self.is_tensor:
@@ -93,12 +93,14 @@ class ParametrizationList(ModuleList):
                 adopt(original, before)
                 raise
 
-    def _inverted(self, value: Any) -> Any:
+    def _inverted(self, value: Any, *unless: type[Exception]) -> Any:
         """Return what the parametrizations make `value` of, as far as they can say."""
         with no_grad():
             for module in reversed(list(self)):
                 if hasattr(module, "right_inverse"):
-                    value = module.right_inverse(value)
+                    # some cannot take a value, but can begin with whatever is there
+                    with contextlib.suppress(*unless):
+                        value = module.right_inverse(value)
         if isinstance(value, Tensor):
             return value
         if not isinstance(value, Sequence) or not all(isinstance(x, Tensor) for x in value):
@@ -106,10 +108,8 @@ class ParametrizationList(ModuleList):
             raise ValueError(describe("right_inverse", type(value).__name__, rule))
         return list(value)
 
-    def _originals(self) -> list[Tensor]:
-        if self.is_tensor:
-            return [self.original]
-        return [getattr(self, f"original{number}") for number in range(self.ntensors)]
+    def _originals(self) -> list[Any]:
+        return [*self._parameters.values(), *self._buffers.values()]
 
     def right_inverse(self, value: Tensor) -> None:
         """Change the originals so that the parametrized tensor becomes `value`.
@@ -135,11 +135,10 @@ class ParametrizationList(ModuleList):
 
     def forward(self) -> Tensor:  # type: ignore[override]
         """Return the parametrized tensor."""
-        first, *others = self
-        value = first(*self._originals())
-        for module in others:
-            value = module(value)
-        return value
+        values = self._originals()
+        for module in self._modules.values():
+            values = [module(*values)]
+        return values[0]
 
 
 def own_tensor(module: Module, name: str, value: Tensor) -> None:

@@ -4,44 +4,15 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from jitgrad.autograd import no_grad
 from jitgrad.errors import describe
-from jitgrad.nn import functional as F
 from jitgrad.nn.modules.module import Module
 from jitgrad.nn.parameter import Parameter, is_lazy
-from jitgrad.ops.linalg import dot, mv
-from jitgrad.ops.random import randn
+from jitgrad.nn.utils.weights import as_matrix, iterate, random_direction, rows_of, without_gain
 from jitgrad.tensor import Tensor
 
 __all__ = ["SpectralNorm", "remove_spectral_norm", "spectral_norm"]
 
 AnyModule = TypeVar("AnyModule", bound=Module)
-
-
-def as_matrix(weight: Tensor, dim: int) -> Tensor:
-    """Return `weight` as a matrix whose rows are the slices along `dim`."""
-    moved = weight if dim == 0 else weight.movedim(dim, 0)
-    return moved.reshape(moved.shape[0], -1)
-
-
-def iterate(matrix: Tensor, u: Tensor, v: Tensor, times: int, eps: float) -> None:
-    """Let `u` and `v`, in place, come nearer to the singular vectors of the largest value."""
-    with no_grad():
-        for _ in range(times):
-            u.copy_(F.normalize(mv(matrix, v), dim=0, eps=eps))
-            v.copy_(F.normalize(mv(matrix.t(), u), dim=0, eps=eps))
-
-
-def random_direction(size: int, like: Tensor, eps: float) -> Tensor:
-    """Return a random vector of length 1 and the dtype of `like`."""
-    return F.normalize(randn(size, dtype=like.dtype), dim=0, eps=eps)
-
-
-def rows_of(module: Any, dim: int | None) -> int:
-    """Return which dimension of the weight counts the outputs: `dim`, or that of the module."""
-    if dim is not None:
-        return dim
-    return 1 if getattr(module, "transposed", False) else 0
 
 
 class SpectralNorm:
@@ -66,9 +37,7 @@ class SpectralNorm:
         matrix = as_matrix(weight, self.dim)
         if do_power_iteration:
             iterate(matrix.detach().t(), v, u, self.n_power_iterations, self.eps)
-            # the next iteration writes to them before this derivative may have read them
-            u, v = u.clone(), v.clone()
-        return weight / dot(u, mv(matrix, v))
+        return without_gain(weight, matrix, u, v)
 
     @staticmethod
     def apply(

@@ -6,19 +6,12 @@ from typing import Any, TypeVar
 
 from jitgrad.nn.modules.module import Module
 from jitgrad.nn.parameter import Parameter, is_lazy
+from jitgrad.nn.utils.weights import norm_except_dim
 from jitgrad.tensor import Tensor
 
 __all__ = ["WeightNorm", "remove_weight_norm", "weight_norm"]
 
 AnyModule = TypeVar("AnyModule", bound=Module)
-
-
-def norm_except_dim(v: Tensor, dim: int | None) -> Tensor:
-    """Return the lengths of the slices of `v` along `dim`, of all of it without `dim`."""
-    if dim is None or dim == -1:
-        return v.norm()
-    others = tuple(each for each in range(v.ndim) if each != dim % v.ndim)
-    return v.norm(2, others, True) if others else v.abs()
 
 
 class WeightNorm:

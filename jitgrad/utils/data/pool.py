@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import time
+import warnings
 import weakref
 from multiprocessing.connection import wait
 from typing import Any
@@ -45,7 +46,7 @@ class Pool:
                         args=(theirs, work, init, worker, count, base_seed),
                         daemon=True,
                     )
-                    process.start()
+                    _start(process)
                 self._processes.append(process)
         except BaseException:
             self.stop()
@@ -121,6 +122,14 @@ class Pool:
             "num_workers=0 the error shows in the main process. A signal 9 often means that "
             "memory was used up"
         )
+
+
+def _start(process: Any) -> None:
+    with warnings.catch_warnings():
+        # Python 3.12 warns of locks that other threads hold at a fork; ours begin anew in the
+        # child (see `jitgrad.kernels.threads`), and so do those of the BLAS libraries
+        warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
+        process.start()
 
 
 def _stop(owner: int, channels: list[Channel], processes: list[Any]) -> None:
