@@ -15,13 +15,14 @@ from jitgrad import config, dtypes
 from jitgrad.dispatch import TensorCore
 from jitgrad.errors import CompileError
 from jitgrad.explain import Explanation
-from jitgrad.graph.facts import tensor_key, type_lookup
+from jitgrad.graph.facts import tensor_key
+from jitgrad.graph.lookups import type_lookup
 from jitgrad.graph.origins import KNOWN
 from jitgrad.graph.recorder import Recorder
-from jitgrad.graph.recording import ARGUMENT_CONSTANTS
 from jitgrad.graph.replay import Miss, follow, frames_of, select
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Exit, PathState, Segment
+from jitgrad.graph.taking import ARGUMENT_CONSTANTS
 from jitgrad.modes import state
 from jitgrad.python.binding import bind_arguments
 from jitgrad.python.code import Code, Unlowerable

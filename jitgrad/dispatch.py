@@ -27,6 +27,7 @@ class TensorCore:
             goes). For views read `node_of(tensor)` instead: an in-place change of the base or of
             a sibling gives a view a new history.
         _base: for a differentiable view, the tensor that is not a view and whose memory it shows.
+        _key: what a compiled function found out of it when it last looked, with what that rests on.
         _unfollowed: a view that autograd does not follow, because it was made under no_grad.
     """
 
@@ -39,6 +40,7 @@ class TensorCore:
         "_base_node",
         "_grad",
         "_index",
+        "_key",
         "_node",
         "_retains_grad",
         "_storage",
@@ -50,7 +52,7 @@ class TensorCore:
 
     def __new__(cls, *_data: Any, **_named: Any) -> Any:
         tensor = _new(cls)
-        tensor._node = tensor._grad = tensor._base = tensor._base_node = None
+        tensor._node = tensor._grad = tensor._base = tensor._base_node = tensor._key = None
         tensor._index = 0
         tensor._retains_grad = tensor._unfollowed = False
         return tensor
@@ -75,7 +77,7 @@ def wrap(array: Any, storage: Storage | None = None) -> Any:
     tensor = _new(_tensor_class)
     tensor._array = array
     tensor._storage = Storage(array) if storage is None else storage
-    tensor._node = tensor._grad = tensor._base = tensor._base_node = None
+    tensor._node = tensor._grad = tensor._base = tensor._base_node = tensor._key = None
     tensor._index = 0
     tensor._retains_grad = tensor._unfollowed = False
     return tensor

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
-from jitgrad.graph import facts
+from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
-from jitgrad.graph.facts import Place
+from jitgrad.graph.knowledge import FreshObject
+from jitgrad.graph.lookups import Place
 from jitgrad.graph.objects import ObjectRules
 from jitgrad.graph.origins import KNOWN, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.graph.recipes import Sources
-from jitgrad.graph.recording import FreshObject
 from jitgrad.python.operations import ABSENT, EXHAUSTED, Operations
 
 
@@ -200,8 +200,8 @@ class ContainerRules(ObjectRules):
         if isinstance(known, FreshObject) and known.kind == "list":
             return known.origins[at] if at < len(known.origins) else None
         if isinstance(known, int) and type(x) in (list, tuple):
-            self.take(Place(facts.read_length, known, True, ""))
-            return self.take(Place(facts.read_item, known, True, at))[1] if at < len(x) else None
+            self.take(Place(lookups.read_length, known, True, ""))
+            return self.take(Place(lookups.read_item, known, True, at))[1] if at < len(x) else None
         if isinstance(known, FreshObject) and known.kind in ("keys", "items", "values"):
             owner = self.outer_dict(known.extra)
             if owner is not None:
@@ -213,7 +213,8 @@ class ContainerRules(ObjectRules):
         """Count one step of an iterator; return the origin of what it yields, None at its end."""
         state_of = known.extra
         if known.kind == "iterator":
-            origin = self._origin_at(*state_of.sources[0], state_of.index)
+            x, xo = state_of.sources[0]
+            origin = self._origin_at(x, xo, state_of.index)
             if origin is not None:
                 state_of.index += 1
             return origin

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
-from jitgrad.graph.facts import ABSENT
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Value, Write
+from jitgrad.graph.knowledge import FreshObject
+from jitgrad.graph.lookups import ABSENT
 from jitgrad.graph.origins import (
     IDENTIFIED,
     KNOWN,
@@ -33,7 +34,7 @@ from jitgrad.graph.recipes import (
     Root,
     walk,
 )
-from jitgrad.graph.recording import FreshObject, Recording
+from jitgrad.graph.recording import Recording
 from jitgrad.graph.residuals import choose_residuals
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import (
@@ -366,7 +367,6 @@ class Cutting(Recording):
         made.start = start
         # they hold where the segment begins, and take the roots that its first snapshot names
         made.facts = list(segment.facts)
-        made.fact_texts = list(segment.fact_texts)
         made.end = Exit(f"{reason} (known only later)", start)
         made.end.line = self.where()
         self.segments.append(made)

@@ -6,9 +6,10 @@ from collections import OrderedDict, defaultdict
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
-from jitgrad.graph import facts
+from jitgrad.graph import lookups
 from jitgrad.graph.cutting import Cutting
-from jitgrad.graph.facts import ABSENT, Place, RootKey
+from jitgrad.graph.facts import SameKeys
+from jitgrad.graph.lookups import ABSENT, Place, RootKey
 from jitgrad.graph.origins import KNOWN, Origin, parts
 
 DICTS = (dict, OrderedDict, defaultdict)
@@ -35,20 +36,20 @@ class DictionaryRules(Cutting):
 
     def outer_keys(self, number: int) -> tuple | None:
         """Return the keys of a dictionary from outside, in their order, as a fact."""
-        place = Place(facts.read_keys, number, True, "")
+        place = Place(lookups.read_keys, number, True, "")
         keys = place.look(self.run)
         if not all(type(each) in (int, str) for each in keys):
             return None
         if place.identity() not in self.path.places:
-            self._fact(facts.same_keys(place, keys), f"{place} is {keys}")
+            self.fact(SameKeys(place, keys))
             self.path.places[place.identity()] = KNOWN
         return keys
 
     def outer_item(self, number: int, key: Any, default: Any = ABSENT) -> Any:
         """Return an item of a dictionary from outside, or `default` (a pair) where it has none."""
-        if not self.take(Place(facts.read_presence, number, True, key))[0]:
+        if not self.take(Place(lookups.read_presence, number, True, key))[0]:
             return None if default is ABSENT else default
-        value, origin = self.take(Place(facts.read_item, number, True, key))
+        value, origin = self.take(Place(lookups.read_item, number, True, key))
         return None if origin is None else (value, origin)
 
     def outer_items(self, number: int) -> list[tuple[Any, Any]] | None:

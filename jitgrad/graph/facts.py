@@ -1,268 +1,201 @@
 """What a segment takes for granted of the world outside, checked before it runs.
 
-A fact reads one place (a global, a cell, an attribute, an item), compares what is there with what
-the recording found, and puts what is needed of it into the state of the run. Facts never run user
-code: they look into dictionaries, type slots and exact built-in containers only.
+A fact looks at one place, compares what is there with what the recording found, and puts what is
+needed of it into the state of the run: objects and tensors become its roots, arrays and numbers
+go into its slots. Facts never run user code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import MemberDescriptorType, ModuleType
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from jitgrad.dispatch import TensorCore, node_of
+from jitgrad.dtypes import FROM_NUMPY
+from jitgrad.graph.lookups import Place
 from jitgrad.node import AccumulateGrad
 
 
-class _Absent:
-    def __repr__(self) -> str:
-        return "ABSENT"
+class Fact:
+    """One thing that must hold."""
+
+    __slots__ = ()
+
+    def holds(self, run: Any) -> bool:
+        """Does it hold? If so, what it takes is in the run."""
+        raise NotImplementedError
 
 
-ABSENT: Final = _Absent()
-"""What is found where nothing is."""
+class _AtPlace(Fact):
+    __slots__ = ("place",)
 
-Fact = Callable[[Any], bool]
-
-
-def static_lookup(obj: Any, name: str) -> Any:
-    """Return what `obj.name` rests on, without running user code: from the instance or its type.
-
-    ABSENT if there is nothing. Slots are read; other descriptors are returned as they are.
-    """
-    on_type = type_lookup(type(obj), name)
-    if isinstance(on_type, MemberDescriptorType):
-        try:
-            return on_type.__get__(obj)
-        except AttributeError:
-            return ABSENT
-    if on_type is not ABSENT and hasattr(type(on_type), "__set__"):
-        return on_type
-    instance = getattr(obj, "__dict__", None)
-    if type(instance) is dict and name in instance:
-        return instance[name]
-    return on_type
+    def __init__(self, place: Place) -> None:
+        self.place = place
 
 
-def type_lookup(cls: type, name: str) -> Any:
-    """Return the attribute `name` of a class, found along its method resolution order."""
-    for each in cls.__mro__:
-        found = each.__dict__.get(name, ABSENT)
-        if found is not ABSENT:
-            return found
-    return ABSENT
+class SameObject(_AtPlace):
+    """This very object is there."""
 
+    __slots__ = ("expected",)
 
-def read_global(base: Any, name: Any) -> Any:
-    """Return a global of the namespaces `base` (globals, builtins)."""
-    found = base[0].get(name, ABSENT)
-    return base[1].get(name, ABSENT) if found is ABSENT else found
+    def __init__(self, place: Place, expected: Any) -> None:
+        super().__init__(place)
+        self.expected = expected
 
-
-def read_cell(cell: Any, _name: Any) -> Any:
-    """Return the content of a cell."""
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return ABSENT
-
-
-def read_module(module: ModuleType, name: str) -> Any:
-    """Return a variable of a module."""
-    return module.__dict__.get(name, ABSENT)
-
-
-def read_class(cls: type, name: str) -> Any:
-    """Return a class attribute, unbound."""
-    return type_lookup(cls, name)
-
-
-def read_item(container: Any, key: Any) -> Any:
-    """Return an item of an exact list, tuple or dict."""
-    try:
-        return container[key]
-    except (KeyError, IndexError):
-        return ABSENT
-
-
-def read_presence(container: Any, key: Any) -> Any:
-    """Return whether an exact dict has a key."""
-    return key in container
-
-
-def read_keys(container: Any, _key: Any) -> tuple:
-    """Return the keys of an exact dict in their order."""
-    return tuple(container)
-
-
-def read_length(container: Any, _key: Any) -> Any:
-    """Return the length of an exact built-in container."""
-    return len(container)
-
-
-def read_grad(tensor: Any, _key: Any) -> Any:
-    """Return `.grad` of a tensor."""
-    return tensor._grad
-
-
-def read_code(function: Any, _key: Any) -> Any:
-    """Return the code of a function."""
-    return function.__code__
-
-
-def read_positional_default(function: Any, index: int) -> Any:
-    """Return a default of a function."""
-    return read_item(function.__defaults__ or (), index)
-
-
-def read_keyword_default(function: Any, name: str) -> Any:
-    """Return a keyword-only default of a function."""
-    return (function.__kwdefaults__ or {}).get(name, ABSENT)
-
-
-class RootKey:
-    """The key of a place that is a root of the run, such as a parameter in an optimizer's state."""
-
-    __slots__ = ("number",)
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RootKey) and other.number == self.number
-
-    def __hash__(self) -> int:
-        return hash((RootKey, self.number))
-
-    def __repr__(self) -> str:
-        return f"root {self.number}"
-
-
-class Place:
-    """Where a fact looks: in a constant object, or in a root of the run.
-
-    Attributes:
-        read: one of the readers above.
-        base: the constant object, or the number of a root.
-        key: the name, index or key, or the root that is the key.
-    """
-
-    __slots__ = ("base", "is_root", "key", "read")
-
-    def __init__(self, read: Callable, base: Any, is_root: bool, key: Any) -> None:
-        self.read = read
-        self.base = base
-        self.is_root = is_root
-        self.key = key
-
-    def identity(self) -> Any:
-        """Return what makes two places the same."""
-        base = self.base if self.is_root else id(self.base)
-        if self.read is read_global:
-            base = tuple(map(id, self.base))
-        return (self.read, self.is_root, base, type(self.key), self.key)
-
-    def look(self, run: Any) -> Any:
-        """Return what is there now."""
-        key = self.key
-        if type(key) is RootKey:
-            key = run.roots[key.number]
-        return self.read(run.roots[self.base] if self.is_root else self.base, key)
+    def holds(self, run: Any) -> bool:
+        return self.place.look(run) is self.expected
 
     def __str__(self) -> str:
-        key = getattr(self.key, "__name__", self.key)
-        if self.read is read_global:
-            return f"global {key}"
-        base = f"root {self.base}" if self.is_root else getattr(self.base, "__name__", "cell")
-        if self.read is read_presence:
-            return f"({key!r} in {base})"
-        if self.read is read_item:
-            return f"{base}[{key!r}]"
-        return f"{base}.{key}" if key else f"{base} ({self.read.__name__})"
+        return f"{self.place} is {getattr(self.expected, '__name__', repr(self.expected))}"
 
 
-def same_object(place: Place, expected: Any) -> Fact:
-    """Return the fact that this very object is there."""
-    return lambda run: place.look(run) is expected
+class SameValue(_AtPlace):
+    """An equal value of the same type is there."""
+
+    __slots__ = ("expected",)
+
+    def __init__(self, place: Place, expected: Any) -> None:
+        super().__init__(place)
+        self.expected = expected
+
+    def holds(self, run: Any) -> bool:
+        found = self.place.look(run)
+        return type(found) is type(self.expected) and found == self.expected
+
+    def __str__(self) -> str:
+        return f"{self.place} == {self.expected!r}"
 
 
-def same_value(place: Place, expected: Any) -> Fact:
-    """Return the fact that an equal value of the same type is there."""
-    kind = type(expected)
+class SameKeys(_AtPlace):
+    """A dictionary has these keys, integers and strings, in this order."""
 
-    def fact(run: Any) -> bool:
-        found = place.look(run)
-        return type(found) is kind and found == expected
+    __slots__ = ("expected", "types")
 
-    return fact
+    def __init__(self, place: Place, expected: tuple) -> None:
+        super().__init__(place)
+        self.expected = expected
+        self.types = tuple(map(type, expected))
 
+    def holds(self, run: Any) -> bool:
+        found = self.place.look(run)
+        return found == self.expected and tuple(map(type, found)) == self.types
 
-def same_keys(place: Place, expected: tuple) -> Fact:
-    """Return the fact that a dictionary has these keys, integers and strings, in this order."""
-    types = tuple(map(type, expected))
-
-    def fact(run: Any) -> bool:
-        found = place.look(run)
-        return found == expected and tuple(map(type, found)) == types
-
-    return fact
+    def __str__(self) -> str:
+        return f"{self.place} is {self.expected}"
 
 
-def is_number(place: Place) -> Fact:
-    """Return the fact that a float is there, and take it as a number of run time."""
+class IsNumber(_AtPlace):
+    """A float is there; it becomes a number of run time."""
 
-    def fact(run: Any) -> bool:
-        found = place.look(run)
+    __slots__ = ()
+
+    def holds(self, run: Any) -> bool:
+        found = self.place.look(run)
         if type(found) is not float:
             return False
         run.slots.append(found)
         return True
 
-    return fact
+    def __str__(self) -> str:
+        return f"{self.place} is a float"
 
 
-def is_object(place: Place, kind: type, number: int) -> Fact:
-    """Return the fact that an object of class `kind` is there, and take it as a root.
+class IsObject(_AtPlace):
+    """An object of a class is there; it becomes a root.
 
     `number` is that of the first root which is the same object: the identity partition.
     """
 
-    def fact(run: Any) -> bool:
-        found = place.look(run)
-        return type(found) is kind and run.take_object(found, number)
+    __slots__ = ("kind", "number")
 
-    return fact
+    def __init__(self, place: Place, kind: type, number: int) -> None:
+        super().__init__(place)
+        self.kind = kind
+        self.number = number
+
+    def holds(self, run: Any) -> bool:
+        found = self.place.look(run)
+        return type(found) is self.kind and run.take_object(found, self.number)
+
+    def __str__(self) -> str:
+        return f"{self.place} is a {self.kind.__name__}"
 
 
-def is_tensor(place: Place, spec: TensorSpec) -> Fact:
-    """Return the fact that a tensor of this spec is there, and take it as a root."""
+class IsTensor(_AtPlace):
+    """A tensor of a spec is there; it becomes a root. An argument's key is known to be right."""
 
-    def fact(run: Any) -> bool:
-        found = place.look(run)
-        return isinstance(found, TensorCore) and spec.take(run, found)
+    __slots__ = ("known", "spec")
 
-    return fact
+    def __init__(self, place: Place, spec: TensorSpec, known: bool = False) -> None:
+        super().__init__(place)
+        self.spec = spec
+        self.known = known
+
+    def holds(self, run: Any) -> bool:
+        found = self.place.look(run)
+        if self.known:
+            return self.spec.take_known(run, found)
+        return isinstance(found, TensorCore) and self.spec.take(run, found)
+
+    def __str__(self) -> str:
+        _, shape, _, dtype, *_ = self.spec.key
+        return f"{self.place} is a tensor {tuple(shape)} {FROM_NUMPY[dtype].name}"
+
+
+class SameOutcome(Fact):
+    """A function of numbers of run time, by which library code decides, gives what it gave."""
+
+    __slots__ = ("function", "operands", "outcome", "text")
+
+    def __init__(self, function: Callable, operands: list[Any], outcome: Any, text: str) -> None:
+        self.function = function
+        self.operands = operands
+        self.outcome = outcome
+        self.text = text
+
+    def holds(self, run: Any) -> bool:
+        return self.function(*(each(run) for each in self.operands)) is self.outcome
+
+    def __str__(self) -> str:
+        return f"{self.text} is still {self.outcome}"
+
+
+_keys: dict[tuple, tuple] = {}
+"""One object for each key, so that equal ones are identical."""
 
 
 def tensor_key(tensor: Any) -> tuple:
     """Return all that a trace takes for granted of a tensor by itself."""
-    array = tensor._array
+    array, storage = tensor._array, tensor._storage
+    known = tensor._key
+    if (
+        known is not None
+        and known[0] is array
+        and known[1] is tensor._node
+        and not storage.lent
+        and (known[1] is None or known[1].hooks is None)
+    ):
+        return known[2]
     node = tensor._node if tensor._base is None else node_of(tensor)
     kind = 0 if node is None else 1 if type(node) is AccumulateGrad else 2
     if node is not None and node.hooks is not None:
         kind += 2
-    return (
+    key = (
         type(tensor),
         array.shape,
         array.strides,
         array.dtype,
         kind,
         array.flags.writeable,
-        tensor._storage.is_foreign,
+        storage.is_foreign,
     )
+    if kind < 2 and tensor._base is None and not storage.lent:
+        # nobody else has the array, whose shape and flags could be changed through it
+        key = _keys.setdefault(key, key)
+        tensor._key = (array, node, key)
+    return key
 
 
 def address(array: np.ndarray) -> int:

@@ -10,14 +10,14 @@ from types import BuiltinFunctionType
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
-from jitgrad.graph import facts
+from jitgrad.graph import lookups
 from jitgrad.graph.containers import ContainerRules
 from jitgrad.graph.dictionaries import DICTS
-from jitgrad.graph.facts import ABSENT, Place
+from jitgrad.graph.knowledge import FreshObject
+from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.operators import OperatorRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
 from jitgrad.graph.recipes import Sources
-from jitgrad.graph.recording import FreshObject
 
 SIZED = ("list", "dict", "set", "keys", "items", "values")
 
@@ -72,7 +72,7 @@ class Models(ContainerRules, OperatorRules):
         if isinstance(known, FreshObject) and known.kind in SIZED:
             return len(x), KNOWN
         if isinstance(known, int) and type(x) in (list, tuple, *DICTS):
-            return self.take(Place(facts.read_length, known, True, ""))
+            return self.take(Place(lookups.read_length, known, True, ""))
         return self.enter_special("__len__", x, ao[0])
 
     def _getattr(self, args: Any, ao: Any) -> Any:
@@ -86,7 +86,7 @@ class Models(ContainerRules, OperatorRules):
         if len(args) != 2 or ao[1] is not KNOWN or type(args[1]) is not str:
             return None
         if self._has(args[0], ao[0], args[1]):
-            self.take(Place(facts.static_lookup, self.object(args[0]), True, args[1]))
+            self.take(Place(lookups.static_lookup, self.object(args[0]), True, args[1]))
             return True, KNOWN
         return (False, KNOWN) if self._lacks_attribute(args[0], args[1]) else None
 
@@ -98,11 +98,11 @@ class Models(ContainerRules, OperatorRules):
     def _lacks_attribute(self, obj: Any, name: str) -> bool:
         """Has an object from outside no such attribute? If so, it is a fact."""
         known = self.object(obj)
-        if not isinstance(known, int) or facts.static_lookup(obj, name) is not ABSENT:
+        if not isinstance(known, int) or lookups.static_lookup(obj, name) is not ABSENT:
             return False
         if not self._lacks(type(obj), "__getattr__"):
             return False
-        self.take(Place(facts.static_lookup, known, True, name))
+        self.take(Place(lookups.static_lookup, known, True, name))
         return True
 
     def _index(self, args: Any, ao: Any) -> Any:

@@ -6,8 +6,8 @@ from types import FunctionType
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
-from jitgrad.graph import facts
-from jitgrad.graph.facts import Place
+from jitgrad.graph import lookups
+from jitgrad.graph.lookups import Place
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, parts
 from jitgrad.graph.performing import Performing, is_trusted
 
@@ -34,11 +34,11 @@ class ObjectRules(Performing):
         known = self.object(obj)
         if not isinstance(known, int):
             return None
-        found = facts.type_lookup(type(obj), name)
+        found = lookups.type_lookup(type(obj), name)
         python = getattr(found, "__compiled_function__", found)
         if not isinstance(python, FunctionType) or is_trusted(python):
             return None
-        self._identical(Place(facts.read_class, type(obj), False, name), found)
+        self._identical(Place(lookups.read_class, type(obj), False, name), found)
         return python
 
     def enter_special(self, name: str, obj: Any, oo: Any, args: Any = (), ao: Any = ()) -> Any:
@@ -53,7 +53,7 @@ class ObjectRules(Performing):
         getter = self.special(obj, "__getattr__")
         if getter is None:
             return None
-        self.take(Place(facts.static_lookup, self.object(obj), True, name))
+        self.take(Place(lookups.static_lookup, self.object(obj), True, name))
         if getter.__module__ == REGISTRY:
             return self._registered(obj, name)
         return self._enter(getter, KNOWN, [obj, name], [oo, KNOWN], {}, {})
@@ -65,14 +65,14 @@ class ObjectRules(Performing):
             if held is None:
                 return None
             number = self.object(held)
-            if self.take(Place(facts.read_presence, number, True, name))[0]:
-                value, origin = self.take(Place(facts.read_item, number, True, name))
+            if self.take(Place(lookups.read_presence, number, True, name))[0]:
+                value, origin = self.take(Place(lookups.read_item, number, True, name))
                 return None if origin is None else (value, origin)
         return None
 
     def _registry(self, obj: Any, kind: str) -> dict | None:
         """Return one of the dictionaries of a module, taken as an object of its own."""
-        held, _ = self.take(Place(facts.static_lookup, self.object(obj), True, kind))
+        held, _ = self.take(Place(lookups.static_lookup, self.object(obj), True, kind))
         return held if type(held) is dict and isinstance(self.object(held), int) else None
 
     def walk_modules(self, method: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
@@ -112,7 +112,7 @@ class ObjectRules(Performing):
         return True
 
     def is_module_list(self, x: Any) -> bool:
-        method = facts.type_lookup(type(x), "__iter__")
+        method = lookups.type_lookup(type(x), "__iter__")
         return isinstance(method, FunctionType) and method.__qualname__ == "_Numbered.__iter__"
 
     def listed_modules(self, x: Any) -> list[tuple[Any, Any]] | None:
@@ -127,7 +127,7 @@ class ObjectRules(Performing):
         So it is, as a fact, if the name is none of a parameter, buffer or submodule and the value
         is none either.
         """
-        setter = facts.type_lookup(type(obj), "__setattr__")
+        setter = lookups.type_lookup(type(obj), "__setattr__")
         if not isinstance(setter, FunctionType) or setter.__module__ != REGISTRY:
             return False
         if isinstance(value, TensorCore) and type(value).__name__ != "Tensor":
@@ -139,6 +139,6 @@ class ObjectRules(Performing):
             held = self._registry(obj, kind)
             if held is None:
                 return False
-            if self.take(Place(facts.read_presence, self.object(held), True, name))[0]:
+            if self.take(Place(lookups.read_presence, self.object(held), True, name))[0]:
                 return False
         return True

@@ -7,17 +7,17 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.dtypes import dtype
-from jitgrad.graph import facts
+from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
-from jitgrad.graph.facts import ABSENT, Place
-from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
-from jitgrad.graph.performing import PLAIN_TYPES, Performing
-from jitgrad.graph.recording import (
+from jitgrad.graph.knowledge import (
     CONSTANT_TYPES,
     IDENTICAL_TYPES,
     FreshObject,
     has_lasting_identity,
 )
+from jitgrad.graph.lookups import ABSENT, Place
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
+from jitgrad.graph.performing import PLAIN_TYPES, Performing
 from jitgrad.python.operations import BINARY, COMPARE, INPLACE, UNARY
 
 SINGLE_TYPES = (type(None), bool, type(...), type(NotImplemented), dtype)
@@ -80,7 +80,7 @@ class OperatorRules(Performing):
                 return self._folded(COMPARE[op], (l, r))
             number, key = self.outer_dict(r), self.key_of(l, lo)
             if number is not None and key is not ABSENT:
-                present, _ = self.take(Place(facts.read_presence, number, True, key))
+                present, _ = self.take(Place(lookups.read_presence, number, True, key))
                 return present is (op == "in"), KNOWN
         elif isinstance(l, TensorCore) or isinstance(r, TensorCore):
             if all(
@@ -99,10 +99,10 @@ class OperatorRules(Performing):
 
     def _lacks(self, kind: type, *names: str) -> bool:
         """Has a class none of these methods? If so, it is a fact."""
-        if any(facts.type_lookup(kind, name) is not ABSENT for name in names):
+        if any(lookups.type_lookup(kind, name) is not ABSENT for name in names):
             return False
         for name in names:
-            self.take(Place(facts.read_class, kind, False, name))
+            self.take(Place(lookups.read_class, kind, False, name))
         return True
 
     @staticmethod
@@ -132,7 +132,7 @@ class OperatorRules(Performing):
             if isinstance(known, FreshObject) and known.kind in ("list", "dict", "set"):
                 return bool(x)
             if isinstance(known, int) and type(x) in (list, tuple, *DICTS):
-                return bool(self.take(Place(facts.read_length, known, True, ""))[0])
+                return bool(self.take(Place(lookups.read_length, known, True, ""))[0])
             if isinstance(known, int) and self._lacks(type(x), "__bool__", "__len__"):
                 return True
         return self.leave(f"the truth of a {type(x).__name__}").truth(x, xo)

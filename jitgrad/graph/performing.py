@@ -7,19 +7,15 @@ from types import MethodType
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
-from jitgrad.graph import facts
+from jitgrad.graph import lookups
 from jitgrad.graph.cutting import Unrecordable
 from jitgrad.graph.derivative import tracked
 from jitgrad.graph.dictionaries import DICTS, DictionaryRules
-from jitgrad.graph.facts import Place
+from jitgrad.graph.facts import SameObject
 from jitgrad.graph.ir import Scalar
+from jitgrad.graph.knowledge import CONSTANT_TYPES, IDENTICAL_TYPES, FreshObject, is_plain_tensor
+from jitgrad.graph.lookups import Place
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
-from jitgrad.graph.recording import (
-    CONSTANT_TYPES,
-    IDENTICAL_TYPES,
-    FreshObject,
-    is_plain_tensor,
-)
 from jitgrad.modes import TrackedFloat, plain_number
 from jitgrad.python.binding import bind_arguments
 from jitgrad.python.code import Unlowerable
@@ -206,8 +202,8 @@ class Performing(DictionaryRules, Operations):
                 return [(pair, parts(both)) for pair, both in zip(x, zip(keys, values))]
             return list(zip(x, keys if known.kind == "keys" else values))
         if isinstance(known, int) and type(x) in (list, tuple):
-            self.take(Place(facts.read_length, known, True, ""))
-            found = [self.take(Place(facts.read_item, known, True, i)) for i in range(len(x))]
+            self.take(Place(lookups.read_length, known, True, ""))
+            found = [self.take(Place(lookups.read_item, known, True, i)) for i in range(len(x))]
             if all(origin is not None for _, origin in found):
                 return found
         return None
@@ -223,7 +219,7 @@ class Performing(DictionaryRules, Operations):
     def _identical(self, place: Place, value: Any) -> None:
         """Make it a fact that this very object is at `place`."""
         if place.identity() not in self.path.places:
-            self._fact(facts.same_object(place, value), f"{place} is unchanged")
+            self.fact(SameObject(place, value))
             self.path.places[place.identity()] = KNOWN
 
     def _enter(
@@ -242,7 +238,7 @@ class Performing(DictionaryRules, Operations):
             return None
         known = self.object(function)
         if not isinstance(known, FreshObject):
-            self._identical(Place(facts.read_code, function, False, ""), function.__code__)
+            self._identical(Place(lookups.read_code, function, False, ""), function.__code__)
         origin = IDENTIFIED if known is not None else KNOWN
         return Enter(code, function, values, origins, origin)
 

@@ -15,14 +15,14 @@ from types import (
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
-from jitgrad.graph import facts
+from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
-from jitgrad.graph.facts import ABSENT, Place
+from jitgrad.graph.knowledge import CONSTANT_TYPES, FreshObject
+from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.objects import ObjectRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
 from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.recipes import Recipe
-from jitgrad.graph.recording import CONSTANT_TYPES, FreshObject
 
 METADATA = frozenset(
     "shape dtype ndim device requires_grad is_leaf itemsize nbytes T mT H data".split()  # noqa: SIM905
@@ -42,7 +42,7 @@ class PlaceRules(ObjectRules):
         return KNOWN
 
     def load_global(self, frame: Any, name: str) -> Any:
-        place = Place(facts.read_global, (frame.globals, frame.builtins), False, name)
+        place = Place(lookups.read_global, (frame.globals, frame.builtins), False, name)
         value, origin = self.take(place)
         if value is ABSENT or origin is None:
             return self.leave(f"the global {name} is missing").load_global(frame, name)
@@ -69,7 +69,7 @@ class PlaceRules(ObjectRules):
             if not known.origins:
                 return self.leave(f"{name} has no value").load_cell(frame, cell, cell_origin, name)
             return cell.cell_contents, known.origins[0]
-        value, origin = self.take(Place(facts.read_cell, cell, False, ""))
+        value, origin = self.take(Place(lookups.read_cell, cell, False, ""))
         if value is ABSENT or origin is None:
             return self.leave(f"{name} has no value").load_cell(frame, cell, cell_origin, name)
         return value, origin
@@ -92,7 +92,7 @@ class PlaceRules(ObjectRules):
         if isinstance(obj, TensorCore):
             return self._tensor_attribute(obj, obj_origin, name)
         if isinstance(obj, ModuleType) and obj_origin is KNOWN:
-            value, origin = self.take(Place(facts.read_module, obj, False, name))
+            value, origin = self.take(Place(lookups.read_module, obj, False, name))
             if value is not ABSENT and origin is not None:
                 return value, origin
         elif isinstance(obj, type) and obj_origin is KNOWN:
@@ -127,7 +127,7 @@ class PlaceRules(ObjectRules):
 
     def _class_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
         if type(obj) is type:
-            value, origin = self.take(Place(facts.read_class, obj, False, name))
+            value, origin = self.take(Place(lookups.read_class, obj, False, name))
             if isinstance(value, (FunctionType, BuiltinFunctionType)) or (
                 type(value) in CONSTANT_TYPES
             ):
@@ -146,13 +146,13 @@ class PlaceRules(ObjectRules):
             self.methods[id(method)] = method
             return method, IDENTIFIED
         if self.outer_dict(obj) is not None and isinstance(
-            facts.type_lookup(kind, name), MethodDescriptorType
+            lookups.type_lookup(kind, name), MethodDescriptorType
         ):
             method = getattr(obj, name)
             self.methods[id(method)] = method
             return method, IDENTIFIED
         if isinstance(known, int) and has_plain_attributes(kind):
-            place = Place(facts.static_lookup, known, True, name)
+            place = Place(lookups.static_lookup, known, True, name)
             value = place.look(self.run)
             own = getattr(obj, "__dict__", None)
             of_class = not (type(own) is dict and name in own)
@@ -190,7 +190,7 @@ class PlaceRules(ObjectRules):
         if not hasattr(type(value), "__get__"):
             return True
         own = getattr(obj, "__dict__", None)
-        on_type = facts.type_lookup(type(obj), name)
+        on_type = lookups.type_lookup(type(obj), name)
         return (
             type(own) is dict
             and own.get(name) is value
@@ -215,7 +215,7 @@ class PlaceRules(ObjectRules):
             and (self._is_plain_store(obj, name) or self.stores_plainly(obj, name, value))
         ):
             setattr(obj, name, value)
-            place = Place(facts.static_lookup, known, True, name)
+            place = Place(lookups.static_lookup, known, True, name)
             self._store(
                 place, value, origin, lambda run, at, made: setattr(run.roots[at], name, made)
             )
@@ -231,7 +231,7 @@ class PlaceRules(ObjectRules):
             has_plain_attributes(kind)
             and (kind.__setattr__ is object.__setattr__ or kind is SimpleNamespace)
             and type(getattr(obj, "__dict__", None)) is dict
-            and not hasattr(type(facts.type_lookup(kind, name)), "__set__")
+            and not hasattr(type(lookups.type_lookup(kind, name)), "__set__")
         )
 
     def _can_store(self, value: Any, origin: Any) -> bool:
@@ -286,9 +286,9 @@ class PlaceRules(ObjectRules):
             if isinstance(known, int) and type(obj) in (list, tuple) and type(key) is int:
                 if -len(obj) <= key < 0:
                     # the same place has one name only
-                    self.take(Place(facts.read_length, known, True, ""))
+                    self.take(Place(lookups.read_length, known, True, ""))
                     key += len(obj)
-                value, origin = self.take(Place(facts.read_item, known, True, key))
+                value, origin = self.take(Place(lookups.read_item, known, True, key))
                 if value is not ABSENT and origin is not None:
                     return value, origin
             if isinstance(known, FreshObject) and known.kind == "list" and type(key) is int:
@@ -346,19 +346,19 @@ class PlaceRules(ObjectRules):
         ):
             self.begin()
             if type(obj) is list:
-                self.take(Place(facts.read_length, known, True, ""))
+                self.take(Place(lookups.read_length, known, True, ""))
                 key %= len(obj)
-            elif self.path.places.get(Place(facts.read_item, known, True, key).identity()):
+            elif self.path.places.get(Place(lookups.read_item, known, True, key).identity()):
                 pass  # read or stored before
             elif key not in target:
                 # from here on the keys differ from what the entry's facts saw
-                self.take(Place(facts.read_length, known, True, ""))
-                self.take(Place(facts.read_presence, known, True, key))
+                self.take(Place(lookups.read_length, known, True, ""))
+                self.take(Place(lookups.read_presence, known, True, key))
                 self.outer_keys(known)
-                self.take(Place(facts.read_item, known, True, key))
+                self.take(Place(lookups.read_item, known, True, key))
             else:
-                self.take(Place(facts.read_presence, known, True, key))
-            place = Place(facts.read_item, known, True, key)
+                self.take(Place(lookups.read_presence, known, True, key))
+            place = Place(lookups.read_item, known, True, key)
             target[key] = value
             self._store(
                 place,

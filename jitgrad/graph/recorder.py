@@ -7,18 +7,19 @@ perform it; every replay will hand over to the evaluator at that place.
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
-from jitgrad.graph import containers, facts, models, operators, performing, places
-from jitgrad.graph.facts import Place
+from jitgrad.graph import lookups
+from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
+from jitgrad.graph.lookups import Place
 from jitgrad.graph.models import MATH, Models
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime
 from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.places import PlaceRules
-from jitgrad.graph.recording import FreshObject, is_plain_tensor
 from jitgrad.modes import state
 from jitgrad.python.operations import ABSENT
 
@@ -29,12 +30,7 @@ CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 class Recorder(Models, PlaceRules):
     """Records one call, from its beginning or from a site on."""
 
-    internal_files = frozenset(
-        {
-            __file__, containers.__file__, models.__file__, operators.__file__,
-            performing.__file__, places.__file__,
-        }
-    )  # fmt: skip
+    internal_files = frozenset(map(str, Path(__file__).parent.glob("*.py")))
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -156,7 +152,7 @@ class Recorder(Models, PlaceRules):
             at = key if kind == "positional" else count + list(function.__kwdefaults__).index(key)
             return value, known.origins[at]
         positional = kind == "positional"
-        read = facts.read_positional_default if positional else facts.read_keyword_default
+        read = lookups.read_positional_default if positional else lookups.read_keyword_default
         return self.take(Place(read, function, False, key))
 
     def make_function(
@@ -188,7 +184,7 @@ class Recorder(Models, PlaceRules):
                 known = self.object(obj)
                 if isinstance(known, int):
                     self._identical(
-                        Place(facts.read_class, type(obj), False, name), method.__func__
+                        Place(lookups.read_class, type(obj), False, name), method.__func__
                     )
                 self.methods[id(method)] = method
                 return method, IDENTIFIED

@@ -1,315 +1,34 @@
-"""What a recording knows: tensors, objects and numbers of the call, and the segment that grows.
+"""The notes of one recording: the computations of the dispatcher, and the segment that grows.
 
-`Recording` takes the notes of the dispatcher, takes things from outside (with a fact for each),
-and cuts segments at sites. What Python code does to values is `recorder.Recorder`'s part.
+`Recording` hears of everything that the dispatcher performs. What Python code does to values is
+`recorder.Recorder`'s part.
 """
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from jitgrad import dtypes
-from jitgrad.device import device
-from jitgrad.dispatch import TensorCore, node_of, wrap
-from jitgrad.graph import facts
-from jitgrad.graph.facts import ABSENT, Place, TensorSpec
+from jitgrad.dispatch import TensorCore, node_of
+from jitgrad.graph import lookups
+from jitgrad.graph.facts import SameOutcome, address
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write
+from jitgrad.graph.lookups import Place
 from jitgrad.graph.origins import (
-    IDENTIFIED,
-    KNOWN,
     History,
-    Origin,
-    Runtime,
     SavedValue,
     StorageEntry,
     TensorEntry,
     Variable,
 )
-from jitgrad.graph.run import Run
-from jitgrad.graph.segment import PathState, Segment
+from jitgrad.graph.taking import Taking
 from jitgrad.modes import TrackedFloat, plain_number, state
 from jitgrad.node import FREED, PrimitiveNode, Saved
 from jitgrad.primitive import Kind
-from jitgrad.spec import Size
-
-CONSTANT_TYPES = (
-    type(None), bool, int, str, bytes, type(Ellipsis), type(NotImplemented), Size,
-    dtypes.dtype, device, np.dtype, range,
-)  # fmt: skip
-IDENTICAL_TYPES = (
-    type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, np.ufunc,
-    types.MethodDescriptorType, types.WrapperDescriptorType,
-)  # fmt: skip
 
 
-def has_lasting_identity(found: Any) -> bool:
-    """Is `found` a function, class or the like, which a guard knows by its identity?"""
-    return isinstance(found, IDENTICAL_TYPES) or type(found).__module__ == "jitgrad.compiled"
-
-
-def is_plain_tensor(value: Any) -> bool:
-    """Is `value` a tensor whose class is the library's own, without methods of the user's?"""
-    return isinstance(value, TensorCore) and type(value).__module__.startswith("jitgrad.")
-
-
-ARGUMENT_CONSTANTS = frozenset((type(None), bool, int, str, bytes))
-"""Types of arguments whose value is part of the entry's key."""
-
-
-class FreshObject:
-    """What is known of an object made in the call: the origins of what it holds."""
-
-    __slots__ = ("extra", "key", "kind", "origins")
-
-    def __init__(self, kind: str, origins: list[Any], key: Any = None, extra: Any = None) -> None:
-        self.kind = kind
-        self.origins = origins
-        self.key = object() if key is None else key
-        self.extra = extra
-
-
-class Recording:
+class Recording(Taking):
     """The notes of one recording, from an entry or a site to where it ends."""
-
-    def __init__(self, run: Run, path: PathState) -> None:
-        self.run = run
-        self.path = path
-        self.evaluator: Any = None
-        self.active = True
-        self.segment = Segment(None, 0)
-        self.produced: set[Value | Scalar] = set()
-        self.tensors: dict[int, tuple[Any, TensorEntry]] = {}
-        self.arrays: dict[int, tuple[Any, TensorEntry]] = {}
-        self.bases: dict[int, tuple[Any, int]] = {}
-        self.objects: dict[int, tuple[Any, FreshObject | int]] = {}
-        self.methods: dict[int, Any] = {}
-        self.variables: dict[tuple[Any, int], Variable] = {}
-        self.nodes: dict[Variable, Any] = {}
-        self.foreign: set[Memory] = set()
-        self.made_in: dict[Memory, Segment] = {}
-        self.mark = 0
-        self.visible = False
-        self.visible_at_mark = False
-
-    # -- things that are known --------------------------------------------------------------
-
-    def register_tensor(self, tensor: Any, entry: TensorEntry) -> None:
-        """Know `tensor` as `entry`."""
-        self.tensors[id(tensor)] = (tensor, entry)
-        if tensor._storage.is_foreign:
-            self.foreign.add(entry.value.memory)
-        self.arrays.setdefault(id(tensor._array), (tensor, entry))
-
-    def _register_base(self, tensor: Any, root: int) -> None:
-        base = tensor if tensor._base is None else tensor._base
-        self.bases.setdefault(id(base), (base, root))
-
-    def adopt(self, run: Run) -> None:
-        """Know the roots of a run that replays have brought here."""
-        for number, (found, entry) in enumerate(zip(run.roots, self.path.roots)):
-            if entry is not None:
-                self.register_tensor(found, entry)
-                self._register_base(found, number)
-            elif id(found) not in self.objects:
-                self.objects[id(found)] = (found, number)
-
-    def adopt_saved(self, tape: Any) -> None:
-        """Know the arrays that histories have saved, which an inner backward pass may read."""
-        for variable in tape.layout.saving:
-            for saved in variable.history.saved():
-                array = tape.values.get(saved.value)
-                if array is not None and id(array) not in self.arrays:
-                    storage = tape.storage(saved, array)[0]
-                    entry = TensorEntry(saved.value, None, saved.storage)
-                    self.register_tensor(wrap(array, storage), entry)
-
-    def adopt_nodes(self, nodes: dict[Variable, tuple[Any, int]]) -> None:
-        """Know the histories that a handover has made."""
-        for variable, (node, index) in nodes.items():
-            self.variables[node, index] = variable
-            self.nodes[variable] = node
-
-    def register_object(self, made: Any, key: Any, origins: list, extra: Any, kind: str) -> None:
-        """Know an object that a handover made; its parts are known already."""
-        if not kind:
-            name = type(made).__name__
-            kind = name if name in ("list", "dict", "set", "cell", "function") else "library"
-        self.objects[id(made)] = (made, FreshObject(kind, list(origins), key, extra))
-
-    def register_method(self, method: Any) -> None:
-        """Know a bound method."""
-        self.methods[id(method)] = method
-
-    def fresh(self, made: Any, kind: str, origins: list, extra: Any = None) -> Origin:
-        """Know an object that the call just made."""
-        self.objects[id(made)] = (made, FreshObject(kind, origins, None, extra))
-        return IDENTIFIED
-
-    def entry(self, tensor: Any) -> TensorEntry | None:
-        """Return what is known of a tensor, None if nothing."""
-        known = self.tensors.get(id(tensor))
-        if known is not None and known[0] is tensor:
-            return known[1]
-        if not is_plain_tensor(tensor):
-            return None
-        near = self.arrays.get(id(tensor._array))
-        if near is None or near[0]._array is not tensor._array:
-            return None
-        # another tensor on the same memory: detach(), .data, a saved tensor unpacked
-        other, found = near
-        shared = other._storage is tensor._storage
-        storage = found.storage
-        if not shared:
-            storage = StorageEntry(found.storage.memory, None, found.storage)
-        made = TensorEntry(found.value, None, storage)
-        self.register_tensor(tensor, made)
-        return made
-
-    def object(self, obj: Any) -> FreshObject | int | None:
-        """Return what is known of an object: its content, the number of its root, or None."""
-        known = self.objects.get(id(obj))
-        return known[1] if known is not None and known[0] is obj else None
-
-    def variable(self, tensor: Any) -> Variable | bool | None:
-        """Return the history of a tensor, None without; False if the recording does not know it."""
-        node = node_of(tensor)
-        if node is None:
-            return None
-        return self.variables.get((node, tensor._index), False)
-
-    # -- taking from outside ----------------------------------------------------------------
-
-    def take(self, place: Place) -> tuple[Any, Origin | None]:
-        """Return what is at `place` with its origin, and make a fact of it."""
-        identity = place.identity()
-        known = self.path.places.get(identity)
-        found = place.look(self.run)
-        if known is not None:
-            return found, known
-        origin = self._take(place, found)
-        if origin is not None:
-            self.path.places[identity] = origin
-        return found, origin
-
-    def _fact(self, fact: Callable, text: str) -> None:
-        self.segment.facts.append(fact)
-        self.segment.fact_texts.append(text)
-
-    def _take(self, place: Place, found: Any) -> Origin | None:
-        kind = type(found)
-        if kind in CONSTANT_TYPES:
-            self._fact(facts.same_value(place, found), f"{place} == {found!r}")
-            return KNOWN
-        if found is ABSENT or has_lasting_identity(found):
-            text = getattr(found, "__name__", repr(found))
-            self._fact(facts.same_object(place, found), f"{place} is {text}")
-            return KNOWN
-        if kind is float:
-            scalar = Scalar(float)
-            self._fact(facts.is_number(place), f"{place} is a float")
-            self.add_slot(scalar, found)
-            return Runtime(scalar)
-        if is_plain_tensor(found):
-            spec = TensorSpec.describe(self.run, found)
-            self._fact(
-                facts.is_tensor(place, spec),
-                f"{place} is a tensor {tuple(found._array.shape)} {found._array.dtype}",
-            )
-            self.take_tensor(found, spec)
-            return IDENTIFIED
-        number = self.run.numbers.get(id(found), len(self.run.roots))
-        self._fact(facts.is_object(place, kind, number), f"{place} is a {kind.__name__}")
-        self.run.take_object(found, number)
-        self.path.roots.append(None)
-        if number == len(self.run.roots) - 1:
-            self.objects[id(found)] = (found, number)
-        return IDENTIFIED
-
-    def take_argument(self, index: int, value: Any) -> Origin:
-        """Take an argument of the call, whose key is that of the entry."""
-        kind = type(value)
-        if kind in ARGUMENT_CONSTANTS:
-            return KNOWN
-        if kind is float:
-            scalar = Scalar(float)
-
-            def number(run: Any) -> bool:
-                run.slots.append(run.arguments[index])
-                return True
-
-            self._fact(number, f"argument {index} is a float")
-            self.add_slot(scalar, value)
-            return Runtime(scalar)
-        if kind in CONSTANT_TYPES:
-            self._fact(
-                lambda run: type(run.arguments[index]) is kind and run.arguments[index] == value,
-                f"argument {index} == {value!r}",
-            )
-            return KNOWN
-        if has_lasting_identity(value):
-            text = getattr(value, "__name__", repr(value))
-            self._fact(lambda run: run.arguments[index] is value, f"argument {index} is {text}")
-            return KNOWN
-        if is_plain_tensor(value):
-            spec = TensorSpec.describe(self.run, value)
-            self._fact(
-                lambda run: spec.take_known(run, run.arguments[index]),
-                f"argument {index} is a tensor {tuple(value._array.shape)} {value._array.dtype}",
-            )
-            self.take_tensor(value, spec)
-            return IDENTIFIED
-        number_of = self.run.numbers.get(id(value), len(self.run.roots))
-        self._fact(
-            lambda run: run.take_object(run.arguments[index], number_of),
-            f"argument {index} is a {kind.__name__}",
-        )
-        self.run.take_object(value, number_of)
-        self.path.roots.append(None)
-        self.objects.setdefault(id(value), (value, number_of))
-        return IDENTIFIED
-
-    def add_slot(self, held: Value | Scalar, value: Any) -> None:
-        """Give a value or number that was taken from outside its slot."""
-        self.path.slot_of[held] = self.path.slots
-        self.path.slots += 1
-        self.run.slots.append(value)
-
-    def take_tensor(self, tensor: Any, spec: TensorSpec) -> None:
-        """Take `tensor` as the next root."""
-        path = self.path
-        index = len(path.roots)
-        array = tensor._array
-        if not spec.take(self.run, tensor):
-            raise AssertionError("a tensor does not meet the spec that was just made of it")
-        if spec.number != index:
-            path.roots.append(path.roots[spec.number])
-            path.slots += 1
-            return
-        memory = path.memories.get(spec.memory)
-        if memory is None:
-            memory = path.memories[index] = Memory(f"input{index}")
-        storage = path.storages.get(spec.storage)
-        if storage is None:
-            storage = path.storages[index] = StorageEntry(memory, index)
-        strides = tuple(step // array.itemsize for step in array.strides)
-        value = Value(array.shape, strides, array.dtype, memory, spec.offset // array.itemsize)
-        entry = TensorEntry(value, index, storage)
-        path.roots.append(entry)
-        path.slot_of[value] = path.slots
-        path.slots += 1
-        self.register_tensor(tensor, entry)
-        self._register_base(tensor, index)
-        node = node_of(tensor)
-        if node is not None:
-            variable = path.variables[index] = Variable(root=index)
-            self.variables[node, tensor._index] = variable
-            self.nodes[variable] = node
-
-    # -- notes of the dispatcher ------------------------------------------------------------
 
     def begin(self) -> None:
         """Mark where the instruction at hand begins: an exit goes back to here."""
@@ -391,7 +110,7 @@ class Recording:
         if primitive.kind is Kind.VIEW:
             source = self.entry(inputs[0])
             assert source is not None
-            start = facts.address(array) - facts.address(inputs[0]._array)
+            start = address(array) - address(inputs[0]._array)
             offset = source.value.offset + start // max(array.itemsize, 1)
             value = Value(array.shape, strides, array.dtype, source.value.memory, offset)
             base = self.entry(output._base) if output._base is not None else None
@@ -492,7 +211,7 @@ class Recording:
         entry = self.entry(leaf)
         if entry is None or entry.root is None:
             return None
-        return Place(facts.read_grad, entry.root, True, "grad")
+        return Place(lookups.read_grad, entry.root, True, "grad")
 
     def write_grad(self, leaf: Any, gradient: Any) -> None:
         """Note that `gradient` was stored as `.grad` of `leaf`."""
@@ -554,8 +273,8 @@ class Recording:
             else (lambda run, known=each: known)
             for each in operands
         ]
-        text = f"{symbol.format(*map(plain_number, operands))} is still {result}"
-        self._fact(lambda run: function(*(each(run) for each in read)) is result, text)
+        text = symbol.format(*map(plain_number, operands))
+        self.fact(SameOutcome(function, read, result, text))
         return result
 
     def compute_number(

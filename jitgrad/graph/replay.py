@@ -6,6 +6,7 @@ from typing import Any
 
 from jitgrad.dispatch import node_of
 from jitgrad.graph.derivative import rebuild
+from jitgrad.graph.guards import compile_guards
 from jitgrad.graph.hot import WARM, hot_path
 from jitgrad.graph.origins import Variable
 from jitgrad.graph.run import Run
@@ -16,6 +17,9 @@ from jitgrad.node import Node
 from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import UNBOUND, Frame
 from jitgrad.python.operations import Operations
+
+FAMILIAR = 4
+"""How often the facts of a segment are looked at one by one before a function is made of them."""
 
 
 class Miss(Exception):
@@ -31,13 +35,16 @@ def select(candidates: list[Segment], run: Run) -> Segment | None:
     """Return the first segment whose facts hold; what they took is in the run then."""
     for segment in candidates:
         roots, slots = len(run.roots), len(run.slots)
-        for fact in segment.facts:
-            if not fact(run):
-                break
-        else:
+        guards = segment.guards
+        if guards is not None:
+            if guards(run):
+                return segment
+        elif all(fact.holds(run) for fact in segment.facts):
+            segment.checked += 1
+            if segment.checked == FAMILIAR and len(segment.facts) > 1:
+                segment.guards = compile_guards(segment.facts, roots)
             return segment
-        if len(run.roots) != roots or len(run.slots) != slots:
-            run.forget(roots, slots)
+        run.forget(roots, slots)
     return None
 
 

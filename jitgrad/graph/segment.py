@@ -173,6 +173,8 @@ class Segment:
         end: how it ends.
         can_raise: a step may raise on data, before any effect of the segment can be seen.
         hits: how often replays ran it.
+        checked: how often its facts were found to hold, one by one.
+        guards: the facts as one function, once they have been checked several times.
         hot: for the first of a path, the program of a whole path that is guessed first.
     """
 
@@ -180,7 +182,6 @@ class Segment:
         self.parent = parent
         self.first_slot = first_slot
         self.facts: list[Fact] = []
-        self.fact_texts: list[str] = []
         self.steps: list[Step] = []
         self.inputs: list[Value | Scalar] = []
         self.arguments: list[int] = []
@@ -192,6 +193,8 @@ class Segment:
         self.start: Snapshot | None = None
         self.can_raise = False
         self.hits = 0
+        self.checked = 0
+        self.guards: Callable[[Any], bool] | None = None
         self.hot: Any = None
         self.program: Program | None = None
         self.derivatives: dict[Any, Any] = {}

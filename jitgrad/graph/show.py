@@ -116,8 +116,8 @@ class Printer:
         """Print a segment and what follows it."""
         while True:
             last = None
-            for text in segment.fact_texts:
-                self.lines.append(f"{indent}# guard: {text}")
+            for fact in segment.facts:
+                self.lines.append(f"{indent}# guard: {fact}")
             for step in segment.steps:
                 statement = self.step(step)
                 line = step.line and f"{step.line[0].rsplit('/', 1)[-1]}:{step.line[1]}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import jitgrad
-from jitgrad.graph import derivative, segment
+from jitgrad.graph import derivative, replay, segment
 from tests.graph import reference
 
 
@@ -17,7 +17,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(params=["native", "reference"])
 def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How segments run: as kernels, or by the reference interpreter."""
+    """How segments run: as kernels with compiled guards, or by plain interpreters of both."""
+    # what the kernels compute and what the guards check is compared from the first replay on
+    monkeypatch.setattr(replay, "FAMILIAR", 1 if request.param == "native" else 10**9)
     if request.param == "reference":
         monkeypatch.setattr(segment, "lower", reference.lower)
         monkeypatch.setattr(derivative, "lower", reference.lower)

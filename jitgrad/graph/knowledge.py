@@ -1,0 +1,160 @@
+"""What a recording knows: tensors, objects and histories of the call, each by its identity."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import numpy as np
+
+from jitgrad import dtypes
+from jitgrad.device import device
+from jitgrad.dispatch import TensorCore, node_of, wrap
+from jitgrad.graph.ir import Memory, Scalar, Value
+from jitgrad.graph.origins import IDENTIFIED, Origin, StorageEntry, TensorEntry, Variable
+from jitgrad.graph.run import Run
+from jitgrad.graph.segment import PathState, Segment
+from jitgrad.spec import Size
+
+CONSTANT_TYPES = (
+    type(None), bool, int, str, bytes, type(Ellipsis), type(NotImplemented), Size,
+    dtypes.dtype, device, np.dtype, range,
+)  # fmt: skip
+IDENTICAL_TYPES = (
+    type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, np.ufunc,
+    types.MethodDescriptorType, types.WrapperDescriptorType,
+)  # fmt: skip
+
+
+def has_lasting_identity(found: Any) -> bool:
+    """Is `found` a function, class or the like, which a guard knows by its identity?"""
+    return isinstance(found, IDENTICAL_TYPES) or type(found).__module__ == "jitgrad.compiled"
+
+
+def is_plain_tensor(value: Any) -> bool:
+    """Is `value` a tensor whose class is the library's own, without methods of the user's?"""
+    return isinstance(value, TensorCore) and type(value).__module__.startswith("jitgrad.")
+
+
+ARGUMENT_CONSTANTS = frozenset((type(None), bool, int, str, bytes))
+"""Types of arguments whose value is part of the entry's key."""
+
+
+class FreshObject:
+    """What is known of an object made in the call: the origins of what it holds."""
+
+    __slots__ = ("extra", "key", "kind", "origins")
+
+    def __init__(self, kind: str, origins: list[Any], key: Any = None, extra: Any = None) -> None:
+        self.kind = kind
+        self.origins = origins
+        self.key = object() if key is None else key
+        self.extra = extra
+
+
+class Knowledge:
+    """What is known while one recording goes on, from an entry or a site to where it ends."""
+
+    def __init__(self, run: Run, path: PathState) -> None:
+        self.run = run
+        self.path = path
+        self.evaluator: Any = None
+        self.active = True
+        self.segment = Segment(None, 0)
+        self.produced: set[Value | Scalar] = set()
+        self.tensors: dict[int, tuple[Any, TensorEntry]] = {}
+        self.arrays: dict[int, tuple[Any, TensorEntry]] = {}
+        self.bases: dict[int, tuple[Any, int]] = {}
+        self.objects: dict[int, tuple[Any, FreshObject | int]] = {}
+        self.methods: dict[int, Any] = {}
+        self.variables: dict[tuple[Any, int], Variable] = {}
+        self.nodes: dict[Variable, Any] = {}
+        self.foreign: set[Memory] = set()
+        self.made_in: dict[Memory, Segment] = {}
+        self.mark = 0
+        self.visible = False
+        self.visible_at_mark = False
+
+    def register_tensor(self, tensor: Any, entry: TensorEntry) -> None:
+        """Know `tensor` as `entry`."""
+        self.tensors[id(tensor)] = (tensor, entry)
+        if tensor._storage.is_foreign:
+            self.foreign.add(entry.value.memory)
+        self.arrays.setdefault(id(tensor._array), (tensor, entry))
+
+    def _register_base(self, tensor: Any, root: int) -> None:
+        base = tensor if tensor._base is None else tensor._base
+        self.bases.setdefault(id(base), (base, root))
+
+    def adopt(self, run: Run) -> None:
+        """Know the roots of a run that replays have brought here."""
+        for number, (found, entry) in enumerate(zip(run.roots, self.path.roots)):
+            if entry is not None:
+                self.register_tensor(found, entry)
+                self._register_base(found, number)
+            elif id(found) not in self.objects:
+                self.objects[id(found)] = (found, number)
+
+    def adopt_saved(self, tape: Any) -> None:
+        """Know the arrays that histories have saved, which an inner backward pass may read."""
+        for variable in tape.layout.saving:
+            for saved in variable.history.saved():
+                array = tape.values.get(saved.value)
+                if array is not None and id(array) not in self.arrays:
+                    storage = tape.storage(saved, array)[0]
+                    entry = TensorEntry(saved.value, None, saved.storage)
+                    self.register_tensor(wrap(array, storage), entry)
+
+    def adopt_nodes(self, nodes: dict[Variable, tuple[Any, int]]) -> None:
+        """Know the histories that a handover has made."""
+        for variable, (node, index) in nodes.items():
+            self.variables[node, index] = variable
+            self.nodes[variable] = node
+
+    def register_object(self, made: Any, key: Any, origins: list, extra: Any, kind: str) -> None:
+        """Know an object that a handover made; its parts are known already."""
+        if not kind:
+            name = type(made).__name__
+            kind = name if name in ("list", "dict", "set", "cell", "function") else "library"
+        self.objects[id(made)] = (made, FreshObject(kind, list(origins), key, extra))
+
+    def register_method(self, method: Any) -> None:
+        """Know a bound method."""
+        self.methods[id(method)] = method
+
+    def fresh(self, made: Any, kind: str, origins: list, extra: Any = None) -> Origin:
+        """Know an object that the call just made."""
+        self.objects[id(made)] = (made, FreshObject(kind, origins, None, extra))
+        return IDENTIFIED
+
+    def entry(self, tensor: Any) -> TensorEntry | None:
+        """Return what is known of a tensor, None if nothing."""
+        known = self.tensors.get(id(tensor))
+        if known is not None and known[0] is tensor:
+            return known[1]
+        if not is_plain_tensor(tensor):
+            return None
+        near = self.arrays.get(id(tensor._array))
+        if near is None or near[0]._array is not tensor._array:
+            return None
+        # another tensor on the same memory: detach(), .data, a saved tensor unpacked
+        other, found = near
+        shared = other._storage is tensor._storage
+        storage = found.storage
+        if not shared:
+            storage = StorageEntry(found.storage.memory, None, found.storage)
+        made = TensorEntry(found.value, None, storage)
+        self.register_tensor(tensor, made)
+        return made
+
+    def object(self, obj: Any) -> FreshObject | int | None:
+        """Return what is known of an object: its content, the number of its root, or None."""
+        known = self.objects.get(id(obj))
+        return known[1] if known is not None and known[0] is obj else None
+
+    def variable(self, tensor: Any) -> Variable | bool | None:
+        """Return the history of a tensor, None without; False if the recording does not know it."""
+        node = node_of(tensor)
+        if node is None:
+            return None
+        return self.variables.get((node, tensor._index), False)

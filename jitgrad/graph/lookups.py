@@ -1,0 +1,190 @@
+"""Where the world outside is looked at: globals, cells, attributes, items.
+
+To look never runs user code: it reads dictionaries, type slots and exact built-in containers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MemberDescriptorType, ModuleType
+from typing import Any, Final
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = _Absent()
+"""What is found where nothing is."""
+
+
+def static_lookup(obj: Any, name: str) -> Any:
+    """Return what `obj.name` rests on, without running user code: from the instance or its type.
+
+    ABSENT if there is nothing. Slots are read; other descriptors are returned as they are.
+    """
+    on_type = type_lookup(type(obj), name)
+    if isinstance(on_type, MemberDescriptorType):
+        try:
+            return on_type.__get__(obj)
+        except AttributeError:
+            return ABSENT
+    if on_type is not ABSENT and hasattr(type(on_type), "__set__"):
+        return on_type
+    instance = getattr(obj, "__dict__", None)
+    if type(instance) is dict and name in instance:
+        return instance[name]
+    return on_type
+
+
+def type_lookup(cls: type, name: str) -> Any:
+    """Return the attribute `name` of a class, found along its method resolution order."""
+    for each in cls.__mro__:
+        found = each.__dict__.get(name, ABSENT)
+        if found is not ABSENT:
+            return found
+    return ABSENT
+
+
+def read_global(base: Any, name: Any) -> Any:
+    """Return a global of the namespaces `base` (globals, builtins)."""
+    found = base[0].get(name, ABSENT)
+    return base[1].get(name, ABSENT) if found is ABSENT else found
+
+
+def read_cell(cell: Any, _name: Any) -> Any:
+    """Return the content of a cell."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return ABSENT
+
+
+def read_module(module: ModuleType, name: str) -> Any:
+    """Return a variable of a module."""
+    return module.__dict__.get(name, ABSENT)
+
+
+def read_class(cls: type, name: str) -> Any:
+    """Return a class attribute, unbound."""
+    return type_lookup(cls, name)
+
+
+def read_item(container: Any, key: Any) -> Any:
+    """Return an item of an exact list, tuple or dict."""
+    try:
+        return container[key]
+    except (KeyError, IndexError):
+        return ABSENT
+
+
+def read_presence(container: Any, key: Any) -> Any:
+    """Return whether an exact dict has a key."""
+    return key in container
+
+
+def read_keys(container: Any, _key: Any) -> tuple:
+    """Return the keys of an exact dict in their order."""
+    return tuple(container)
+
+
+def read_length(container: Any, _key: Any) -> Any:
+    """Return the length of an exact built-in container."""
+    return len(container)
+
+
+def read_grad(tensor: Any, _key: Any) -> Any:
+    """Return `.grad` of a tensor."""
+    return tensor._grad
+
+
+def read_code(function: Any, _key: Any) -> Any:
+    """Return the code of a function."""
+    return function.__code__
+
+
+def read_positional_default(function: Any, index: int) -> Any:
+    """Return a default of a function."""
+    return read_item(function.__defaults__ or (), index)
+
+
+def read_keyword_default(function: Any, name: str) -> Any:
+    """Return a keyword-only default of a function."""
+    return (function.__kwdefaults__ or {}).get(name, ABSENT)
+
+
+class RootKey:
+    """The key of a place that is a root of the run, such as a parameter in an optimizer's state."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RootKey) and other.number == self.number
+
+    def __hash__(self) -> int:
+        return hash((RootKey, self.number))
+
+    def __repr__(self) -> str:
+        return f"root {self.number}"
+
+
+class Place:
+    """Where a fact looks: in a constant object, or in a root of the run.
+
+    Attributes:
+        read: one of the readers above.
+        base: the constant object, or the number of a root.
+        key: the name, index or key, or the root that is the key.
+    """
+
+    __slots__ = ("base", "is_root", "key", "read")
+
+    def __init__(self, read: Callable, base: Any, is_root: bool, key: Any) -> None:
+        self.read = read
+        self.base = base
+        self.is_root = is_root
+        self.key = key
+
+    def identity(self) -> Any:
+        """Return what makes two places the same."""
+        base = self.base if self.is_root else id(self.base)
+        if self.read is read_global:
+            base = tuple(map(id, self.base))
+        return (self.read, self.is_root, base, type(self.key), self.key)
+
+    def look(self, run: Any) -> Any:
+        """Return what is there now."""
+        key = self.key
+        if type(key) is RootKey:
+            key = run.roots[key.number]
+        return self.read(run.roots[self.base] if self.is_root else self.base, key)
+
+    def __str__(self) -> str:
+        key = getattr(self.key, "__name__", self.key)
+        if self.read is read_global:
+            return f"global {key}"
+        base = f"root {self.base}" if self.is_root else getattr(self.base, "__name__", "cell")
+        if self.read is read_presence:
+            return f"({key!r} in {base})"
+        if self.read is read_item:
+            return f"{base}[{key!r}]"
+        return f"{base}.{key}" if key else f"{base} ({self.read.__name__})"
+
+
+class Argument(Place):
+    """An argument of the call, by its number."""
+
+    __slots__ = ()
+
+    def __init__(self, number: int) -> None:
+        super().__init__(read_item, None, False, number)
+
+    def look(self, run: Any) -> Any:
+        return run.arguments[self.key]
+
+    def __str__(self) -> str:
+        return f"argument {self.key}"
