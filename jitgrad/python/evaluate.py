@@ -283,8 +283,11 @@ def _step_handling(
 ) -> Any:
     """Perform a step while an exception is handled, for whoever asks `sys.exc_info()`.
 
-    What the step raises gets its `__context__` from the interpreter too.
+    What the step raises gets its `__context__` from the interpreter too, unless it is raised again:
+    that changes no chain of contexts.
     """
+    if instruction[0] == Op.RERAISE:
+        return step(operations, frame, instruction)
     context, entries = handled.__context__, handled.__traceback__
     try:
         raise handled
