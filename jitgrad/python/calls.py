@@ -275,4 +275,3 @@ class Calls(Expressions):
             self.emit(op, result, self.expression(node.elt))
         self.emit(Op.JUMP, loop)
         self.place(end)
-        self.forget(iterator)
