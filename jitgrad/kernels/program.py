@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jitgrad.graph.ir import Scalar, Step, Value
-from jitgrad.kernels.operations import operations
+from jitgrad.kernels.reading import operations
 from jitgrad.kernels.schedule import Schedule
 
 if TYPE_CHECKING:
