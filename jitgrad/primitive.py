@@ -84,7 +84,7 @@ class Primitive:
             `(out, *inputs, **params) -> Loops`, of which `out` and the tensors among the inputs
             tell their `shape` and `dtype`; None where NumPy is to do it.
         correlation: for convolutions and their transposes, which of "input", "weight" and
-            "output" comes out of the other two (and a bias), given in this order.
+            "output" comes out of the other two, and a bias: in this order.
         result: see `Result`.
         check: `(name, inputs, promoted dtype)`, raises for inputs that the operation does not take;
             not asked where all are floating-point tensors of one dtype, and numbers.
