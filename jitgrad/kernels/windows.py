@@ -20,7 +20,7 @@ class Window(NamedTuple):
     Attributes:
         size: of the dimension.
         kernel, stride, low, dilation: `low` is the padding before the dimension.
-        count: how many windows there are.
+        number: how many windows there are.
     """
 
     size: int
@@ -28,7 +28,7 @@ class Window(NamedTuple):
     stride: int
     low: int
     dilation: int
-    count: int
+    number: int
 
 
 class Plane(NamedTuple):
@@ -48,13 +48,13 @@ class Lattice(NamedTuple):
     """Places of a result along one dimension, and what they read.
 
     Attributes:
-        begin, step, count: the places.
+        begin, step, number: the places.
         reads: pairs of the element of the window, and (plane, distance).
     """
 
     begin: int
     step: int
-    count: int
+    number: int
     reads: list[tuple[int, tuple[int, int]]]
 
 
@@ -149,7 +149,7 @@ def phases(axes: Sequence[Axis], kernel: Sequence[int]) -> list[Phase]:
             elements.append(element)
             distances.append(number * plane + shift)
         begins, steps, counts = (
-            tuple(getattr(each, name) for each in lattices) for name in ("begin", "step", "count")
+            tuple(getattr(each, name) for each in lattices) for name in ("begin", "step", "number")
         )
         kinds = np.array(elements, np.int64), np.array(distances, np.int64)
         made.append(Phase(begins, steps, counts, *kinds))
