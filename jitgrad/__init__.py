@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from jitgrad import autograd as autograd
 from jitgrad import config as config
 from jitgrad import dtypes as _dtypes
-from jitgrad import linalg as linalg
 from jitgrad import return_types as return_types
 from jitgrad.autograd.grad_mode import enable_grad as enable_grad
 from jitgrad.autograd.grad_mode import inference_mode as inference_mode
@@ -51,6 +50,7 @@ from jitgrad.ops.comparison import *  # noqa: F403
 from jitgrad.ops.composite import *  # noqa: F403
 from jitgrad.ops.convert import *  # noqa: F403
 from jitgrad.ops.create import *  # noqa: F403
+from jitgrad.ops.decompositions import *  # noqa: F403
 from jitgrad.ops.diagonal import *  # noqa: F403
 from jitgrad.ops.division import *  # noqa: F403
 from jitgrad.ops.einsum import *  # noqa: F403
@@ -92,8 +92,10 @@ from jitgrad.ops.sorting import *  # noqa: F403
 from jitgrad.ops.special import *  # noqa: F403
 from jitgrad.ops.splitting import *  # noqa: F403
 from jitgrad.ops.statistics import *  # noqa: F403
+from jitgrad.ops.triangular import *  # noqa: F403
 from jitgrad.ops.trigonometric import *  # noqa: F403
 from jitgrad.ops.unary import *  # noqa: F403
+from jitgrad.ops.vectors import *  # noqa: F403
 from jitgrad.ops.views import *  # noqa: F403
 from jitgrad.ops.windows import *  # noqa: F403
 from jitgrad.printing import get_printoptions as get_printoptions
@@ -111,6 +113,7 @@ if _TYPE_CHECKING:
     from jitgrad import cuda as cuda
     from jitgrad import datasets as datasets
     from jitgrad import func as func
+    from jitgrad import linalg as linalg
     from jitgrad import nn as nn
     from jitgrad import optim as optim
     from jitgrad import safetensors as safetensors
@@ -152,6 +155,7 @@ _LATE_MODULES = frozenset(
         "cuda",
         "datasets",
         "func",
+        "linalg",
         "nn",
         "optim",
         "safetensors",

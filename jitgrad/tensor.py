@@ -27,6 +27,7 @@ from jitgrad.ops.comparison import ComparisonMethods
 from jitgrad.ops.composite import CompositeMethods
 from jitgrad.ops.convert import ConvertMethods
 from jitgrad.ops.create import CreateMethods
+from jitgrad.ops.decompositions import DecompositionMethods
 from jitgrad.ops.diagonal import DiagonalMethods
 from jitgrad.ops.division import DivisionMethods
 from jitgrad.ops.exponential import ExponentialMethods
@@ -58,8 +59,10 @@ from jitgrad.ops.sorting import SortingMethods
 from jitgrad.ops.special import SpecialMethods
 from jitgrad.ops.splitting import SplitMethods
 from jitgrad.ops.statistics import StatisticsMethods
+from jitgrad.ops.triangular import TriangularMethods
 from jitgrad.ops.trigonometric import TrigonometricMethods
 from jitgrad.ops.unary import UnaryMethods
+from jitgrad.ops.vectors import VectorMethods
 from jitgrad.ops.views import ViewMethods
 from jitgrad.ops.windows import WindowMethods
 from jitgrad.ops.write import WriteMethods
@@ -78,6 +81,7 @@ class Tensor(
     CompositeMethods,
     ConvertMethods,
     CreateMethods,
+    DecompositionMethods,
     DiagonalMethods,
     DivisionMethods,
     ExponentialMethods,
@@ -109,8 +113,10 @@ class Tensor(
     SpecialMethods,
     SplitMethods,
     StatisticsMethods,
+    TriangularMethods,
     TrigonometricMethods,
     UnaryMethods,
+    VectorMethods,
     ViewMethods,
     WindowMethods,
     WriteMethods,

@@ -3,6 +3,7 @@
 from tests.opinfo import Op
 from tests.optables import (
     composites,
+    decompositions,
     indexing,
     matrices,
     networks,
@@ -19,6 +20,7 @@ OPS: tuple[Op, ...] = (
     *shapes.OPS,
     *indexing.OPS,
     *matrices.OPS,
+    *decompositions.OPS,
     *composites.OPS,
     *networks.OPS,
     *recurrent.OPS,
