@@ -118,6 +118,8 @@ if _TYPE_CHECKING:
     from jitgrad import utils as utils
     from jitgrad.compiled import compile as compile
     from jitgrad.compiled import eager as eager
+    from jitgrad.compiled import verify as verify
+    from jitgrad.errors import VerificationError as VerificationError
     from jitgrad.ops.averages import *  # noqa: F403
     from jitgrad.ops.convolution import *  # noqa: F403
     from jitgrad.ops.foreach import *  # noqa: F403
@@ -166,6 +168,8 @@ _LATE_NAMES = {
     ),
     "compile": "jitgrad.compiled",
     "eager": "jitgrad.compiled",
+    "verify": "jitgrad.compiled",
+    "VerificationError": "jitgrad.errors",
     "load": "jitgrad.serialization",
     "save": "jitgrad.serialization",
     "constant_pad_nd": "jitgrad.ops.padding",
