@@ -122,7 +122,19 @@ if _TYPE_CHECKING:
     from jitgrad.errors import VerificationError as VerificationError
     from jitgrad.ops.averages import *  # noqa: F403
     from jitgrad.ops.convolution import *  # noqa: F403
+    from jitgrad.ops.distances import cdist as cdist
+    from jitgrad.ops.distances import cosine_similarity as cosine_similarity
+    from jitgrad.ops.distances import pairwise_distance as pairwise_distance
+    from jitgrad.ops.distances import pdist as pdist
     from jitgrad.ops.foreach import *  # noqa: F403
+    from jitgrad.ops.noise import alpha_dropout as alpha_dropout
+    from jitgrad.ops.noise import dropout as dropout
+    from jitgrad.ops.noise import feature_alpha_dropout as feature_alpha_dropout
+    from jitgrad.ops.noise import rrelu as rrelu
+    from jitgrad.ops.noise import rrelu_ as rrelu_
+    from jitgrad.ops.normalization import group_norm as group_norm
+    from jitgrad.ops.normalization import layer_norm as layer_norm
+    from jitgrad.ops.normalization import rms_norm as rms_norm
     from jitgrad.ops.padding import *  # noqa: F403
     from jitgrad.ops.pixels import *  # noqa: F403
     from jitgrad.ops.pooling import *  # noqa: F403
@@ -158,14 +170,6 @@ _LATE_NAMES = {
         "jitgrad.ops.noise",
     ),
     **dict.fromkeys(("group_norm", "layer_norm", "rms_norm"), "jitgrad.ops.normalization"),
-    **dict.fromkeys(
-        (
-            "binary_cross_entropy_with_logits",
-            "kl_div",
-            "poisson_nll_loss",
-        ),
-        "jitgrad.ops.losses",
-    ),
     "compile": "jitgrad.compiled",
     "eager": "jitgrad.compiled",
     "verify": "jitgrad.compiled",

@@ -15,8 +15,8 @@ from jitgrad import config, dtypes
 from jitgrad.dispatch import TensorCore
 from jitgrad.errors import CompileError
 from jitgrad.explain import Explanation
-from jitgrad.graph.facts import tensor_key
-from jitgrad.graph.lookups import type_lookup
+from jitgrad.graph.facts import SameValue, tensor_key
+from jitgrad.graph.lookups import Argument, read_length, type_lookup
 from jitgrad.graph.origins import KNOWN
 from jitgrad.graph.recorder import Recorder
 from jitgrad.graph.replay import Miss, follow, frames_of, select
@@ -40,6 +40,8 @@ class Graph:
         entries: the first segments, by what is known of the arguments.
         segments: all segments, in the order of their recording.
         traces: how many recordings were made.
+        varying: the places where integers have changed, which are numbers of run time since.
+        integers: the first value of each integer argument.
         reason: why the function runs eagerly, empty if it does not.
         checks: what has been checked, None if nothing is.
     """
@@ -53,6 +55,8 @@ class Graph:
         self.traces = 0
         self.calls = 0
         self.misses = 0
+        self.varying: set[Any] = set()
+        self.integers: dict[int, int] = {}
         self.record_seconds = 0.0
         self.last: Segment | None = None
         self.reason = ""
@@ -86,7 +90,39 @@ class Graph:
         for name, value in kwargs.items():
             parts.append(name)
             parts.append(_key_of(value))
+        if self.varying:
+            for number, value in enumerate((*args, *kwargs.values())):
+                if type(value) is int and Argument(number).identity() in self.varying:
+                    at = 3 + number if number < len(args) else 4 + 2 * number - len(args)
+                    parts[at] = int
         return tuple(parts)
+
+    def learn(self, run: Run, candidates: list[Segment]) -> None:
+        """Find the integers that have changed since `candidates` were recorded."""
+        roots, slots = len(run.roots), len(run.slots)
+        for segment in candidates:
+            changed = []
+            for fact in segment.facts:
+                if fact.holds(run):
+                    continue
+                if not (
+                    isinstance(fact, SameValue)
+                    and type(fact.expected) is int
+                    # how long a list is decides what is read of it
+                    and fact.place.read is not read_length
+                    and type(fact.place.look(run)) is int
+                ):
+                    break
+                changed.append(fact.place.identity())
+            else:
+                self.varying.update(changed)
+            run.forget(roots, slots)
+
+    def learn_arguments(self, values: tuple) -> None:
+        """Find the integer arguments that differ from those of the call before."""
+        for number, value in enumerate(values):
+            if type(value) is int and self.integers.setdefault(number, value) != value:
+                self.varying.add(Argument(number).identity())
 
     def call(self, args: tuple, kwargs: dict) -> Any:
         """Call the function: replay what is known, record what is not."""
@@ -120,8 +156,12 @@ class Graph:
         try:
             assert self.code is not None
             run = Run([*args, *kwargs.values()])
+            self.learn(run, self.entries.get(key, []))
+            self.learn_arguments((*args, *kwargs.values()))
+            key = self.key(args, kwargs)
             attach = self.entries.setdefault(key, []).append
             recorder = Recorder(run, PathState(), attach)
+            recorder.varying = self.varying
             if config.verify and self.checks is None:
                 self.checks = Checks()
             recorder.begin_segment(Segment(None, 0, self.checks))
@@ -148,8 +188,10 @@ class Graph:
             if not recording:
                 frames = frames_of(run, branch.snapshot, miss.segment, None)
                 return Evaluator(Operations()).resume(frames)
+            self.learn(run, branch.outcomes.get(miss.outcome, []))
             attach = branch.outcomes.setdefault(miss.outcome, []).append
             recorder = Recorder(run, path, attach)
+            recorder.varying = self.varying
             segment = Segment(miss.segment, path.slots)
             segment.start = recorder.start = branch.snapshot
             recorder.begin_segment(segment)
@@ -208,8 +250,8 @@ class Graph:
             warnings.warn(
                 f"jitgrad.compile: {self.function.__qualname__} runs eagerly from now on: "
                 f"{self.reason}. Values that differ at every call and decide what Python does "
-                "make new traces: pass floats or tensors instead of integers, or raise "
-                "jitgrad.config.max_segments and max_misses.",
+                "make new traces: lengths, names, integers that are sizes or positions. Keep them out "
+                "of the function, or raise jitgrad.config.max_segments and max_misses.",
                 stacklevel=4,
             )
 

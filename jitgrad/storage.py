@@ -36,6 +36,9 @@ class Storage:
             found = self.array
             while isinstance(found, np.ndarray) and found.base is not None:
                 found = found.base
+                if isinstance(within := getattr(found, "base", None), np.ndarray):
+                    # says where in an array memory lies, as NumPy's as_strided has it, too
+                    found = within
             self._owner = found
         return found
 

@@ -87,19 +87,23 @@ class SameKeys(_AtPlace):
 
 
 class IsNumber(_AtPlace):
-    """A float is there; it becomes a number of run time."""
+    """A float, or an int, is there; it becomes a number of run time."""
 
-    __slots__ = ()
+    __slots__ = ("kind",)
+
+    def __init__(self, place: Place, kind: type) -> None:
+        super().__init__(place)
+        self.kind = kind
 
     def holds(self, run: Any) -> bool:
         found = self.place.look(run)
-        if type(found) is not float:
+        if type(found) is not self.kind:
             return False
         run.slots.append(found)
         return True
 
     def __str__(self) -> str:
-        return f"{self.place} is a float"
+        return f"{self.place} is a number ({self.kind.__name__})"
 
 
 class IsObject(_AtPlace):

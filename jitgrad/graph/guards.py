@@ -193,7 +193,7 @@ class _Writer:
     def is_number(self, fact: IsNumber) -> None:
         name = f"n{len(self.lines)}"
         self.lines.append(f"{name} = {self.look(fact.place)}")
-        self.fail_if(f"type({name}) is not float")
+        self.fail_if(f"type({name}) is not {self.constant(fact.kind)}")
         self.slots.append(name)
 
     def _take(self, place: Place, kind: type, number: int) -> tuple[str, int]:

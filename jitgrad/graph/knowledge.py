@@ -71,6 +71,8 @@ class Knowledge:
         self.nodes: dict[Variable, Any] = {}
         self.foreign: set[Memory] = set()
         self.made_in: dict[Memory, Segment] = {}
+        self.varying: set[Any] = set()
+        """The identities of places where integers have been seen to change."""
         self.mark = 0
         self.visible = False
         self.visible_at_mark = False
@@ -94,6 +96,10 @@ class Knowledge:
                 self._register_base(found, number)
             elif id(found) not in self.objects:
                 self.objects[id(found)] = (found, number)
+        for entry, made in run.made.items():
+            if isinstance(entry, TensorEntry):
+                # stored by an effect, a gradient say, and read again behind the site
+                self.register_tensor(made, entry)
 
     def adopt_saved(self, tape: Any) -> None:
         """Know the arrays that histories have saved, which an inner backward pass may read."""

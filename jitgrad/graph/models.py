@@ -28,6 +28,10 @@ MATH = {
 }
 
 
+EXACT = frozenset({builtins.range, builtins.enumerate, operator.index})
+"""Built-in functions that need the values of integers."""
+
+
 class Models(ContainerRules, OperatorRules):
     """Built-in functions by their models."""
 
@@ -120,11 +124,15 @@ class Models(ContainerRules, OperatorRules):
             return self._item(x)
         if type(x) is float:
             return x, ao[0]
+        if isinstance(ao[0], Runtime) and type(x) in (int, bool):
+            return self._number("float({0})", float, args, ao, True)
         return self._folded(float, args) if ao[0] is KNOWN else None
 
     def _int(self, args: Any, ao: Any) -> Any:
         if len(args) == 1 and isinstance(args[0], TensorCore) and args[0]._array.size == 1:
             return self._exactly(int, args[0])
+        if len(args) == 1 and isinstance(ao[0], Runtime) and type(args[0]) in (int, float, bool):
+            return self._number("int({0})", int, args, ao, True)
         known = all(each is KNOWN for each in ao)
         return self._folded(int, args) if known else None
 
@@ -152,7 +160,8 @@ class Models(ContainerRules, OperatorRules):
 
     def _least(self, function: Any) -> Any:
         def model(args: Any, ao: Any) -> Any:
-            same = len(args) > 1 and all(type(each) is float for each in args)
+            kinds = set(map(type, args))
+            same = len(args) > 1 and kinds in ({float}, {int})
             return self._math(function, function.__name__, args, ao) if same else None
 
         return model

@@ -36,7 +36,7 @@ class OperatorRules(Performing):
             return UNARY[op](x), KNOWN
         if xo is KNOWN and type(x) is float:
             return UNARY[op](x), KNOWN
-        if isinstance(xo, Runtime) and type(x) is float:
+        if isinstance(xo, Runtime) and type(x) in (float, int) and (op != "~" or type(x) is int):
             return self._number(f"{op}{{0}}", UNARY[op], (x,), (xo,), False)
         return self.leave(f"{op} of a {type(x).__name__}").unary(op, x, xo)
 
@@ -50,6 +50,8 @@ class OperatorRules(Performing):
         numbers = (int, float, bool)
         if isinstance(l, TensorCore) or isinstance(r, TensorCore):
             if all(isinstance(each, TensorCore) or type(each) in numbers for each in (l, r)):
+                if op != "**":  # which asks for its exponent
+                    (l, lo), (r, ro) = self._beside(r, l, lo), self._beside(l, r, ro)  # noqa: E741
                 return self.perform(table[op], (l, r), (lo, ro))
         elif type(l) in numbers and type(r) in numbers:
             if lo is KNOWN and ro is KNOWN:
@@ -65,6 +67,13 @@ class OperatorRules(Performing):
                 return l + r, parts(origin for _, origin in [*left, *right])
         plain = self.leave(f"{type(l).__name__} {op} {type(r).__name__}")
         return getattr(plain, name)(op, l, lo, r, ro)
+
+    def _beside(self, other: Any, x: Any, xo: Any) -> tuple[Any, Any]:
+        """Return an integer of run time as the float that it is beside a floating-point tensor."""
+        floating = isinstance(other, TensorCore) and other._array.dtype.kind == "f"
+        if floating and type(x) is int and isinstance(xo, Runtime) and abs(x) <= 2**53:
+            return self._number("float({0})", float, (x,), (xo,), True)
+        return x, xo
 
     def compare(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
         numbers = (int, float, bool)
@@ -87,6 +96,7 @@ class OperatorRules(Performing):
                 isinstance(each, TensorCore) or type(each) in numbers or each is None
                 for each in (l, r)
             ):
+                (l, lo), (r, ro) = self._beside(r, l, lo), self._beside(l, r, ro)  # noqa: E741
                 return self.perform(COMPARE[op], (l, r), (lo, ro))
         elif lo is KNOWN and ro is KNOWN:
             if all(

@@ -78,9 +78,9 @@ class Performing(DictionaryRules, Operations):
         if any(isinstance(each, TensorCore) and not is_plain_tensor(each) for each in every):
             self.leave("a tensor of a class of the user's own")
             return function(*args, **named), None
-        pairs = [*zip(args, origins), *((named[key], kwarg_origins[key]) for key in named)]
-        if any(isinstance(origin, Runtime) and type(x) is not float for x, origin in pairs):
-            self.leave("a truth of run time is used as a number")
+        origins = [self.fixed(value, origin) for value, origin in zip(args, origins)]
+        kwarg_origins = {key: self.fixed(named[key], kwarg_origins[key]) for key in named}
+        if not self.active:
             return function(*args, **named), None
         self.begin()
         given = [self._tracked(value, origin) for value, origin in zip(args, origins)]
@@ -93,6 +93,24 @@ class Performing(DictionaryRules, Operations):
         if not self.active:
             return _untracked(result), None
         return self._result(result)
+
+    def fixed(self, value: Any, origin: Any) -> Any:
+        """Return the origin of a number of run time that is used for what it is.
+
+        Floats go through the library as they are. For an integer or a truth a site makes sure of
+        the value, which is known from there on.
+        """
+        if isinstance(origin, Parts) and type(value) is tuple:
+            return parts(self.fixed(v, o) for v, o in zip(value, origin.items))
+        if not isinstance(origin, Runtime) or type(value) is float or not self.active:
+            return origin
+        if origin.scalar not in self.path.fixed:
+            if not self.available(origin.scalar):
+                self.leave("a number of run time that is gone")
+                return None
+            self._decide(origin.scalar, True, (type(value), value), value)
+            self.path.fixed[origin.scalar] = value
+        return KNOWN if self.active else None
 
     def _tracked(self, value: Any, origin: Any) -> Any:
         if isinstance(origin, Runtime) and type(value) is float:
@@ -141,6 +159,9 @@ class Performing(DictionaryRules, Operations):
     def _number(self, text: str, function: Any, values: Any, origins: Any, can_raise: bool) -> Any:
         """Compute with numbers of run time."""
         self.begin()
+        if text == "{0} ** {1}" and float not in map(type, values):
+            origins = [self.fixed(value, origin) for value, origin in zip(values, origins)]
+            return self._folded(function, values) if self.active else (function(*values), None)
         if text == "{0} ** {1}":
             # raises where Python's own operator would give a complex number
             text, run_time = "math.pow({0}, {1})", math.pow
@@ -158,7 +179,9 @@ class Performing(DictionaryRules, Operations):
         except BaseException as error:
             self.leave(f"it raised {type(error).__name__}")
             raise
-        if type(result) not in (float, bool) or (can_raise and not self.may_raise()):
+        # a float and an integer that is too large for one
+        can_raise = can_raise or {float, int} <= set(map(type, values))
+        if type(result) not in (float, bool, int) or (can_raise and not self.may_raise()):
             if self.active:
                 self.leave(f"a number of run time becomes {type(result).__name__}")
             return result, None

@@ -92,6 +92,8 @@ class PlaceRules(ObjectRules):
         if isinstance(obj, TensorCore):
             return self._tensor_attribute(obj, obj_origin, name)
         if isinstance(obj, ModuleType) and obj_origin is KNOWN:
+            if obj.__name__ == "jitgrad":
+                getattr(obj, name, None)  # some names come at their first use
             value, origin = self.take(Place(lookups.read_module, obj, False, name))
             if value is not ABSENT and origin is not None:
                 return value, origin
@@ -266,6 +268,10 @@ class PlaceRules(ObjectRules):
         return self.leave(f"del .{name}").delete_attribute(obj, obj_origin, name)
 
     def get_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:
+        if not isinstance(obj, TensorCore):
+            key_origin = self.fixed(key, key_origin)
+        if not self.active:
+            return self._plain().get_item(obj, obj_origin, key, key_origin)
         if isinstance(obj, TensorCore):
             if self._is_index(key, key_origin):
                 return self.perform(operator.getitem, (obj, key), (obj_origin, KNOWN))
@@ -322,6 +328,10 @@ class PlaceRules(ObjectRules):
     def set_item(
         self, obj: Any, obj_origin: Any, key: Any, key_origin: Any, value: Any, origin: Any
     ) -> Any:
+        if not isinstance(obj, TensorCore):
+            key_origin = self.fixed(key, key_origin)
+        if not self.active:
+            return self._plain().set_item(obj, obj_origin, key, key_origin, value, origin)
         plain = isinstance(value, TensorCore) or type(value) in (int, float, bool)
         if isinstance(obj, TensorCore) and plain and self._is_index(key, key_origin):
             self.perform(operator.setitem, (obj, key, value), (obj_origin, KNOWN, origin))

@@ -16,7 +16,7 @@ from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
-from jitgrad.graph.models import MATH, Models
+from jitgrad.graph.models import EXACT, MATH, Models
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime
 from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.places import PlaceRules
@@ -94,7 +94,9 @@ class Recorder(Models, PlaceRules):
         if isinstance(callee, type) and type(callee) is not type:
             return None
         if callee in self.models and not kwargs:
-            return self.models[callee](args, ao)
+            if callee in EXACT:
+                ao = [self.fixed(each, origin) for each, origin in zip(args, ao)]
+            return self.models[callee](args, ao) if self.active else None
         if callee in MATH and not kwargs:
             return self._math(callee, f"math.{MATH[callee]}", args, ao)
         return self._container_method(callee, args, ao, kwargs)
@@ -110,7 +112,7 @@ class Recorder(Models, PlaceRules):
         if is_plain_tensor(value):
             return True
         if isinstance(origin, Runtime):
-            return type(value) is float
+            return True
         if isinstance(origin, Parts):
             return all(self._is_library_argument(v, o) for v, o in zip(value, origin.items))
         known = self.object(value)

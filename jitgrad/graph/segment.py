@@ -24,6 +24,7 @@ class PathState:
         roots: for each root the tensor's entry, or None for another object.
         storages, memories: of root tensors, by the number of the first root that has them.
         variables: of root tensors that require grad, by their number.
+        fixed: numbers of run time whose value a site behind has made sure of.
         shown: the storages of tensors made by the trace that effects have stored outside.
     """
 
@@ -36,6 +37,7 @@ class PathState:
         self.storages: dict[int, StorageEntry] = {}
         self.memories: dict[int, Memory] = {}
         self.variables: dict[int, Variable] = {}
+        self.fixed: dict[Scalar, Any] = {}
         self.shown: dict[StorageEntry, None] = {}
 
     def copy(self) -> PathState:

@@ -53,9 +53,10 @@ class Taking(Knowledge):
 
     def take_argument(self, index: int, value: Any) -> Origin:
         """Take an argument of the call, whose key is that of the entry."""
-        if type(value) in ARGUMENT_CONSTANTS:
+        place = Argument(index)
+        if type(value) in ARGUMENT_CONSTANTS and place.identity() not in self.varying:
             return KNOWN
-        origin = self._take(Argument(index), value)
+        origin = self._take(place, value)
         assert origin is not None
         return origin
 
@@ -65,17 +66,17 @@ class Taking(Knowledge):
 
     def _take(self, place: Place, found: Any) -> Origin | None:
         kind = type(found)
+        if kind is float or (kind is int and place.identity() in self.varying):
+            scalar = Scalar(kind)
+            self.fact(IsNumber(place, kind))
+            self.add_slot(scalar, found)
+            return Runtime(scalar)
         if kind in CONSTANT_TYPES:
             self.fact(SameValue(place, found))
             return KNOWN
         if found is ABSENT or has_lasting_identity(found):
             self.fact(SameObject(place, found))
             return KNOWN
-        if kind is float:
-            scalar = Scalar(float)
-            self.fact(IsNumber(place))
-            self.add_slot(scalar, found)
-            return Runtime(scalar)
         if is_plain_tensor(found):
             spec = TensorSpec.describe(self.run, found)
             self.fact(IsTensor(place, spec, known=isinstance(place, Argument)))

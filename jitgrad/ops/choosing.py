@@ -14,7 +14,8 @@ def _bits_of(value: Any, condition: np.ndarray, like: Any) -> Any:
     """Return what `chosen` combines: the bits of an array like `condition`, or of a number."""
     if isinstance(value, np.ndarray):
         kind = value.dtype.str[1:]
-        plain = value.shape == condition.shape and value.flags.c_contiguous
+        laid_out = value.flags.c_contiguous or not any(value.strides)
+        plain = value.shape == condition.shape and laid_out
         return value.view(_BITS[kind]) if plain and kind in _BITS else None
     if type(value) in (int, float) and isinstance(like, np.ndarray):
         bits = _BITS.get(like.dtype.str[1:])

@@ -269,7 +269,7 @@ def kl_div(
     how = "sum" if by_batch else chosen_reduction("kl_div", reduction, size_average, reduce)
     if how == reduction == "mean":
         warnings.warn(
-            "kl_div: reduction: 'mean' divides the total loss by both the batch size and the "
+            "reduction: 'mean' divides the total loss of kl_div by both the batch size and the "
             "support size. 'batchmean' divides only by the batch size, and aligns with the KL "
             "div math definition. 'mean' will be changed to behave the same as 'batchmean' in "
             "the next major release.",

@@ -30,8 +30,8 @@ def chosen_reduction(
     summed = size_average is not None and not size_average
     chosen = "none" if kept else "sum" if summed else "mean"
     warnings.warn(
-        f"{operation}: size_average and reduce args will be deprecated, please use "
-        f"reduction='{chosen}' instead.",
+        "size_average and reduce args will be deprecated, please use "
+        f"reduction='{chosen}' instead ({operation}).",
         stacklevel=3,
     )
     return chosen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from .builder import COMPREHENSIONS_ARE_FUNCTIONS, Label, Scope
@@ -215,7 +216,7 @@ class Calls(Expressions):
         return self._comprehension(node, "dict")
 
     def _comprehension(self, node: Comprehension, kind: str) -> int:
-        iterator = self.iterator(self.expression(node.generators[0].iter))
+        iterator = self._source(node.generators[0])
         scope = Scope(iterator=iterator)
         captured = self.names.comprehension_captured[id(node)]
         for name in self.names.comprehension_bound[id(node)]:
@@ -232,6 +233,19 @@ class Calls(Expressions):
         self.scopes.pop()
         return result
 
+    def _source(self, generator: ast.comprehension) -> int:
+        """Return an iterator over what follows `in`."""
+        source = self.expression(generator.iter)
+        with self._located_iteration(generator, None):
+            return self.iterator(source)
+
+    def _located_iteration(
+        self, generator: ast.comprehension, before: ast.expr | None
+    ) -> AbstractContextManager[None]:
+        """Say where an iteration fails: `before` 3.13 there, since then at what is iterated."""
+        node = generator.iter if sys.version_info >= (3, 13) else before
+        return nullcontext() if node is None else self.located(node)
+
     def generator_loop(
         self, node: Comprehension | ast.GeneratorExp, iterator: int, result: int, depth: int = 0
     ) -> None:
@@ -241,13 +255,13 @@ class Calls(Expressions):
             self.refuse("async comprehension", node)
         loop, end = Label(), Label()
         self.place(loop)
-        with self.located(generator.target):
+        with self._located_iteration(generator, generator.target):
             item = self.make(Op.ADVANCE, iterator, end)
-            self.store(generator.target, item)
+        self.store(generator.target, item)
         for test in generator.ifs:
             self.jump_if(test, False, loop)
         if depth + 1 < len(node.generators):
-            inner = self.iterator(self.expression(node.generators[depth + 1].iter))
+            inner = self._source(node.generators[depth + 1])
             self.generator_loop(node, inner, result, depth + 1)
         elif isinstance(node, ast.DictComp):
             key = self.expression(node.key)
@@ -261,4 +275,3 @@ class Calls(Expressions):
             self.emit(op, result, self.expression(node.elt))
         self.emit(Op.JUMP, loop)
         self.place(end)
-        self.forget(iterator)

@@ -11,7 +11,13 @@ entry made for it), measured on one core of a shared server under Python 3.11.
 Limits: frames below the innermost one are not Python frames, so that `warnings.warn` with a
 `stacklevel` above 1, `inspect.stack()` and the like see the evaluator there, and trace functions
 (`sys.settrace`) see nothing of evaluated code. Before Python 3.12 CPython gives a list, set or dict
-comprehension a traceback entry of its own; here, as later there, it is part of its function.
+comprehension a traceback entry of its own; here, as later there, it is part of its function. What a
+temporary holds lives until the register is used again or a `del`, a handler or a loop is left, so
+that a finalizer may run later than under CPython.
+
+Not evaluated, but performed by CPython: bodies of classes, coroutines and asynchronous generators,
+functions that ask for their own frame (`locals()`, `eval`, `exec`, `sys._getframe`), and what an
+operation does not answer with `Enter`, nested functions and generators among them.
 """
 
 from __future__ import annotations
@@ -37,6 +43,15 @@ _INTERNAL_FILES: Final = frozenset(
     for module in (frames_, generators, matching, operations_, steps, symbols)
     if module.__file__ is not None
 ) | {__file__}
+
+
+_UNSEEN: Final = frozenset(
+    {Op.CONST, Op.MOVE, Op.UNBIND, Op.FORGET, Op.JUMP, Op.RETURN, Op.RERAISE}
+)
+"""Instructions that run no code which could ask for the exception being handled.
+
+What is raised again must not get that for its context.
+"""
 
 
 class Evaluator:
@@ -135,7 +150,7 @@ class Evaluator:
                 while True:
                     instruction = instructions[frame.pc]
                     step = self.steps[instruction[0]]
-                    if handled is None:
+                    if handled is None or instruction[0] in _UNSEEN:
                         answer = step(self.operations, frame, instruction)
                     else:
                         answer = _step_handling(handled, step, self.operations, frame, instruction)

@@ -158,7 +158,6 @@ class Statements(Blocks):
         self.at(node)
         self.emit(Op.JUMP, again)
         self.place(otherwise)
-        self.forget(iterator)
         self.body(node.orelse)
         self.place(end)
 

@@ -82,5 +82,5 @@ def mixes(x, w, rate):
     return y.sum() * rate, (x, None, 3)
 
 
-def counts(x, n):
-    return x * n
+def tagged(x, tag):
+    return x * len(tag)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 import jitgrad as torch
@@ -73,10 +75,10 @@ def test_a_training_step_is_one_trace() -> None:
     assert not any(isinstance(each.end, Exit) for each in f.graph.segments)
 
 
-def test_integers_are_part_of_the_key() -> None:
-    f = torch.compile(programs.counts)
-    for n in (1, 2, 1, True, 2):
-        f(T([1.0]), n)
+def test_strings_and_truths_are_part_of_the_key() -> None:
+    f = torch.compile(programs.tagged)
+    for tag in ("a", "b", "a", b"a", "b"):
+        f(T([1.0]), tag)
     assert f.graph.traces == 3
 
 
@@ -100,22 +102,22 @@ def test_fullgraph_lets_a_whole_step_pass() -> None:
 
 def test_too_many_misses_in_a_row_end_in_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.config, "max_misses", 4)
-    f = torch.compile(programs.counts)
+    f = torch.compile(programs.tagged)
     for n in range(4):
-        f(T([1.0]), n)
-    with pytest.warns(UserWarning, match=r"counts runs eagerly from now on: 5 calls in a row"):
-        f(T([1.0]), 4)
+        f(T([1.0]), "x" * n)
+    with pytest.warns(UserWarning, match=r"tagged runs eagerly from now on: 5 calls in a row"):
+        f(T([1.0]), "x" * 4)
     for n in range(5, 9):
-        assert f(T([2.0]), n).item() == 2 * n
+        assert f(T([2.0]), "x" * n).item() == 2 * n
     assert "runs eagerly" in str(f.explain())
 
 
 def test_replays_between_misses_are_fine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.config, "max_misses", 2)
-    f = torch.compile(programs.counts)
+    f = torch.compile(programs.tagged)
     for n in range(8):
-        f(T([1.0]), n)
-        f(T([1.0]), n)
+        f(T([1.0]), "x" * n)
+        f(T([1.0]), "x" * n)
     assert f.graph.traces == 8
 
 
@@ -149,3 +151,20 @@ def test_compiling_twice_and_decorating() -> None:
     assert repr(f) == "<compiled double>"
     g = torch.compile(fullgraph=True)(programs.double)
     assert g(T([1.0])).item() == 2
+
+
+def test_integers_that_change_become_numbers_of_run_time() -> None:
+    box = SimpleNamespace(n=0)
+
+    @torch.compile
+    def f(x: torch.Tensor, k: int) -> torch.Tensor:
+        box.n += 1
+        return x * k + (1 - 0.9**box.n)
+
+    for k in range(100):
+        assert f(T([1.0]), k).item() == pytest.approx(k + 1 - 0.9 ** (k + 1))
+    assert box.n == 100
+    explained = f.explain()
+    # as constants first, then with the argument tracked, then with the counter, too
+    assert (explained.traces, explained.exits) == (3, [])
+    assert not f.graph.reason

@@ -603,3 +603,26 @@ def assign_context_by_hand(log):
         _current(log)
         log.append(repr(e.__context__))
     raise a
+
+
+def cycle_of_contexts(log):
+    try:
+        try:
+            raise _Error("a")
+        except _Error as a:
+            first = a
+            try:
+                raise _Error("b")
+            except _Error as b:
+                second = b
+                try:
+                    raise _Error("c")
+                except _Error as c:
+                    third = c
+                    first.__context__ = third
+                    raise third
+    except _Error:
+        pass
+    log.append((third.__context__ is second, second.__context__ is first))
+    log.append(first.__context__ is third)
+    first.__context__ = None

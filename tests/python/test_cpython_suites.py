@@ -28,6 +28,7 @@ LIFETIMES = "a temporary lives on until its register is used again, so that a fi
 RECURSION = "counts Python frames against the recursion limit"
 TRACING = "sys.settrace sees nothing of evaluated code"
 ITSELF = "replaces a builtin function that the evaluator uses itself"
+ONCE = "can be run only once in a process"
 TRACEBACK_OF_C = "the entry that a traceback loses in _testcapi, of all callers"
 
 EXCUSED = {
@@ -57,6 +58,7 @@ EXCUSED = {
     "test_patma.TestTracing.test_only_default_wildcard": TRACING,
     "test_patma.TestTracing.test_unreachable_code": TRACING,
     "test_raise.TestContext.test_3611": LIFETIMES,
+    "test_types.SubinterpreterTests.test_static_types_inherited_slots": ONCE,
     "test_yield_from.TestPEP380Operation.test_delegator_is_visible_to_debugger": FRAMES,
 }
 

@@ -217,3 +217,24 @@ def test_checks_only_where_needed() -> None:
     assert Op.CHECK not in ops
     ops = [i[0] for i in code_for(samples.maybe_unbound).instructions]
     assert ops.count(Op.CHECK) == 1
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="syntax since Python 3.12")
+def test_type_parameters() -> None:
+    source = """
+def f(k):
+    def g[T: int, *Ts, **P](x: T = k, *rest: *Ts, y: T = 6) -> T:
+        return T.__name__, x, y
+    class A[T](list[T]):
+        z: T
+        def m[U](self, x: U) -> T:
+            return T.__name__, U.__name__, x, k
+    def h():
+        def inner[T](): return T.__name__, k
+        return inner()
+    annotations = {name: str(kind) for name, kind in g.__annotations__.items()}
+    parts = [[p.__name__ for p in each.__type_params__] for each in (g, A, A.m)]
+    return g(), g(1, y=2), A([1]).m(5), parts, annotations, h(), A.__mro__[1].__name__, str(A[int])
+"""
+    f = from_source(source, "<type parameters>")["f"]
+    assert evaluated(f, 3) == f(3)
