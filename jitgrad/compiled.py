@@ -250,8 +250,8 @@ class Graph:
             warnings.warn(
                 f"jitgrad.compile: {self.function.__qualname__} runs eagerly from now on: "
                 f"{self.reason}. Values that differ at every call and decide what Python does "
-                "make new traces: lengths, names, integers that are sizes or positions. Keep them out "
-                "of the function, or raise jitgrad.config.max_segments and max_misses.",
+                "make new traces: lengths, names, integers that are sizes or positions. Keep them "
+                "out of the function, or raise jitgrad.config.max_segments and max_misses.",
                 stacklevel=4,
             )
 

@@ -179,8 +179,11 @@ class Performing(DictionaryRules, Operations):
         except BaseException as error:
             self.leave(f"it raised {type(error).__name__}")
             raise
-        # a float and an integer that is too large for one
-        can_raise = can_raise or {float, int} <= set(map(type, values))
+        # an integer may become too large for a float
+        can_raise = can_raise or (
+            float in map(type, values)
+            and any(type(x) is int and o is not KNOWN for x, o in zip(values, origins))
+        )
         if type(result) not in (float, bool, int) or (can_raise and not self.may_raise()):
             if self.active:
                 self.leave(f"a number of run time becomes {type(result).__name__}")

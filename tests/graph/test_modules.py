@@ -112,3 +112,31 @@ def test_what_cannot_be_compiled():
         torch.compile(3)
     with pytest.raises(TypeError, match="got a builtin_function_or_method"):
         torch.compile(len)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "RMSprop"])
+def test_step_with_an_optimizer_is_one_segment(kind):
+    torch.manual_seed(0)
+    net = Net()
+    options = {"momentum": 0.9} if kind == "SGD" else {}
+    optimizer = getattr(torch.optim, kind)(net.parameters(), lr=0.01, **options)
+
+    @torch.compile
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(net(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    x, y = torch.randn(5, 4), torch.tensor([0, 1, 1, 0, 1])
+    losses = []
+    for number in range(12):
+        optimizer.param_groups[0]["lr"] = 0.01 / (1 + number)
+        losses.append(step(x, y).item())
+    assert losses[-1] < losses[0]
+    # the first call makes the state of the optimizer, which hands over once
+    assert step.explain().traces == 2
+    last = step.graph.last
+    assert last.hits >= 10
+    assert all(segment.end.__class__.__name__ != "Exit" for segment in last.path())
