@@ -7,8 +7,7 @@ import threading
 import time
 import types
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from jitgrad import config, dtypes
@@ -128,7 +127,7 @@ class Graph:
         """Call the function: replay what is known, record what is not."""
         if self.lowered is not self.function.__code__:
             self.lower()
-        if self.reason or config.eager or _forced.eager or state.recorder is not None:
+        if self.reason or config.eager or state.forced_eager or state.recorder is not None:
             return self.function(*args, **kwargs)
         self.calls += 1
         run = Run([*args, *kwargs.values()])
@@ -263,33 +262,6 @@ def _key_of(value: Any) -> Any:
     if kind in ARGUMENT_CONSTANTS:
         return kind, value
     return kind
-
-
-class _Forced(threading.local):
-    eager = False
-
-
-_forced = _Forced()
-
-
-@contextmanager
-def eager() -> Iterator[None]:
-    """Run compiled functions eagerly inside the block, in this thread.
-
-    Example:
-        >>> import jitgrad
-        >>> @jitgrad.compile
-        ... def double(x):
-        ...     return x * 2
-        >>> with jitgrad.eager():
-        ...     double(jitgrad.tensor(2.0))
-        tensor(4.)
-    """
-    before, _forced.eager = _forced.eager, True
-    try:
-        yield
-    finally:
-        _forced.eager = before
 
 
 class CompiledFunction:
