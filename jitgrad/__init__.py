@@ -120,7 +120,9 @@ if _TYPE_CHECKING:
     from jitgrad import serialization as serialization
     from jitgrad import utils as utils
     from jitgrad.compiled import compile as compile
-    from jitgrad.compiled import eager as eager
+    from jitgrad.compiled import verify as verify
+    from jitgrad.errors import VerificationError as VerificationError
+    from jitgrad.modes import eager as eager
     from jitgrad.ops.averages import *  # noqa: F403
     from jitgrad.ops.convolution import *  # noqa: F403
     from jitgrad.ops.distances import cdist as cdist
@@ -173,7 +175,9 @@ _LATE_NAMES = {
     ),
     **dict.fromkeys(("group_norm", "layer_norm", "rms_norm"), "jitgrad.ops.normalization"),
     "compile": "jitgrad.compiled",
-    "eager": "jitgrad.compiled",
+    "eager": "jitgrad.modes",
+    "verify": "jitgrad.compiled",
+    "VerificationError": "jitgrad.errors",
     "load": "jitgrad.serialization",
     "save": "jitgrad.serialization",
     "constant_pad_nd": "jitgrad.ops.padding",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import jitgrad
-from jitgrad.graph import derivative, replay, segment
+from jitgrad.graph import replay, segment
 from tests.graph import reference
 
 
@@ -22,7 +22,6 @@ def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(replay, "FAMILIAR", 1 if request.param == "native" else 10**9)
     if request.param == "reference":
         monkeypatch.setattr(segment, "lower", reference.lower)
-        monkeypatch.setattr(derivative, "lower", reference.lower)
     return request.param
 
 
