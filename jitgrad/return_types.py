@@ -97,3 +97,27 @@ class slogdet(NamedTuple):
     sign: Any
     logabsdet: Any
     __repr__ = shown
+
+
+class mode(NamedTuple):
+    """The most frequent elements along a dimension and their places."""
+
+    values: Any
+    indices: Any
+    __repr__ = shown
+
+
+class histogram(NamedTuple):
+    """How many elements lie in each part, and where the parts meet."""
+
+    hist: Any
+    bin_edges: Any
+    __repr__ = shown
+
+
+class frexp(NamedTuple):
+    """Numbers as mantissa * 2 ** exponent."""
+
+    mantissa: Any
+    exponent: Any
+    __repr__ = shown

@@ -4,6 +4,7 @@ from tests.opinfo import Op
 from tests.optables import (
     composites,
     decompositions,
+    furthers,
     indexing,
     matrices,
     networks,
@@ -22,6 +23,7 @@ OPS: tuple[Op, ...] = (
     *matrices.OPS,
     *decompositions.OPS,
     *composites.OPS,
+    *furthers.OPS,
     *networks.OPS,
     *recurrent.OPS,
     *spatial.OPS,
