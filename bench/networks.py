@@ -96,8 +96,9 @@ def gpt(tools: Tools) -> Run:
         def forward(self, x: Any) -> Any:
             n, length, _ = x.shape
             parts = self.query_key_value(self.before_attention(x))
-            parts = parts.view(n, length, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
-            taken = nn.functional.scaled_dot_product_attention(*parts, is_causal=True)
+            parts = parts.view(n, length, 3, HEADS, WIDTH // HEADS)
+            query, key, value = parts.permute(2, 0, 3, 1, 4)
+            taken = nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
             x = x + self.projection(taken.transpose(1, 2).reshape(n, length, WIDTH))
             return x + self.network(self.before_network(x))
 

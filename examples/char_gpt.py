@@ -98,7 +98,7 @@ class Run:
 
 
 def train(
-    path: Path = SONNETS,
+    text: str,
     steps: int = 1000,
     context: int = 64,
     width: int = 64,
@@ -110,7 +110,6 @@ def train(
     say: common.Say = str,
 ) -> Run:
     """Train a new model on nine tenths of the text, and let it write `sample` letters."""
-    text = path.read_text(encoding="utf-8")
     alphabet = sorted(set(text))
     numbers = {letter: number for number, letter in enumerate(alphabet)}
     data = jitgrad.tensor([numbers[letter] for letter in text])
@@ -148,10 +147,12 @@ def write(model: GPT, begin: Tensor, count: int, temperature: float = 0.7) -> Te
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the example; return its exit status."""
     parser = common.options_of(train)
-    parser.add_argument("--text", type=Path, default=SONNETS, help="a file (the sonnets)")
+    parser.add_argument("--text", type=text_of, default=str(SONNETS), help="file (the sonnets)")
     options = parser.parse_args(arguments)
     if options.width % options.heads:
         parser.error(f"argument --heads: {options.heads} heads do not divide {options.width}")
+    if len(options.text) < 10 * (options.context + 2):
+        parser.error(f"argument --text: too short for a context of {options.context} letters")
     with common.session(options, train, step) as session:
         run = train(options.text, **session.numbers, say=session.say)
     print(f"\n{run.text.strip()}\n")
@@ -160,6 +161,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.plot:
         draw(options, run)
     return common.verdict(run.held_out < GOAL, f"less than {GOAL} nats a letter, held out")
+
+
+def text_of(name: str) -> str:
+    """Return the text in a file."""
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"{name!r} cannot be read: {error}") from None
 
 
 def draw(options: argparse.Namespace, run: Run) -> None:

@@ -104,7 +104,7 @@ class Run:
 def train(
     steps: int = 1500,
     hidden: int = 50,
-    batch: int = 32,
+    batch: int = 8,
     tolerance: float = 1e-3,
     points: int = 60,
     lr: float = 2e-2,
