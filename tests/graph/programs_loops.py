@@ -137,17 +137,17 @@ def scene_loops_in_loops(s: Session) -> None:
         return x
 
     def f(x, n):
-        total = torch.zeros(())
+        total = torch.zeros((), dtype=torch.float64)
         k = 1
         while k <= n:
-            total = total + inner(x, torch.full((), float(k)))
+            total = total + inner(x, torch.full((), float(k), dtype=torch.float64))
             k += 1
         return total
 
     f = s.compile(f)
     for n in (1, 2, 5, 45, 46, 90):
-        s.call(f, T(3.0), n)
-        s.call(f, T(3.0, requires_grad=True), n)
+        s.call(f, T(3.0, dtype=torch.float64), n)
+        s.call(f, T(3.0, dtype=torch.float64, requires_grad=True), n)
 
 
 def scene_loop_with_effects(s: Session) -> None:
