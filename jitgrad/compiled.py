@@ -7,8 +7,7 @@ import threading
 import time
 import types
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from jitgrad import config
@@ -21,6 +20,7 @@ from jitgrad.graph.recorder import Recorder
 from jitgrad.graph.replay import Miss, follow, frames_of, select
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Exit, PathState, Segment
+from jitgrad.graph.verify import Checks
 from jitgrad.modes import state
 from jitgrad.python.binding import bind_arguments
 from jitgrad.python.code import Code, Unlowerable
@@ -39,10 +39,12 @@ class Graph:
         segments: all segments, in the order of their recording.
         traces: how many recordings were made.
         reason: why the function runs eagerly, empty if it does not.
+        checks: what has been checked, None if nothing is.
     """
 
-    def __init__(self, function: Any, fullgraph: bool) -> None:
+    def __init__(self, function: Any, fullgraph: bool, verify: bool) -> None:
         self.function = function
+        self.checks = Checks() if verify else None
         self.fullgraph = fullgraph
         self.entrance = Entrance()
         self.entrances: dict[Any, Entrance] = {}
@@ -84,7 +86,7 @@ class Graph:
         """Call the function: replay what is known, record what is not."""
         if self.lowered is not self.function.__code__:
             self.lower()
-        if self.reason or config.eager or _forced.eager or state.recorder is not None:
+        if self.reason or config.eager or state.forced_eager or state.recorder is not None:
             return self.function(*args, **kwargs)
         self.calls += 1
         entrance, values, names = self.entrance, [*args, *kwargs.values()], tuple(kwargs)
@@ -136,7 +138,9 @@ class Graph:
         attach = entrance.entries.setdefault(entrance.key(values, names), []).append
         recorder = Recorder(run, PathState(), attach)
         recorder.varying = entrance.varying
-        recorder.begin_segment(Segment(None, 0))
+        if config.verify and self.checks is None:
+            self.checks = Checks()
+        recorder.begin_segment(Segment(None, 0, self.checks))
         origins = [recorder.take_argument(i, each) for i, each in enumerate(values)]
         recorder.evaluator = Evaluator(recorder)
         return recorder, origins
@@ -256,33 +260,6 @@ class Graph:
             )
 
 
-class _Forced(threading.local):
-    eager = False
-
-
-_forced = _Forced()
-
-
-@contextmanager
-def eager() -> Iterator[None]:
-    """Run compiled functions eagerly inside the block, in this thread.
-
-    Example:
-        >>> import jitgrad
-        >>> @jitgrad.compile
-        ... def double(x):
-        ...     return x * 2
-        >>> with jitgrad.eager():
-        ...     double(jitgrad.tensor(2.0))
-        tensor(4.)
-    """
-    before, _forced.eager = _forced.eager, True
-    try:
-        yield
-    finally:
-        _forced.eager = before
-
-
 class CompiledFunction:
     """A function that records what it does and replays it natively; made by `jitgrad.compile`.
 
@@ -291,10 +268,10 @@ class CompiledFunction:
         kernels: the sources of the generated kernels.
     """
 
-    def __init__(self, function: Any, fullgraph: bool) -> None:
+    def __init__(self, function: Any, fullgraph: bool, verify: bool = False) -> None:
         functools.update_wrapper(self, function)
         self.__compiled_function__ = function
-        self.graph = Graph(function, fullgraph)
+        self.graph = Graph(function, fullgraph, verify)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.graph.call(args, kwargs)
@@ -331,7 +308,7 @@ class CompiledFunction:
         return f"<compiled {self.graph.function.__qualname__}>"
 
 
-def _compiled_object(obj: Any, fullgraph: bool) -> Any:
+def _compiled_object(obj: Any, fullgraph: bool, verify: bool = False) -> Any:
     """Return an object that is called compiled and is `obj` in everything else.
 
     The two share their attributes: one `__dict__`. A class of its own, derived from that of
@@ -339,15 +316,16 @@ def _compiled_object(obj: Any, fullgraph: bool) -> Any:
     """
     kind = type(obj)
     call = type_lookup(kind, "__call__")
-    compiled = CompiledFunction(call, fullgraph)
+    compiled = CompiledFunction(call, fullgraph, verify)
 
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         return compiled(obj, *args, **kwargs)
 
     __call__.__compiled_function__ = call  # type: ignore[attr-defined]
+    __call__.__compiled_object__ = obj  # type: ignore[attr-defined]
     names = {
         "__call__": __call__,
-        "__reduce_ex__": lambda self, protocol: (_compiled_object, (obj, fullgraph)),
+        "__reduce_ex__": lambda self, protocol: (_compiled_object, (obj, fullgraph, verify)),
         "__module__": kind.__module__,
         "__qualname__": kind.__qualname__,
         "__doc__": kind.__doc__,
@@ -390,18 +368,75 @@ def compile(function: Callable | None = None, *, fullgraph: bool = False) -> Any
     """
     if function is None:
         return functools.partial(compile, fullgraph=fullgraph)
-    if isinstance(function, CompiledFunction):
+    if hasattr(_called(function), "__compiled_function__"):
+        return function
+    return _compiled("compile", function, fullgraph, False)
+
+
+def verify(function: Callable | None = None, *, fullgraph: bool = False) -> Any:
+    """Compile a function so that it checks itself: for tests, and for finding what is wrong.
+
+    Whatever a replay runs natively, backward passes included, is also performed step by step with
+    the NumPy implementations of the operations, on copies of the same inputs. All results are
+    compared: dtypes, shapes, strides and places in memory, integers and booleans exactly, floats
+    as closely as the order and the fusion of their operations allow (see `jitgrad.graph.verify`).
+    Effects happen once. With `JITGRAD_VERIFY=1` in the environment, or `jitgrad.config.verify`
+    set before functions are first called, all compiled functions do so.
+
+    Args:
+        function: what `compile` takes, or what it returned; that is left as it is.
+        fullgraph: as for `compile`.
+
+    Raises:
+        TypeError: `function` is nothing of this kind.
+        VerificationError: at a call or in a backward pass, where the two differ; it names the line,
+            the step, and both values.
+
+    Example:
+        >>> import jitgrad
+        >>> @jitgrad.verify
+        ... def halve(x):
+        ...     while x.sum() > 1:
+        ...         x = x / 2
+        ...     return x
+        >>> for _ in range(3):
+        ...     result = halve(jitgrad.tensor([3.0, 4.0]))
+        >>> halve.explain().checked_runs
+        10
+    """
+    if function is None:
+        return functools.partial(verify, fullgraph=fullgraph)
+    called = _called(function)
+    plain: Any = function
+    if hasattr(called, "__compiled_object__"):
+        plain = called.__compiled_object__
+    elif isinstance(function, types.MethodType) and isinstance(function.__func__, CompiledFunction):
+        plain = types.MethodType(function.__func__.__compiled_function__, function.__self__)
+    elif isinstance(function, CompiledFunction):
+        plain = function.__compiled_function__
+    return _compiled("verify", plain, fullgraph, True)
+
+
+def _called(function: Any) -> Any:
+    """Return what is called where `function` is."""
+    if isinstance(function, (CompiledFunction, types.FunctionType)):
         return function
     if isinstance(function, types.MethodType):
-        return types.MethodType(compile(function.__func__, fullgraph=fullgraph), function.__self__)
-    if not isinstance(function, types.FunctionType):
-        call = type_lookup(type(function), "__call__")
-        if hasattr(call, "__compiled_function__"):
-            return function
-        if isinstance(call, types.FunctionType) and type(getattr(function, "__dict__", 0)) is dict:
-            return _compiled_object(function, fullgraph)
-        raise TypeError(
-            f"compile: got a {type(function).__name__}; only Python functions, methods and "
-            "objects called by a Python method can be compiled; wrap it in a function"
-        )
-    return CompiledFunction(function, fullgraph)
+        return function.__func__
+    return type_lookup(type(function), "__call__")
+
+
+def _compiled(name: str, function: Any, fullgraph: bool, verify: bool) -> Any:
+    if isinstance(function, types.FunctionType):
+        return CompiledFunction(function, fullgraph, verify)
+    call = _called(function)
+    if isinstance(call, types.FunctionType):
+        if isinstance(function, types.MethodType):
+            made = CompiledFunction(call, fullgraph, verify)
+            return types.MethodType(made, function.__self__)
+        if type(getattr(function, "__dict__", 0)) is dict:
+            return _compiled_object(function, fullgraph, verify)
+    raise TypeError(
+        f"{name}: got a {type(function).__name__}; only Python functions, methods and "
+        "objects called by a Python method can be compiled; wrap it in a function"
+    )

@@ -23,6 +23,9 @@ class Explanation:
         record_seconds: time spent in calls that recorded.
         exits: where replays hand over to Python, as (reason, file, line, hits).
         eager: why the function runs eagerly altogether; empty if it does not.
+        checked_runs: how often a native program was checked; only `jitgrad.verify` does.
+        close_calls: how often a check let a decision, an integer or a boolean pass that differs,
+            because it hangs on a threshold closer than rounding.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -50,12 +53,16 @@ class Explanation:
             if isinstance(each.end, Exit)
         ]
         self.eager = graph.reason
+        checks = graph.checks
+        self.checked_runs = 0 if checks is None else checks.runs
+        self.close_calls = 0 if checks is None else checks.close_calls
 
     @property
     def data(self) -> dict[str, Any]:
         """The report as a dictionary of plain values."""
         names = (
-            "name traces segments kernels native_calls compile_seconds record_seconds exits eager"
+            "name traces segments kernels native_calls compile_seconds record_seconds exits eager "
+            "checked_runs close_calls"
         )
         return {name: getattr(self, name) for name in names.split()}
 

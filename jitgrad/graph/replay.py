@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad.dispatch import node_of
+from jitgrad.errors import VerificationError
 from jitgrad.graph.derivative import rebuild
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.guards import compile_guards
@@ -81,6 +82,8 @@ def follow(segment: Segment, run: Run) -> Any:
         raised = False
         try:
             slots += program.run(*[slots[at] for at in segment.arguments])
+        except VerificationError:
+            raise
         except Exception:
             raised = segment.can_raise
             if not raised:

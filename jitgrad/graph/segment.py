@@ -197,10 +197,12 @@ class Segment:
         checked: how often its facts were found to hold, one by one.
         guards: the facts as one function, once they have been checked several times.
         hot: for the first of a path, the program of a whole path that is guessed first.
+        check: makes programs of the path that check themselves, None where none do.
     """
 
-    def __init__(self, parent: Segment | None, first_slot: int) -> None:
+    def __init__(self, parent: Segment | None, first_slot: int, check: Any = None) -> None:
         self.parent = parent
+        self.check = check if parent is None else parent.check
         self.first_slot = first_slot
         self.facts: list[Fact] = []
         self.steps: list[Step] = []
@@ -225,8 +227,15 @@ class Segment:
         """Return the program, lowered at its first use."""
         with self._lock:
             if self.program is None:
-                self.program = lower(self.steps, self.inputs, self.outputs)
+                self.program = self.lower(self.steps, self.inputs, self.outputs, "forward pass")
         return self.program
+
+    def lower(self, steps: Any, inputs: Any, outputs: Any, what: str) -> Program:
+        """Return a program that has to do with this segment; `what` says what it is of it."""
+        program = lower(steps, inputs, outputs)
+        if self.check is None:
+            return program
+        return self.check(program, steps, inputs, outputs, self, what)
 
     def path(self) -> list[Segment]:
         """Return the segments from the first of the path to this one."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import jitgrad
-from jitgrad.graph import derivative, replay, segment
+from jitgrad.graph import replay, segment
 from tests.graph import reference
 
 
@@ -24,7 +24,6 @@ def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         # and loops begin anew behind their second turn already
         monkeypatch.setattr(jitgrad.config, "unroll", 2)
         monkeypatch.setattr(segment, "lower", reference.lower)
-        monkeypatch.setattr(derivative, "lower", reference.lower)
     return request.param
 
 
