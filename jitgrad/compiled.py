@@ -10,18 +10,16 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from jitgrad import config, dtypes
-from jitgrad.dispatch import TensorCore
+from jitgrad import config
 from jitgrad.errors import CompileError
 from jitgrad.explain import Explanation
-from jitgrad.graph.facts import SameValue, tensor_key
-from jitgrad.graph.lookups import Argument, read_length, type_lookup
+from jitgrad.graph.entrance import Entrance, Going
+from jitgrad.graph.lookups import type_lookup
 from jitgrad.graph.origins import KNOWN
 from jitgrad.graph.recorder import Recorder
 from jitgrad.graph.replay import Miss, follow, frames_of, select
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Exit, PathState, Segment
-from jitgrad.graph.taking import ARGUMENT_CONSTANTS
 from jitgrad.graph.verify import Checks
 from jitgrad.modes import state
 from jitgrad.python.binding import bind_arguments
@@ -29,18 +27,17 @@ from jitgrad.python.code import Code, Unlowerable
 from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import Frame
 from jitgrad.python.lower import code_for
-from jitgrad.python.operations import Operations
+from jitgrad.python.operations import Leave, Operations
 
 
 class Graph:
     """All that is known of one function: its segments by entry key.
 
     Attributes:
-        entries: the first segments, by what is known of the arguments.
+        entrance: where calls begin.
+        entrances: where they go on behind the turns of long loops, by place.
         segments: all segments, in the order of their recording.
         traces: how many recordings were made.
-        varying: the places where integers have changed, which are numbers of run time since.
-        integers: the first value of each integer argument.
         reason: why the function runs eagerly, empty if it does not.
         checks: what has been checked, None if nothing is.
     """
@@ -49,13 +46,12 @@ class Graph:
         self.function = function
         self.checks = Checks() if verify else None
         self.fullgraph = fullgraph
-        self.entries: dict[Any, list[Segment]] = {}
+        self.entrance = Entrance()
+        self.entrances: dict[Any, Entrance] = {}
         self.segments: list[Segment] = []
         self.traces = 0
         self.calls = 0
         self.misses = 0
-        self.varying: set[Any] = set()
-        self.integers: dict[int, int] = {}
         self.record_seconds = 0.0
         self.last: Segment | None = None
         self.reason = ""
@@ -76,52 +72,15 @@ class Graph:
                     f"{self.function.__qualname__} cannot be compiled: {why}; "
                     "without fullgraph=True it runs eagerly"
                 ) from None
-        self.entries.clear()
+        self.forget()
         self.code, self.reason = code, reason
         # last, since other threads go on as soon as they see it
         self.lowered = python
 
-    def key(self, args: tuple, kwargs: dict) -> Any:
-        """Return what decides at which entry a call begins."""
-        parts: list[Any] = [state.grad_enabled, dtypes.get_default_dtype(), len(args)]
-        for value in args:
-            parts.append(_key_of(value))
-        for name, value in kwargs.items():
-            parts.append(name)
-            parts.append(_key_of(value))
-        if self.varying:
-            for number, value in enumerate((*args, *kwargs.values())):
-                if type(value) is int and Argument(number).identity() in self.varying:
-                    at = 3 + number if number < len(args) else 4 + 2 * number - len(args)
-                    parts[at] = int
-        return tuple(parts)
-
-    def learn(self, run: Run, candidates: list[Segment]) -> None:
-        """Find the integers that have changed since `candidates` were recorded."""
-        roots, slots = len(run.roots), len(run.slots)
-        for segment in candidates:
-            changed = []
-            for fact in segment.facts:
-                if fact.holds(run):
-                    continue
-                if not (
-                    isinstance(fact, SameValue)
-                    and type(fact.expected) is int
-                    # how long a list is decides what is read of it
-                    and fact.place.read is not read_length
-                    and type(fact.place.look(run)) is int
-                ):
-                    break
-                changed.append(fact.place.identity())
-            else:
-                self.varying.update(changed)
-            run.forget(roots, slots)
-
-    def learn_arguments(self, values: tuple) -> None:
-        """Find the integer arguments that differ from those of the call before."""
-        for number, value in enumerate(values):
-            if type(value) is int and self.integers.setdefault(number, value) != value:
-                self.varying.add(Argument(number).identity())
+    def forget(self) -> None:
+        """Drop everything that was recorded."""
+        self.entrance = Entrance()
+        self.entrances.clear()
 
     def call(self, args: tuple, kwargs: dict) -> Any:
         """Call the function: replay what is known, record what is not."""
@@ -130,12 +89,35 @@ class Graph:
         if self.reason or config.eager or state.forced_eager or state.recorder is not None:
             return self.function(*args, **kwargs)
         self.calls += 1
-        run = Run([*args, *kwargs.values()])
-        key = self.key(args, kwargs)
-        candidates = self.entries.get(key)
+        entrance, values, names = self.entrance, [*args, *kwargs.values()], tuple(kwargs)
+        run = Run(values)
+        key = entrance.key(values, names)
+        candidates = entrance.entries.get(key)
         segment = select(candidates, run) if candidates else None
         if segment is None:
-            return self.record_call(key, args, kwargs)
+            result = self.record_call(args, kwargs)
+        else:
+            result = self.replay(entrance, segment, run)
+        while type(result) is Going:
+            result = self.go_on(result)
+        return result
+
+    def go_on(self, going: Going) -> Any:
+        """Go on with a call from a place in the code, by replay or recording."""
+        entrance = self.entrances.get(going.layout.key)
+        if entrance is None:
+            entrance = self.entrances.setdefault(going.layout.key, Entrance(going.layout))
+        if self.reason:
+            return Evaluator(Operations()).resume(going.frames())
+        run = Run(going.values)
+        candidates = entrance.entries.get(entrance.key(going.values))
+        segment = select(candidates, run) if candidates else None
+        if segment is None:
+            return self.record_from(entrance, going)
+        return self.replay(entrance, segment, run)
+
+    def replay(self, entrance: Entrance, segment: Segment, run: Run) -> Any:
+        """Follow the graph from `segment`, and record on where it ends."""
         missed = result = None
         try:
             result = follow(segment, run)
@@ -143,42 +125,60 @@ class Graph:
             missed = miss
         if missed is not None:
             # outside of the handler, which would be the context of what the user's code raises
-            return self.record_on(missed, run)
+            return self.record_on(entrance, missed, run)
         self.misses = 0
         self.last = run.last
         return result
 
-    def record_call(self, key: Any, args: tuple, kwargs: dict) -> Any:
+    def recorder_at(self, entrance: Entrance, values: list, names: tuple = ()) -> tuple:
+        """Return a recorder that begins with `values`, and their origins."""
+        run = Run(values)
+        entrance.learn(run, entrance.entries.get(entrance.key(values, names), []))
+        entrance.learn_arguments(values)
+        attach = entrance.entries.setdefault(entrance.key(values, names), []).append
+        recorder = Recorder(run, PathState(), attach)
+        recorder.varying = entrance.varying
+        if config.verify and self.checks is None:
+            self.checks = Checks()
+        recorder.begin_segment(Segment(None, 0, self.checks))
+        origins = [recorder.take_argument(i, each) for i, each in enumerate(values)]
+        recorder.evaluator = Evaluator(recorder)
+        return recorder, origins
+
+    def record_call(self, args: tuple, kwargs: dict) -> Any:
         """Run the call by evaluation and record it from its beginning."""
         if not self.lock.acquire(blocking=False):
             return self.function(*args, **kwargs)
         try:
             assert self.code is not None
-            run = Run([*args, *kwargs.values()])
-            self.learn(run, self.entries.get(key, []))
-            self.learn_arguments((*args, *kwargs.values()))
-            key = self.key(args, kwargs)
-            attach = self.entries.setdefault(key, []).append
-            recorder = Recorder(run, PathState(), attach)
-            recorder.varying = self.varying
-            if config.verify and self.checks is None:
-                self.checks = Checks()
-            recorder.begin_segment(Segment(None, 0, self.checks))
-            origins = [recorder.take_argument(i, each) for i, each in enumerate(run.arguments)]
-            evaluator = recorder.evaluator = Evaluator(recorder)
+            values = [*args, *kwargs.values()]
+            recorder, origins = self.recorder_at(self.entrance, values, tuple(kwargs))
             count = len(args)
             named = dict(zip(kwargs, origins[count:]))
-            values, found = bind_arguments(
+            held, found = bind_arguments(
                 recorder, self.code, self.function, args, origins[:count], kwargs, named
             )
-            frame = Frame(self.code, self.function, 0, values, found, KNOWN)
-            evaluator.frames = [frame]
+            frames = [Frame(self.code, self.function, 0, held, found, KNOWN)]
+            recorder.evaluator.frames = frames
             recorder.start_here()
-            return self.evaluate(recorder, [frame])
+            return self.evaluate(recorder, frames)
         finally:
             self.lock.release()
 
-    def record_on(self, miss: Miss, run: Run) -> Any:
+    def record_from(self, entrance: Entrance, going: Going) -> Any:
+        """Go on by evaluation from a place in the code, and record that."""
+        if not self.lock.acquire(blocking=False):
+            return Evaluator(Operations()).resume(going.frames())
+        try:
+            recorder, origins = self.recorder_at(entrance, going.values)
+            frames = going.layout.frames_with(going.values, origins)
+            recorder.evaluator.frames = frames
+            recorder.start_here()
+            return self.evaluate(recorder, frames)
+        finally:
+            self.lock.release()
+
+    def record_on(self, entrance: Entrance, miss: Miss, run: Run) -> Any:
         """Go on by evaluation from where a replay did not know the way, and record that."""
         branch = miss.branch
         path = branch.snapshot.state.copy()
@@ -187,10 +187,10 @@ class Graph:
             if not recording:
                 frames = frames_of(run, branch.snapshot, miss.segment, None)
                 return Evaluator(Operations()).resume(frames)
-            self.learn(run, branch.outcomes.get(miss.outcome, []))
+            entrance.learn(run, branch.outcomes.get(miss.outcome, []))
             attach = branch.outcomes.setdefault(miss.outcome, []).append
             recorder = Recorder(run, path, attach)
-            recorder.varying = self.varying
+            recorder.varying = entrance.varying
             segment = Segment(miss.segment, path.slots)
             segment.start = recorder.start = branch.snapshot
             recorder.begin_segment(segment)
@@ -209,6 +209,11 @@ class Graph:
         raised = True
         try:
             result = recorder.evaluator.resume(frames)
+            raised = False
+        except Leave:
+            # at the head of a loop that has turned often enough: the rest is a call of its own
+            layout: Any = recorder.going_on
+            result = Going(layout, layout.values_of(recorder.evaluator.frames))
             raised = False
         except BaseException as error:
             if recorder.active:
@@ -231,7 +236,7 @@ class Graph:
         last = recorder.segments[-1] if recorder.segments else None
         if self.fullgraph and not raised and last is not None and isinstance(last.end, Exit):
             file, line = last.end.line
-            self.entries.clear()
+            self.forget()
             raise CompileError(
                 f"{self.function.__qualname__} cannot be compiled as a whole: "
                 f"{last.end.reason} at {file}:{line}; without fullgraph=True this part runs in "
@@ -245,7 +250,7 @@ class Graph:
                 else f"{self.misses} calls in a row had to be recorded"
             )
             self.reason = f"{what}; the last one ended at {file}:{line}"
-            self.entries.clear()
+            self.forget()
             warnings.warn(
                 f"jitgrad.compile: {self.function.__qualname__} runs eagerly from now on: "
                 f"{self.reason}. Values that differ at every call and decide what Python does "
@@ -253,15 +258,6 @@ class Graph:
                 "out of the function, or raise jitgrad.config.max_segments and max_misses.",
                 stacklevel=4,
             )
-
-
-def _key_of(value: Any) -> Any:
-    kind = type(value)
-    if isinstance(value, TensorCore):
-        return tensor_key(value)
-    if kind in ARGUMENT_CONSTANTS:
-        return kind, value
-    return kind
 
 
 class CompiledFunction:

@@ -24,6 +24,7 @@ class PathState:
         roots: for each root the tensor's entry, or None for another object.
         storages, memories: of root tensors, by the number of the first root that has them.
         variables: of root tensors that require grad, by their number.
+        visits: how often the path has come to each site of the code.
         fixed: numbers of run time whose value a site behind has made sure of.
         shown: the storages of tensors made by the trace that effects have stored outside.
     """
@@ -37,6 +38,7 @@ class PathState:
         self.storages: dict[int, StorageEntry] = {}
         self.memories: dict[int, Memory] = {}
         self.variables: dict[int, Variable] = {}
+        self.visits: dict[Any, int] = {}
         self.fixed: dict[Scalar, Any] = {}
         self.shown: dict[StorageEntry, None] = {}
 
@@ -150,6 +152,23 @@ class Return(End):
         self.state = state
         self.freed = freed
         self.layout: Any = None
+
+
+class Continue(End):
+    """The head of a loop that has turned often: the rest of the call begins anew from here.
+
+    Attributes:
+        snapshot: how the values are made with which it begins.
+        layout: the place in the code.
+        tape_layout: of the histories of these values, once a replay has made them.
+    """
+
+    def __init__(self, snapshot: Snapshot, layout: Any) -> None:
+        super().__init__()
+        self.snapshot = snapshot
+        self.layout = layout
+        self.line = snapshot.line
+        self.tape_layout: Any = None
 
 
 class Exit(End):

@@ -105,7 +105,7 @@ def test_wrong_place(monkeypatch: pytest.MonkeyPatch) -> None:
     checked = torch.verify(row)
     checked(torch.ones(3, 2))
     checked(torch.ones(3, 2))
-    (candidates,) = checked.graph.entries.values()
+    (candidates,) = checked.graph.entrance.entries.values()
     program = candidates[0].program
     assert isinstance(program, CheckedProgram)
     run = program.program.run
@@ -175,7 +175,7 @@ def test_hot_paths_and_whole_backward_passes() -> None:
     for _ in range(2 * WARM + 4):
         x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
         checked(x).backward()
-    (candidates,) = checked.graph.entries.values()
+    (candidates,) = checked.graph.entrance.entries.values()
     assert isinstance(candidates[0].hot.program, CheckedProgram)
     (plan,) = candidates[0].hot.last.end.layout.plans.values()
     assert isinstance(plan.whole.program, CheckedProgram)
