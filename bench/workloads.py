@@ -1,54 +1,14 @@
-"""What is measured: programs written once, against the names that PyTorch and jitgrad share.
-
-A workload builds a function without arguments that does one unit of work and returns what it
-computed. Where NumPy alone shows what the machine can do at best, that is the `floor`; JAX, which
-has other names, gets a variant of its own.
-"""
+"""What is measured: programs written once, against the names that PyTorch and jitgrad share."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from bench import networks
 from bench.subjects import Tools
-
-Run = Callable[[], Sequence[Any]]
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A program, its variants, and how closely its results must agree."""
-
-    name: str
-    summary: str
-    build: Callable[[Tools], Run]
-    floor: Callable[[], Run] | None = None
-    jax: Callable[[Tools], Run] | None = None
-    compiled: bool = True
-    excused: Mapping[str, str] = field(default_factory=dict)
-    rtol: float = 1e-4
-    atol: float = 1e-4
-
-    def builder(self, subject: str) -> Callable[[Tools], Run] | str | None:
-        """Return what builds this workload for a subject, why it cannot, None if it has no part."""
-        if subject in self.excused:
-            return self.excused[subject]
-        if subject == "floor":
-            floor = self.floor
-            return None if floor is None else lambda _: floor()
-        if subject == "jax.jit":
-            return self.jax
-        if not self.compiled and subject.endswith(".compile"):
-            return None
-        return self.build
-
-
-def random(*shape: int, seed: int = 0) -> np.ndarray:
-    """Return standard normal float32 numbers, the same in every process."""
-    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-
+from bench.workload import Run, Workload, random
 
 # --- two-layer step -------------------------------------------------------------------------------
 
@@ -280,4 +240,5 @@ WORKLOADS: Sequence[Workload] = (
     ),
     *(small_operation(name, backward=False) for name in OPERATIONS),
     *(small_operation(name, backward=True) for name in OPERATIONS),
+    *networks.WORKLOADS,
 )

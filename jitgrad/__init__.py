@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from jitgrad import autograd as autograd
 from jitgrad import config as config
 from jitgrad import dtypes as _dtypes
-from jitgrad import linalg as linalg
 from jitgrad import return_types as return_types
 from jitgrad.autograd.grad_mode import enable_grad as enable_grad
 from jitgrad.autograd.grad_mode import inference_mode as inference_mode
@@ -45,12 +44,16 @@ from jitgrad.dtypes import set_default_dtype as set_default_dtype
 from jitgrad.dtypes import short as short
 from jitgrad.dtypes import uint8 as uint8
 from jitgrad.ops.activation import *  # noqa: F403
+from jitgrad.ops.bessel import *  # noqa: F403
 from jitgrad.ops.binary import *  # noqa: F403
 from jitgrad.ops.blending import *  # noqa: F403
+from jitgrad.ops.calculus import *  # noqa: F403
 from jitgrad.ops.comparison import *  # noqa: F403
 from jitgrad.ops.composite import *  # noqa: F403
 from jitgrad.ops.convert import *  # noqa: F403
+from jitgrad.ops.counting import *  # noqa: F403
 from jitgrad.ops.create import *  # noqa: F403
+from jitgrad.ops.decompositions import *  # noqa: F403
 from jitgrad.ops.diagonal import *  # noqa: F403
 from jitgrad.ops.division import *  # noqa: F403
 from jitgrad.ops.einsum import *  # noqa: F403
@@ -63,15 +66,18 @@ from jitgrad.ops.layout import *  # noqa: F403
 from jitgrad.ops.legacy import *  # noqa: F403
 from jitgrad.ops.linalg import *  # noqa: F403
 from jitgrad.ops.logical import *  # noqa: F403
+from jitgrad.ops.machine_numbers import *  # noqa: F403
 from jitgrad.ops.masks import *  # noqa: F403
 from jitgrad.ops.matrices import *  # noqa: F403
 from jitgrad.ops.moving import *  # noqa: F403
 from jitgrad.ops.norms import *  # noqa: F403
+from jitgrad.ops.overlays import *  # noqa: F403
 from jitgrad.ops.places import *  # noqa: F403
 from jitgrad.ops.positions import *  # noqa: F403
 from jitgrad.ops.products import *  # noqa: F403
 from jitgrad.ops.random import *  # noqa: F403
 from jitgrad.ops.ranges import *  # noqa: F403
+from jitgrad.ops.reals import *  # noqa: F403
 from jitgrad.ops.rectifiers import celu as celu
 from jitgrad.ops.rectifiers import celu_ as celu_
 from jitgrad.ops.rectifiers import hardshrink as hardshrink
@@ -92,8 +98,10 @@ from jitgrad.ops.sorting import *  # noqa: F403
 from jitgrad.ops.special import *  # noqa: F403
 from jitgrad.ops.splitting import *  # noqa: F403
 from jitgrad.ops.statistics import *  # noqa: F403
+from jitgrad.ops.triangular import *  # noqa: F403
 from jitgrad.ops.trigonometric import *  # noqa: F403
 from jitgrad.ops.unary import *  # noqa: F403
+from jitgrad.ops.vectors import *  # noqa: F403
 from jitgrad.ops.views import *  # noqa: F403
 from jitgrad.ops.windows import *  # noqa: F403
 from jitgrad.printing import get_printoptions as get_printoptions
@@ -111,13 +119,17 @@ if _TYPE_CHECKING:
     from jitgrad import cuda as cuda
     from jitgrad import datasets as datasets
     from jitgrad import func as func
+    from jitgrad import linalg as linalg
     from jitgrad import nn as nn
     from jitgrad import optim as optim
     from jitgrad import safetensors as safetensors
     from jitgrad import serialization as serialization
+    from jitgrad import special as special
     from jitgrad import utils as utils
     from jitgrad.compiled import compile as compile
-    from jitgrad.compiled import eager as eager
+    from jitgrad.compiled import verify as verify
+    from jitgrad.errors import VerificationError as VerificationError
+    from jitgrad.modes import eager as eager
     from jitgrad.ops.averages import *  # noqa: F403
     from jitgrad.ops.convolution import *  # noqa: F403
     from jitgrad.ops.distances import cdist as cdist
@@ -138,6 +150,7 @@ if _TYPE_CHECKING:
     from jitgrad.ops.pooling import *  # noqa: F403
     from jitgrad.ops.pooling_with_indices import *  # noqa: F403
     from jitgrad.ops.recurrent import *  # noqa: F403
+    from jitgrad.ops.signal_windows import *  # noqa: F403
     from jitgrad.ops.transposed_convolution import *  # noqa: F403
     from jitgrad.serialization import load as load
     from jitgrad.serialization import save as save
@@ -152,10 +165,12 @@ _LATE_MODULES = frozenset(
         "cuda",
         "datasets",
         "func",
+        "linalg",
         "nn",
         "optim",
         "safetensors",
         "serialization",
+        "special",
         "utils",
     }
 )
@@ -169,7 +184,9 @@ _LATE_NAMES = {
     ),
     **dict.fromkeys(("group_norm", "layer_norm", "rms_norm"), "jitgrad.ops.normalization"),
     "compile": "jitgrad.compiled",
-    "eager": "jitgrad.compiled",
+    "eager": "jitgrad.modes",
+    "verify": "jitgrad.compiled",
+    "VerificationError": "jitgrad.errors",
     "load": "jitgrad.serialization",
     "save": "jitgrad.serialization",
     "constant_pad_nd": "jitgrad.ops.padding",
@@ -186,6 +203,16 @@ _LATE_NAMES = {
     **dict.fromkeys(("gru", "gru_cell", "lstm", "lstm_cell"), "jitgrad.ops.recurrent"),
     **dict.fromkeys(
         ("rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell"), "jitgrad.ops.recurrent"
+    ),
+    **dict.fromkeys(
+        (
+            "bartlett_window",
+            "blackman_window",
+            "hamming_window",
+            "hann_window",
+            "kaiser_window",
+        ),
+        "jitgrad.ops.signal_windows",
     ),
     **dict.fromkeys(
         ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),

@@ -3,7 +3,9 @@
 | setting | variable | meaning |
 |---|---|---|
 | `eager` | `JITGRAD_EAGER` | run compiled functions as plain Python |
+| `verify` | `JITGRAD_VERIFY` | make every compiled function check itself, see `jitgrad.verify` |
 | `max_segments` | `JITGRAD_MAX_SEGMENTS` | segments of a function's graph before it runs eagerly |
+| `unroll` | `JITGRAD_UNROLL` | turns of a loop that are recorded one after the other |
 | `max_misses` | `JITGRAD_MAX_MISSES` | recorded calls in a row before it runs eagerly |
 """
 
@@ -20,7 +22,13 @@ def _integer(name: str, default: int) -> int:
         raise ValueError(f"{name}={text!r}: it must be a whole number, such as {default}") from None
 
 
-eager: bool = os.environ.get("JITGRAD_EAGER", "") not in ("", "0")
+def _switch(name: str) -> bool:
+    return os.environ.get(name, "") not in ("", "0")
+
+
+eager: bool = _switch("JITGRAD_EAGER")
+verify: bool = _switch("JITGRAD_VERIFY")
 max_segments: int = _integer("JITGRAD_MAX_SEGMENTS", 2000)
+unroll: int = _integer("JITGRAD_UNROLL", 32)
 max_misses: int = _integer("JITGRAD_MAX_MISSES", 64)
 num_threads: int = _integer("JITGRAD_NUM_THREADS", 0)

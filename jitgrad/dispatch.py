@@ -15,7 +15,14 @@ from jitgrad.node import AccumulateGrad, Node, PrimitiveNode, Saved
 from jitgrad.primitive import READ, Kind, Primitive, Result
 from jitgrad.spec import Spec, dtype_of_number, promote
 from jitgrad.storage import Storage
-from jitgrad.strides import gather_strided, gather_strided_back, geometry, scatter_strided, strided
+from jitgrad.strides import (
+    gather_strided,
+    gather_strided_back,
+    geometry,
+    kept_order,
+    scatter_strided,
+    strided,
+)
 
 
 class TensorCore:
@@ -354,7 +361,7 @@ def number_as(value: Any, dtype: np.dtype) -> Any:
 
 
 def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    return array.astype(dtype, order="K")
+    return array.astype(dtype, order=kept_order(array))
 
 
 CAST = Primitive(

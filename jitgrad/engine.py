@@ -8,8 +8,8 @@ import numpy as np
 
 from jitgrad.dispatch import TensorCore, bind_zeros, node_of, wrap
 from jitgrad.errors import describe
-from jitgrad.modes import state
-from jitgrad.node import AccumulateGrad, Node, spec_like
+from jitgrad.modes import run_quietly, state
+from jitgrad.node import AccumulateGrad, Node, PrimitiveNode, spec_like
 
 
 def _with_default_cotangents(operation: str, outputs: Sequence, given: Any) -> list:
@@ -161,9 +161,18 @@ def accumulate(leaf: Any, cotangent: Any, create_graph: bool) -> None:
 
 
 class _Pass:
-    """One walk: the cotangents that wait at each node, and how many are still to come."""
+    """One walk: the cotangents that wait at each node, and how many are still to come.
 
-    def __init__(self, roots: list[Node], targets: set[tuple[Node, int]] | None) -> None:
+    Attributes:
+        alone: nothing is recorded, so that what the walk itself has made has no other owner.
+        own: the waiting cotangents that it has made itself, to which it may add in place.
+    """
+
+    def __init__(
+        self, roots: list[Node], targets: set[tuple[Node, int]] | None, alone: bool
+    ) -> None:
+        self.alone = alone
+        self.own: set[tuple[Node, int]] = set()
         self.waiting: dict[Node, list] = {}
         self.missing: dict[Node, int] = {}
         self.useful: set[Node] | None = None
@@ -201,11 +210,46 @@ class _Pass:
                 useful.add(node)
         self.useful = useful
 
-    def add(self, node: Node, index: int, cotangent: Any) -> None:
+    def add(self, node: Node, index: int, cotangent: Any, fresh: bool = False) -> None:
+        """Add what arrives at output `index` of `node`; `fresh` if nobody else holds it."""
         held = self.waiting.get(node)
         if held is None:
             held = self.waiting[node] = [None] * node.outputs
-        held[index] = cotangent if held[index] is None else held[index] + cotangent
+        before = held[index]
+        if before is None:
+            held[index] = cotangent
+        elif (node, index) in self.own and _are_alike(before._array, cotangent._array):
+            run_quietly(np.add, before._array, cotangent._array, before._array)
+            return
+        else:
+            held[index] = before + cotangent
+            fresh = self.alone
+        if fresh:
+            self.own.add((node, index))
+
+    def add_selected(self, node: PrimitiveNode, cotangent: Any) -> bool:
+        """Add the cotangent of a selection to what waits for its input, if that is the walk's own.
+
+        Zeros of the input's size are neither made nor added: the gradient of a loop over the
+        rows of a tensor takes time in proportion to its size, not to its square.
+        """
+        edge: Any = node.edges[0]
+        index = node.indices[0] if node.indices else 0
+        if (edge, index) not in self.own:
+            return False
+        array = self.waiting[edge][index]._array
+        if array.shape != tuple(node.inputs[0].shape):
+            return False
+        part = node.primitive.numpy(array, **node.params)
+        if not _are_alike(part, cotangent._array):
+            return False
+        run_quietly(np.add, part, cotangent._array, part)
+        return True
+
+
+def _are_alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """Is the sum of the two an array like each of them? A hook may have returned anything."""
+    return one.shape == other.shape and one.dtype == other.dtype
 
 
 def run(
@@ -230,7 +274,8 @@ def run_nodes(
             leaves take what arrives into `.grad`.
     """
     nodes = list(dict.fromkeys(node for node, _ in roots))
-    walk = _Pass(nodes, None if wanted is None else set(wanted))
+    alone = not create_graph and state.recorder is None
+    walk = _Pass(nodes, None if wanted is None else set(wanted), alone)
     found: dict = {}
     enabled = state.grad_enabled
     state.grad_enabled = create_graph
@@ -259,6 +304,7 @@ def _visit(
                 found[node, index] = cotangent
     useful = walk.useful
     flows: tuple = ()
+    fresh = False
     if cotangents is not None:
         if isinstance(node, AccumulateGrad):
             leaf = node.leaf()
@@ -272,7 +318,12 @@ def _visit(
             if True in needed:
                 if state.recorder is not None:
                     state.recorder.visit(node)
-                flows = node.backward(cotangents, needed)
+                selects = walk.alone and type(node) is PrimitiveNode and node.primitive.selects
+                if selects and not state.detect_anomaly and walk.add_selected(node, cotangents[0]):
+                    flows = ()
+                else:
+                    flows = node.backward(cotangents, needed)
+                    fresh = selects
                 if state.detect_anomaly:
                     _check_nan(node, flows)
                 if not keep:
@@ -282,7 +333,7 @@ def _visit(
         if edge is None:
             continue
         if flows and flows[position] is not None and (useful is None or edge in useful):
-            walk.add(edge, indices[position] if indices else 0, flows[position])
+            walk.add(edge, indices[position] if indices else 0, flows[position], fresh)
         walk.missing[edge] -= 1
         if not walk.missing[edge]:
             heapq.heappush(ready, (-edge.sequence, edge))

@@ -10,6 +10,10 @@ class CompileError(RuntimeError):
     """What `fullgraph=True` raises where a function cannot be compiled as a whole."""
 
 
+class VerificationError(RuntimeError):
+    """What `jitgrad.verify` raises where native code and primitives give different results."""
+
+
 class NoDeviceError(RuntimeError, AssertionError):
     """A device that is not here. PyTorch raises either of the two, depending on who asks."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jitgrad.graph.segment import Branch, Exit, Return, Segment
+from jitgrad.graph.segment import Branch, Continue, Exit, Return, Segment
 from jitgrad.graph.show import show
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ class Explanation:
         record_seconds: time spent in calls that recorded.
         exits: where replays hand over to Python, as (reason, file, line, hits).
         eager: why the function runs eagerly altogether; empty if it does not.
+        checked_runs: how often a native program was checked; only `jitgrad.verify` does.
+        close_calls: how often a check let a decision, an integer or a boolean pass that differs,
+            because it hangs on a threshold closer than rounding.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -50,18 +53,24 @@ class Explanation:
             if isinstance(each.end, Exit)
         ]
         self.eager = graph.reason
+        checks = graph.checks
+        self.checked_runs = 0 if checks is None else checks.runs
+        self.close_calls = 0 if checks is None else checks.close_calls
 
     @property
     def data(self) -> dict[str, Any]:
         """The report as a dictionary of plain values."""
         names = (
-            "name traces segments kernels native_calls compile_seconds record_seconds exits eager"
+            "name traces segments kernels native_calls compile_seconds record_seconds exits eager "
+            "checked_runs close_calls"
         )
         return {name: getattr(self, name) for name in names.split()}
 
     def trace(self) -> str:
         """Return what was recorded, as Python that runs."""
-        return show(list(self._graph.entries.values()))
+        graph = self._graph
+        entrances = [graph.entrance, *graph.entrances.values()]
+        return show([group for each in entrances for group in each.entries.values()])
 
     def __str__(self) -> str:
         lines = [
@@ -70,10 +79,12 @@ class Explanation:
         ]
         if self.eager:
             lines.append(f"  runs eagerly: {self.eager}")
-        for key, candidates in self._graph.entries.items():
-            for first in candidates:
-                lines.append(f"  entry with {_entry(key)}")
-                self._tree(first, "    ", lines)
+        for entrance in (self._graph.entrance, *self._graph.entrances.values()):
+            where = "entry" if entrance.layout is None else f"on from {_line(entrance.layout.line)}"
+            for key, candidates in entrance.entries.items():
+                for first in candidates:
+                    lines.append(f"  {where} with {_entry(key)}")
+                    self._tree(first, "    ", lines)
         return "\n".join(lines)
 
     def _tree(self, segment: Segment, indent: str, lines: list[str]) -> None:
@@ -92,7 +103,10 @@ class Explanation:
 
 def _entry(key: Any) -> str:
     words = []
-    for part in key[3:]:
+    names = key[2]
+    for number, part in enumerate(key[3:], 3 + len(names) - len(key)):
+        if number >= 0:
+            words.append(names[number])
         if isinstance(part, tuple) and len(part) > 2:
             _, shape, _, dtype, *_ = part
             words.append(f"a tensor {shape} {dtype}")
@@ -103,6 +117,10 @@ def _entry(key: Any) -> str:
     return ", ".join(words) or "no arguments"
 
 
+def _line(line: tuple[str, int]) -> str:
+    return f"{line[0].rsplit('/', 1)[-1]}:{line[1]}"
+
+
 def _outcome(outcome: Any) -> str:
     if outcome is None:
         return "then"
@@ -111,7 +129,7 @@ def _outcome(outcome: Any) -> str:
 
 def _describe(segment: Segment) -> str:
     end = segment.end
-    line = f"{end.line[0].rsplit('/', 1)[-1]}:{end.line[1]}"
+    line = _line(end.line)
     program = segment.program
     native = "not lowered yet" if program is None else f"{program.native_calls} native calls"
     text = (
@@ -122,6 +140,8 @@ def _describe(segment: Segment) -> str:
         return text + (f"decides at {line}" if end.slot is not None else f"goes on at {line}")
     if isinstance(end, Return):
         return text + f"returns at {line}"
+    if isinstance(end, Continue):
+        return text + f"begins anew at {line}"
     if isinstance(end, Exit):
         return text + f"hands over to Python at {line}: {end.reason}"
     return text

@@ -3,7 +3,8 @@
 import contextvars
 import operator
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -175,11 +176,32 @@ class _State(threading.local):
         self.grad_enabled = True
         self.detect_anomaly = False
         self.recorder: Note | None = None
+        self.forced_eager = False
         self.quietly = _quiet()
 
 
 state = _State()
 """The calling thread's modes."""
+
+
+@contextmanager
+def eager() -> Iterator[None]:
+    """Run compiled functions eagerly inside the block, in this thread.
+
+    Example:
+        >>> import jitgrad
+        >>> @jitgrad.compile
+        ... def double(x):
+        ...     return x * 2
+        >>> with jitgrad.eager():
+        ...     double(jitgrad.tensor(2.0))
+        tensor(4.)
+    """
+    before, state.forced_eager = state.forced_eager, True
+    try:
+        yield
+    finally:
+        state.forced_eager = before
 
 
 def run_quietly(function: Callable, *args: Any, **kwargs: Any) -> Any:

@@ -90,6 +90,8 @@ class Primitive:
             not asked where all are floating-point tensors of one dtype, and numbers.
         shape_depends_on_data: the output's shape follows from values, not from shapes.
         raises_on_data: values can make it raise (an index out of range, a singular matrix).
+        selects: a view of some elements, each once, however they lie in memory; so to add a
+            cotangent to that of the input is to add it to the same view of it.
     """
 
     __slots__ = (
@@ -111,6 +113,7 @@ class Primitive:
         "saves_out",
         "saving",
         "scalar",
+        "selects",
         "shape_depends_on_data",
         "specs",
         "variadic",
@@ -132,6 +135,7 @@ class Primitive:
         check: Callable[[str, tuple, Any], None] | None = None,
         shape_depends_on_data: bool = False,
         raises_on_data: bool = False,
+        selects: bool = False,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -145,6 +149,7 @@ class Primitive:
         self.check = check
         self.shape_depends_on_data = shape_depends_on_data
         self.raises_on_data = raises_on_data
+        self.selects = selects
         self.is_elementwise = kind is Kind.ELEMENTWISE
         self.is_view = kind is Kind.VIEW
         self.keeps = result is Result.KEEP

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 
-def _shown(self: Any) -> str:
+def shown(self: Any) -> str:
+    """Return a named tuple as PyTorch prints it, one field on a line."""
     fields = ",\n".join(f"{name}={getattr(self, name)!r}" for name in self._fields)
     return f"torch.return_types.{type(self).__name__}(\n{fields})"
 
@@ -15,7 +16,7 @@ class max(NamedTuple):
 
     values: Any
     indices: Any
-    __repr__ = _shown
+    __repr__ = shown
 
 
 class min(NamedTuple):
@@ -23,7 +24,7 @@ class min(NamedTuple):
 
     values: Any
     indices: Any
-    __repr__ = _shown
+    __repr__ = shown
 
 
 class aminmax(NamedTuple):
@@ -31,7 +32,7 @@ class aminmax(NamedTuple):
 
     min: Any
     max: Any
-    __repr__ = _shown
+    __repr__ = shown
 
 
 class median(NamedTuple):
@@ -39,7 +40,7 @@ class median(NamedTuple):
 
     values: Any
     indices: Any
-    __repr__ = _shown
+    __repr__ = shown
 
 
 class nanmedian(NamedTuple):
@@ -47,7 +48,7 @@ class nanmedian(NamedTuple):
 
     values: Any
     indices: Any
-    __repr__ = _shown
+    __repr__ = shown
 
 
 class kthvalue(NamedTuple):
@@ -55,7 +56,7 @@ class kthvalue(NamedTuple):
 
     values: Any
     indices: Any
-    __repr__ = _shown
+    __repr__ = shown
 
 
 class cummax(NamedTuple):
@@ -63,7 +64,7 @@ class cummax(NamedTuple):
 
     values: Any
     indices: Any
-    __repr__ = _shown
+    __repr__ = shown
 
 
 class cummin(NamedTuple):
@@ -71,7 +72,7 @@ class cummin(NamedTuple):
 
     values: Any
     indices: Any
-    __repr__ = _shown
+    __repr__ = shown
 
 
 class sort(NamedTuple):
@@ -79,7 +80,7 @@ class sort(NamedTuple):
 
     values: Any
     indices: Any
-    __repr__ = _shown
+    __repr__ = shown
 
 
 class topk(NamedTuple):
@@ -87,7 +88,7 @@ class topk(NamedTuple):
 
     values: Any
     indices: Any
-    __repr__ = _shown
+    __repr__ = shown
 
 
 class slogdet(NamedTuple):
@@ -95,4 +96,28 @@ class slogdet(NamedTuple):
 
     sign: Any
     logabsdet: Any
-    __repr__ = _shown
+    __repr__ = shown
+
+
+class mode(NamedTuple):
+    """The most frequent elements along a dimension and their places."""
+
+    values: Any
+    indices: Any
+    __repr__ = shown
+
+
+class histogram(NamedTuple):
+    """How many elements lie in each part, and where the parts meet."""
+
+    hist: Any
+    bin_edges: Any
+    __repr__ = shown
+
+
+class frexp(NamedTuple):
+    """Numbers as mantissa * 2 ** exponent."""
+
+    mantissa: Any
+    exponent: Any
+    __repr__ = shown

@@ -26,6 +26,17 @@ def geometry(view: Any, base: Any) -> dict[str, Any]:
     }
 
 
+def kept_order(array: np.ndarray) -> Any:
+    """Return the order in which NumPy copies `array` as PyTorch does: that of the strides.
+
+    Where elements lie on each other, strides say nothing, and the copy is in row-major order.
+    """
+    strides = array.strides
+    return (
+        "C" if 0 in strides and any(n > 1 and not s for n, s in zip(array.shape, strides)) else "K"
+    )
+
+
 def strided(array: np.ndarray, size: tuple, stride: tuple, offset: int) -> np.ndarray:
     """Return a view on the memory of `array`, strides and offset in elements."""
     itemsize = array.itemsize

@@ -20,101 +20,15 @@ from jitgrad.dtypes import FROM_NUMPY, dtype
 from jitgrad.errors import describe
 from jitgrad.modes import state
 from jitgrad.node import AccumulateGrad, HookHandle, Node
-from jitgrad.ops.activation import ActivationMethods
-from jitgrad.ops.binary import BinaryMethods
-from jitgrad.ops.blending import BlendingMethods
-from jitgrad.ops.comparison import ComparisonMethods
-from jitgrad.ops.composite import CompositeMethods
-from jitgrad.ops.convert import ConvertMethods
-from jitgrad.ops.create import CreateMethods
-from jitgrad.ops.diagonal import DiagonalMethods
-from jitgrad.ops.division import DivisionMethods
-from jitgrad.ops.exponential import ExponentialMethods
-from jitgrad.ops.extremes import ExtremeMethods
-from jitgrad.ops.fillers import FillerMethods
-from jitgrad.ops.index import IndexMethods
-from jitgrad.ops.layout import LayoutMethods
 from jitgrad.ops.legacy import legacy
-from jitgrad.ops.linalg import LinalgMethods
-from jitgrad.ops.logical import LogicalMethods
-from jitgrad.ops.masks import MaskMethods
-from jitgrad.ops.matrices import MatrixMethods
-from jitgrad.ops.moving import MovingMethods
-from jitgrad.ops.norms import NormMethods
-from jitgrad.ops.places import PlaceMethods
-from jitgrad.ops.positions import PositionMethods
-from jitgrad.ops.products import ProductMethods
-from jitgrad.ops.random import RandomMethods
-from jitgrad.ops.rectifiers import RectifierMethods
-from jitgrad.ops.reduce import ReduceMethods
-from jitgrad.ops.rounding import RoundingMethods
-from jitgrad.ops.scan import ScanMethods
-from jitgrad.ops.scatter import ScatterMethods
-from jitgrad.ops.scatter_reduce import ScatterReduceMethods
-from jitgrad.ops.selection import SelectionMethods
-from jitgrad.ops.shape import ShapeMethods
-from jitgrad.ops.slicing import SliceMethods
-from jitgrad.ops.sorting import SortingMethods
-from jitgrad.ops.special import SpecialMethods
-from jitgrad.ops.splitting import SplitMethods
-from jitgrad.ops.statistics import StatisticsMethods
-from jitgrad.ops.trigonometric import TrigonometricMethods
-from jitgrad.ops.unary import UnaryMethods
-from jitgrad.ops.views import ViewMethods
-from jitgrad.ops.windows import WindowMethods
-from jitgrad.ops.write import WriteMethods
+from jitgrad.ops.methods import OperationMethods
 from jitgrad.pickling import PicklingMethods
 from jitgrad.printing import text_of
 from jitgrad.spec import Size
 from jitgrad.storage import Storage
 
 
-class Tensor(
-    TensorCore,
-    ActivationMethods,
-    BinaryMethods,
-    BlendingMethods,
-    ComparisonMethods,
-    CompositeMethods,
-    ConvertMethods,
-    CreateMethods,
-    DiagonalMethods,
-    DivisionMethods,
-    ExponentialMethods,
-    ExtremeMethods,
-    IndexMethods,
-    LayoutMethods,
-    FillerMethods,
-    LinalgMethods,
-    LogicalMethods,
-    MaskMethods,
-    MatrixMethods,
-    MovingMethods,
-    PlaceMethods,
-    PositionMethods,
-    NormMethods,
-    PicklingMethods,
-    ProductMethods,
-    RandomMethods,
-    RectifierMethods,
-    ReduceMethods,
-    RoundingMethods,
-    ScanMethods,
-    ScatterMethods,
-    ScatterReduceMethods,
-    SelectionMethods,
-    ShapeMethods,
-    SliceMethods,
-    SortingMethods,
-    SpecialMethods,
-    SplitMethods,
-    StatisticsMethods,
-    TrigonometricMethods,
-    UnaryMethods,
-    ViewMethods,
-    WindowMethods,
-    WriteMethods,
-):
+class Tensor(TensorCore, OperationMethods, PicklingMethods):
     """An array of numbers of one dtype that remembers how it was computed, as PyTorch's.
 
     Make one with `jitgrad.tensor`, `zeros`, `randn`, `from_numpy` and their kin.

@@ -23,7 +23,7 @@ FLOORS = (
     ("inplace",),
     ("engine", "inplace", "literals", "pickling", "printing", "return_types"),
     ("ops",),
-    ("tensor", "linalg", "accelerator", "backends", "cuda", "settings"),
+    ("tensor", "linalg", "special", "accelerator", "backends", "cuda", "settings"),
     ("autograd", "python"),
     ("nn", "serialization", "utils"),
     ("datasets", "func", "optim", "safetensors"),

@@ -15,7 +15,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
-    [ROOT / "README.md", *(ROOT / "docs").glob("**/*.md"), *(ROOT / "bench").glob("*.md")]
+    [
+        ROOT / "README.md",
+        *(ROOT / "docs").glob("**/*.md"),
+        *(ROOT / "bench").glob("*.md"),
+        *(ROOT / "examples").glob("**/*.md"),
+    ]
 )
 
 FENCE = re.compile(

@@ -41,7 +41,7 @@ def rate(text: str) -> float:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not (math.isfinite(number) and number > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no learning rate: give a number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is out of range: give a number above 0")
     return number
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
+from jitgrad.graph.entrance import Layout, can_go_on
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Value, Write
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import ABSENT
@@ -39,6 +40,7 @@ from jitgrad.graph.residuals import choose_residuals
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import (
     Branch,
+    Continue,
     End,
     Exit,
     FrameRecipe,
@@ -76,6 +78,7 @@ class Cutting(Recording):
         self._marked_variables = 0
         self._journal: list[tuple[Any, Any]] = []
         self._open: list[FreshObject] = []
+        self.going_on: Layout | None = None
 
     def begin(self) -> None:
         super().begin()
@@ -327,6 +330,24 @@ class Cutting(Recording):
         """Remember what the call stored at a place."""
         self._journal.append((identity, self.path.places.get(identity, ABSENT)))
         self.path.places[identity] = origin
+
+    def go_on_anew(self) -> bool:
+        """End the recording here, so that the rest of the call is recorded as one of its own."""
+        try:
+            snapshot = self.snapshot()
+        except Unrecordable:
+            return False
+        if not can_go_on(snapshot):
+            return False
+        self.active = False
+        state.recorder = None
+        self.going_on = Layout(snapshot)
+        recipes = [each for frame in snapshot.frames for each in self._recipes_of(frame)]
+        end = Continue(snapshot, self.going_on)
+        self._close(end, recipes, [], snapshot.variables, snapshot.freed, last=True)
+        snapshot.state = self.path.copy()
+        self.attach(self.segment)
+        return True
 
     def exit(self, reason: str, clean: bool) -> None:
         """End the recording before the instruction at hand.

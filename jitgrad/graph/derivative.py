@@ -11,7 +11,8 @@ from jitgrad.engine import run_nodes
 from jitgrad.graph.facts import address
 from jitgrad.graph.ir import Compute, Memory, Scalar, Step, Value
 from jitgrad.graph.origins import SavedValue, Variable
-from jitgrad.kernels.program import Program, lower
+from jitgrad.graph.segment import Segment
+from jitgrad.kernels.program import Program
 from jitgrad.modes import TrackedFloat, plain_number, run_quietly, state
 from jitgrad.node import FREED, Node, PrimitiveNode, Saved
 from jitgrad.primitive import Kind
@@ -213,6 +214,7 @@ class Derivative:
 
 def differentiate(
     derivative: Derivative,
+    segment: Segment,
     order: list[Variable],
     given: dict[Variable, np.ndarray],
     targets: list[Variable],
@@ -252,10 +254,8 @@ def differentiate(
         derivative.targets = list(made)
         derivative.cotangents = inputs
         derivative.outputs = outputs  # type: ignore[assignment]
-        derivative.program = lower(
-            notes.steps,
-            [*derivative.inputs, *inputs],
-            outputs,  # type: ignore[arg-type]
+        derivative.program = segment.lower(
+            notes.steps, [*derivative.inputs, *inputs], outputs, "backward pass"
         )
     return {target: tensor._array for target, tensor in made.items()}
 

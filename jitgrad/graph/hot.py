@@ -15,7 +15,6 @@ from jitgrad.graph.ir import Compute, Item, Memory, Scalar, Step, Value, Write
 from jitgrad.graph.origins import Variable
 from jitgrad.graph.recipes import Fresh, Number, walk
 from jitgrad.graph.segment import Branch, Return, Segment
-from jitgrad.kernels.program import lower
 from jitgrad.ops.binary import ADD
 from jitgrad.ops.logical import LOGICAL_AND, LOGICAL_NOT
 from jitgrad.primitive import Kind
@@ -87,7 +86,7 @@ def hot_path(last: Segment) -> HotPath | None:
     inputs = list(
         dict.fromkeys(each for segment in segments for each in segment.inputs if each not in made)
     )
-    program = lower(steps, inputs, [flag, *outputs])
+    program = last.lower(steps, inputs, [flag, *outputs], "whole path to the end")
     return HotPath(
         last, program, [slot_of[each] for each in inputs], [slot_of[each] for each in outputs]
     )
@@ -155,8 +154,13 @@ class WholePlan:
         return {target: wrap(array) for target, array in zip(self.targets, made)}
 
 
-def whole_plan(parts: list[Any], wanted: list[Variable]) -> WholePlan | None:
-    """Return one program for the derivatives `parts`, None where they do not fit together."""
+def whole_plan(parts: list[Any], wanted: list[Variable], last: Segment) -> WholePlan | None:
+    """Return one program for the derivatives `parts`, None where they do not fit together.
+
+    Args:
+        parts: of the segments of a path, whose `last` comes first.
+        wanted: the variables whose cotangents it is to return.
+    """
     if len(parts) < 2:
         return None
     steps: list[Step] = []
@@ -190,5 +194,7 @@ def whole_plan(parts: list[Any], wanted: list[Variable]) -> WholePlan | None:
     targets = [each for each in wanted if each in flowing]
     if any(each not in targets for each in flowing):
         return None
-    program = lower(steps, [*inputs, *given.values()], [flowing[each] for each in targets])
+    outputs = [flowing[each] for each in targets]
+    what = "backward pass from the end"
+    program = last.lower(steps, [*inputs, *given.values()], outputs, what)
     return WholePlan(program, list(inputs), list(given), targets)

@@ -6,6 +6,7 @@ import math
 from types import MethodType
 from typing import Any
 
+from jitgrad import config
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.cutting import Unrecordable
@@ -20,7 +21,7 @@ from jitgrad.modes import TrackedFloat, plain_number
 from jitgrad.python.binding import bind_arguments
 from jitgrad.python.code import Unlowerable
 from jitgrad.python.lower import code_for
-from jitgrad.python.operations import Enter, Operations
+from jitgrad.python.operations import Enter, Leave, Operations
 
 PLAIN_TYPES = (*CONSTANT_TYPES, float, tuple, slice)
 
@@ -196,11 +197,24 @@ class Performing(DictionaryRules, Operations):
             self.resuming = False
             return answer
         self.begin()
+        self._turn()
         try:
             self.site(test, exact, outcome)
         except Unrecordable as why:
             self.unknown(str(why))
         return answer
+
+    def _turn(self) -> None:
+        """Count the visits of this site; behind many turns of a loop let the call begin anew.
+
+        Raises:
+            Leave: the recording has ended before the instruction at hand.
+        """
+        here = tuple((each.code, each.pc) for each in self.evaluator.frames)
+        visits = self.path.visits
+        count = visits[here] = visits.get(here, 0) + 1
+        if count > config.unroll and self.go_on_anew():
+            raise Leave
 
     def _elements(self, x: Any, xo: Any) -> list[tuple[Any, Any]] | None:
         """Return the elements of a container that is known, with their origins."""

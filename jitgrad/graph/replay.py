@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad.dispatch import node_of
+from jitgrad.errors import VerificationError
 from jitgrad.graph.derivative import rebuild
+from jitgrad.graph.entrance import Going
 from jitgrad.graph.guards import compile_guards
 from jitgrad.graph.hot import WARM, hot_path
 from jitgrad.graph.origins import Variable
 from jitgrad.graph.run import Run
-from jitgrad.graph.segment import Branch, Exit, Return, Segment, Snapshot
+from jitgrad.graph.segment import (
+    Branch,
+    Continue,
+    Exit,
+    PathState,
+    Return,
+    Segment,
+    Snapshot,
+)
 from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
 from jitgrad.modes import state
 from jitgrad.node import Node
@@ -72,6 +82,8 @@ def follow(segment: Segment, run: Run) -> Any:
         raised = False
         try:
             slots += program.run(*[slots[at] for at in segment.arguments])
+        except VerificationError:
+            raise
         except Exception:
             raised = segment.can_raise
             if not raised:
@@ -93,6 +105,9 @@ def follow(segment: Segment, run: Run) -> Any:
         if following is None:
             raise Miss(end, outcome, segment)
         segment = following
+    if isinstance(end, Continue):
+        run.last = segment
+        return go_on(run, end, segment)
     if isinstance(end, Return):
         run.last = segment
         result = give_back(run, end, segment)
@@ -124,25 +139,41 @@ def root_nodes(run: Run, variables: dict[int, Variable]) -> dict[Variable, tuple
 def give_back(run: Run, end: Return, segment: Segment) -> Any:
     """Make the result of the call."""
     if end.outputs:
-        layout = end.layout
-        if layout is None:
+        if end.layout is None:
             variables = [each.variable for each in end.outputs]
-            layout = end.layout = TapeLayout(
-                variables, end.freed, end.state, segment.path(), end.shown
-            )
-        tape = Tape(layout, run)
-        nodes = root_nodes(run, end.state.variables)
-        if layout.dependent:
-            order = [each for each in layout.order if each.history is not None]
-            rebuild(order, nodes, tape, track=False)
-        else:
-            node = CompiledBackward(tape, nodes)
-            for index, variable in enumerate(layout.variables):
-                nodes[variable] = (node, index)
-        run.nodes = nodes
+            end.layout = TapeLayout(variables, end.freed, end.state, segment.path(), end.shown)
+        make_histories(run, end.layout, end.state)
     result = end.result.build(run)
     state.grad_enabled = end.grad_enabled
     return result
+
+
+def make_histories(run: Run, layout: TapeLayout, path: PathState) -> None:
+    """Give the variables of `layout` one node over a tape of what the run has kept."""
+    tape = Tape(layout, run)
+    nodes = root_nodes(run, path.variables)
+    if layout.dependent:
+        order = [each for each in layout.order if each.history is not None]
+        rebuild(order, nodes, tape, track=False)
+    else:
+        node = CompiledBackward(tape, nodes)
+        for index, variable in enumerate(layout.variables):
+            nodes[variable] = (node, index)
+    run.nodes = nodes
+
+
+def go_on(run: Run, end: Continue, segment: Segment) -> Going:
+    """Make what is live at the head of a loop, with which the rest of the call begins."""
+    snapshot = end.snapshot
+    if snapshot.variables:
+        if end.tape_layout is None:
+            end.tape_layout = TapeLayout(
+                snapshot.variables, snapshot.freed, snapshot.state, segment.path(), end.shown
+            )
+        make_histories(run, end.tape_layout, snapshot.state)
+    values = [each.build(run) for frame in snapshot.frames for each in frame.registers.values()]
+    state.grad_enabled = snapshot.grad_enabled
+    return Going(end.layout, values)
 
 
 def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: Any) -> list[Frame]:

@@ -24,6 +24,7 @@ class PathState:
         roots: for each root the tensor's entry, or None for another object.
         storages, memories: of root tensors, by the number of the first root that has them.
         variables: of root tensors that require grad, by their number.
+        visits: how often the path has come to each site of the code.
         fixed: numbers of run time whose value a site behind has made sure of.
         shown: the storages of tensors made by the trace that effects have stored outside.
     """
@@ -37,6 +38,7 @@ class PathState:
         self.storages: dict[int, StorageEntry] = {}
         self.memories: dict[int, Memory] = {}
         self.variables: dict[int, Variable] = {}
+        self.visits: dict[Any, int] = {}
         self.fixed: dict[Scalar, Any] = {}
         self.shown: dict[StorageEntry, None] = {}
 
@@ -152,6 +154,23 @@ class Return(End):
         self.layout: Any = None
 
 
+class Continue(End):
+    """The head of a loop that has turned often: the rest of the call begins anew from here.
+
+    Attributes:
+        snapshot: how the values are made with which it begins.
+        layout: the place in the code.
+        tape_layout: of the histories of these values, once a replay has made them.
+    """
+
+    def __init__(self, snapshot: Snapshot, layout: Any) -> None:
+        super().__init__()
+        self.snapshot = snapshot
+        self.layout = layout
+        self.line = snapshot.line
+        self.tape_layout: Any = None
+
+
 class Exit(End):
     """Every replay hands over to the evaluator here, which finishes the call in Python."""
 
@@ -178,10 +197,12 @@ class Segment:
         checked: how often its facts were found to hold, one by one.
         guards: the facts as one function, once they have been checked several times.
         hot: for the first of a path, the program of a whole path that is guessed first.
+        check: makes programs of the path that check themselves, None where none do.
     """
 
-    def __init__(self, parent: Segment | None, first_slot: int) -> None:
+    def __init__(self, parent: Segment | None, first_slot: int, check: Any = None) -> None:
         self.parent = parent
+        self.check = check if parent is None else parent.check
         self.first_slot = first_slot
         self.facts: list[Fact] = []
         self.steps: list[Step] = []
@@ -206,8 +227,15 @@ class Segment:
         """Return the program, lowered at its first use."""
         with self._lock:
             if self.program is None:
-                self.program = lower(self.steps, self.inputs, self.outputs)
+                self.program = self.lower(self.steps, self.inputs, self.outputs, "forward pass")
         return self.program
+
+    def lower(self, steps: Any, inputs: Any, outputs: Any, what: str) -> Program:
+        """Return a program that has to do with this segment; `what` says what it is of it."""
+        program = lower(steps, inputs, outputs)
+        if self.check is None:
+            return program
+        return self.check(program, steps, inputs, outputs, self, what)
 
     def path(self) -> list[Segment]:
         """Return the segments from the first of the path to this one."""

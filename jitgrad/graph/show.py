@@ -15,13 +15,20 @@ from jitgrad.graph.cutting import operands
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, Write
 from jitgrad.graph.recipes import Constant as ConstantRecipe
 from jitgrad.graph.recipes import Container, Fresh, Number, Recipe, Root
-from jitgrad.graph.segment import Branch, Exit, Return, Segment
+from jitgrad.graph.segment import Branch, Continue, Exit, Return, Segment
 from jitgrad.inplace import write
 from jitgrad.primitive import Primitive
 
 
 class HandsOver(Exception):
     """What a printed trace raises where a replay hands over to Python."""
+
+
+class BeginsAnew(Exception):
+    """What a printed trace raises at the head of a loop that has turned often.
+
+    The next trace goes on from there.
+    """
 
 
 def primitives() -> dict[str, Primitive]:
@@ -64,6 +71,7 @@ def namespace() -> dict[str, Any]:
         item=lambda tensor: tensor.item(),
         truth=lambda value: bool(value),
         HandsOver=HandsOver,
+        BeginsAnew=BeginsAnew,
         dtype=np.dtype,
         array=np.array,
         inf=float("inf"),
@@ -139,6 +147,9 @@ class Printer:
         elif isinstance(end, Exit):
             where = f"{end.line[0].rsplit('/', 1)[-1]}:{end.line[1]}"
             self.lines.append(f"{indent}raise HandsOver({f'{end.reason} at {where}'!r})")
+        elif isinstance(end, Continue):
+            where = f"{end.line[0].rsplit('/', 1)[-1]}:{end.line[1]}"
+            self.lines.append(f"{indent}raise BeginsAnew({where!r})")
         elif isinstance(end, Branch):
             return self.branch(end, indent)
         return None

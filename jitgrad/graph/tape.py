@@ -297,7 +297,7 @@ class CompiledBackward(Node):
                 return whole.run(tape, waiting)
             plan.hits += 1
             if plan.hits == WARM:
-                plan.whole = whole_plan(plan.parts, wanted)
+                plan.whole = whole_plan(plan.parts, wanted, layout.segments[-1])
             values, take = tape.values, waiting.pop
             for part in plan.parts:
                 if part.is_simple:
@@ -404,7 +404,7 @@ def _segment(
         _check_versions(tape, checks)
         return derivative, derivative.run(tape, list(mine.values()))
     derivative = Derivative()
-    found = differentiate(derivative, owned, mine, list(targets), tape)
+    found = differentiate(derivative, segment, owned, mine, list(targets), tape)
     segment.derivatives[key] = derivative
     return derivative, found
 

@@ -13,6 +13,7 @@ from jitgrad.device import device as check_device
 from jitgrad.dispatch import CAST, TensorCore, bind
 from jitgrad.literals import as_dtype
 from jitgrad.primitive import Kind, Primitive
+from jitgrad.strides import kept_order
 
 if TYPE_CHECKING:
     from jitgrad.tensor import Tensor
@@ -23,7 +24,7 @@ __all__ = ["clone", "typename"]
 CLONE = Primitive(
     "clone",
     Kind.ELEMENTWISE,
-    lambda array, *, order: np.array(array, order=order),
+    lambda array, *, order: np.array(array, order=kept_order(array) if order == "K" else order),
     (lambda g, _out, _x, *, order: g,),
     scalar="{0}",
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jitgrad import dtypes
+from jitgrad.errors import describe
 from jitgrad.ops.generator import Generator
 from jitgrad.ops.random import RAND, RAND_EXPONENTIAL, RANDN, drawn, integers
 
@@ -63,10 +65,43 @@ def random_(
     return input.copy_(integers("random_", low, high, input._array.shape, dtype, generator))
 
 
+def log_normal_(
+    input: Tensor, mean: float = 1, std: float = 2, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill `input` with numbers whose logarithms are normal, of this `mean` and `std`."""
+    numbers = drawn("log_normal_", RANDN, input._array.shape, input._array.dtype, generator)
+    return input.copy_((numbers * std + mean).exp())
+
+
+def cauchy_(
+    input: Tensor, median: float = 0, sigma: float = 1, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill `input` with numbers drawn from Cauchy's distribution."""
+    numbers = drawn("cauchy_", RAND, input._array.shape, input._array.dtype, generator)
+    return input.copy_(((numbers - 0.5) * math.pi).tan() * sigma + median)
+
+
+def geometric_(input: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
+    """Fill `input` with numbers of trials up to the first success, which has probability `p`.
+
+    Raises:
+        RuntimeError: `p` is not between 0 and 1.
+    """
+    if not 0 < p < 1:
+        rule = "geometric_ expects p to be in (0, 1)"
+        raise RuntimeError(describe("geometric_", f"p={p}", rule))
+    wide = dtypes.float64.numpy
+    waits = drawn("geometric_", RAND_EXPONENTIAL, input._array.shape, wide, generator)
+    return input.copy_((waits / -math.log1p(-p)).ceil().clamp(min=1))
+
+
 class FillerMethods:
     """The operations of this file as methods of `Tensor`."""
 
     bernoulli_ = bernoulli_
+    cauchy_ = cauchy_
+    geometric_ = geometric_
+    log_normal_ = log_normal_
     exponential_ = exponential_
     normal_ = normal_
     random_ = random_

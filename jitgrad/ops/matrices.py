@@ -33,14 +33,18 @@ class LinAlgError(RuntimeError):
     """What is asked for does not exist: the inverse of a singular matrix, say."""
 
 
-def check_square(operation: str, tensor: Tensor) -> None:
-    """Raise RuntimeError unless `tensor` is a float matrix, or a batch, with rows = columns."""
-    shape, dtype = tensor._array.shape, tensor._array.dtype
-    if len(shape) < 2 or shape[-1] != shape[-2]:
-        rule = f"{operation}: A must be batches of square matrices, but they are {shape}"
-        if len(shape) < 2:
-            rule = f"{operation}: The input tensor A must have at least 2 dimensions"
+def check_two_dimensions(operation: str, tensor: Tensor) -> None:
+    """Raise RuntimeError for fewer dimensions than two."""
+    shape = tensor._array.shape
+    if len(shape) < 2:
+        rule = f"{operation}: The input tensor A must have at least 2 dimensions"
         raise RuntimeError(describe(operation, f"shape {shape}", rule))
+
+
+def check_matrices(operation: str, tensor: Tensor) -> None:
+    """Raise RuntimeError unless `tensor` is a matrix of floats of 32 or 64 bits, or a batch."""
+    check_two_dimensions(operation, tensor)
+    dtype = tensor._array.dtype
     if dtype.kind not in "fc" or dtype == np.float16:
         raise RuntimeError(
             describe(
@@ -51,6 +55,15 @@ def check_square(operation: str, tensor: Tensor) -> None:
                 "convert it with .float()",
             )
         )
+
+
+def check_square(operation: str, tensor: Tensor) -> None:
+    """Raise RuntimeError unless `tensor` is a matrix of such floats, or a batch, and square."""
+    check_matrices(operation, tensor)
+    shape = tensor._array.shape
+    if shape[-1] != shape[-2]:
+        rule = f"{operation}: A must be batches of square matrices, but they are {shape}"
+        raise RuntimeError(describe(operation, f"shape {shape}", rule))
 
 
 def _transposed(matrix: Any) -> Any:
@@ -268,9 +281,32 @@ def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     return _transposed(made) if upper else made
 
 
+def _minor(array: np.ndarray) -> np.ndarray:
+    info = np.zeros(array.shape[:-2], np.int32)
+    for place in np.ndindex(*info.shape):
+        matrix = array[place]
+        below, above = 0, len(matrix) + 1
+        # the factors of the first `below` rows exist, those of the first `above` do not
+        reached = above - 1
+        while above - below > 1:
+            try:
+                np.linalg.cholesky(matrix[:reached, :reached])
+                below = reached
+            except np.linalg.LinAlgError:
+                above = reached
+            reached = (below + above) // 2
+        info[place] = above if above <= len(matrix) else 0
+    return info
+
+
+CHOLESKY_INFO = Primitive("cholesky_info", Kind.OPAQUE, _minor)
+"""0, or the order of the first leading minor that is not positive."""
+
+
 def matrix_power(input: Tensor, n: int) -> Tensor:
     """Return a square matrix multiplied by itself `n` times; its inverse for negative `n`."""
-    if input._array.ndim < 2 or input._array.shape[-1] != input._array.shape[-2]:
+    check_two_dimensions("linalg.matrix_power", input)
+    if input._array.shape[-1] != input._array.shape[-2]:
         check_square("linalg.matrix_power", input)
     if n < 0:
         return matrix_power(inverse(input), -n)

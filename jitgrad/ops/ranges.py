@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jitgrad.dtypes import dtype as DType
     from jitgrad.tensor import Tensor
 
-__all__ = ["arange", "eye", "linspace", "logspace"]
+__all__ = ["arange", "eye", "linspace", "logspace", "range"]
 
 
 def _arange(*, start: Any, step: Any, count: int, dtype: np.dtype) -> np.ndarray:
@@ -96,6 +96,34 @@ def _linspace(start: Any, end: Any, *, steps: int, dtype: np.dtype) -> np.ndarra
 
 
 LINSPACE = Primitive("linspace", Kind.CREATION, _linspace)
+
+
+def range(
+    start: float = 0,
+    end: float | None = None,
+    step: float = 1,
+    *,
+    dtype: DType | None = None,
+    device: Device | str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return the numbers from `start` up to, with, `end`; deprecated in PyTorch: see `arange`.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.range(1, 3)
+        tensor([1., 2., 3.])
+    """
+    if end is None:
+        start, end = 0, start
+    if not step or (end - start) / step < 0:
+        rule = "step must be nonzero and lead from start to end"
+        raise RuntimeError(describe("range", f"start={start}, end={end}, step={step}", rule))
+    count = builtins.int((end - start) / step) + 1
+    target = dtypes.get_default_dtype() if dtype is None else dtype
+    places = arange(count, dtype=dtypes.float64, device=device)
+    made = (places * step + start).to(target)
+    return made.requires_grad_() if requires_grad else made
 
 
 def linspace(

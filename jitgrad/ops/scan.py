@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jitgrad import return_types
 from jitgrad.dispatch import CAST, bind
 from jitgrad.literals import as_dtype
+from jitgrad.ops.scatter import gather
 from jitgrad.primitive import Kind, Primitive
 from jitgrad.spec import wrap_dim
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from jitgrad.tensor import Tensor
 
 __all__ = [
+    "cummax",
+    "cummin",
     "cumprod",
     "cumsum",
     "logcumsumexp",
@@ -172,9 +176,54 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     return (input - top).exp().cumsum(dim).log() + top
 
 
+def _best_so_far(array: np.ndarray, *, dim: int, largest: bool) -> np.ndarray:
+    """Return the places of the best elements so far, of equals the last; NaN is best."""
+    places = np.zeros(array.shape, np.int64)
+    if not array.ndim or not array.shape[dim]:
+        return places
+    lines, found = np.moveaxis(array, dim, 0), np.moveaxis(places, dim, 0)
+    best = lines[0].copy()
+    compare = np.greater_equal if largest else np.less_equal
+    for i in range(1, len(lines)):
+        better = compare(lines[i], best) | (lines[i] != lines[i])
+        found[i] = np.where(better, i, found[i - 1])
+        best = np.where(better, lines[i], best)
+    return places
+
+
+BEST_SO_FAR = Primitive("best_so_far", Kind.OPAQUE, _best_so_far)
+
+
+def _best(name: str, input: Tensor, dim: int, largest: bool) -> tuple[Tensor, Tensor]:
+    where = wrap_dim(name, dim, input._array.ndim)
+    places = bind(BEST_SO_FAR, input, dim=where, largest=largest)
+    return gather(input, where, places), places
+
+
+def cummax(input: Tensor, dim: int) -> return_types.cummax:
+    """Return the largest elements so far along `dim`, and their places, as a named tuple.
+
+    Of equal elements the place of the last; NaN counts as largest.
+    Gradient: to the elements that were largest.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.cummax(torch.tensor([1, 3, 2]), dim=0).values
+        tensor([1, 3, 3])
+    """
+    return return_types.cummax(*_best("cummax", input, dim, True))
+
+
+def cummin(input: Tensor, dim: int) -> return_types.cummin:
+    """Return the smallest elements so far along `dim`, and their places: see `cummax`."""
+    return return_types.cummin(*_best("cummin", input, dim, False))
+
+
 class ScanMethods:
     """The operations of this file as methods of `Tensor`."""
 
+    cummax = cummax
+    cummin = cummin
     cumprod = cumprod
     cumsum = cumsum
     logcumsumexp = logcumsumexp

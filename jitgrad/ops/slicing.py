@@ -40,6 +40,7 @@ SLICE = Primitive(
     Kind.VIEW,
     _sliced,
     (lambda g, _out, x_spec, *, index: bind(UNSLICE, g, index=index, shape=x_spec.shape),),
+    selects=True,
 )
 
 UNSLICE = Primitive(

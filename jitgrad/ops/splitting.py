@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 
     from jitgrad.tensor import Tensor
 
-__all__ = ["chunk", "dsplit", "hsplit", "split", "tensor_split", "unbind", "vsplit"]
+__all__ = [
+    "chunk",
+    "dsplit",
+    "hsplit",
+    "split",
+    "split_with_sizes",
+    "tensor_split",
+    "unbind",
+    "unsafe_chunk",
+    "unsafe_split",
+    "unsafe_split_with_sizes",
+    "vsplit",
+]
 
 
 def _at_cuts(input: Tensor, dim: int, cuts: Sequence[int]) -> tuple[Tensor, ...]:
@@ -79,6 +91,9 @@ def split(
     return _at_cuts(tensor, at, cuts)
 
 
+split_with_sizes = unsafe_split = unsafe_split_with_sizes = split
+
+
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Return at most `chunks` views of equal size along `dim`; the last may be smaller.
 
@@ -100,6 +115,9 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if not size:
         return _at_cuts(input, at, [0] * (chunks + 1))
     return split(input, -(-size // chunks), at)
+
+
+unsafe_chunk = chunk
 
 
 def tensor_split(
@@ -196,8 +214,8 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 class SplitMethods:
     """The operations of this file as methods of `Tensor`."""
 
-    split = split
-    chunk = chunk
+    split = split_with_sizes = unsafe_split = unsafe_split_with_sizes = split
+    chunk = unsafe_chunk = chunk
     tensor_split = tensor_split
     hsplit = hsplit
     vsplit = vsplit

@@ -31,6 +31,7 @@ __all__ = [
     "median",
     "nanmean",
     "nanmedian",
+    "nanquantile",
     "nansum",
     "quantile",
     "std",
@@ -330,31 +331,66 @@ def quantile(
         >>> torch.quantile(torch.tensor([0.0, 1.0, 2.0, 3.0]), 0.5)
         tensor(1.5000)
     """
+    return _quantile("quantile", input, q, dim, keepdim, interpolation, skip_nan=False)
+
+
+def nanquantile(
+    input: Tensor,
+    q: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+) -> Tensor:
+    """Return `quantile` of the elements that are not NaN.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.nanquantile(torch.tensor([1.0, float("nan"), 3.0]), 0.5)
+        tensor(2.)
+    """
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation, skip_nan=True)
+
+
+def _quantile(
+    name: str,
+    input: Tensor,
+    q: Any,
+    dim: int | None,
+    keepdim: bool,
+    interpolation: str,
+    skip_nan: bool,
+) -> Tensor:
     if interpolation not in INTERPOLATIONS:
         rule = f"interpolation is one of {', '.join(INTERPOLATIONS)}"
-        raise ValueError(describe("quantile", repr(interpolation), rule))
+        raise ValueError(describe(name, repr(interpolation), rule))
     if input._array.dtype not in (np.float32, np.float64) or not input._array.size:
         came = f"a tensor of {dtypes.FROM_NUMPY[input._array.dtype].name} and shape "
         raise RuntimeError(
             describe(
-                "quantile",
+                name,
                 came + str(tuple(input._array.shape)),
                 "input tensor must be non-empty and of dtype float or double",
             )
         )
     if not isinstance(q, TensorCore) and not 0 <= q <= 1:
-        rule = "quantile() q values must be in the range [0, 1]"
-        raise RuntimeError(describe("quantile", f"q={q}", rule))
-    dims = one_dim("quantile", dim, input._array.ndim)
+        rule = f"{name}() q values must be in the range [0, 1]"
+        raise RuntimeError(describe(name, f"q={q}", rule))
+    dims = one_dim(name, dim, input._array.ndim)
     flat = dim is None or not input._array.ndim
     lines = input.reshape(-1) if flat else input.movedim(dims[0], -1)
     single = not isinstance(q, TensorCore) or not q._array.ndim
     points: Any = q if isinstance(q, TensorCore) else input.new_full((), q)
-    last = lines._array.shape[-1] - 1
     ordered = lines.sort(-1)[0]
-    spoiled = lines.isnan().any(-1, keepdim=True)
-    ranks = (points.reshape(-1) * last).expand(*spoiled._array.shape[:-1], points._array.size)
-    ranks = ranks.masked_fill(spoiled, last)
+    bad = lines.isnan()
+    if skip_nan:
+        last = (bad.logical_not().sum(-1, keepdim=True) - 1).clamp(min=0)
+        ranks = points.reshape(-1) * last
+    else:
+        end = lines._array.shape[-1] - 1
+        spoiled = bad.any(-1, keepdim=True)
+        ranks = (points.reshape(-1) * end).expand(*spoiled._array.shape[:-1], points._array.size)
+        ranks = ranks.masked_fill(spoiled, end)
     made = _between(ordered, ranks, interpolation)
     if keepdim:
         sizes = input._array.shape
@@ -386,6 +422,7 @@ class StatisticsMethods:
     median = median
     nanmean = nanmean
     nanmedian = nanmedian
+    nanquantile = nanquantile
     nansum = nansum
     quantile = quantile
     std = std

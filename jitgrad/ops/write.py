@@ -11,6 +11,7 @@ from jitgrad.errors import describe
 from jitgrad.inplace import bind_inplace, write
 from jitgrad.modes import plain_number, state
 from jitgrad.ops.convert import cast
+from jitgrad.ops.slicing import sliced
 from jitgrad.ops.views import VIEW
 from jitgrad.primitive import Kind, Primitive
 
@@ -146,6 +147,16 @@ def without_leading_ones(value: Any, ndim: int) -> Any:
     return bind(VIEW, value, size=shape[drop:]) if drop else value
 
 
+def _each_once(input: Tensor) -> Tensor:
+    """Return a view of an expanded tensor that shows each element once."""
+    array = input._array
+    if 0 in array.strides:
+        for dim, (size, stride) in enumerate(zip(array.shape, array.strides)):
+            if size > 1 and not stride:
+                input = sliced(input, dim, (0, 1, 1))
+    return input
+
+
 def fill_(input: Tensor, value: Any) -> Tensor:
     """Overwrite every element with `value`, a number or a tensor of no dimension.
 
@@ -168,7 +179,8 @@ def fill_(input: Tensor, value: Any) -> Tensor:
                 "use copy_()",
             )
         )
-    return _write(FILL_WITH, input, value)
+    _write(FILL_WITH, _each_once(input), value)
+    return input
 
 
 def zero_(input: Tensor) -> Tensor:
@@ -179,7 +191,8 @@ def zero_(input: Tensor) -> Tensor:
         >>> torch.ones(2).zero_()
         tensor([0., 0.])
     """
-    return _write(ZERO, input, 0)
+    _write(ZERO, _each_once(input), 0)
+    return input
 
 
 class WriteMethods:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import command, imports, run, subjects, table, timing, workloads
+import jitgrad
+from bench import command, imports, networks, run, subjects, table, timing, workloads
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -24,7 +25,9 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["two-layer", "control-flow-scalar", "eager-mul-backward"])
+@pytest.mark.parametrize(
+    "name", ["two-layer", "control-flow-scalar", "eager-mul-backward", "mlp-step"]
+)
 def test_quick_run_of_jitgrad(name: str, tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     done = bench("--only", name, "--subjects", "jitgrad*,floor", "--json", str(figures))
@@ -40,6 +43,17 @@ def test_results_are_those_of_torch() -> None:
     done = bench("--only", "control-flow-vector", "--subjects", "jitgrad*,torch")
     assert (done.returncode, done.stderr) == (0, "")
     assert "FAILED" not in done.stdout
+
+
+@pytest.mark.parametrize("workload", networks.WORKLOADS, ids=lambda each: each.name)
+def test_networks_learn_as_those_of_torch(workload: workloads.Workload) -> None:
+    torch = pytest.importorskip("torch")
+    ours, theirs = (workload.build(subjects.Tools(each)) for each in (jitgrad, torch))
+    for _ in range(3):
+        for got, expected in zip(ours(), theirs(), strict=True):
+            np.testing.assert_allclose(
+                got.detach().numpy(), expected.detach().numpy(), workload.rtol, workload.atol
+            )
 
 
 def test_plot_writes_a_png(tmp_path: Path) -> None:

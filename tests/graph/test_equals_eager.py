@@ -9,6 +9,7 @@ import pytest
 from tests.graph import (
     programs,
     programs_autograd,
+    programs_loops,
     programs_mixed,
     programs_modules,
     programs_numbers,
@@ -21,6 +22,7 @@ from tests.graph.agreement import agree
 MODULES = (
     programs,
     programs_autograd,
+    programs_loops,
     programs_mixed,
     programs_modules,
     programs_numbers,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import jitgrad as torch
-from jitgrad.graph import derivative, segment
+from jitgrad.graph import segment
 from tests.graph import reference
 from tests.graph.agreement import Session, agree
 
@@ -43,7 +43,6 @@ def test_method(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip(UNLIKE[name])
     # the kernels of every operator are compared elsewhere
     monkeypatch.setattr(segment, "lower", reference.lower)
-    monkeypatch.setattr(derivative, "lower", reference.lower)
 
     def scene(s: Session) -> None:
         is_method = callable(getattr(torch.Tensor, name, None))

@@ -46,7 +46,7 @@ def leaf(*values):
 
 
 def first_segment(compiled):
-    (candidates,) = compiled.graph.entries.values()
+    (candidates,) = compiled.graph.entrance.entries.values()
     return candidates[0]
 
 
@@ -103,7 +103,9 @@ def test_effects_are_never_guessed():
     for _ in range(WARM * 3):
         counting(jitgrad.ones(2), log)
     assert log.item() == WARM * 3
-    assert all(each.hot is None for group in counting.graph.entries.values() for each in group)
+    assert all(
+        each.hot is None for group in counting.graph.entrance.entries.values() for each in group
+    )
 
 
 def test_saved_values_are_checked_in_whole_plans():

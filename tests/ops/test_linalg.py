@@ -178,3 +178,59 @@ def test_errors() -> None:
         jitgrad.linalg.inv(jitgrad.zeros(2, 2))
     with pytest.raises(RuntimeError, match=r"cannot be multiplied \(2x3 and 2x3\)"):
         jitgrad.mm(jitgrad.ones(2, 3), jitgrad.ones(2, 3))
+
+
+def test_singular_values_may_repeat_where_no_vector_counts():
+    x = jitgrad.eye(3, dtype=jitgrad.float64, requires_grad=True)
+    _, values, _ = jitgrad.linalg.svd(x)
+    (slope,) = jitgrad.autograd.grad(values.sum(), x)
+    np.testing.assert_allclose(slope.numpy(), np.eye(3))
+    values, _ = jitgrad.linalg.eigh(x)
+    (slope,) = jitgrad.autograd.grad(values.sum(), x)
+    np.testing.assert_allclose(slope.numpy(), np.eye(3))
+
+
+@pytest.mark.parametrize("shape", [(100, 100), (150, 70), (70, 150)])
+def test_factors_of_many_blocks(shape):
+    rng = np.random.default_rng(0)
+    a = jitgrad.tensor(rng.normal(size=shape))
+    p, lower, upper = jitgrad.linalg.lu(a)
+    np.testing.assert_allclose((p @ lower @ upper).numpy(), a.numpy(), atol=1e-12)
+    assert lower.abs().max() <= 1
+    q, r = jitgrad.linalg.qr(a)
+    np.testing.assert_allclose((q @ r).numpy(), a.numpy(), atol=1e-12)
+    u, s, vh = jitgrad.linalg.svd(a)
+    size = min(shape)
+    np.testing.assert_allclose((u[:, :size] * s @ vh[:size]).numpy(), a.numpy(), atol=1e-12)
+    np.testing.assert_allclose((u.mT @ u).numpy(), np.eye(shape[0]), atol=1e-12)
+    np.testing.assert_allclose((vh @ vh.mT).numpy(), np.eye(shape[1]), atol=1e-12)
+    b = jitgrad.tensor(rng.normal(size=(shape[0], 3)))
+    solved = jitgrad.linalg.solve_triangular(a @ a.mT + jitgrad.eye(shape[0]), b, upper=True)
+    triangle = (a @ a.mT + jitgrad.eye(shape[0])).triu()
+    np.testing.assert_allclose((triangle @ solved).numpy(), b.numpy(), atol=1e-9)
+
+
+def test_cholesky_ex_says_where_it_ends():
+    good = np.array([[4.0, 2.0, 0.0], [2.0, 5.0, 0.0], [0.0, 0.0, 1.0]])
+    bad = good.copy()
+    bad[1, 1] = 0.5
+    factor, info = jitgrad.linalg.cholesky_ex(jitgrad.tensor(np.stack([good, bad])))
+    assert info.tolist() == [0, 2]
+    assert info.dtype == jitgrad.int32
+    np.testing.assert_allclose(factor[0].numpy(), np.linalg.cholesky(good))
+    assert factor[1].tolist() == [[2, 0, 0], [0, 0, 0], [0, 0, 0]]
+    with pytest.raises(jitgrad.linalg.LinAlgError):
+        jitgrad.linalg.cholesky_ex(jitgrad.tensor(bad), check_errors=True)
+
+
+def test_what_is_not_finite_has_no_singular_values():
+    nan = jitgrad.full((2, 2), float("nan"))
+    for function in (jitgrad.linalg.svd, jitgrad.linalg.svdvals, jitgrad.linalg.pinv):
+        with pytest.raises(jitgrad.linalg.LinAlgError, match="converge"):
+            function(nan)
+
+
+def test_qr_complete_has_no_derivative():
+    x = jitgrad.ones(3, 2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="not differentiable"):
+        jitgrad.linalg.qr(x, mode="complete").Q.sum().backward()

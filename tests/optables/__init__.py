@@ -3,6 +3,8 @@
 from tests.opinfo import Op
 from tests.optables import (
     composites,
+    decompositions,
+    furthers,
     indexing,
     matrices,
     networks,
@@ -19,7 +21,9 @@ OPS: tuple[Op, ...] = (
     *shapes.OPS,
     *indexing.OPS,
     *matrices.OPS,
+    *decompositions.OPS,
     *composites.OPS,
+    *furthers.OPS,
     *networks.OPS,
     *recurrent.OPS,
     *spatial.OPS,

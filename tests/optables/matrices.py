@@ -330,4 +330,137 @@ SQUARE = (
     ),
 )
 
-OPS = PRODUCTS + SQUARE
+
+def _cross(a: Any, b: Any, dim: int = -1) -> Any:
+    a, b = np.broadcast_arrays(a, b)
+    return np.cross(a, b, axis=dim)
+
+
+VECTORS = (
+    op(
+        "linalg.cross",
+        S(A(3), A(3)),
+        S(A(2, 3), A(2, 3)),
+        S(A(3, 2), A(3, 1), dim=0),
+        kinds="fi",
+        reference_kinds="f",
+        reference=_cross,
+        rounding=4,
+        named="linalg.cross",
+        errors=(wrong(RuntimeError, A(2), A(2)), wrong(RuntimeError, A(3), A(2, 3))),
+    ),
+    op(
+        "cross",
+        S(A(3), A(3), dim=0),
+        S(A(3, 2, 3), A(3, 2, 3)),
+        S(A(2, 3), A(2, 3), -1),
+        named="linalg.cross",
+        rounding=4,
+        errors=(wrong(RuntimeError, A(2), A(2)),),
+    ),
+    op("linalg.vecdot", S(A(2, 3), A(3)), S(A(3, 2), A(3, 2), dim=0), rounding=4),
+    op(
+        "kron",
+        S(A(2, 3), A(3, 2)),
+        S(A(2), A(3)),
+        S(A(2, 2), A(3)),
+        S(A(2), A(2, 1, 2)),
+        S(A(), A(2)),
+        kinds="fi",
+        reference=np.kron,
+    ),
+    op(
+        "dist",
+        S(A(3), A(3)),
+        S(A(2, 3), A(3), 1),
+        S(A(2, 3), A(2, 3), 3.0),
+        S(A(3), A(3), float("inf")),
+        rounding=4,
+        reference=lambda a, b, p=2: np.linalg.norm((a - b).reshape(-1), p),
+    ),
+    # torch writes into what its own derivative needs
+    op(
+        "vander",
+        ours(S(A(3))),
+        ours(S(A(3), 2)),
+        ours(S(A(3), 1)),
+        ours(S(A(3), 0)),
+        ours(S(A(3), 4, True)),
+        kinds="wi",
+        reference_kinds="w",
+        reference=np.vander,
+        rounding=4,
+        errors=(wrong(RuntimeError, A(2, 2)),),
+    ),
+    op(
+        "linalg.vander",
+        ours(S(A(3))),
+        ours(S(A(2, 3), N=4)),
+        kinds="w",
+        rounding=4,
+        errors=(wrong(RuntimeError, A()),),
+    ),
+    op(
+        "renorm",
+        S(A(3, 2), 2, 0, 1.0),
+        S(A(2, 3, 2), 1, 1, 0.5),
+        S(A(3, 2), 2, -1, 100.0),
+        inplace="renorm_",
+        kinds="w",
+        rounding=8,
+        errors=(
+            wrong(RuntimeError, A(3), 2, 0, 1.0),
+            wrong(RuntimeError, A(3, 2), 0, 0, 1.0),
+            wrong(RuntimeError, A(3, 2), 2, 0, -1.0),
+        ),
+    ),
+    op(
+        "cov",
+        S(A(2, 4)),
+        S(A(4)),
+        S(A(2, 4), correction=0),
+        S(A(2, 4), fweights=np.array([1, 2, 1, 3])),
+        wide(S(A(2, 4), aweights=A(4, low=0.5, high=2))),
+        wide(S(A(2, 4), fweights=np.array([1, 2, 1, 3]), aweights=A(4, low=0.5, high=2))),
+        wide(S(A(2, 4), aweights=A(4, low=0.5, high=2), correction=0)),
+        kinds="wi",
+        reference_kinds="w",
+        reference=lambda x, correction=1, fweights=None, aweights=None: np.cov(
+            x, ddof=correction, fweights=fweights, aweights=aweights
+        ),
+        rounding=8,
+        errors=(
+            wrong(RuntimeError, A(2, 2, 2)),
+            wrong(RuntimeError, A(2, 4), fweights=A(4)),
+            wrong(RuntimeError, A(2, 4), aweights=A(3)),
+        ),
+    ),
+    op(
+        "corrcoef",
+        S(A(3, 4)),
+        S(A(4)),
+        kinds="w",
+        rounding=16,
+        reference=np.corrcoef,
+        errors=(wrong(RuntimeError, A(2, 2, 2)),),
+    ),
+    op(
+        "cartesian_prod",
+        S(A(2), A(3)),
+        S(A(2), A(1), A(2)),
+        S(A(3)),
+        kinds="fib",
+        errors=(wrong(RuntimeError, A(2), A(2, 2)),),
+    ),
+    op(
+        "combinations",
+        S(A(4)),
+        S(A(3), 3),
+        S(A(3), 2, True),
+        S(A(1)),
+        kinds="fib",
+        errors=(wrong(RuntimeError, A(2, 2)), wrong(RuntimeError, A(2), -1)),
+    ),
+)
+
+OPS = PRODUCTS + SQUARE + VECTORS

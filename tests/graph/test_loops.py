@@ -1,0 +1,82 @@
+"""Long loops: what is recorded of them does not grow with their turns."""
+
+from __future__ import annotations
+
+import pytest
+
+import jitgrad as torch
+from jitgrad import config
+from jitgrad.graph.segment import Continue
+
+
+def decayed(x: torch.Tensor, w: torch.Tensor, n: torch.Tensor) -> torch.Tensor:
+    i = torch.zeros(())
+    while i < n:
+        x = x * w + 0.1
+        i = i + 1
+    return x
+
+
+def expected(x: float, w: float, n: int) -> tuple[float, float]:
+    """Return the result and its derivative by w."""
+    slope = 0.0
+    for _ in range(n):
+        x, slope = x * w + 0.1, x + slope * w
+    return x, slope
+
+
+@pytest.mark.parametrize("unroll", [1, 7, 32])
+def test_a_loop_of_any_length_is_recorded_once(unroll: int, monkeypatch) -> None:
+    monkeypatch.setattr(config, "unroll", unroll)
+    f = torch.compile(decayed, fullgraph=True)
+
+    def run(n: int) -> None:
+        x = torch.tensor(1.0, dtype=torch.float64)
+        w = torch.tensor(0.9, dtype=torch.float64, requires_grad=True)
+        y = f(x, w, torch.tensor(float(n)))
+        value, slope = expected(1.0, 0.9, n)
+        assert y.item() == pytest.approx(value, rel=1e-12)
+        if n:
+            y.backward()
+            assert w.grad.item() == pytest.approx(slope, rel=1e-12)
+
+    for n in range(3 * unroll + 3):
+        run(n)
+    graph = f.graph
+    known = graph.traces, len(graph.segments)
+    for n in (3, 1000, 1001, 20_000, 17 * unroll, 0):
+        run(n)
+    assert (graph.traces, len(graph.segments)) == known
+    assert known[1] <= 6 * unroll + 12
+    assert any(isinstance(each.end, Continue) for each in graph.segments)
+    assert "begins anew at" in str(f.explain())
+
+
+def test_a_loop_without_history_keeps_nothing(monkeypatch) -> None:
+    monkeypatch.setattr(config, "unroll", 4)
+
+    @torch.compile
+    def shrink(x, n):
+        i = torch.zeros(())
+        while i < n:
+            x = x * 0.5
+            i = i + 1
+        return x
+
+    for n in (30, 30, 2000):
+        assert shrink(torch.ones(3), torch.tensor(float(n))).sum().item() == 3 * 0.5**n
+
+
+def test_a_loop_with_what_cannot_begin_anew_is_unrolled(monkeypatch) -> None:
+    monkeypatch.setattr(config, "unroll", 2)
+
+    @torch.compile
+    def collect(x, limit):
+        found = []
+        while x.sum() < limit:
+            x = x * 2
+            found.append(x)
+        return found
+
+    assert [each.item() for each in collect(torch.ones(1), 100.0)] == [2.0**i for i in range(1, 8)]
+    assert not any(isinstance(each.end, Continue) for each in collect.graph.segments)
