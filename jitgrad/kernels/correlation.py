@@ -23,8 +23,9 @@ from jitgrad.kernels.windows import (
     Phase,
     Window,
     forward_axis,
+    packed_lines,
     phases,
-    plane_table,
+    result_lines,
     transposed_axis,
 )
 
@@ -35,26 +36,19 @@ _PRODUCT = 0.02
 """Roughly the ns of a product."""
 
 _PACK = """
-for k in range({planes}, {planes} + far):
-    scratch[k] = {kind}(0)
+clear(scratch, {planes}, far)
 for channel in range(channels):
-    for part in range(parts):
-        plane = {planes} + (channel * parts + part) * extent0 * extent1 * extent2
-        p = part * 9
-        for z in range(planes[p + 1], planes[p + 2]):
-            for y in range(planes[p + 4], planes[p + 5]):
-                to = plane + (z * extent1 + y) * extent2
-                at = ({sample} * channels + channel) * size0 + planes[p] + z * step0
-                at = (at * size1 + planes[p + 3] + y * step1) * size2 + planes[p + 6]
-                for x in range(planes[p + 7], planes[p + 8]):
-                    scratch[to + x] = source[at + x * step2]
+    at = (sample * channels + channel) * volume
+    for k in range(0, lines, 3):
+        place = {planes} + channel * space + packed_lines[k]
+        move(scratch, place, 1, source, at + packed_lines[k + 1], step, packed_lines[k + 2])
 """
 """Copies the channels of a sample (of a group) into planes."""
 
 _PREPARE = """
 for group in range(first, last):
     for phase in range(phases):
-        p = phase * 11
+        p = phase * 6
         depth = table[p]
         row = 0
         while row < rows:
@@ -91,23 +85,19 @@ for chunk in range(first, last):
         while row < end:
             high = {height}
             for phase in range(phases):
-                p = phase * 11
+                p = phase * 6
                 depth = table[p]
                 w = groups * rows * table[p + 1] + (group * rows + row) * depth
                 b = group * rows + row
-                total = ((table[p + 2] - 1) * extent1 + table[p + 3] - 1) * extent2 + table[p + 4]
-                for place in range(0, total, {width}):
+                for place in range(0, table[p + 2], {width}):
 {tiles}
                 for i in range(high):
-                    to = (((sample * rows + row + i) * out0 + table[p + 5]) * out1 + table[p + 6])
-                    to = to * out2 + table[p + 7]
+                    to = (sample * rows + row + i) * size
                     at = wide + i * pitch
-                    for z in range(table[p + 2]):
-                        for y in range(table[p + 3]):
-                            line = at + (z * extent1 + y) * extent2
-                            place = to + (z * table[p + 8] * out1 + y * table[p + 9]) * out2
-                            for x in range(table[p + 4]):
-                                out[place + x * table[p + 10]] = scratch[line + x]
+                    for k in range(table[p + 3], table[p + 4], 3):
+                        place = to + result_lines[k + 1]
+                        many = result_lines[k + 2]
+                        move(out, place, table[p + 5], scratch, at + result_lines[k], 1, many)
             row += high
 """
 """Computes a few rows of the result, that is channels, of a sample at a time."""
@@ -128,15 +118,14 @@ for chunk in range(first, last):
                 sample = (begin + number) * groups + group
 {pack}
                 left = base + number * rows * pitch
-                for k in range(left, left + rows * pitch):
-                    scratch[k] = {kind}(0)
+                clear(scratch, left, rows * pitch)
                 for i in range(rows):
-                    for z in range(count0):
-                        for y in range(count1):
-                            to = left + i * pitch + (z * extent1 + y) * extent2
-                            at = (((sample * rows + i) * count0 + z) * count1 + y) * count2
-                            for x in range(count2):
-                                scratch[to + x] = cotangent[at + x]
+                    to = left + i * pitch
+                    at = (sample * rows + i) * size
+                    for k in range(0, ends, 3):
+                        place = to + result_lines[k]
+                        length = result_lines[k + 2]
+                        move(scratch, place, 1, cotangent, at + result_lines[k + 1], 1, length)
             row = 0
             while row < rows:
                 high = {height}
@@ -264,18 +253,17 @@ def _chunks(nanoseconds: float, jobs: int) -> int:
     return min(jobs, 2 * THREADS)
 
 
-def _sizes(name: str, value: Value) -> dict[str, int]:
-    """Return the sizes that windows slide over, named."""
-    return {f"{name}{dim}": size for dim, size in enumerate(_three(value.shape[2:], 1))}
-
-
-def _source(axes: Sequence[Axis], source: Value, channels: int) -> dict[str, int]:
+def _source(
+    axes: Sequence[Axis], source: Value, channels: int, lines: np.ndarray
+) -> dict[str, int]:
     """Return the sizes that `_PACK` names."""
-    parts = count([len(axis.planes) for axis in axes])
-    named = {"channels": channels, "parts": parts, **_sizes("size", source)}
-    for dim, axis in enumerate(axes):
-        named |= {f"extent{dim}": axis.extent, f"step{dim}": axis.step}
-    return named
+    return {
+        "channels": channels,
+        "space": count([axis.extent * len(axis.planes) for axis in axes]),
+        "volume": count(source.shape[2:]),
+        "step": axes[2].step,
+        "lines": lines.size,
+    }
 
 
 def _reach(axes: Sequence[Axis], counts: Sequence[int]) -> int:
@@ -290,24 +278,24 @@ def _up(size: int, step: int) -> int:
     return -(-size // step) * step
 
 
-def _lists(made: Sequence[Phase], contracted: int, apart: int, far: int) -> list[np.ndarray]:
-    """Return the phases' numbers, and places of the weights and elements that they multiply.
+def _numbers(rows: Sequence[Sequence[int]]) -> np.ndarray:
+    return np.array(rows, np.int64).reshape(-1)
+
+
+def _places(phase: Phase, contracted: int, apart: int, space: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of the weights and of the packed elements that are multiplied.
 
     Args:
-        made: the phases.
+        phase: whose they are.
         contracted: the channels that are summed over.
-        apart: how far they are apart in the weight.
-        far: how far they are apart in the packed source.
+        apart: how far these are apart in the weight.
+        space: how far they are apart in the planes.
     """
-    rows, elements, distances = [], [], []
-    start = 0
-    for phase in made:
-        channel = np.arange(contracted)[:, None]
-        elements.append((channel * apart + phase.kernel).reshape(-1))
-        distances.append((channel * far + phase.distances).reshape(-1))
-        rows.append([elements[-1].size, start, *phase.counts, *phase.begins, *phase.steps])
-        start += elements[-1].size
-    return [np.array(rows, np.int64).reshape(-1), *map(np.concatenate, (elements, distances))]
+    channel = np.arange(contracted)[:, None]
+    return (
+        (channel * apart + phase.kernel).reshape(-1),
+        (channel * space + phase.distances).reshape(-1),
+    )
 
 
 def _correlate(
@@ -320,12 +308,27 @@ def _correlate(
     rows, contracted = (outer, inner) if forward else (inner, outer)
     own, summed = (inner * volume, volume) if forward else (volume, inner * volume)
     source, weights, *rest = operands
-    sizes = _source(axes, source, contracted)
-    channel = sizes["parts"] * count([axis.extent for axis in axes])
-    made = phases(axes, correlation.kernel)
-    lists = _lists(made, contracted, summed, channel)
-    tables = [table_of(each) for each in (*lists, plane_table(axes))]
-    table, elements, distances, planes = (value for value, _ in tables)
+    packing = _numbers(packed_lines(axes, _three(source.shape[2:], 1)))
+    sizes = _source(axes, source, contracted, packing)
+    table_rows, element_rows, distance_rows, line_rows = [], [], [], []
+    start = 0
+    for phase in phases(axes, correlation.kernel):
+        element, distance = _places(phase, contracted, summed, sizes["space"])
+        lines = result_lines(phase, axes, _three(target.shape[2:], 1))
+        reach, last = _reach(axes, phase.counts), 3 * (len(line_rows) + len(lines))
+        table_rows.append([element.size, start, reach, 3 * len(line_rows), last, phase.steps[2]])
+        start += element.size
+        element_rows.append(element)
+        distance_rows.append(distance)
+        line_rows += lines
+    tables = [
+        table_of(_numbers(table_rows)),
+        table_of(np.concatenate(element_rows)),
+        table_of(np.concatenate(distance_rows)),
+        table_of(packing),
+        table_of(_numbers(line_rows)),
+    ]
+    table, elements, distances, into, back = (value for value, _ in tables)
     if not rest:
         tables.append(table_of(np.zeros(groups * rows, dtype)))
     bias = rest[0] if rest else tables[-1][0]
@@ -336,14 +339,14 @@ def _correlate(
     header.regions(
         table=table, elements=elements, weights=weights, packed=packed, declined=declined
     )
-    header.integers(phases=len(made), groups=groups, rows=rows, apart=own)
+    header.integers(phases=len(table_rows), groups=groups, rows=rows, apart=own)
     header.integers(many=outer * inner * volume)
     text = _PREPARE.format(kind=dtype.name, height=_height(ROWS))
     prepare = header.emitted(text, groups, 1.0 * packed.size)
 
     width = COLUMNS * lanes(dtype.name)
-    pitch = _up(max(_reach(axes, each.counts) for each in made), width)
-    far = contracted * channel + width
+    pitch = _up(max(row[2] for row in table_rows), width)
+    far = contracted * sizes["space"] + width
     blocks = -(-rows // ROWS)
     samples = correlation.samples * groups
     chunks = _chunks(correlation.nanoseconds, samples * blocks)
@@ -352,16 +355,16 @@ def _correlate(
     scratch = _memory("planes", chunks * slot, dtype)
     header = Header()
     header.regions(out=target, source=source, packed=packed, bias=bias, scratch=scratch)
-    header.regions(table=table, distances=distances, planes=planes)
-    header.integers(**sizes, phases=len(made), groups=groups, rows=rows, far=far, slot=slot)
+    header.regions(table=table, distances=distances, packed_lines=into, result_lines=back)
+    header.integers(**sizes, phases=len(table_rows), groups=groups, rows=rows, far=far, slot=slot)
     header.integers(chunks=chunks, jobs=samples * shares, shares=shares, blocks=blocks)
-    header.integers(pitch=pitch, **_sizes("out", target))
+    header.integers(pitch=pitch, size=count(target.shape[2:]))
     call = (
         "multiply({}, packed, w, scratch, base + place, distances, table[p + 1], depth, bias, b, "
         "scratch, wide + place, pitch)"
     )
     text = _CORRELATE.format(
-        pack=_indented(_PACK.format(planes="base", sample="sample", kind=dtype.name), 3),
+        pack=_indented(_PACK.format(planes="base"), 3),
         tiles=_choice(ROWS, call, 5),
         height=_height(ROWS),
         most=ROWS,
@@ -379,17 +382,18 @@ def _weight(
     dtype, groups = correlation.dtype, correlation.groups
     rows, inner, volume = correlation.channels
     cotangent, source = operands
-    sizes = _source(axes, source, inner)
-    channel = sizes["parts"] * count([axis.extent for axis in axes])
-    made = phases(axes, correlation.kernel)
-    _, _, distances = _lists(made, inner, volume, channel)
+    packing = _numbers(packed_lines(axes, _three(source.shape[2:], 1)))
+    sizes = _source(axes, source, inner, packing)
+    (phase,) = phases(axes, correlation.kernel)
+    _, distances = _places(phase, inner, volume, sizes["space"])
     used = inner * volume
     depth = _up(used, DOT_COLUMNS)
     distances = np.concatenate([distances, np.zeros(depth - used, np.int64)])
-    tables = [table_of(distances), table_of(plane_table(axes))]
+    lines = _numbers(result_lines(phase, axes, _three(cotangent.shape[2:], 1)))
+    tables = [table_of(distances), table_of(packing), table_of(lines)]
     step = lanes(dtype.name)
-    pitch = _up(_reach(axes, made[0].counts), step)
-    far = inner * channel + step
+    pitch = _up(_reach(axes, phase.counts), step)
+    far = inner * sizes["space"] + step
     chunks = _chunks(correlation.nanoseconds, correlation.samples)
     sample = far + rows * pitch
     block = max(CACHED // (sample * dtype.itemsize), 1)
@@ -398,15 +402,16 @@ def _weight(
     partials = _memory("partials", chunks * groups * rows * depth, dtype)
     header = Header()
     header.regions(cotangent=cotangent, source=source, scratch=scratch, partials=partials)
-    header.regions(distances=tables[0][0], planes=tables[1][0])
+    names = ("distances", "packed_lines", "result_lines")
+    header.regions(**{name: value for name, (value, _) in zip(names, tables)})
     header.integers(**sizes, groups=groups, rows=rows, far=far, pitch=pitch, depth=depth)
     header.integers(chunks=chunks, samples=correlation.samples, block=block, slot=block * sample)
-    header.integers(**_sizes("count", cotangent))
+    header.integers(size=count(cotangent.shape[2:]), ends=lines.size)
     call = (
         "dot({}, scratch, base + row * pitch, pitch, scratch, right, distances, k, pitch, many, "
         "rows * pitch, far, partials, to, depth)"
     )
-    pack = _PACK.format(planes="(right + number * far)", sample="sample", kind=dtype.name)
+    pack = _PACK.format(planes="(right + number * far)")
     text = _WEIGHT.format(
         pack=_indented(pack, 4),
         tiles=_choice(DOT_ROWS, call, 5),

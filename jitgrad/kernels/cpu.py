@@ -96,6 +96,8 @@ _NAMESPACE: dict[str, Any] = {
     "integer": memory.integer,
     "number": memory.number,
     "buffer": memory.buffer,
+    "clear": tiles.clear,
+    "move": tiles.move,
     "multiply": tiles.multiply,
     "dot": tiles.dot,
     "inf": float("inf"),

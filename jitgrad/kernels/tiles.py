@@ -1,4 +1,7 @@
-"""Tiles of products summed, held in vector registers: what correlations spend their time in."""
+"""Copies, and tiles of products summed in vector registers: the inner loops of correlations.
+
+They are written in LLVM's terms, since a loop costs Numba 30 ms.
+"""
 
 # pyright does not know that Numba passes the first argument of an intrinsic
 # pyright: reportCallIssue=false
@@ -118,6 +121,47 @@ def lanes(dtype: str) -> int:
     return VECTOR * 8 // _width(IN_MEMORY[dtype])
 
 
+def _write_clear(module: Any, name: str, arguments: list, rows: int, element: Any) -> Any:
+    code = _Code(module, name, arguments)
+    target, many = code.function.args
+
+    def step(k: Any, _carried: list) -> list:
+        code.builder.store(element(0), code.builder.gep(target, [k], inbounds=True), align=1)
+        return []
+
+    code.loop(many, 1, [], step)
+    code.builder.ret_void()
+    return code.function
+
+
+def _write_move(module: Any, name: str, arguments: list, rows: int, element: Any) -> Any:
+    code = _Code(module, name, arguments)
+    builder = code.builder
+    target, step, source, far, many = code.function.args
+    for each in (target, source):
+        each.add_attribute("noalias")
+
+    def copied(apart: Any, back: Any) -> None:
+        def turn(k: Any, _carried: list) -> list:
+            place = builder.gep(target, [builder.mul(k, apart)], inbounds=True)
+            builder.store(code.load(source, builder.mul(k, back), element), place, align=1)
+            return []
+
+        code.loop(many, 1, [], turn)
+        builder.ret_void()
+
+    together = builder.and_(
+        builder.icmp_signed("==", step, I64(1)), builder.icmp_signed("==", far, I64(1))
+    )
+    dense, apart = (code.function.append_basic_block() for _ in range(2))
+    builder.cbranch(together, dense, apart)
+    builder.position_at_end(dense)
+    copied(I64(1), I64(1))
+    builder.position_at_end(apart)
+    copied(step, far)
+    return code.function
+
+
 def _write_multiply(module: Any, name: str, arguments: list, rows: int, element: Any) -> Any:
     code = _Code(module, name, arguments)
     builder = code.builder
@@ -187,28 +231,55 @@ def _write_dot(module: Any, name: str, arguments: list, rows: int, element: Any)
     return code.function
 
 
-def _calling(name: str, write: Any, rows: Any, given: tuple, result: int) -> tuple:
-    """Return signature and code of a call, in which a region is followed by an index."""
+def _calling(name: str, write: Any, given: tuple, result: int, rows: Any = None) -> tuple:
+    """Return signature and code of a call, in which a region is followed by an index.
+
+    The code is written for the dtype of operand number `result`, and for `rows`, a literal that
+    comes before the operands if it is given.
+    """
     dtype = given[result].dtype
+    height = 1 if rows is None else rows.literal_value
+    before = () if rows is None else (rows,)
     element = IN_MEMORY[dtype]
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         passed: list[Any] = []
-        values = iter(zip(sig.args[1:], args[1:]))
+        values = iter(zip(sig.args[len(before) :], args[len(before) :]))
         for kind, value in values:
             if isinstance(kind, Region):
                 value = builder.gep(value, [next(values)[1]], inbounds=True)
             passed.append(value)
-        full = f"jitgrad.{name}.{rows.literal_value}.{dtype}"
+        full = f"jitgrad.{name}.{height}.{dtype}"
         function = builder.module.globals.get(full)
         if function is None:
             kinds = [each.type for each in passed]
-            function = write(builder.module, full, kinds, rows.literal_value, element)
+            function = write(builder.module, full, kinds, height, element)
         builder.call(function, passed)
         return context.get_dummy_value()
 
     kinds = [each if isinstance(each, Region) else types.int64 for each in given]
-    return types.void(rows, *kinds), generate
+    return types.void(*before, *kinds), generate
+
+
+@intrinsic
+def clear(typing_context: Any, target: Any, t: Any, many: Any) -> Any:
+    """Make `many` elements of `target`, from t on, 0."""
+    return _calling("clear", _write_clear, (target, t, many), 0)
+
+
+@intrinsic
+def move(
+    typing_context: Any,
+    target: Any,
+    t: Any,
+    step: Any,
+    source: Any,
+    s: Any,
+    far: Any,
+    many: Any,
+) -> Any:
+    """Copy `many` elements, `far` apart from s on, to places `step` apart from t on."""
+    return _calling("move", _write_move, (target, t, step, source, s, far, many), 0)
 
 
 @intrinsic(prefer_literal=True)
@@ -234,7 +305,7 @@ def multiply(
     weights[k * rows + i] * source[offsets[k] + p], for p below COLUMNS vectors.
     """
     given = (weights, w, source, s, offsets, o, depth, bias, b, target, t, pitch)
-    return _calling("multiply", _write_multiply, rows, given, 9)
+    return _calling("multiply", _write_multiply, given, 9, rows)
 
 
 @intrinsic(prefer_literal=True)
@@ -262,4 +333,4 @@ def dot(
     left[n * far + i * pitch + p] * right[n * wide + offsets[j] + p], for j below DOT_COLUMNS.
     """
     given = (left, l, pitch, right, r, offsets, o, length, samples, far, wide, target, t, across)
-    return _calling("dot", _write_dot, rows, given, 11)
+    return _calling("dot", _write_dot, given, 11, rows)

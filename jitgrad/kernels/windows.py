@@ -156,10 +156,49 @@ def phases(axes: Sequence[Axis], kernel: Sequence[int]) -> list[Phase]:
     return made
 
 
-def plane_table(axes: Sequence[Axis]) -> np.ndarray:
-    """Return begin, first and last of each dimension, for each plane of a channel."""
-    rows = [
-        [number for plane in planes for number in plane]
-        for planes in itertools.product(*(axis.planes for axis in axes))
-    ]
-    return np.array(rows, np.int64).reshape(-1)
+def packed_lines(axes: Sequence[Axis], sizes: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Return what is copied into the planes of a channel of `sizes`, row by row.
+
+    Each is: where in the planes, from where in the channel, how many elements.
+    """
+    lines = []
+    extents = [axis.extent for axis in axes]
+    for number, planes in enumerate(itertools.product(*(axis.planes for axis in axes))):
+        rows = [range(each.first, each.last) for each in planes]
+        for z, y in itertools.product(*rows[:2]):
+            place, at = number, 0
+            for dim, k in enumerate((z, y, planes[2].first)):
+                place = place * extents[dim] + k
+                at = at * sizes[dim] + planes[dim].begin + k * axes[dim].step
+            lines.append((place, at, len(rows[2])))
+    return _joined(lines, axes[2].step)
+
+
+def result_lines(
+    phase: Phase, axes: Sequence[Axis], sizes: Sequence[int]
+) -> list[tuple[int, int, int]]:
+    """Return how the places of a phase lie in a result of `sizes`, row by row.
+
+    Each is: where in a plane, where in the result, how many elements.
+    """
+    lines = []
+    for row in itertools.product(*map(range, phase.counts[:2])):
+        place = at = 0
+        for dim, k in enumerate((*row, 0)):
+            place = place * axes[dim].extent + k
+            at = at * sizes[dim] + phase.begins[dim] + k * phase.steps[dim]
+        lines.append((place, at, phase.counts[2]))
+    return _joined(lines, phase.steps[2])
+
+
+def _joined(lines: list[tuple[int, int, int]], step: int) -> list[tuple[int, int, int]]:
+    """Return the lines, those made one that go on where the one before ends."""
+    joined: list[tuple[int, int, int]] = []
+    for place, at, many in lines:
+        if joined and joined[-1][0] + joined[-1][2] == place:
+            first, start, before = joined[-1]
+            if start + before * step == at:
+                joined[-1] = (first, start, before + many)
+                continue
+        joined.append((place, at, many))
+    return joined
