@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitgrad.dispatch import bind
+from jitgrad.ops.place_loops import Places, put_loops, take_loops
 from jitgrad.primitive import Kind, Primitive
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ TAKE_ALONG = Primitive(
         ),
         None,
     ),
+    loops=lambda _out, array, places, *, dim: take_loops(
+        Places(array, (dim,), (places,), 1, each=True)
+    ),
 )
 
 PUT_ALONG = Primitive(
@@ -50,6 +54,9 @@ PUT_ALONG = Primitive(
     (
         lambda g, _out, _x, places, *, dim, shape: bind(TAKE_ALONG, g, places, dim=dim),
         None,
+    ),
+    loops=lambda out, array, places, *, dim, shape: put_loops(
+        Places(out, (dim,), (places,), 1, each=True), array, 0, adds=False
     ),
 )
 

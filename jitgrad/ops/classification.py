@@ -10,6 +10,7 @@ from jitgrad import dtypes
 from jitgrad.dispatch import bind
 from jitgrad.errors import describe
 from jitgrad.ops.composite import log_softmax
+from jitgrad.ops.place_loops import Places, put_loops, take_loops
 from jitgrad.ops.reduction import chosen_reduction, reduced
 from jitgrad.primitive import Kind, Primitive
 
@@ -66,6 +67,9 @@ PICK = Primitive(
         ),
         None,
     ),
+    loops=lambda _out, array, target, *, dim, ignore: take_loops(
+        Places(array, (dim,), (target,), 1, each=True, ignore=ignore)
+    ),
     raises_on_data=True,
 )
 """For each label the element of its class along `dim`; 0 where the label is `ignore`."""
@@ -79,6 +83,9 @@ UNPICK = Primitive(
             PICK, g, target, dim=dim, ignore=ignore
         ),
         None,
+    ),
+    loops=lambda out, array, target, *, dim, ignore, classes: put_loops(
+        Places(out, (dim,), (target,), 1, each=True, ignore=ignore), array, 0, adds=False
     ),
 )
 

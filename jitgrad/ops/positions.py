@@ -8,6 +8,7 @@ import numpy as np
 
 from jitgrad.dispatch import bind
 from jitgrad.errors import describe
+from jitgrad.ops.place_loops import Places, put_loops, take_loops
 from jitgrad.ops.slicing import SLICE
 from jitgrad.ops.views import VIEW
 from jitgrad.ops.write import as_written
@@ -137,10 +138,36 @@ def _put_back(
     return (kept, bind(INDEX, g, *places, **params).sum_to_size(values_spec.shape), *nothing)
 
 
-INDEX = Primitive("index", Kind.INDEX, _indexed, _index_back, raises_on_data=True)
+INDEX = Primitive(
+    "index",
+    Kind.INDEX,
+    _indexed,
+    _index_back,
+    loops=lambda _out, array, *places, dims, signed: take_loops(
+        Places(array, dims, places, 1, wraps=signed)
+    ),
+    raises_on_data=True,
+)
 # the places were checked on the way forward
-INDEX_BACK = Primitive("index_backward", Kind.INDEX, _unindexed, _index_back_back)
-INDEX_PUT = Primitive("index_put", Kind.INDEX, _put, _put_back, raises_on_data=True)
+INDEX_BACK = Primitive(
+    "index_backward",
+    Kind.INDEX,
+    _unindexed,
+    _index_back_back,
+    loops=lambda out, cotangent, *places, shape, dims, signed: put_loops(
+        Places(out, dims, places, 1, wraps=True), cotangent, 0, adds=True
+    ),
+)
+INDEX_PUT = Primitive(
+    "index_put",
+    Kind.INDEX,
+    _put,
+    _put_back,
+    loops=lambda out, _array, values, *places, dims, accumulate, signed: put_loops(
+        Places(out, dims, places, 2, wraps=signed), values, 1, adds=accumulate, held=True
+    ),
+    raises_on_data=True,
+)
 
 
 NONZERO = Primitive(

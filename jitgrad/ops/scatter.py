@@ -9,12 +9,13 @@ import numpy as np
 from jitgrad.dispatch import TensorCore, bind, bind_zeros
 from jitgrad.errors import describe
 from jitgrad.inplace import bind_inplace
+from jitgrad.ops.place_loops import Places, put_loops, take_loops
 from jitgrad.ops.positions import add_at
 from jitgrad.ops.selection import WHERE
 from jitgrad.ops.slicing import SLICE
 from jitgrad.ops.views import contiguous_strides, expanded, reshape
 from jitgrad.ops.write import as_written
-from jitgrad.primitive import Kind, Primitive
+from jitgrad.primitive import Kind, Loops, Primitive
 from jitgrad.spec import Spec, broadcast_shapes, wrap_dim
 
 if TYPE_CHECKING:
@@ -100,7 +101,16 @@ def _gather_back(g: Tensor, _out: None, x: Tensor, places: Tensor, *, dim: int) 
     return bind(GATHER_BACK, g, places, dim=dim, shape=x._array.shape)
 
 
-GATHER = Primitive("gather", Kind.INDEX, _gathered, (_gather_back, None), raises_on_data=True)
+GATHER = Primitive(
+    "gather",
+    Kind.INDEX,
+    _gathered,
+    (_gather_back, None),
+    loops=lambda _out, array, places, *, dim: take_loops(
+        Places(array, (dim,), (places,), 1, each=True)
+    ),
+    raises_on_data=True,
+)
 
 
 # the places were checked on the way forward
@@ -109,7 +119,18 @@ GATHER_BACK = Primitive(
     Kind.INDEX,
     _ungathered,
     (lambda g, _out, _x, places, *, dim, shape: bind(GATHER, g, places, dim=dim), None),
+    loops=lambda out, cotangent, places, *, dim, shape: put_loops(
+        Places(out, (dim,), (places,), 1, each=True), cotangent, 0, adds=True
+    ),
 )
+
+
+def _scatter_loops(
+    out: Any, _array: Any, places: Any, source: Any, *, dim: int, reduce: str
+) -> Loops | None:
+    held = Places(out, (dim,), (places,), 1, each=True)
+    return put_loops(held, source, 2, adds=reduce == "add", held=True)
+
 
 SCATTER = Primitive(
     "scatter",
@@ -122,6 +143,7 @@ SCATTER = Primitive(
         None,
         lambda g, _out, _x, places, _source, *, dim, reduce: bind(GATHER, g, places, dim=dim),
     ),
+    loops=_scatter_loops,
     raises_on_data=True,
 )
 
@@ -135,6 +157,7 @@ SCATTER_ADD = Primitive(
         None,
         lambda g, _out, _x, places, _source, *, dim, reduce: bind(GATHER, g, places, dim=dim),
     ),
+    loops=_scatter_loops,
     raises_on_data=True,
 )
 
