@@ -102,6 +102,11 @@ for chunk in range(first, last):
 """
 """Computes a few rows of the result, that is channels, of a sample at a time."""
 
+_MULTIPLY = (
+    "multiply({}, packed, w, scratch, base + place, distances, table[p + 1], depth, bias, b, "
+    "scratch, wide + place, pitch)"
+)
+
 _WEIGHT = """
 for chunk in range(first, last):
     base = chunk * slot
@@ -136,6 +141,11 @@ for chunk in range(first, last):
                 row += high
         begin += many
 """
+
+_DOT = (
+    "dot({}, scratch, base + row * pitch, pitch, scratch, right, distances, k, pitch, many, "
+    "rows * pitch, far, partials, to, depth)"
+)
 
 _COMBINE = """
 for row in range(first, last):
@@ -298,55 +308,74 @@ def _places(phase: Phase, contracted: int, apart: int, space: int) -> tuple[np.n
     )
 
 
+class _Roles:
+    """Who is read, and how, by a correlation whose result is not the weight.
+
+    Attributes:
+        rows: the channels of the result, in a group.
+        contracted: those that are summed over.
+        apart: how far the former are apart in the weight.
+        sizes: see `_source`.
+        reach: the most places of a phase, row ends included.
+        phases: how many there are.
+        tables: the phases' numbers, the places of weights and of packed elements that they
+            multiply, the lines that are packed and those of the result.
+    """
+
+    def __init__(
+        self, correlation: Correlation, axes: Sequence[Axis], source: Value, target: Value
+    ) -> None:
+        outer, inner, volume = correlation.channels
+        forward = correlation.made == "output"
+        self.rows, self.contracted = (outer, inner) if forward else (inner, outer)
+        ways = (inner * volume, volume)
+        self.apart, summed = ways if forward else ways[::-1]
+        packing = _numbers(packed_lines(axes, _three(source.shape[2:], 1)))
+        self.sizes = _source(axes, source, self.contracted, packing)
+        rows, elements, distances, lines = [], [], [], []
+        start = 0
+        for phase in phases(axes, correlation.kernel):
+            found = _places(phase, self.contracted, summed, self.sizes["space"])
+            depth, begin = found[0].size, 3 * len(lines)
+            elements.append(found[0])
+            distances.append(found[1])
+            lines += result_lines(phase, axes, _three(target.shape[2:], 1))
+            reach = _reach(axes, phase.counts)
+            rows.append([depth, start, reach, begin, 3 * len(lines), phase.steps[2]])
+            start += depth
+        self.reach = max(row[2] for row in rows)
+        self.phases = len(rows)
+        joined = map(np.concatenate, (elements, distances))
+        arrays = [_numbers(rows), *joined, packing, _numbers(lines)]
+        self.tables = [table_of(each) for each in arrays]
+
+
 def _correlate(
     correlation: Correlation, axes: Sequence[Axis], target: Value, operands: Sequence[Any]
 ) -> Routine:
     """Return the kernels for "output" and "input", which differ in who reads whom."""
     dtype, groups = correlation.dtype, correlation.groups
-    outer, inner, volume = correlation.channels
-    forward = correlation.made == "output"
-    rows, contracted = (outer, inner) if forward else (inner, outer)
-    own, summed = (inner * volume, volume) if forward else (volume, inner * volume)
     source, weights, *rest = operands
-    packing = _numbers(packed_lines(axes, _three(source.shape[2:], 1)))
-    sizes = _source(axes, source, contracted, packing)
-    table_rows, element_rows, distance_rows, line_rows = [], [], [], []
-    start = 0
-    for phase in phases(axes, correlation.kernel):
-        element, distance = _places(phase, contracted, summed, sizes["space"])
-        lines = result_lines(phase, axes, _three(target.shape[2:], 1))
-        reach, last = _reach(axes, phase.counts), 3 * (len(line_rows) + len(lines))
-        table_rows.append([element.size, start, reach, 3 * len(line_rows), last, phase.steps[2]])
-        start += element.size
-        element_rows.append(element)
-        distance_rows.append(distance)
-        line_rows += lines
-    tables = [
-        table_of(_numbers(table_rows)),
-        table_of(np.concatenate(element_rows)),
-        table_of(np.concatenate(distance_rows)),
-        table_of(packing),
-        table_of(_numbers(line_rows)),
-    ]
-    table, elements, distances, into, back = (value for value, _ in tables)
+    roles = _Roles(correlation, axes, source, target)
+    table, elements, distances, into, back = (value for value, _ in roles.tables)
+    rows, tables = roles.rows, roles.tables
     if not rest:
-        tables.append(table_of(np.zeros(groups * rows, dtype)))
+        tables = [*tables, table_of(np.zeros(groups * rows, dtype))]
     bias = rest[0] if rest else tables[-1][0]
     packed = _memory("weights", groups * rows * elements.size, dtype)
     declined = _memory("declined", 1, np.dtype(np.int64))
 
     header = Header()
-    header.regions(
-        table=table, elements=elements, weights=weights, packed=packed, declined=declined
-    )
-    header.integers(phases=len(table_rows), groups=groups, rows=rows, apart=own)
-    header.integers(many=outer * inner * volume)
+    header.regions(table=table, elements=elements, weights=weights, packed=packed)
+    header.regions(declined=declined)
+    header.integers(phases=roles.phases, groups=groups, rows=rows, apart=roles.apart)
+    header.integers(many=count(correlation.channels))
     text = _PREPARE.format(kind=dtype.name, height=_height(ROWS))
     prepare = header.emitted(text, groups, 1.0 * packed.size)
 
     width = COLUMNS * lanes(dtype.name)
-    pitch = _up(max(row[2] for row in table_rows), width)
-    far = contracted * sizes["space"] + width
+    pitch = _up(roles.reach, width)
+    far = roles.contracted * roles.sizes["space"] + width
     blocks = -(-rows // ROWS)
     samples = correlation.samples * groups
     chunks = _chunks(correlation.nanoseconds, samples * blocks)
@@ -356,23 +385,18 @@ def _correlate(
     header = Header()
     header.regions(out=target, source=source, packed=packed, bias=bias, scratch=scratch)
     header.regions(table=table, distances=distances, packed_lines=into, result_lines=back)
-    header.integers(**sizes, phases=len(table_rows), groups=groups, rows=rows, far=far, slot=slot)
+    header.integers(**roles.sizes, phases=roles.phases, groups=groups, rows=rows, far=far)
     header.integers(chunks=chunks, jobs=samples * shares, shares=shares, blocks=blocks)
-    header.integers(pitch=pitch, size=count(target.shape[2:]))
-    call = (
-        "multiply({}, packed, w, scratch, base + place, distances, table[p + 1], depth, bias, b, "
-        "scratch, wide + place, pitch)"
-    )
+    header.integers(slot=slot, pitch=pitch, size=count(target.shape[2:]))
     text = _CORRELATE.format(
         pack=_indented(_PACK.format(planes="base"), 3),
-        tiles=_choice(ROWS, call, 5),
+        tiles=_choice(ROWS, _MULTIPLY, 5),
         height=_height(ROWS),
         most=ROWS,
         width=width,
     )
-    return Routine(
-        [prepare, header.emitted(text, chunks, correlation.nanoseconds)], tables, declined
-    )
+    correlate = header.emitted(text, chunks, correlation.nanoseconds)
+    return Routine([prepare, correlate], tables, declined)
 
 
 def _weight(
@@ -407,14 +431,10 @@ def _weight(
     header.integers(**sizes, groups=groups, rows=rows, far=far, pitch=pitch, depth=depth)
     header.integers(chunks=chunks, samples=correlation.samples, block=block, slot=block * sample)
     header.integers(size=count(cotangent.shape[2:]), ends=lines.size)
-    call = (
-        "dot({}, scratch, base + row * pitch, pitch, scratch, right, distances, k, pitch, many, "
-        "rows * pitch, far, partials, to, depth)"
-    )
     pack = _PACK.format(planes="(right + number * far)")
     text = _WEIGHT.format(
         pack=_indented(pack, 4),
-        tiles=_choice(DOT_ROWS, call, 5),
+        tiles=_choice(DOT_ROWS, _DOT, 5),
         height=_height(DOT_ROWS),
         columns=DOT_COLUMNS,
         kind=dtype.name,
