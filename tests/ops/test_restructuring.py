@@ -108,3 +108,37 @@ def test_random_fills_follow_their_distributions():
     assert abs(x.cauchy_(2, 3).median().item() - 2) < 0.15
     with pytest.raises(RuntimeError, match="p to be in"):
         x.geometric_(1)
+
+
+@pytest.mark.parametrize(
+    "several",
+    [
+        lambda x: x.split(1),
+        lambda x: x.chunk(2),
+        lambda x: x.unbind(),
+        lambda x: list(x),
+        lambda x: [x.unbind()[0][:1]],
+    ],
+)
+def test_one_of_several_views_is_not_written(several):
+    def written(library):
+        x = library.ones(2, 2, requires_grad=True) * 1
+        several(x)[0].mul_(2)
+
+    compare_error(written)
+    for library in (jitgrad, torch):
+        # what has no history may be written
+        x = library.ones(2, 2)
+        several(x)[0].mul_(2)
+        assert x.sum() > 4
+        with library.no_grad():
+            several(library.ones(2, 2, requires_grad=True))[0].mul_(2)
+
+
+@pytest.mark.parametrize("library", [jitgrad, torch], ids=["jitgrad", "torch"])
+@pytest.mark.parametrize("name", ["unsafe_split", "unsafe_chunk", "tensor_split"])
+def test_other_views_may_be_written(library, name):
+    x = library.ones(2, requires_grad=True)
+    first, _ = getattr(x * 1, name)(1 if name == "unsafe_split" else 2)
+    first.mul_(3)
+    assert first.tolist() == [3]
