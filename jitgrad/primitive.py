@@ -1,8 +1,10 @@
 """What an operation is: a record of its rules, of one of a few kinds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 
 class Kind(Enum):
@@ -34,6 +36,30 @@ NOT_READ, READ, SPEC_READ = range(3)
 """What a derivative does with an input: nothing, reads it, reads its shape and dtype."""
 
 
+class Loops(NamedTuple):
+    """How a kernel computes an operation whose operands lie in dense memory, in row-major order.
+
+    Attributes:
+        body: statements of Python that perform the rounds from `first` up to `last`, which other
+            threads may do apart from the rest. `out` and the inputs `a0`, `a1`, .. are indexed by
+            one integer; {kind} is the type of the output's elements. Where the NumPy
+            implementation is to be asked, as it raises or knows better, the body stores 1 in
+            `declined[0]`, and what it has written does not matter.
+        rounds: how many there are.
+        nanoseconds: roughly what all of them take.
+        sizes: the integers that the body names.
+        tables: the arrays that it names.
+        declines: may the body decline?
+    """
+
+    body: str
+    rounds: int
+    nanoseconds: float
+    sizes: Mapping[str, int] = {}
+    tables: Mapping[str, np.ndarray] = {}
+    declines: bool = False
+
+
 class Primitive:
     """An operation with one tensor output, and all the rules that passes need.
 
@@ -54,6 +80,11 @@ class Primitive:
             ("0", "{acc} + {0}"). The beginning is a literal, or one of the names "lowest" and
             "highest" (-inf and inf, or the dtype's limits). float16 accumulates in float32, and
             sums and products of integers and booleans in int64.
+        loops: for operations that kernels compute by loops of their own, these:
+            `(out, *inputs, **params) -> Loops`, of which `out` and the tensors among the inputs
+            tell their `shape` and `dtype`; None where NumPy is to do it.
+        correlation: for convolutions and their transposes, which of "input", "weight" and
+            "output" comes out of the other two, and a bias: in this order.
         result: see `Result`.
         check: `(name, inputs, promoted dtype)`, raises for inputs that the operation does not take;
             not asked where all are floating-point tensors of one dtype, and numbers.
@@ -66,12 +97,14 @@ class Primitive:
     __slots__ = (
         "check",
         "combine",
+        "correlation",
         "differentiable",
         "fixed",
         "is_elementwise",
         "is_view",
         "keeps",
         "kind",
+        "loops",
         "name",
         "numpy",
         "raises_on_data",
@@ -96,6 +129,8 @@ class Primitive:
         *,
         scalar: str | None = None,
         combine: tuple[str, str] | None = None,
+        loops: Callable[..., Loops | None] | None = None,
+        correlation: str | None = None,
         result: Result = Result.KEEP,
         check: Callable[[str, tuple, Any], None] | None = None,
         shape_depends_on_data: bool = False,
@@ -108,6 +143,8 @@ class Primitive:
         self.vjp = vjp
         self.scalar = scalar
         self.combine = combine
+        self.loops = loops
+        self.correlation = correlation
         self.result = result
         self.check = check
         self.shape_depends_on_data = shape_depends_on_data

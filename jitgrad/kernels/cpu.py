@@ -17,7 +17,7 @@ import llvmlite.binding
 import numpy as np
 from numba.core import compiler, registry, types
 
-from jitgrad.kernels import arithmetic, math, memory, trigonometry  # noqa: F401  (FUNCTIONS)
+from jitgrad.kernels import arithmetic, math, memory, tiles, trigonometry  # noqa: F401  (FUNCTIONS)
 from jitgrad.kernels.functions import FUNCTIONS
 from jitgrad.kernels.operations import DTYPES
 
@@ -96,6 +96,8 @@ _NAMESPACE: dict[str, Any] = {
     "integer": memory.integer,
     "number": memory.number,
     "buffer": memory.buffer,
+    "multiply": tiles.multiply,
+    "dot": tiles.dot,
     "inf": float("inf"),
     "nan": float("nan"),
 }

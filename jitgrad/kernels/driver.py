@@ -15,7 +15,8 @@ import numpy as np
 
 from jitgrad.graph.ir import Memory, Scalar, Value
 from jitgrad.kernels import calling, cpu
-from jitgrad.kernels.emit import Emitted, Integer, Pointer, emit_kernels
+from jitgrad.kernels.emit import emit_kernels
+from jitgrad.kernels.entries import Emitted, Integer, Pointer
 from jitgrad.kernels.fusion import Group
 from jitgrad.kernels.geometry import count
 from jitgrad.kernels.layout import allocate, fresh, view_of
@@ -24,6 +25,7 @@ from jitgrad.kernels.operations import (
     Constant,
     Copy,
     Extract,
+    Native,
     Number,
     Operation,
     Product,
@@ -111,15 +113,21 @@ class Driver:
         if memory in self._base:
             return
         first = self._introduced.get(memory, value)
-        if memory in self._escaping:
-            name = self._new("out")
-            self._line(f"{name} = {self._allocation(first)}")
-        else:
-            name = self._new("scratch")
-            self._scratch.append((name, lambda: allocate(first)))
-            self._scratch_memory[memory] = len(self._scratch)
+        if memory not in self._escaping:
+            self._lend(first, lambda: allocate(first))
+            return
+        name = self._new("out")
+        self._line(f"{name} = {self._allocation(first)}")
         self._base[memory] = (name, first)
         self._views[_geometry(first)] = name
+
+    def _lend(self, value: Value, make: Callable[[], np.ndarray]) -> None:
+        """Have memory for `value` that one run after the other uses."""
+        name = self._new("scratch")
+        self._scratch.append((name, make))
+        self._scratch_memory[value.memory] = len(self._scratch)
+        self._base[value.memory] = (name, value)
+        self._views[_geometry(value)] = name
 
     def _allocation(self, value: Value) -> str:
         shape, dtype = value.shape, self._dtype(value.dtype)
@@ -179,11 +187,12 @@ class Driver:
             for each in [m.operation for m in unit.members] if isinstance(unit, Group) else [unit]:
                 if each.target is not None:
                     self._introduced.setdefault(each.target.memory, each.target)
-        pending: list[Group] = []
+        pending: list[Group | Native] = []
         for unit in self._schedule.units:
-            if isinstance(unit, Group):
+            if isinstance(unit, (Group, Native)):
                 pending.append(unit)
-                continue
+                if isinstance(unit, Group) or unit.routine.declined is None:
+                    continue
             self._launch(pending)
             pending = []
             self._operation(unit)
@@ -206,18 +215,29 @@ class Driver:
             return self._names[value]
         return self._array(value)
 
-    def _launch(self, groups: Sequence[Group]) -> None:
+    def _kernels(self, unit: Group | Native) -> Sequence[Emitted]:
+        """Return the kernels of `unit`, and have memory for what they write."""
+        if isinstance(unit, Native):
+            for value, array in unit.routine.tables:
+                self._base[value.memory] = (self._constant("table", array), value)
+            declined = unit.routine.declined
+            if declined is not None:
+                self._lend(declined, lambda: np.zeros(1, np.int64))
+            return unit.routine.kernels
+        for member in unit.members:
+            if member in self.stored:
+                assert member.operation.target is not None
+                self._prepare(member.operation.target)
+        return emit_kernels(unit, self.stored)
+
+    def _launch(self, units: Sequence[Group | Native]) -> None:
         """Emit one native call for kernels that follow one another."""
-        if not groups:
+        if not units:
             return
         calls = []
         arguments: dict[str, int] = {}
-        for group in groups:
-            for member in group.members:
-                if member in self.stored:
-                    assert member.operation.target is not None
-                    self._prepare(member.operation.target)
-            for emitted in emit_kernels(group, self.stored):
+        for unit in units:
+            for emitted in self._kernels(unit):
                 kernel, is_new = cpu.kernel_for(emitted.source)
                 if is_new:
                     self.compile_seconds += kernel.compile_seconds
@@ -255,6 +275,8 @@ class Driver:
             self._prepare(operation.target)
             self._line(f"matmul({a}, {b}, {self._array(operation.target)})")
             self.native_calls += 1
+        elif isinstance(operation, Native):
+            self._ask_again(operation)
         elif isinstance(operation, Call):
             self._call(operation)
         elif isinstance(operation, Copy):
@@ -287,17 +309,29 @@ class Driver:
             return repr(operand)
         return self._constant("constant", operand)
 
-    def _call(self, call: Call) -> None:
+    def _ask_again(self, operation: Native) -> None:
+        """Call NumPy, which may raise, where the kernels declined."""
+        declined, target = operation.routine.declined, operation.target
+        assert declined is not None and target is not None
+        flag = self._array(declined)
+        again, result = self._by_numpy(operation.call), self._array(target)
+        self._line(f"if {flag}[0]:")
+        self._line(f"    {flag}[0] = 0")
+        self._line(f"    copyto({result}, {again})")
+
+    def _by_numpy(self, call: Call) -> str:
         operands = [self._operand(each) for each in call.operands]
         function = self._constant("numpy_" + _identifier(call.primitive.name), call.primitive.numpy)
         params = "".join(
             f", {name}={self._constant(name, value)}" for name, value in call.params.items()
         )
+        return f"run_quietly({', '.join([function, *operands])}{params})"
+
+    def _call(self, call: Call) -> None:
+        made = self._by_numpy(call)
         target = call.target
         assert target is not None
         name = self._new("made")
-        listed = ", ".join([function, *operands])
-        made = f"run_quietly({listed}{params})"
         if not call.primitive.shape_depends_on_data:
             itemsize = target.dtype.itemsize
             layout = (target.shape, target.dtype, tuple(s * itemsize for s in target.strides))

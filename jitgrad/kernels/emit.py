@@ -15,6 +15,7 @@ import numpy as np
 
 from jitgrad.graph.ir import Memory, Scalar, Value
 from jitgrad.kernels.accumulators import BLOCK, Accumulator
+from jitgrad.kernels.entries import Emitted, Entry, Integer, Pointer, RuntimeNumber
 from jitgrad.kernels.expressions import emit_expression, emit_literal, type_name
 from jitgrad.kernels.fusion import SINGLE_PASS, Access, Group, Level, Member, is_forwarded
 from jitgrad.kernels.geometry import count
@@ -25,43 +26,6 @@ UNROLLED = 8
 
 TILE = 256
 """Columns reduced together."""
-
-
-class Pointer(NamedTuple):
-    """An entry of the table: the address of the first element of `value`."""
-
-    value: Value
-
-
-class Integer(NamedTuple):
-    """An entry: a size or stride."""
-
-    value: int
-
-
-class RuntimeNumber(NamedTuple):
-    """An entry: a number of run time, as float64 or, for integers, int64."""
-
-    scalar: Scalar
-
-
-Entry = Pointer | Integer | RuntimeNumber
-
-
-class Emitted(NamedTuple):
-    """A kernel's source and how to call it.
-
-    Attributes:
-        source: the text.
-        table: the entries in order.
-        length: the rounds of the outermost loop.
-        nanoseconds: an estimate of what it takes.
-    """
-
-    source: str
-    table: list[Entry]
-    length: int
-    nanoseconds: float
 
 
 class Loop(NamedTuple):

@@ -31,7 +31,7 @@ IN_REGISTERS = {
 }
 """The type that an element has once it is loaded."""
 
-_IN_MEMORY = {
+IN_MEMORY = {
     "bool": ir.IntType(8),
     "uint8": ir.IntType(8),
     "int8": ir.IntType(8),
@@ -42,6 +42,7 @@ _IN_MEMORY = {
     "float32": ir.FloatType(),
     "float64": ir.DoubleType(),
 }
+"""How it lies in memory."""
 
 
 class Region(types.Type):
@@ -56,7 +57,7 @@ class Region(types.Type):
 @register_model(Region)
 class _RegionModel(models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: Region) -> None:
-        super().__init__(dmm, fe_type, _IN_MEMORY[fe_type.dtype].as_pointer())
+        super().__init__(dmm, fe_type, IN_MEMORY[fe_type.dtype].as_pointer())
 
 
 @infer_global(operator.getitem)  # type: ignore[misc]
@@ -138,7 +139,7 @@ def region(typing_context: Any, arguments: Any, position: Any, dtype: Any) -> An
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         address = _entry(builder, args[0], position.literal_value)
-        return builder.inttoptr(address, _IN_MEMORY[made.dtype].as_pointer())
+        return builder.inttoptr(address, IN_MEMORY[made.dtype].as_pointer())
 
     return made(arguments, position, dtype), generate
 
@@ -174,7 +175,7 @@ def buffer(typing_context: Any, size: Any, dtype: Any) -> Any:
     made = Region(dtype.literal_value, -1)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        element = _IN_MEMORY[made.dtype]
+        element = IN_MEMORY[made.dtype]
         with builder.goto_entry_block():
             place = builder.alloca(ir.ArrayType(element, size.literal_value))
         return builder.bitcast(place, element.as_pointer())

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jitgrad.graph.ir import Scalar, Step, Value
-from jitgrad.kernels.operations import operations
 from jitgrad.kernels.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -60,6 +59,7 @@ def lower(
     """
     started = time.perf_counter()
     from jitgrad.kernels.driver import Driver  # the first time, loads Numba
+    from jitgrad.kernels.reading import operations
 
     loading = time.perf_counter() - started
     schedule = Schedule(operations(steps, inputs, outputs))

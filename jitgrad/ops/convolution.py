@@ -49,6 +49,7 @@ CONVOLUTION = Primitive(
         lambda g, _out, x, _weight, _bias=None, **params: bind(CONVOLUTION_WEIGHT, g, x, **params),
         lambda g, _out, _x, _weight, _bias=None, **params: g.sum((0, *range(2, g.ndim))),
     ),
+    correlation="output",
 )
 
 CONVOLUTION_INPUT = Primitive(
@@ -59,6 +60,7 @@ CONVOLUTION_INPUT = Primitive(
         lambda h, _out, _g, weight, **params: bind(CONVOLUTION, h, weight, **params),
         lambda h, _out, g, _weight, **params: bind(CONVOLUTION_WEIGHT, g, h, **params),
     ),
+    correlation="input",
 )
 
 CONVOLUTION_WEIGHT = Primitive(
@@ -69,6 +71,7 @@ CONVOLUTION_WEIGHT = Primitive(
         lambda h, _out, _g, x, **params: bind(CONVOLUTION, x, h, **params),
         lambda h, _out, g, _x, **params: bind(CONVOLUTION_INPUT, g, h, **params),
     ),
+    correlation="weight",
 )
 
 

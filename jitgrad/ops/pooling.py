@@ -11,6 +11,7 @@ import numpy as np
 from jitgrad.dispatch import bind
 from jitgrad.ops.averages import adaptive_sizes
 from jitgrad.ops.checks import check_tensor, refuse_bool
+from jitgrad.ops.pooling_loops import adaptive_loops, put_loops, sliding_loops, take_loops
 from jitgrad.ops.positions import add_at
 from jitgrad.ops.resampling import adaptive_windows
 from jitgrad.ops.sliding import Sizes, batched, fitted, padded, pool_sizes
@@ -139,18 +140,21 @@ MAX_POOL = Primitive(
             PUT_PLACES, g, bind(MAX_PLACES, x, **windows), sizes=tuple(x.shape[2:])
         ),
     ),
+    loops=lambda _out, array, **windows: sliding_loops(array, **windows, wants_places=False),
 )
 
 MAX_PLACES = Primitive(
     "max_pool_places",
     Kind.INDEX,
     lambda array, **windows: _sliding(array, **windows).places(),
+    loops=lambda _out, array, **windows: sliding_loops(array, **windows, wants_places=True),
 )
 
 ADAPTIVE_MAX_PLACES = Primitive(
     "adaptive_max_pool_places",
     Kind.INDEX,
     lambda array, *, counts: _adapted(array, counts).places(),
+    loops=adaptive_loops,
 )
 
 TAKE_PLACES = Primitive(
@@ -161,6 +165,7 @@ TAKE_PLACES = Primitive(
         lambda g, _out, x_spec, places: bind(PUT_PLACES, g, places, sizes=x_spec.shape[2:]),
         None,
     ),
+    loops=take_loops,
 )
 
 PUT_PLACES = Primitive(
@@ -168,6 +173,7 @@ PUT_PLACES = Primitive(
     Kind.INDEX,
     _put,
     (lambda g, _out, _x, places, *, sizes: bind(TAKE_PLACES, g, places), None),
+    loops=put_loops,
 )
 
 

@@ -1,0 +1,265 @@
+"""Tiles of products summed, held in vector registers: what correlations spend their time in."""
+
+# pyright does not know that Numba passes the first argument of an intrinsic
+# pyright: reportCallIssue=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from jitgrad.kernels.memory import IN_MEMORY, Region
+
+I64 = ir.IntType(64)
+
+
+def _registers() -> tuple[int, int]:
+    """Return how many bytes a vector register has, and how many registers there are."""
+    architecture = llvmlite.binding.get_process_triple().split("-")[0]
+    features = llvmlite.binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64, 32
+    if features.get("avx"):
+        return 32, 16
+    return 16, 32 if architecture in ("aarch64", "arm64") else 16
+
+
+VECTOR, _COUNT = _registers()
+"""Bytes of a vector."""
+
+ROWS, COLUMNS = (8, 3) if _COUNT == 32 else (4, 2)
+"""The largest tile of `multiply`: rows, and vectors in a row."""
+
+DOT_ROWS, DOT_COLUMNS = (4, 4) if _COUNT == 32 else (4, 2)
+"""The largest tile of `dot`."""
+
+
+class _Code:
+    """A function that is being written.
+
+    Args:
+        module: where it goes.
+        name: unique to what it does.
+        arguments: their LLVM types.
+    """
+
+    def __init__(self, module: Any, name: str, arguments: list) -> None:
+        self.function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
+        self.function.linkage = "internal"
+        for attribute in ("nounwind", "noinline"):
+            self.function.attributes.add(attribute)
+        self.block = self.function.append_basic_block()
+        self.builder = ir.IRBuilder(self.block)
+
+    def load(self, pointer: Any, index: Any, type: Any) -> Any:
+        """Return the element, or the vector that begins with it."""
+        builder = self.builder
+        place = builder.gep(pointer, [index], inbounds=True)
+        if isinstance(type, ir.VectorType):
+            place = builder.bitcast(place, type.as_pointer())
+        return builder.load(place, align=1)
+
+    def store(self, value: Any, pointer: Any, index: Any) -> None:
+        builder = self.builder
+        place = builder.gep(pointer, [index], inbounds=True)
+        place = builder.bitcast(place, value.type.as_pointer())
+        builder.store(value, place, align=1)
+
+    def splat(self, value: Any, type: Any) -> Any:
+        builder = self.builder
+        single = builder.insert_element(ir.Constant(type, ir.Undefined), value, I64(0))
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), type.count), None)
+        return builder.shuffle_vector(single, ir.Constant(type, ir.Undefined), mask)
+
+    def call(self, name: str, result: Any, operands: list, fastmath: tuple = ()) -> Any:
+        module = self.builder.module
+        found = module.globals.get(name)
+        if found is None:
+            signature = ir.FunctionType(result, [each.type for each in operands])
+            found = ir.Function(module, signature, name)
+        return self.builder.call(found, operands, fastmath=fastmath)
+
+    def add_product(self, a: Any, b: Any, total: Any) -> Any:
+        name = f"llvm.fmuladd.v{a.type.count}{a.type.element.intrinsic_name}"
+        return self.call(name, a.type, [a, b, total])
+
+    def loop(self, turns: Any, step: int, carried: list, body: Any) -> list:
+        """Carry values through `body(index, values)`, for index from 0 below `turns`."""
+        builder, before = self.builder, self.builder.block
+        head, inside, after = (self.function.append_basic_block() for _ in range(3))
+        builder.branch(head)
+        builder.position_at_end(head)
+        index = builder.phi(I64)
+        phis = [builder.phi(each.type) for each in carried]
+        index.add_incoming(I64(0), before)
+        for phi, each in zip(phis, carried):
+            phi.add_incoming(each, before)
+        builder.cbranch(builder.icmp_signed("<", index, turns), inside, after)
+        builder.position_at_end(inside)
+        made = body(index, phis)
+        index.add_incoming(builder.add(index, I64(step)), builder.block)
+        for phi, each in zip(phis, made):
+            phi.add_incoming(each, builder.block)
+        builder.branch(head)
+        builder.position_at_end(after)
+        return phis
+
+
+def _width(type: Any) -> int:
+    return 32 if isinstance(type, ir.FloatType) else 64
+
+
+def lanes(dtype: str) -> int:
+    """Return how many elements a vector has."""
+    return VECTOR * 8 // _width(IN_MEMORY[dtype])
+
+
+def _write_multiply(module: Any, name: str, arguments: list, rows: int, element: Any) -> Any:
+    code = _Code(module, name, arguments)
+    builder = code.builder
+    weights, source, offsets, depth, bias, target, pitch = code.function.args
+    vector = ir.VectorType(element, VECTOR * 8 // _width(element))
+    starts = [code.splat(code.load(bias, I64(i), element), vector) for i in range(rows)]
+
+    def step(k: Any, totals: list) -> list:
+        offset = code.load(offsets, k, I64)
+        seen = [
+            code.load(source, builder.add(offset, I64(j * vector.count)), vector)
+            for j in range(COLUMNS)
+        ]
+        made = []
+        first = builder.mul(k, I64(rows))
+        for i in range(rows):
+            weight = code.load(weights, builder.add(first, I64(i)), element)
+            wide = code.splat(weight, vector)
+            for j, each in enumerate(seen):
+                made.append(code.add_product(wide, each, totals[i * COLUMNS + j]))
+        return made
+
+    totals = code.loop(depth, 1, [each for each in starts for _ in range(COLUMNS)], step)
+    for i in range(rows):
+        row = builder.mul(pitch, I64(i))
+        for j in range(COLUMNS):
+            place = builder.add(row, I64(j * vector.count))
+            code.store(totals[i * COLUMNS + j], target, place)
+    builder.ret_void()
+    return code.function
+
+
+def _write_dot(module: Any, name: str, arguments: list, rows: int, element: Any) -> Any:
+    code = _Code(module, name, arguments)
+    builder = code.builder
+    left, pitch, right, offsets, length, samples, far, wide, target, across = code.function.args
+    vector = ir.VectorType(element, VECTOR * 8 // _width(element))
+    places = [code.load(offsets, I64(j), I64) for j in range(DOT_COLUMNS)]
+    starts = [ir.Constant(vector, None)] * (rows * DOT_COLUMNS)
+
+    def sample(number: Any, totals: list) -> list:
+        first, second = builder.mul(number, far), builder.mul(number, wide)
+
+        def step(p: Any, totals: list) -> list:
+            begin = builder.add(second, p)
+            seen = [code.load(right, builder.add(begin, each), vector) for each in places]
+            made = []
+            for i in range(rows):
+                row = builder.add(builder.add(first, builder.mul(pitch, I64(i))), p)
+                own = code.load(left, row, vector)
+                for j, each in enumerate(seen):
+                    made.append(code.add_product(own, each, totals[i * DOT_COLUMNS + j]))
+            return made
+
+        return code.loop(length, vector.count, totals, step)
+
+    totals = code.loop(samples, 1, starts, sample)
+    name = f"llvm.vector.reduce.fadd.v{vector.count}{element.intrinsic_name}"
+    for i in range(rows):
+        for j in range(DOT_COLUMNS):
+            place = builder.add(builder.mul(across, I64(i)), I64(j))
+            place = builder.gep(target, [place], inbounds=True)
+            held = builder.load(place, align=1)
+            total = totals[i * DOT_COLUMNS + j]
+            builder.store(code.call(name, element, [held, total], ("reassoc",)), place)
+    builder.ret_void()
+    return code.function
+
+
+def _calling(name: str, write: Any, rows: Any, given: tuple, result: int) -> tuple:
+    """Return signature and code of a call, in which a region is followed by an index."""
+    dtype = given[result].dtype
+    element = IN_MEMORY[dtype]
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        passed: list[Any] = []
+        values = iter(zip(sig.args[1:], args[1:]))
+        for kind, value in values:
+            if isinstance(kind, Region):
+                value = builder.gep(value, [next(values)[1]], inbounds=True)
+            passed.append(value)
+        full = f"jitgrad.{name}.{rows.literal_value}.{dtype}"
+        function = builder.module.globals.get(full)
+        if function is None:
+            kinds = [each.type for each in passed]
+            function = write(builder.module, full, kinds, rows.literal_value, element)
+        builder.call(function, passed)
+        return context.get_dummy_value()
+
+    kinds = [each if isinstance(each, Region) else types.int64 for each in given]
+    return types.void(rows, *kinds), generate
+
+
+@intrinsic(prefer_literal=True)
+def multiply(
+    typing_context: Any,
+    rows: Any,
+    weights: Any,
+    w: Any,
+    source: Any,
+    s: Any,
+    offsets: Any,
+    o: Any,
+    depth: Any,
+    bias: Any,
+    b: Any,
+    target: Any,
+    t: Any,
+    pitch: Any,
+) -> Any:
+    """Fill a tile of `target`, with rows `pitch` apart, from (w, s, o, b, t) on.
+
+    target[i, p] = bias[i] + the sum over k below `depth` of
+    weights[k * rows + i] * source[offsets[k] + p], for p below COLUMNS vectors.
+    """
+    given = (weights, w, source, s, offsets, o, depth, bias, b, target, t, pitch)
+    return _calling("multiply", _write_multiply, rows, given, 9)
+
+
+@intrinsic(prefer_literal=True)
+def dot(
+    typing_context: Any,
+    rows: Any,
+    left: Any,
+    l: Any,  # noqa: E741
+    pitch: Any,
+    right: Any,
+    r: Any,
+    offsets: Any,
+    o: Any,
+    length: Any,
+    samples: Any,
+    far: Any,
+    wide: Any,
+    target: Any,
+    t: Any,
+    across: Any,
+) -> Any:
+    """Add to a tile of `target`, with rows `across` apart, from (l, r, o, t) on.
+
+    target[i, j] += the sum over n below `samples` and p below `length`, a multiple of a vector, of
+    left[n * far + i * pitch + p] * right[n * wide + offsets[j] + p], for j below DOT_COLUMNS.
+    """
+    given = (left, l, pitch, right, r, offsets, o, length, samples, far, wide, target, t, across)
+    return _calling("dot", _write_dot, rows, given, 11)
