@@ -118,6 +118,7 @@ if _TYPE_CHECKING:
     from jitgrad import backends as backends
     from jitgrad import cuda as cuda
     from jitgrad import datasets as datasets
+    from jitgrad import distributions as distributions
     from jitgrad import func as func
     from jitgrad import linalg as linalg
     from jitgrad import nn as nn
@@ -164,6 +165,7 @@ _LATE_MODULES = frozenset(
         "backends",
         "cuda",
         "datasets",
+        "distributions",
         "func",
         "linalg",
         "nn",
