@@ -126,6 +126,7 @@ if _TYPE_CHECKING:
     from jitgrad import safetensors as safetensors
     from jitgrad import serialization as serialization
     from jitgrad import special as special
+    from jitgrad import testing as testing
     from jitgrad import utils as utils
     from jitgrad.compiled import compile as compile
     from jitgrad.compiled import verify as verify
@@ -173,6 +174,7 @@ _LATE_MODULES = frozenset(
         "safetensors",
         "serialization",
         "special",
+        "testing",
         "utils",
     }
 )
