@@ -118,6 +118,7 @@ if _TYPE_CHECKING:
     from jitgrad import backends as backends
     from jitgrad import cuda as cuda
     from jitgrad import datasets as datasets
+    from jitgrad import distributions as distributions
     from jitgrad import func as func
     from jitgrad import linalg as linalg
     from jitgrad import nn as nn
@@ -125,12 +126,14 @@ if _TYPE_CHECKING:
     from jitgrad import safetensors as safetensors
     from jitgrad import serialization as serialization
     from jitgrad import special as special
+    from jitgrad import testing as testing
     from jitgrad import utils as utils
     from jitgrad.compiled import compile as compile
     from jitgrad.compiled import verify as verify
     from jitgrad.errors import VerificationError as VerificationError
     from jitgrad.modes import eager as eager
     from jitgrad.ops.averages import *  # noqa: F403
+    from jitgrad.ops.buffers import *  # noqa: F403
     from jitgrad.ops.convolution import *  # noqa: F403
     from jitgrad.ops.distances import cdist as cdist
     from jitgrad.ops.distances import cosine_similarity as cosine_similarity
@@ -164,6 +167,7 @@ _LATE_MODULES = frozenset(
         "backends",
         "cuda",
         "datasets",
+        "distributions",
         "func",
         "linalg",
         "nn",
@@ -171,6 +175,7 @@ _LATE_MODULES = frozenset(
         "safetensors",
         "serialization",
         "special",
+        "testing",
         "utils",
     }
 )
@@ -190,6 +195,7 @@ _LATE_NAMES = {
     "load": "jitgrad.serialization",
     "save": "jitgrad.serialization",
     "constant_pad_nd": "jitgrad.ops.padding",
+    **dict.fromkeys(("from_dlpack", "frombuffer"), "jitgrad.ops.buffers"),
     **dict.fromkeys(("adaptive_avg_pool1d", "avg_pool1d"), "jitgrad.ops.averages"),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_tbc"), "jitgrad.ops.convolution"),
     **dict.fromkeys(

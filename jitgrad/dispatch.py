@@ -35,7 +35,8 @@ class TensorCore:
             a sibling gives a view a new history.
         _base: for a differentiable view, the tensor that is not a view and whose memory it shows.
         _key: what a compiled function found out of it when it last looked, with what that rests on.
-        _unfollowed: a view that autograd does not follow, because it was made under no_grad.
+        _unfollowed: of a view whose changes in place autograd does not follow, the reason:
+            UNDER_NO_GRAD, ONE_OF_SEVERAL; False of others.
     """
 
     # slots are written and read in half the time that the instance's dictionary takes
@@ -64,6 +65,8 @@ class TensorCore:
         tensor._retains_grad = tensor._unfollowed = False
         return tensor
 
+
+UNDER_NO_GRAD, ONE_OF_SEVERAL = "under no_grad", "one of several"
 
 FLOAT32, FLOAT64 = dtypes.float32.numpy, dtypes.float64.numpy
 _new: Any = object.__new__
@@ -267,8 +270,10 @@ def bind(primitive: Primitive, *inputs: Any, **params: Any) -> Any:
         if grad_enabled:
             out._base = source if source._base is None else source._base
             out._base_node = out._base._node
-        if not grad_enabled or source._unfollowed:
-            out._unfollowed = True
+        if not grad_enabled:
+            out._unfollowed = UNDER_NO_GRAD
+        elif source._unfollowed:
+            out._unfollowed = source._unfollowed
     if modes.recorder is not None:
         modes.recorder.primitive(primitive, inputs, params, out, out._node)
     return out

@@ -9,6 +9,8 @@ import numpy as np
 from jitgrad import dtypes
 from jitgrad.dispatch import (
     AS_STRIDED_SCATTER,
+    ONE_OF_SEVERAL,
+    UNDER_NO_GRAD,
     arrays_of,
     history,
     is_plain,
@@ -96,11 +98,18 @@ def _may_write(name: str, target: Any, others: tuple) -> bool:
     check_writable(name, target)
     differentiable = node_of(target) is not None or any(requires_grad(each) for each in others)
     if differentiable and target._unfollowed:
-        raise RuntimeError(
-            f"{name}: a view was created in no_grad mode and is being modified inplace with grad "
-            "mode enabled; make the view outside of no_grad(), or write to it inside"
-        )
+        raise RuntimeError(_UNFOLLOWED[target._unfollowed].format(name=name))
     return differentiable
+
+
+_UNFOLLOWED = {
+    UNDER_NO_GRAD: "{name}: a view was created in no_grad mode and is being modified inplace with "
+    "grad mode enabled; make the view outside of no_grad(), or write to it inside",
+    ONE_OF_SEVERAL: "{name}: an output of split, chunk or unbind, or of iteration, is a view and "
+    "is being modified inplace. This view is the output of a function that returns multiple views. "
+    "Such functions do not allow the output views to be modified inplace. You should replace the "
+    "inplace operation by an out-of-place one, or index instead: x[i].add_(1).",
+}
 
 
 def check_writable(name: str, target: Any) -> None:

@@ -22,6 +22,7 @@ from jitgrad.modes import state
 from jitgrad.node import AccumulateGrad, HookHandle, Node
 from jitgrad.ops.legacy import legacy
 from jitgrad.ops.methods import OperationMethods
+from jitgrad.ops.splitting import unbind
 from jitgrad.pickling import PicklingMethods
 from jitgrad.printing import text_of
 from jitgrad.spec import Size
@@ -331,7 +332,7 @@ class Tensor(TensorCore, OperationMethods, PicklingMethods):
     def __iter__(self) -> Iterator[Tensor]:
         if not self._array.ndim:
             raise TypeError("iteration over a 0-d tensor")
-        return iter([self[i] for i in range(self._array.shape[0])])
+        return iter(unbind(self))
 
     def __hash__(self) -> int:
         return id(self)

@@ -3,8 +3,15 @@
 import os
 
 import hypothesis
+import pytest
 
 # A first call compiles, which takes longer than any deadline; and a run must be repeatable.
 hypothesis.settings.register_profile("default", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz", type=int, metavar="N", help="compare N random programs, others on each run"
+    )

@@ -25,7 +25,7 @@ FLOORS = (
     ("ops",),
     ("tensor", "linalg", "special", "accelerator", "backends", "cuda", "settings"),
     ("autograd", "python"),
-    ("nn", "serialization", "utils"),
+    ("nn", "serialization", "utils", "distributions", "testing"),
     ("datasets", "func", "optim", "safetensors"),
     ("graph.ir",),
     ("kernels",),

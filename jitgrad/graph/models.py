@@ -192,14 +192,21 @@ class Models(ContainerRules, OperatorRules):
         start = args[1] if len(args) > 1 else 0
         if not args or (len(args) > 1 and ao[1] is not KNOWN) or type(start) is not int:
             return None
-        if self._elements(args[0], ao[0]) is None:
+        if not self._is_iterator(args[0]) and self._elements(args[0], ao[0]) is None:
             return None
         inner, inner_origin = self.iterate(args[0], ao[0])
         made = enumerate(inner, start)
         return made, self.fresh(made, "enumerate", [], Sources([(inner, inner_origin)], start))
 
+    def _is_iterator(self, x: Any) -> bool:
+        """Is `x` an iterator made in the call?"""
+        known = self.object(x)
+        return isinstance(known, FreshObject) and known.kind in ("iterator", "enumerate", "zip")
+
     def _zip(self, args: Any, ao: Any) -> Any:
-        if any(self._elements(x, xo) is None for x, xo in zip(args, ao)):
+        if any(
+            not self._is_iterator(x) and self._elements(x, xo) is None for x, xo in zip(args, ao)
+        ):
             return None
         inner = [self.iterate(x, xo) for x, xo in zip(args, ao)]
         made = zip(*(each for each, _ in inner))

@@ -68,6 +68,10 @@ class Recorder(Models, PlaceRules):
                 if is_trusted(function):
                     # what a library object from outside holds is not guarded
                     fresh = isinstance(self.object(owner), FreshObject)
+                    if type(owner) in (no_grad, enable_grad) and function.__name__ == "_again":
+                        # the block that a decorated function opens
+                        made = callee()
+                        return made, self.fresh(made, "library", [])
                     return self.perform(callee, args, ao, kwargs, ko) if fresh else None
                 found = self.walk_modules(callee, args, ao, kwargs, ko)
                 if found is not None:
@@ -76,6 +80,7 @@ class Recorder(Models, PlaceRules):
             return None
         if isinstance(callee, FunctionType):
             if is_trusted(callee):
+                args, ao = self._lists_for_iterators(args, ao)
                 if (
                     co is KNOWN
                     and not callee.__name__.startswith("set_")
@@ -100,6 +105,23 @@ class Recorder(Models, PlaceRules):
         if callee in MATH and not kwargs:
             return self._math(callee, f"math.{MATH[callee]}", args, ao)
         return self._container_method(callee, args, ao, kwargs)
+
+    def _lists_for_iterators(self, args: Any, ao: Any) -> tuple[Any, Any]:
+        """Return arguments with what iterators made in the call have left, in lists instead.
+
+        Library code that takes an iterable exhausts it.
+        """
+        args, ao = list(args), list(ao)
+        for at, each in enumerate(args):
+            known = self.object(each)
+            if not isinstance(known, FreshObject) or known.kind != "iterator":
+                continue
+            origins = []
+            while (origin := self._next_origin(known)) is not None:
+                origins.append(origin)
+            args[at] = list(each)
+            ao[at] = self.fresh(args[at], "list", origins)
+        return args, ao
 
     def _are_library_arguments(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> bool:
         """Would library code find in these arguments only what the recorder can follow?"""

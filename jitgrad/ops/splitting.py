@@ -1,12 +1,17 @@
-"""One tensor made several, each a view: split, chunk, unbind."""
+"""One tensor made several, each a view: split, chunk, unbind.
+
+As in PyTorch, autograd does not follow changes in place of such views, but of those of
+`tensor_split` and its kin.
+"""
 
 from __future__ import annotations
 
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from jitgrad.dispatch import TensorCore
+from jitgrad.dispatch import ONE_OF_SEVERAL, TensorCore
 from jitgrad.errors import describe
+from jitgrad.modes import state
 from jitgrad.ops.slicing import sliced
 from jitgrad.ops.views import whole_numbers
 from jitgrad.spec import wrap_dim
@@ -36,6 +41,13 @@ def _at_cuts(input: Tensor, dim: int, cuts: Sequence[int]) -> tuple[Tensor, ...]
     return tuple(sliced(input, dim, (a, b, 1)) for a, b in itertools.pairwise(cuts))
 
 
+def _marked(views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    if state.grad_enabled:
+        for each in views:
+            each._unfollowed = ONE_OF_SEVERAL
+    return views
+
+
 def _check_dimensions(operation: str, input: Tensor, least: int = 1) -> None:
     if input._array.ndim < least:
         raise RuntimeError(
@@ -60,6 +72,13 @@ def split(
         >>> torch.split(torch.arange(5), 2)
         (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
+    return _marked(unsafe_split(tensor, split_size_or_sections, dim))
+
+
+def unsafe_split(
+    tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
+) -> tuple[Tensor, ...]:
+    """Return `split`, with parts that may be changed in place."""
     _check_dimensions("split", tensor)
     at = wrap_dim("split", dim, tensor._array.ndim)
     size = tensor._array.shape[at]
@@ -91,7 +110,7 @@ def split(
     return _at_cuts(tensor, at, cuts)
 
 
-split_with_sizes = unsafe_split = unsafe_split_with_sizes = split
+split_with_sizes, unsafe_split_with_sizes = split, unsafe_split
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
@@ -105,6 +124,11 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         >>> torch.chunk(torch.arange(5), 3)
         (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
+    return _marked(unsafe_chunk(input, chunks, dim))
+
+
+def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """Return `chunk`, with parts that may be changed in place."""
     _check_dimensions("chunk", input)
     if chunks < 1:
         raise RuntimeError(
@@ -114,10 +138,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     size = input._array.shape[at]
     if not size:
         return _at_cuts(input, at, [0] * (chunks + 1))
-    return split(input, -(-size // chunks), at)
-
-
-unsafe_chunk = chunk
+    return unsafe_split(input, -(-size // chunks), at)
 
 
 def tensor_split(
@@ -154,9 +175,8 @@ def tensor_split(
             cuts.append(cuts[-1] + least + (place < more))
         return _at_cuts(input, at, cuts)
     places = [slice(each, None).indices(size)[0] for each in given]
-    return tuple(
-        sliced(input, at, (a, max(a, b), 1)) for a, b in zip([0, *places], [*places, size])
-    )
+    ends = zip([0, *places], [*places, size])
+    return tuple(sliced(input, at, (a, max(a, b), 1)) for a, b in ends)
 
 
 def _split_along(operation: str, input: Tensor, given: Any, dim: int) -> tuple[Tensor, ...]:
@@ -208,14 +228,16 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
             )
         )
     at = wrap_dim("unbind", dim, input._array.ndim)
-    return tuple(sliced(input, at, i) for i in range(input._array.shape[at]))
+    return _marked(tuple(sliced(input, at, i) for i in range(input._array.shape[at])))
 
 
 class SplitMethods:
     """The operations of this file as methods of `Tensor`."""
 
-    split = split_with_sizes = unsafe_split = unsafe_split_with_sizes = split
-    chunk = unsafe_chunk = chunk
+    split = split_with_sizes = split
+    unsafe_split = unsafe_split_with_sizes = unsafe_split
+    chunk = chunk
+    unsafe_chunk = unsafe_chunk
     tensor_split = tensor_split
     hsplit = hsplit
     vsplit = vsplit

@@ -23,6 +23,9 @@ from jitgrad.dispatch import node_of
 
 NAMELESS = (type(None), bool, int, str, bytes, complex, range, type(Ellipsis), torch.dtype)
 
+EXACT = {2: 2.0**8, 4: 2.0**20, 8: 2.0**48, 16: 2.0**48}
+"""By their bytes, the largest numbers that random programs of exact arithmetic may reach."""
+
 
 class Session:
     """One of the two runs.
@@ -199,13 +202,19 @@ def _collect(value: Any, found: dict[int, Any]) -> None:
             _collect(each, found)
 
 
-def difference(one: Any, other: Any, path: str = "") -> str:
-    """Return where two descriptions differ; an empty text if they do not."""
+def difference(one: Any, other: Any, path: str = "", exact: bool = False) -> str:
+    """Return where two descriptions differ; an empty text if they do not.
+
+    Args:
+        exact: floats must be the same, unless they are too large for the arithmetic to be exact.
+    """
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         if one.shape != other.shape or one.dtype != other.dtype:
             return f"{path}: {one.shape} {one.dtype} and {other.shape} {other.dtype}"
-        same = np.array_equal(one, other)
-        if not same and one.dtype.kind in "fc":
+        is_float = one.dtype.kind in "fc"
+        same = np.array_equal(one, other, equal_nan=is_float)
+        largest = np.max(np.abs(one[np.isfinite(one)]), initial=0) if exact else np.inf
+        if not same and is_float and largest > EXACT[one.itemsize]:
             rtol = {2: 1e-2, 4: 2e-5}.get(one.itemsize, 1e-11)
             same = np.allclose(one, other, rtol=rtol, atol=rtol * 1e-2, equal_nan=True)
         return "" if same else f"{path}: {one} and {other}"
@@ -213,12 +222,12 @@ def difference(one: Any, other: Any, path: str = "") -> str:
         if len(one) != len(other):
             return f"{path}: {one} and {other}"
         for at, (left, right) in enumerate(zip(one, other)):
-            found = difference(left, right, f"{path}.{at}")
+            found = difference(left, right, f"{path}.{at}", exact)
             if found:
                 return found
         return ""
     if isinstance(one, dict) and isinstance(other, dict):
-        return difference(list(one.items()), list(other.items()), path)
+        return difference(list(one.items()), list(other.items()), path, exact)
     return "" if one == other else f"{path}: {one!r} and {other!r}"
 
 
@@ -233,17 +242,22 @@ def run(scene: Callable, compiled: bool, **options: Any) -> Session:
     return session
 
 
-def agree(scene: Callable, **options: Any) -> Session:
+def agree(scene: Callable, exact: bool = False, **options: Any) -> Session:
     """Run a scene both ways, compare, and return the compiled session."""
     eager = run(scene, False)
     compiled = run(scene, True, **options)
+    compare(eager, compiled, scene.__name__, exact)
+    return compiled
+
+
+def compare(eager: Session, compiled: Session, name: str, exact: bool = False) -> None:
+    """Compare what the two runs have seen."""
     for at, (one, other) in enumerate(zip(eager.log, compiled.log)):
-        found = difference(one, other)
+        found = difference(one, other, exact=exact)
         if found:
             raise AssertionError(
-                f"{scene.__name__}: entry {at} ({one[0]}) differs, eager and compiled: {found}\n"
+                f"{name}: entry {at} ({one[0]}) differs, eager and compiled: {found}\n"
                 f"eager:    {one}\ncompiled: {other}"
             )
     if len(eager.log) != len(compiled.log):
-        raise AssertionError(f"{scene.__name__}: {len(eager.log)}, {len(compiled.log)} entries")
-    return compiled
+        raise AssertionError(f"{name}: {len(eager.log)}, {len(compiled.log)} entries")

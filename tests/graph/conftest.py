@@ -11,10 +11,6 @@ from jitgrad.graph import replay, segment
 from tests.graph import reference
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--fuzz", type=int, default=60, help="how many random programs are compared")
-
-
 @pytest.fixture(params=["native", "reference"])
 def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How segments run: as kernels with compiled guards, or by plain interpreters of both."""

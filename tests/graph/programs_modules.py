@@ -469,3 +469,44 @@ def scene_compiled_methods_from_compiled_code(s: Session) -> None:
     g = s.compile(lambda x: inner(x) * 3)
     for value in (1.0, -1.0, 2.0):
         s.call(g, grad(value))
+
+
+def scene_clipped_gradients(s: Session) -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    with torch.no_grad():
+        for number, parameter in enumerate(net.parameters()):
+            parameter.copy_(torch.linspace(-1, 1, parameter.numel()).reshape(parameter.shape))
+            parameter.add_(0.3 * number)
+
+    @torch.no_grad()
+    def update(parameters, rate):
+        for each in parameters:
+            each -= rate * each.grad
+
+    def step(x, limit, rate):
+        net.zero_grad()
+        loss = (net(x) ** 2).sum()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(net.parameters(), limit)
+        update(list(net.parameters()), rate)
+        return loss, norm
+
+    step = s.compile(step)
+    for limit in (1.0, 1.0, 0.1, 100.0):
+        s.call(step, T([[1.0, 2.0]]), limit, 0.01, backward=False)
+        s.see(net)
+
+
+def scene_iterators_of_iterators(s: Session) -> None:
+    def f(xs, ys):
+        total = 0.0
+        for number, (x, y) in enumerate(zip(xs, ys)):
+            total = total + x * y * number
+        for (i, x), y in zip(enumerate(xs, 1), ys):
+            total = total + x * i - y
+        return total
+
+    f = s.compile(f)
+    s.call(f, [grad(1.0), grad(2.0)], [grad(3.0), grad(4.0)])
+    s.call(f, [grad(1.0), grad(2.0)], [grad(3.0), grad(4.0)])
+    s.call(f, [grad(1.0), grad(2.0)], [grad(3.0)])

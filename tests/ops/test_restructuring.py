@@ -1,5 +1,6 @@
 """In-place views, copies of expanded tensors, fills of them, divisors in place."""
 
+import numpy as np
 import pytest
 
 import jitgrad
@@ -108,3 +109,61 @@ def test_random_fills_follow_their_distributions():
     assert abs(x.cauchy_(2, 3).median().item() - 2) < 0.15
     with pytest.raises(RuntimeError, match="p to be in"):
         x.geometric_(1)
+
+
+@pytest.mark.parametrize(
+    "several",
+    [
+        lambda x: x.split(1),
+        lambda x: x.chunk(2),
+        lambda x: x.unbind(),
+        lambda x: list(x),
+        lambda x: [x.unbind()[0][:1]],
+    ],
+)
+def test_one_of_several_views_is_not_written(several):
+    def written(library):
+        x = library.ones(2, 2, requires_grad=True) * 1
+        several(x)[0].mul_(2)
+
+    compare_error(written)
+    for library in (jitgrad, torch):
+        # what has no history may be written
+        x = library.ones(2, 2)
+        several(x)[0].mul_(2)
+        assert x.sum() > 4
+        with library.no_grad():
+            several(library.ones(2, 2, requires_grad=True))[0].mul_(2)
+
+
+@pytest.mark.parametrize("library", [jitgrad, torch], ids=["jitgrad", "torch"])
+@pytest.mark.parametrize("name", ["unsafe_split", "unsafe_chunk", "tensor_split"])
+def test_other_views_may_be_written(library, name):
+    x = library.ones(2, requires_grad=True)
+    first, _ = getattr(x * 1, name)(1 if name == "unsafe_split" else 2)
+    first.mul_(3)
+    assert first.tolist() == [3]
+
+
+@pytest.mark.parametrize("library", [jitgrad, torch], ids=["jitgrad", "torch"])
+def test_memory_of_others(library):
+    held = bytearray(np.arange(4, dtype=np.int32).tobytes())
+    made = library.frombuffer(held, dtype=library.int32, count=2, offset=4)
+    assert made.tolist() == [1, 2]
+    made[0] = 9
+    assert np.frombuffer(held, np.int32).tolist() == [0, 9, 2, 3]
+    for wrong in ({"count": 0}, {"offset": 16}, {"count": 5}):
+        with pytest.raises(ValueError):
+            library.frombuffer(held, dtype=library.int32, **wrong)
+    array = np.arange(3.0)
+    library.from_dlpack(array)[0] = 5
+    assert array.tolist() == [5, 1, 2]
+
+
+@pytest.mark.parametrize("library", [jitgrad, torch], ids=["jitgrad", "torch"])
+def test_old_forms(library):
+    x = library.tensor([[1, 2], [3, 4]])
+    assert x.apply_(lambda each: each * 10) is x
+    assert x.tolist() == [[10, 20], [30, 40]]
+    assert x.new([5]).dtype is library.int64
+    assert tuple(x.new(2, 3).shape) == (2, 3)

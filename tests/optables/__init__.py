@@ -4,6 +4,7 @@ from tests.opinfo import Op
 from tests.optables import (
     composites,
     decompositions,
+    distributions,
     furthers,
     indexing,
     matrices,
@@ -24,6 +25,7 @@ OPS: tuple[Op, ...] = (
     *decompositions.OPS,
     *composites.OPS,
     *furthers.OPS,
+    *distributions.OPS,
     *networks.OPS,
     *recurrent.OPS,
     *spatial.OPS,
