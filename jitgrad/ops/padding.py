@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,12 +14,46 @@ from jitgrad.ops.checks import check_tensor
 from jitgrad.ops.resampling import Rule, resampled
 from jitgrad.ops.sliding import Pairs, padded
 from jitgrad.ops.views import whole_numbers
-from jitgrad.primitive import Kind, Primitive
+from jitgrad.primitive import Kind, Loops, Primitive
 
 if TYPE_CHECKING:
     from jitgrad.tensor import Tensor
 
 __all__ = ["constant_pad_nd"]
+
+
+_FRAME = """
+for line in range(first, last):
+    for k in range(line * size, (line + 1) * size):
+        out[k] = a1
+    for row in range(rows):
+        place = line * size + to[row]
+        at = line * held + origin[row]
+        for k in range(width):
+            out[place + k] = a0[at + k]
+"""
+
+
+def _loops(out: Any, array: Any, value: Any, *, padding: Pairs) -> Loops | None:
+    """Return loops that fill lines of the result, and then copy rows of what is kept."""
+    if out.dtype.kind != "f" and value not in (0, 1):
+        return None  # NumPy has rules of its own for numbers that are no elements
+    old, new = (each.shape[len(each.shape) - len(padding) :] for each in (array, out))
+    kept = [range(max(-low, 0), size + min(high, 0)) for size, (low, high) in zip(old, padding)]
+    if not all(kept):
+        return None
+    to, origin = [], []
+    for first in itertools.product(*kept[:-1], kept[-1][:1]):
+        place = at = 0
+        for k, size, wide, (low, _) in zip(first, old, new, padding):
+            at = at * size + k
+            place = place * wide + k + low
+        to.append(place)
+        origin.append(at)
+    size, held = int(np.prod(new)), int(np.prod(old))
+    sizes = {"size": size, "held": held, "rows": len(to), "width": len(kept[-1])}
+    tables = {"to": np.array(to, np.int64), "origin": np.array(origin, np.int64)}
+    return Loops(_FRAME, array.size // held, 0.2 * out.size, sizes, tables)
 
 
 PAD = Primitive(
@@ -31,6 +66,7 @@ PAD = Primitive(
         ),
         None,
     ),
+    loops=_loops,
 )
 
 

@@ -153,14 +153,14 @@ def put_loops(
     elif places.tensor.dtype.kind not in "fb":
         return None  # NumPy has rules of its own for numbers that are no elements
     split, rounds = ("line", places.lines) if places.lines > 1 else ("k", places.columns)
-    ranges = {"line": "lines", "k": "columns"} | {split: "first, last"}
-    lines = [
-        f"for line in range({ranges['line']}):",
-        "    for row in range(rows):",
-        f"        for k in range({ranges['k']}):",
-        "            there = (line * rows + row) * columns + k",
-        f"            out[there] = {'a0[there]' if held else '{kind}(0)'}",
-    ]
+    begin = f"out[there] = {'a0[there]' if held else '{kind}(0)'}"
+    if split == "line":
+        lines = ["for there in range(first * rows * columns, last * rows * columns):"]
+        lines.append(f"    {begin}")
+    else:
+        lines = ["for row in range(rows):"]
+        lines.append("    for there in range(row * columns + first, row * columns + last):")
+        lines.append(f"        {begin}")
     put = f"out[there] = {{kind}}(out[there] + {value})" if adds else f"out[there] = {value}"
     body = [put] if places.ignore is None else ["if not ignored:", f"    {put}"]
     lines += _nest(places, split, body)

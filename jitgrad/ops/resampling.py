@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jitgrad.dispatch import bind
-from jitgrad.primitive import Kind, Primitive
+from jitgrad.primitive import Kind, Loops, Primitive
 
 if TYPE_CHECKING:
     from jitgrad.tensor import Tensor
@@ -227,6 +227,61 @@ def _apply(array: np.ndarray, dim: int, rule: Rule, size: int, transposed: bool)
     return np.ascontiguousarray(made).reshape(*shape[:dim], size, *shape[dim + 1 :])
 
 
+_LAST = """
+for line in range(first, last):
+    for i in range(size):
+        total = {kind}(0)
+        for t in range(begin[i], begin[i + 1]):
+            total += a0[line * held + source[t]] * weight[t]
+        out[line * size + i] = {kind}(total * factor[0])
+"""
+
+_ROWS = """
+for line in range(first, last):
+    for i in range(size):
+        row = (line * size + i) * trail
+        for k in range(row, row + trail):
+            out[k] = {kind}(0)
+        for t in range(begin[i], begin[i + 1]):
+            share = weight[t]
+            at = (line * held + source[t]) * trail
+            for k in range(trail):
+                out[row + k] = {kind}(out[row + k] + a0[at + k] * share)
+        for k in range(row, row + trail):
+            out[k] = {kind}(out[k] * factor[0])
+"""
+
+
+def _loops(out: Any, array: Any, dim: int, rule: Rule, transposed: bool) -> Loops | None:
+    """Return loops over new elements and the old ones that each is a sum of."""
+    if out.dtype not in (np.float32, np.float64):
+        return None
+    held, size = array.shape[dim], out.shape[dim]
+    factor, passes = _passes(rule, *((size, held) if transposed else (held, size)), transposed)
+    if all(each.weights is None for each in passes):
+        return None  # NumPy adds what has one weight in 0.3 to 1.0 of the time
+    sources: list[list[int]] = [[] for _ in range(size)]
+    weights: list[list[float]] = [[] for _ in range(size)]
+    for each in passes:
+        to, come = np.arange(size)[each.targets], np.arange(held)[each.sources]
+        shares = np.ones(len(to)) if each.weights is None else each.weights
+        for target, source, share in zip(to.tolist(), come.tolist(), shares.tolist()):
+            sources[target].append(source)
+            weights[target].append(share)
+    trail = int(np.prod(array.shape[dim + 1 :]))
+    lines = array.size // (held * trail)
+    terms = sum(map(len, sources))
+    tables = {
+        "begin": np.cumsum([0, *map(len, sources)], dtype=np.int64),
+        "source": np.array([k for each in sources for k in each] or [0], np.int64),
+        "weight": np.array([share for each in weights for share in each] or [0], out.dtype),
+        "factor": np.array([factor], out.dtype),
+    }
+    sizes = {"held": held, "size": size} | ({"trail": trail} if trail > 1 else {})
+    work = 1.0 * lines * (terms + size) * (1 if trail == 1 else 0.2 * trail)
+    return Loops(_ROWS if trail > 1 else _LAST, lines, work, sizes, tables)
+
+
 RESAMPLE = Primitive(
     "resample",
     Kind.INDEX,
@@ -236,6 +291,7 @@ RESAMPLE = Primitive(
             RESAMPLE_BACK, g, dim=dim, rule=rule, size=x_spec.shape[dim]
         ),
     ),
+    loops=lambda out, array, *, dim, rule, size: _loops(out, array, dim, rule, False),
 )
 
 RESAMPLE_BACK = Primitive(
@@ -247,6 +303,7 @@ RESAMPLE_BACK = Primitive(
             RESAMPLE, g, dim=dim, rule=rule, size=x_spec.shape[dim]
         ),
     ),
+    loops=lambda out, array, *, dim, rule, size: _loops(out, array, dim, rule, True),
 )
 
 
