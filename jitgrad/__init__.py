@@ -133,6 +133,7 @@ if _TYPE_CHECKING:
     from jitgrad.errors import VerificationError as VerificationError
     from jitgrad.modes import eager as eager
     from jitgrad.ops.averages import *  # noqa: F403
+    from jitgrad.ops.buffers import *  # noqa: F403
     from jitgrad.ops.convolution import *  # noqa: F403
     from jitgrad.ops.distances import cdist as cdist
     from jitgrad.ops.distances import cosine_similarity as cosine_similarity
@@ -194,6 +195,7 @@ _LATE_NAMES = {
     "load": "jitgrad.serialization",
     "save": "jitgrad.serialization",
     "constant_pad_nd": "jitgrad.ops.padding",
+    **dict.fromkeys(("from_dlpack", "frombuffer"), "jitgrad.ops.buffers"),
     **dict.fromkeys(("adaptive_avg_pool1d", "avg_pool1d"), "jitgrad.ops.averages"),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_tbc"), "jitgrad.ops.convolution"),
     **dict.fromkeys(

@@ -47,7 +47,9 @@ class Rounding:
 
     def used(self, array: np.ndarray) -> np.ndarray:
         """Return an operand as a kernel may see it that has kept more digits of it."""
-        return array + self._signs(array) * np.abs(array) * 4 * np.finfo(array.dtype).eps
+        error = self._signs(array) * np.abs(array) * 4 * np.finfo(array.dtype).eps
+        # laid out in memory as it was, since results are laid out like operands
+        return np.add(array, error, out=np.empty_like(array), casting="same_kind")
 
     def result(self, step: Compute, made: np.ndarray, inputs: list) -> np.ndarray:
         """Return the result of a step as another order of its operations may round it."""
@@ -95,7 +97,7 @@ def interpret(
 
     def get(operand: Any) -> Any:
         found = held[operand] if isinstance(operand, (Value, Scalar)) else operand
-        return rounding.used(found) if rounding is not None and operand in rounded else found
+        return run_quietly(rounding.used, found) if rounding and operand in rounded else found
 
     for step in steps:
         if isinstance(step, Compute):
@@ -113,8 +115,7 @@ def interpret(
                     Kind.RANDOM,
                 )
             ):
-                strided = run_quietly(rounding.result, step, made, operands)
-                made[...] = strided
+                made[...] = run_quietly(rounding.result, step, made, operands)
                 rounded.add(step.output)
             held[step.output] = made
         elif isinstance(step, Write):

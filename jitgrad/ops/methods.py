@@ -26,6 +26,7 @@ from jitgrad.ops.matrices import MatrixMethods
 from jitgrad.ops.moving import MovingMethods
 from jitgrad.ops.norms import NormMethods
 from jitgrad.ops.overlays import OverlayMethods
+from jitgrad.ops.overwriting import OverwritingMethods
 from jitgrad.ops.places import PlaceMethods
 from jitgrad.ops.positions import PositionMethods
 from jitgrad.ops.products import ProductMethods
@@ -81,6 +82,7 @@ class OperationMethods(
     MovingMethods,
     NormMethods,
     OverlayMethods,
+    OverwritingMethods,
     PlaceMethods,
     PositionMethods,
     ProductMethods,

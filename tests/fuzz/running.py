@@ -89,13 +89,11 @@ def arguments(call: dict[str, Any]) -> tuple[Any, Any, Any]:
     return x, y, type(call["k"])(call["number"])
 
 
-def _write(found: Any) -> None:
-    """Write to a tensor, or to the first of a container, before the backward pass."""
+def _first(found: Any) -> Any:
+    """Return the first of nested tuples and lists."""
     while isinstance(found, (tuple, list)) and found:
         found = found[0]
-    if isinstance(found, torch.Tensor):
-        with torch.no_grad():
-            found.view_as(found).mul_(2)
+    return found
 
 
 def scene(source: str, calls: list[dict[str, Any]]) -> Callable[[Session], None]:
@@ -108,17 +106,28 @@ def scene(source: str, calls: list[dict[str, Any]]) -> Callable[[Session], None]
         box = SimpleNamespace(
             rate=1.0, total=0.0, n=0, last=None, items=[0, 1.0], table={}, seen=[]
         )
+        before: dict[str, Any] = {}
         for call in calls:
             x, y, k = arguments(call)
+            again = _first(before.get(call["again"]))
+            if isinstance(again, torch.Tensor):
+                x = again
             with torch.set_grad_enabled(call["grad_enabled"]):
                 if call["by_name"]:
                     result = s.attempt(f, x, y, box=box, net=net, n=call["n"], k=k)
                 else:
                     result = s.attempt(f, x, y, k, call["n"], box, net)
-            _write({"x": x, "y": y, "result": result, "last": box.last}.get(call["write"]))
+            meter = function.__globals__["meter"]
+            before = {"x": x, "y": y, "result": result, "last": box.last, "kept": meter.kept}
+            written = _first(before.get(call["write"]))
+            if isinstance(written, torch.Tensor):
+                with torch.no_grad():
+                    written.view_as(written).mul_(2)
             if call["backward"]:
                 s.backward(result)
-            s.see(x, y, box, net, function.__globals__["log"])
+            if isinstance(result, tuple) and callable(result[-1]):
+                s.see(result[-1](), label="the closure")
+            s.see(x, y, box, net, meter, {n: function.__globals__[n] for n in ("log", "RATE")})
 
     run.__name__ = "random program"
     return run

@@ -10,7 +10,7 @@ from jitgrad.graph import replay
 from tests.fuzz import running, writing
 from tests.graph.agreement import agree
 
-USUAL = 120
+USUAL = 300
 """How many programs a usual run compares: half a minute."""
 
 

@@ -28,6 +28,49 @@ def counted(a, box, step=1):
     return a + box.n
 
 
+def both(a):
+    yield a
+    yield a + 1
+
+
+def total_of(first, *rest, scale=1):
+    for each in rest:
+        first = first + each * scale
+    return first
+
+
+def remember(a):
+    global RATE
+    RATE = 3 - RATE
+    return a + RATE
+
+
+class Meter:
+    limit = 3
+
+    def __init__(self):
+        self.count = 0
+        self.kept = None
+
+    def __call__(self, a):
+        self.count = (self.count + 1) % self.limit
+        return a + self.count
+
+    @property
+    def is_full(self):
+        return self.count == self.limit - 1
+
+    def keep(self, a):
+        before, self.kept = self.kept, a.detach()
+        return a if before is None else a + before.sum()
+
+    def __len__(self):
+        return self.count
+
+
+meter = Meter()
+
+
 class Refused(ValueError):
     pass
 
@@ -91,7 +134,22 @@ class Writer:
         return self.pick(*reversed(self.tensors))
 
     def number(self) -> str:
-        return self.pick("1", "2", "-1", "0.5", *self.numbers, "RATE")
+        """Return an expression for a small number."""
+        plain = ("1", "2", "-1", "0.5", *self.numbers, "RATE")
+        if self.number_up_to(0, 3) != 2:
+            return self.pick(*plain)
+        m, i = self.pick(*plain), self.integer()
+        return self.pick(
+            f"({m} + {i})", f"min({m}, {i})", f"max({m}, 0)", f"({m} if {m} > {i} else {i})",
+            f"abs({m})", f"int({m})", f"float({i})", f"-{m}", f"({m} > {i})", f"bool({m})",
+        )  # fmt: skip
+
+    def integer(self) -> str:
+        """Return an expression for a small integer."""
+        return self.pick(
+            "n", "1", "box.n", "n // 2", "n % 2", "n - 1", "min(n, 2)", "(n & 1)", "len(box.items)",
+            "box.n % 3", "int(k)", "divmod(n, 2)[0]", "meter.count", "len(meter)", "n * n",
+        )  # fmt: skip
 
     # -- expressions ------------------------------------------------------------------------
 
@@ -126,6 +184,19 @@ class Writer:
             f"torch.zeros_like({a}) + {a}.numel()",
             f"torch.maximum({a}, {b}.clamp(min={c}))",
             f"{a}.relu() - {b}",
+            f"({a}, {b})[{self.integer()} % 2]",
+            f"[{a}, {b}, {c}][{self.integer()} % 2] + {b}",
+            f"{a}.sum({self.integer()} % {a}.dim()) if {a}.dim() else {a}",
+            f"torch.ones({self.integer()} + 1).sum() + {a}",
+            f"{a}.unsqueeze(0).expand(abs({self.integer()}) % 3 + 1, *{a}.shape).sum(0)",
+            f"({a}.clamp(-2, 2) ** (abs({self.integer()}) % 3)).clamp(-8, 8)",
+            f"torch.full_like({a}, {c}) + {b}",
+            f"{a}.add({b}, alpha={c}).clamp(-16, 16)",
+            f"meter({a})",
+            f"meter.keep({a})",
+            f"total_of({a}, {b}, {a}, scale={c}).clamp(-16, 16)",
+            f"remember({a})",
+            f"(lambda t, s={c}: t + s)({a})",
         )
         rare = (
             f"{a}[int({b}.sum()) % {a}.shape[0]] + {b}",
@@ -134,6 +205,9 @@ class Writer:
             f"{a}.max() - {b}",
             f"{a}[{a} > {c}].sum() + {b}",
             f"{a}.unique().sum() + {b}",
+            f"sum(both({a}))",
+            f"{a}[{self.integer()}:] + 1",
+            f"[each + 1 for each in both({a})][1]",
         )
         return self.usually(usual, rare)
 
@@ -171,6 +245,14 @@ class Writer:
             f"len(box.seen) > {limit}",
             f"{c} == {self.number()}",
             f"bool({a}.sum() > {limit})",
+            f"{self.integer()} == {self.number()}",
+            f"{self.integer()} in (0, 2)",
+            "meter.is_full",
+            "not meter",
+            f"{self.integer()} in box.table",
+            f"{self.number()} != {self.number()}",
+            "box.last is x",
+            "n is None",
         )
         rare = (
             f"any(each > {limit} for each in {a}.sum().reshape(1).tolist())",
@@ -293,6 +375,13 @@ class Writer:
             f"box.table[{self.pick('0', '1')}] = {c}",
             f"box.table['u'] = {a}.sum().item()",
             f"box.items[0] = {c}",
+            f"box.items[{self.integer()} % 2] = {c}",
+            f"box.n = {self.integer()}",
+            f"meter.count = {self.integer()}",
+            f"Meter.limit = {self.number_up_to(2, 4)}",
+            "meter.kept = None",
+            "box.meter = meter",
+            f"box.pair = ({c}, {self.integer()})",
             "box.rate = 2.0 if box.rate == 1.0 else 1.0",
             f"box.new = {a}.detach()",
             "y.grad = None",
@@ -306,7 +395,6 @@ class Writer:
             "box.items = [box.n, box.total]",
             "box.table.pop('t', None)",
             f"box.table[n] = {c}",
-            "del box.table",
         )
         self.emit(self.usually(usual, rare))
         if self.maybe():
@@ -429,7 +517,13 @@ class Writer:
         what = self.pick("number", "number", "tensor")
         if what == "number":
             over = self.pick(
-                "range(2)", "range(3)", "range(n)", "(1, 2.0)", "[k, 1]", "range(n, 0, -1)"
+                f"range(abs({self.integer()}) % 4)",
+                "range(2)",
+                "range(3)",
+                "range(n)",
+                "(1, 2.0)",
+                "[k, 1]",
+                "range(n, 0, -1)",
             )
             self.emit(f"for {name} in {over}:")
             self.numbers.append(name)
@@ -570,6 +664,7 @@ def values_of_call() -> st.SearchStrategy:
             "values": st.lists(small, min_size=18, max_size=18),
             "number": small,
             "n": st.sampled_from([1, 1, 2, 0, 3]),
+            "again": st.sampled_from(["", "", "", "x", "last", "result", "kept"]),
             "write": st.sampled_from(["", "", "x", "y", "result", "last"]),
             "backward": st.booleans(),
         }

@@ -148,6 +148,21 @@ def test_rounding_is_allowed_and_thresholds_are_counted() -> None:
     assert checked.explain().checked_runs > 40
 
 
+def test_layouts_are_kept() -> None:
+    def f(x, w):
+        h = (x * 1.1).t() / 3
+        return (h * w.t() + h.exp()).sum(0), h
+
+    checked = torch.verify(f)
+    for seed in range(4):
+        numbers = np.random.default_rng(seed)
+        x, w = (torch.tensor(numbers.standard_normal((3, 4))) for _ in range(2))
+        x.requires_grad_()
+        total, h = checked(x, w)
+        (total.sum() + h.sum()).backward()
+    assert checked.explain().checked_runs == 3
+
+
 def test_bounds() -> None:
     ones = np.ones(3)
     near = [ones + 1e-12, ones - 1e-12]

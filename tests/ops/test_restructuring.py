@@ -1,5 +1,6 @@
 """In-place views, copies of expanded tensors, fills of them, divisors in place."""
 
+import numpy as np
 import pytest
 
 import jitgrad
@@ -142,3 +143,27 @@ def test_other_views_may_be_written(library, name):
     first, _ = getattr(x * 1, name)(1 if name == "unsafe_split" else 2)
     first.mul_(3)
     assert first.tolist() == [3]
+
+
+@pytest.mark.parametrize("library", [jitgrad, torch], ids=["jitgrad", "torch"])
+def test_memory_of_others(library):
+    held = bytearray(np.arange(4, dtype=np.int32).tobytes())
+    made = library.frombuffer(held, dtype=library.int32, count=2, offset=4)
+    assert made.tolist() == [1, 2]
+    made[0] = 9
+    assert np.frombuffer(held, np.int32).tolist() == [0, 9, 2, 3]
+    for wrong in ({"count": 0}, {"offset": 16}, {"count": 5}):
+        with pytest.raises(ValueError):
+            library.frombuffer(held, dtype=library.int32, **wrong)
+    array = np.arange(3.0)
+    library.from_dlpack(array)[0] = 5
+    assert array.tolist() == [5, 1, 2]
+
+
+@pytest.mark.parametrize("library", [jitgrad, torch], ids=["jitgrad", "torch"])
+def test_old_forms(library):
+    x = library.tensor([[1, 2], [3, 4]])
+    assert x.apply_(lambda each: each * 10) is x
+    assert x.tolist() == [[10, 20], [30, 40]]
+    assert x.new([5]).dtype is library.int64
+    assert tuple(x.new(2, 3).shape) == (2, 3)

@@ -346,4 +346,30 @@ WINDOWS = (
     ),
 )
 
-OPS = CALCULUS + OVERLAID + COUNTED + DIVISORS + SPECIALS + REALS + WINDOWS
+IN_PLACE = (
+    *(
+        op(name, *samples, inplace=f"{name}_", variant="in place", rounding=8)
+        for name, samples in (
+            ("addmm", (S(A(2, 4), A(2, 3), A(3, 4), beta=0.5), S(A(4), A(2, 3), A(3, 4)))),
+            ("addmv", (S(A(2), A(2, 3), A(3), alpha=2.0),)),
+            ("addr", (S(A(2, 3), A(2), A(3)),)),
+            ("addbmm", (S(A(2, 2), A(2, 2, 3), A(2, 3, 2)),)),
+            ("baddbmm", (S(A(2, 2, 2), A(2, 2, 3), A(2, 3, 2), beta=2.0),)),
+            ("cumsum", (S(A(2, 3), 1),)),
+            ("cumprod", (S(A(2, 3), 0),)),
+            ("deg2rad", (S(A(3)),)),
+            ("rad2deg", (S(A(3)),)),
+        )
+    ),
+    op("heaviside", S(A(3), A(3)), inplace="heaviside_", variant="in place", order=0),
+    op(
+        "Tensor.polygamma_",
+        S(A(3, low=0.5, high=3.0), 1),
+        through=in_place,
+        order=1,
+        rounding=2048,
+        kinds="d",
+    ),
+)
+
+OPS = IN_PLACE + CALCULUS + OVERLAID + COUNTED + DIVISORS + SPECIALS + REALS + WINDOWS
