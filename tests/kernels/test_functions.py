@@ -56,6 +56,8 @@ def test_expressions_agree_with_numpy(primitive, dtype):
     kinds = [dtype] * operands(primitive)
     if primitive.name == "where":
         kinds[0] = "bool"
+    if primitive.name == "dropout":
+        kinds[1] = "bool"
     trace = Trace()
     inputs = [trace.input(samples(each, seed)) for seed, each in enumerate(kinds)]
     params = {"dtype": np.dtype("float32")} if primitive.name == "to" else {}
@@ -73,8 +75,13 @@ def test_expressions_agree_with_numpy(primitive, dtype):
     assert program.native_calls == 1
     (found,) = program.run(*trace.arguments())
     assert found.dtype == made.now.dtype
+    # 1 + erf(x) keeps the absolute precision of erf only
+    cancels = primitive.name.startswith("gelu")
     np.testing.assert_allclose(
-        found.astype("float64"), made.now.astype("float64"), rtol=CLOSE.get(dtype, 0), atol=1e-37
+        found.astype("float64"),
+        made.now.astype("float64"),
+        rtol=CLOSE.get(dtype, 0),
+        atol=8 * np.finfo(dtype).eps if cancels else 1e-37,
     )
 
 

@@ -192,10 +192,10 @@ MAXIMA = (
     spatial("max_unpool3d", S(A(1, 1, 1, 2), np.array([[[[0, 3]]]]), 2, padding=0)),
     spatial(
         "fractional_max_pool2d",
-        S(A(2, 2, 6, 7), 2, (3, 4), None, True, A(2, 2, 2, low=0, high=0.99)),
+        ours(S(A(2, 2, 6, 7), 2, (3, 4), None, True, A(2, 2, 2, low=0, high=0.99))),
         unseen(A(1, 6, 6), 2, output_ratio=(0.5, 0.5)),
         kinds="d",
-        order=0,
+        order=1,
         expandable=False,
         errors=(
             wrong(ValueError, A(1, 6, 6), 2),
@@ -204,9 +204,9 @@ MAXIMA = (
     ),
     spatial(
         "fractional_max_pool3d",
-        S(A(1, 4, 6, 5), 2, 2, None, True, A(1, 1, 3, low=0, high=0.99)),
+        ours(S(A(1, 4, 6, 5), 2, 2, None, True, A(1, 1, 3, low=0, high=0.99))),
         kinds="d",
-        order=0,
+        order=1,
         expandable=False,
     ),
 )
