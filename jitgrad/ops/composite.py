@@ -65,11 +65,16 @@ def _as(made: Tensor, target: np.dtype) -> Tensor:
     return made if made._array.dtype == target else bind(CAST, made, dtype=target)
 
 
+_largest: Any = np.maximum.reduce
+_total: Any = np.add.reduce
+
+
 def _shares(array: np.ndarray, *, dim: tuple[int, ...]) -> np.ndarray:
     if not array.size:
         return array.copy()
-    powers = np.exp(array - np.maximum.reduce(array, dim, None, None, True))
-    powers /= np.add.reduce(powers, dim, None, None, True)
+    # arguments by position: names cost 0.1 us each
+    powers = np.exp(array - _largest(array, dim, None, None, True))
+    powers /= _total(powers, dim, None, None, True)
     return powers
 
 
