@@ -85,8 +85,10 @@ from jitgrad.nn.modules.loss import GaussianNLLLoss as GaussianNLLLoss
 from jitgrad.nn.modules.loss import HuberLoss as HuberLoss
 from jitgrad.nn.modules.loss import KLDivLoss as KLDivLoss
 from jitgrad.nn.modules.loss import L1Loss as L1Loss
+from jitgrad.nn.modules.loss import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from jitgrad.nn.modules.loss import MSELoss as MSELoss
 from jitgrad.nn.modules.loss import NLLLoss as NLLLoss
+from jitgrad.nn.modules.loss import NLLLoss2d as NLLLoss2d
 from jitgrad.nn.modules.loss import PoissonNLLLoss as PoissonNLLLoss
 from jitgrad.nn.modules.loss import SmoothL1Loss as SmoothL1Loss
 from jitgrad.nn.modules.margins import CosineEmbeddingLoss as CosineEmbeddingLoss

@@ -9,7 +9,7 @@ import numpy as np
 from jitgrad import dtypes
 from jitgrad.dispatch import bind
 from jitgrad.errors import describe
-from jitgrad.ops.composite import log_softmax
+from jitgrad.ops.composite import linear, log_softmax
 from jitgrad.ops.place_loops import Places, put_loops, take_loops
 from jitgrad.ops.reduction import chosen_reduction, reduced
 from jitgrad.primitive import Kind, Primitive
@@ -17,7 +17,7 @@ from jitgrad.primitive import Kind, Primitive
 if TYPE_CHECKING:
     from jitgrad.tensor import Tensor
 
-__all__ = ["cross_entropy", "nll_loss"]
+__all__ = ["cross_entropy", "linear_cross_entropy", "nll_loss"]
 
 
 def _labels(target: np.ndarray, classes: int, ignore: int) -> tuple[np.ndarray, Any]:
@@ -238,3 +238,65 @@ def _soft(
     if reduction == "mean":
         return -product.sum() / (input._array.size // max(classes, 1))
     return reduced(-product.sum(dim), reduction)
+
+
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: None = None,
+) -> Tensor:
+    """Return the `cross_entropy` of linear(input, linear_weight, linear_bias) and `target`.
+
+    Shapes: input (n, features) or (features,), linear_weight (classes, ..., features), linear_bias
+    (classes, ...), target as for `cross_entropy` of (n, classes, ...).
+
+    Args:
+        ignore_index: the label that does not count, -100 if None; not for probabilities.
+        options: how PyTorch would divide the batch to save memory; not supported.
+
+    Raises:
+        NotImplementedError: with `options`.
+        RuntimeError: shapes that do not fit, `ignore_index` beside probabilities.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> w = torch.zeros(4, 3)
+        >>> torch.nn.functional.linear_cross_entropy(torch.ones(2, 3), w, torch.tensor([0, 1]))
+        tensor(1.3863)
+    """
+    name = "linear_cross_entropy"
+    if options is not None:
+        raise NotImplementedError(f"{name}: options are not supported; leave them out")
+    given, matrix = input._array.shape, linear_weight._array.shape
+    came = f"an input of shape {given} and a linear_weight of shape {matrix}"
+    if len(given) not in (1, 2) or len(matrix) < 2 or given[-1] != matrix[-1]:
+        rule = "input is (n, features) or (features,), linear_weight (classes, ..., features)"
+        raise RuntimeError(describe(name, came, rule))
+    if len(given) == 1 and len(matrix) > 2:
+        rule = "a K-dimensional loss requires batched input"
+        raise RuntimeError(describe(name, came, rule, "unsqueeze(0) it"))
+    if linear_bias is not None:
+        if linear_bias._array.shape != matrix[:-1]:
+            rule = f"linear_bias has the shape {matrix[:-1]}"
+            raise RuntimeError(describe(name, f"one of shape {linear_bias._array.shape}", rule))
+        linear_bias = linear_bias.reshape(-1)
+    shape = (*given[:-1], *matrix[:-1])
+    if target._array.shape == shape and ignore_index is not None:
+        rule = "ignore_index cannot be specified when target contains probabilities"
+        raise RuntimeError(describe(name, f"ignore_index={ignore_index}", rule))
+    logits = linear(input, linear_weight.reshape(-1, matrix[-1]), linear_bias).reshape(shape)
+    return cross_entropy(
+        logits,
+        target,
+        weight,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+    )

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import jitgrad
+from jitgrad import nn
+from jitgrad.nn import functional as F
 from tests.nn.both import torch  # noqa: F401 the fixture
 
 # ruff: noqa: F811
@@ -249,3 +251,73 @@ def test_stored_figures():
     logs = np.array([[-2.407606, -1.407606, -0.407606], [-1.098612] * 3])
     expected = -0.7 * logs[[0, 1], [2, 0]] - 0.1 * logs.sum(1)
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("out_features", [(), (2, 3)])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_linear_cross_entropy_is_that_of_both(bias, out_features, reduction):
+    jitgrad.manual_seed(0)
+    x = jitgrad.randn(5, 4, dtype=jitgrad.float64, requires_grad=True)
+    target = jitgrad.randint(0, 3, (5, *out_features))
+    target[0] = 1
+    loss = nn.LinearCrossEntropyLoss(
+        4,
+        3,
+        out_features=out_features,
+        bias=bias,
+        dtype=jitgrad.float64,
+        reduction=reduction,
+        ignore_index=1,
+        label_smoothing=0.1,
+        weight=jitgrad.tensor([1.0, 2.0, 0.5], dtype=jitgrad.float64),
+    )
+    found = loss(x, target)
+    logits = loss.linear(x).reshape(5, 3, *out_features)
+    expected = F.cross_entropy(
+        logits, target, loss.weight, ignore_index=1, reduction=reduction, label_smoothing=0.1
+    )
+    assert jitgrad.allclose(found, expected)
+    ours = jitgrad.autograd.grad(found.sum(), [x, loss.linear.weight], retain_graph=True)
+    theirs = jitgrad.autograd.grad(expected.sum(), [x, loss.linear.weight])
+    for one, other in zip(ours, theirs):
+        assert jitgrad.allclose(one, other)
+
+
+def test_linear_cross_entropy_refuses():
+    w = jitgrad.zeros(3, 4)
+    labels = jitgrad.tensor([0, 1])
+    for wrong in (jitgrad.zeros(2, 5), jitgrad.zeros(2, 2, 4)):
+        with pytest.raises(RuntimeError, match="linear_cross_entropy"):
+            F.linear_cross_entropy(wrong, w, labels)
+    with pytest.raises(RuntimeError, match="linear_bias has the shape"):
+        F.linear_cross_entropy(jitgrad.zeros(2, 4), w, labels, linear_bias=jitgrad.zeros(2))
+    with pytest.raises(RuntimeError, match="probabilities"):
+        F.linear_cross_entropy(jitgrad.zeros(2, 4), w, jitgrad.zeros(2, 3), ignore_index=1)
+    with pytest.raises(RuntimeError, match="requires batched input"):
+        F.linear_cross_entropy(jitgrad.zeros(4), jitgrad.zeros(3, 2, 4), labels)
+    with pytest.raises(NotImplementedError, match="options"):
+        F.linear_cross_entropy(jitgrad.zeros(2, 4), w, labels, options=1)
+    with pytest.raises(RuntimeError, match="label_smoothing"):
+        nn.LinearCrossEntropyLoss(4, 3, label_smoothing=2.0)
+    with pytest.raises(RuntimeError, match="weight shape"):
+        nn.LinearCrossEntropyLoss(4, 3, weight=jitgrad.zeros(2))
+
+
+def test_linear_cross_entropy_is_torchs():
+    torch = pytest.importorskip("torch")
+    if not hasattr(torch.nn, "LinearCrossEntropyLoss"):
+        pytest.skip("this PyTorch has none yet")
+    theirs = torch.nn.LinearCrossEntropyLoss(4, 3, bias=True, label_smoothing=0.2)
+    ours = nn.LinearCrossEntropyLoss(4, 3, bias=True, label_smoothing=0.2)
+    ours.load_state_dict({k: jitgrad.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    x, labels = np.linspace(-1, 1, 20, dtype="float32").reshape(5, 4), np.array([0, 1, 2, 1, 0])
+    found = ours(jitgrad.tensor(x), jitgrad.tensor(labels))
+    assert found.item() == pytest.approx(theirs(torch.tensor(x), torch.tensor(labels)).item())
+    assert repr(ours) == repr(theirs)
+
+
+def test_the_loss_of_images_has_another_name_now():
+    with pytest.warns(FutureWarning, match="NLLLoss2d"):
+        loss = nn.NLLLoss2d()
+    assert isinstance(loss, nn.NLLLoss)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from jitgrad.nn import functional as F
+from jitgrad.nn.modules.linear import Linear
 from jitgrad.nn.modules.module import Module
 from jitgrad.ops.reduction import chosen_reduction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jitgrad.device import device as Device
+    from jitgrad.dtypes import dtype as DType
     from jitgrad.tensor import Tensor
 
 __all__ = [
@@ -22,8 +27,10 @@ __all__ = [
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "LinearCrossEntropyLoss",
     "MSELoss",
     "NLLLoss",
+    "NLLLoss2d",
     "PoissonNLLLoss",
     "SmoothL1Loss",
 ]
@@ -192,6 +199,103 @@ class CrossEntropyLoss(NLLLoss):
             ignore_index=self.ignore_index,
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
+        )
+
+
+class NLLLoss2d(NLLLoss):
+    """What `NLLLoss` of images was called in PyTorch's early days."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        warnings.warn(
+            "NLLLoss2d has been deprecated. Please use NLLLoss instead",
+            FutureWarning,
+            stacklevel=2,
+        )
+        super().__init__(*args, **kwargs)
+
+
+class LinearCrossEntropyLoss(WeightedLoss):
+    """The cross-entropy behind a linear layer: see `nn.functional.linear_cross_entropy`.
+
+    Args:
+        in_features: the size of an input.
+        num_classes: how many classes there are.
+        out_features: the further dimensions of the loss.
+        bias: whether the layer has one.
+        device: of its parameters.
+        dtype: of its parameters.
+        reduction: "mean", "sum" or "none".
+        weight: what each class counts for.
+        ignore_index: the label that does not count.
+        label_smoothing: how much of each label is spread evenly over all classes.
+        options: how PyTorch would divide the batch; not supported.
+
+    Raises:
+        RuntimeError: `weight` is not one number a class, `label_smoothing` outside of [0, 1].
+
+    Example:
+        >>> import math
+        >>> import jitgrad as torch
+        >>> loss = torch.nn.LinearCrossEntropyLoss(3, 4)
+        >>> loss(torch.zeros(2, 3), torch.tensor([0, 1])).isclose(torch.tensor(math.log(4)))
+        tensor(True)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        out_features: tuple[int, ...] = (),
+        bias: bool = False,
+        device: Device | str | None = None,
+        dtype: DType | None = None,
+        reduction: str = "mean",
+        weight: Tensor | None = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        options: None = None,
+    ) -> None:
+        if weight is not None and weight.shape != (num_classes,):
+            raise RuntimeError(
+                f"LinearCrossEntropyLoss: expected weight shape to be {(num_classes,)}, got "
+                f"{tuple(weight.shape)}"
+            )
+        if not 0 <= label_smoothing <= 1:
+            raise RuntimeError(
+                "LinearCrossEntropyLoss: expected label_smoothing to be in range [0, 1], got "
+                f"{label_smoothing}"
+            )
+        super().__init__(weight, None, None, reduction)
+        self.num_classes, self.out_features = num_classes, out_features
+        self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
+        size = math.prod(out_features, start=num_classes)
+        self.linear = Linear(in_features, size, bias=bias, device=device, dtype=dtype)
+        self.options = options
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss."""
+        shape = (self.num_classes, *self.out_features)
+        bias = self.linear.bias
+        return F.linear_cross_entropy(
+            input,
+            self.linear.weight.reshape(*shape, self.linear.in_features),
+            target,
+            linear_bias=None if bias is None else bias.reshape(shape),
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            options=self.options,
+        )
+
+    def extra_repr(self) -> str:
+        """Return the options."""
+        return (
+            f"in_features={self.linear.in_features}, num_classes={self.num_classes}, "
+            f"out_features={self.out_features}, bias={self.linear.bias is not None}, "
+            f"reduction={self.reduction}, ignore_index={self.ignore_index}, "
+            f"label_smoothing={self.label_smoothing}, options={self.options}"
         )
 
 
