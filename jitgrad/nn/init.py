@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -335,3 +337,33 @@ def sparse_(
     with no_grad():
         ranks = rand(tensor.shape, generator=generator).argsort(0).argsort(0)
         return tensor.masked_fill_(ranks < zeros, 0)
+
+
+def _before(function: Callable) -> Callable:
+    """Return `function` as it was called before names of functions in place ended in "_"."""
+    name = function.__name__.rstrip("_")
+
+    @functools.wraps(function)
+    def renamed(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(
+            f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return function(*args, **kwargs)
+
+    renamed.__name__ = renamed.__qualname__ = name
+    return renamed
+
+
+uniform = _before(uniform_)
+normal = _before(normal_)
+constant = _before(constant_)
+eye = _before(eye_)
+dirac = _before(dirac_)
+xavier_uniform = _before(xavier_uniform_)
+xavier_normal = _before(xavier_normal_)
+kaiming_uniform = _before(kaiming_uniform_)
+kaiming_normal = _before(kaiming_normal_)
+orthogonal = _before(orthogonal_)
+sparse = _before(sparse_)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+import jitgrad
 from tests.nn.both import torch  # noqa: F401 the fixture
 
 # ruff: noqa: F811
@@ -192,3 +193,14 @@ def test_parameters_are_filled_without_history(torch, init, name):
     assert parameter.requires_grad
     assert parameter.is_leaf
     assert (parameter != 7).all()
+
+
+@pytest.mark.parametrize("name", ["uniform", "normal", "xavier_normal", "kaiming_uniform", "eye"])
+def test_names_of_old(name):
+    from_old, from_new = jitgrad.empty(3, 4), jitgrad.empty(3, 4)
+    jitgrad.manual_seed(0)
+    with pytest.warns(FutureWarning, match=f"`nn.init.{name}` is now deprecated"):
+        getattr(jitgrad.nn.init, name)(from_old)
+    jitgrad.manual_seed(0)
+    getattr(jitgrad.nn.init, f"{name}_")(from_new)
+    assert jitgrad.equal(from_old, from_new)
