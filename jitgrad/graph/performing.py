@@ -17,6 +17,7 @@ from jitgrad.graph.ir import Scalar
 from jitgrad.graph.knowledge import CONSTANT_TYPES, IDENTICAL_TYPES, FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
+from jitgrad.graph.passing import Passing
 from jitgrad.modes import TrackedFloat, plain_number
 from jitgrad.python.binding import bind_arguments
 from jitgrad.python.code import Unlowerable
@@ -58,9 +59,7 @@ class Performing(DictionaryRules, Operations):
         return self._plain()
 
     def _plain(self) -> Operations:
-        plain = Operations()
-        self.evaluator.operations = plain
-        return plain
+        return Passing(self.evaluator, self.hopeless, begun=True)
 
     def unknown(self, reason: str) -> None:
         self.exit(reason, clean=False)
@@ -277,7 +276,7 @@ class Performing(DictionaryRules, Operations):
         if not self.active:
             return None
         known = self.object(function)
-        if not isinstance(known, FreshObject):
+        if known is None:
             self._identical(Place(lookups.read_code, function, False, ""), function.__code__)
         origin = IDENTIFIED if known is not None else KNOWN
         return Enter(code, function, values, origins, origin)

@@ -7,7 +7,6 @@ perform it; every replay will hand over to the evaluator at that place.
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
@@ -18,6 +17,7 @@ from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.models import EXACT, MATH, Models
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime
+from jitgrad.graph.passing import Passing
 from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.places import PlaceRules
 from jitgrad.modes import state
@@ -30,7 +30,7 @@ CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 class Recorder(Models, PlaceRules):
     """Records one call, from its beginning or from a site on."""
 
-    internal_files = frozenset(map(str, Path(__file__).parent.glob("*.py")))
+    internal_files = Passing.internal_files
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -57,8 +57,7 @@ class Recorder(Models, PlaceRules):
             inner = callee.__compiled_function__
             return self._enter(inner, KNOWN, args, ao, kwargs, ko)
         if isinstance(callee, MethodType):
-            if self.methods.get(id(callee)) is not callee:
-                # found somewhere outside: no guard says whose it is
+            if self.methods.get(id(callee)) is not callee and not self._take_method(callee):
                 return None
             owner: Any = callee.__self__
             function = getattr(callee.__func__, "__compiled_function__", callee.__func__)
@@ -68,6 +67,8 @@ class Recorder(Models, PlaceRules):
                 if is_trusted(function):
                     # what a library object from outside holds is not guarded
                     fresh = isinstance(self.object(owner), FreshObject)
+                    if type(owner) in CONTEXTS and not fresh:
+                        return self._outer_block(callee, args, ao)
                     if type(owner) in (no_grad, enable_grad) and function.__name__ == "_again":
                         # the block that a decorated function opens
                         made = callee()
@@ -105,6 +106,38 @@ class Recorder(Models, PlaceRules):
         if callee in MATH and not kwargs:
             return self._math(callee, f"math.{MATH[callee]}", args, ao)
         return self._container_method(callee, args, ao, kwargs)
+
+    def _take_method(self, method: MethodType) -> bool:
+        """Make facts of the function and the owner of a bound method that was found outside."""
+        known = self.object(method)
+        if not isinstance(known, int):
+            return False
+        for read in (lookups.read_function, lookups.read_owner):
+            if self.take(Place(read, known, True, ""))[1] is None:
+                return False
+        self.methods[id(method)] = method
+        return True
+
+    def _outer_block(self, method: Any, args: Any, ao: Any) -> Any:
+        """Enter or leave the block of a grad mode that comes from outside."""
+        owner = method.__self__
+        place = Place(lookups.static_lookup, self.object(owner), True, "_previous")
+        before, origin = self.take(place)
+        if method.__name__ not in ("__enter__", "__exit__") or type(before) is not tuple:
+            return None
+        # what it remembers are constants, but the tuple may be another one each time
+        known = self._elements(before, origin)
+        if known is None or any(each is not KNOWN for _, each in known):
+            return None
+        answer = self.perform(method, args, ao)
+        if self.active:
+            self._store(
+                place,
+                owner._previous,
+                KNOWN,
+                lambda run, at, made: setattr(run.roots[at], "_previous", made),
+            )
+        return answer
 
     def _lists_for_iterators(self, args: Any, ao: Any) -> tuple[Any, Any]:
         """Return arguments with what iterators made in the call have left, in lists instead.
@@ -177,7 +210,8 @@ class Recorder(Models, PlaceRules):
             return value, known.origins[at]
         positional = kind == "positional"
         read = lookups.read_positional_default if positional else lookups.read_keyword_default
-        return self.take(Place(read, function, False, key))
+        is_root = known is not None
+        return self.take(Place(read, known if is_root else function, is_root, key))
 
     def make_function(
         self,
