@@ -13,6 +13,7 @@ from jitgrad.graph.lookups import ABSENT
 from jitgrad.graph.origins import (
     IDENTIFIED,
     KNOWN,
+    Bounds,
     Origin,
     Parts,
     Runtime,
@@ -25,12 +26,14 @@ from jitgrad.graph.recipes import (
     Closure,
     Constant,
     Container,
+    Counter,
     DictView,
     Fresh,
     Library,
     Method,
     Number,
     Position,
+    Range,
     Recipe,
     Root,
     walk,
@@ -102,6 +105,9 @@ class Cutting(Recording):
                 items = (value.start, value.stop, value.step)
                 return self._container(slice, items, origin.items)
             return self._container(tuple, value, origin.items)
+        if isinstance(origin, Bounds):
+            bounds = zip((value.start, value.stop, value.step), origin.items)
+            return Range(tuple(self.recipe(*each) for each in bounds))
         if origin is IDENTIFIED:
             if isinstance(value, TensorCore) and self.object(value) is None:
                 return self._tensor(value)
@@ -173,7 +179,11 @@ class Cutting(Recording):
                 )
             }
             return made
-        if kind in ("iterator", "enumerate", "zip"):
+        if kind == "counter":
+            state = known.extra
+            numbers = (state.current, state.origin), (state.stop, state.end), (state.step, KNOWN)
+            made = Counter(key, tuple(self.recipe(*each) for each in numbers), state.exposed)
+        elif kind in ("iterator", "enumerate", "zip"):
             sources = tuple(self.recipe(*source) for source in known.extra.sources)
             made = Position(key, kind, sources, known.extra.index, known.extra.start)
         elif kind in ("keys", "items", "values"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
@@ -10,6 +12,7 @@ from jitgrad.dispatch import TensorCore
 from jitgrad.graph.facts import Fact, SameObject, SameValue, tensor_key
 from jitgrad.graph.lookups import Argument, read_length
 from jitgrad.graph.passing import Passing
+from jitgrad.graph.recipes import Counter, walk
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Segment, Snapshot
 from jitgrad.graph.taking import ARGUMENT_CONSTANTS
@@ -19,51 +22,119 @@ from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import UNBOUND, Frame
 from jitgrad.python.operations import Leave, Operations
 
+RANGE_ITERATOR = type(iter(range(0)))
+
 
 class Layout:
     """Which registers of which frames are live at a place in the code.
 
     Attributes:
-        frames: the code, position and live registers of each frame, outermost first.
+        frames: of each frame, outermost first, the code, the position, the live registers, and
+            those of them which hold an iterator over a range that nobody else has: that is three
+            values, what is still before it.
         line: the source line.
     """
 
-    def __init__(self, frames: list[tuple[Code, int, tuple[int, ...]]]) -> None:
+    def __init__(self, frames: list[tuple[Code, int, tuple[int, ...], tuple[int, ...]]]) -> None:
         self.frames = frames
-        code, position, _ = frames[-1]
+        code, position, *_ = frames[-1]
         self.line = code.filename, code.lines[position].line
         self.key = tuple((id(code), *rest) for code, *rest in frames)
 
     @classmethod
     def of_snapshot(cls, snapshot: Snapshot) -> Layout:
         """Return that of what a snapshot makes."""
-        return cls([(each.code, each.pc, tuple(each.registers)) for each in snapshot.frames])
+        held = [each for frame in snapshot.frames for each in frame.registers.values()]
+        uses = collections.Counter(map(id, held))
+        uses.update(id(part) for each in walk(held) for part in each.parts())
+        frames = []
+        for frame in snapshot.frames:
+            counters = tuple(
+                register
+                for register, each in frame.registers.items()
+                if isinstance(each, Counter)
+                and not each.exposed
+                and uses[id(each)] == 1
+                and register >= frame.code.named_count
+            )
+            frames.append((frame.code, frame.pc, tuple(frame.registers), counters))
+        return cls(frames)
 
     @classmethod
-    def of_frames(cls, frames: list[Frame]) -> Layout:
-        """Return that of frames of the evaluator."""
-        return cls([(each.code, each.pc, tuple(live_registers(each))) for each in frames])
+    def of_frames(cls, frames: list[Frame], loops: list[Any]) -> Layout:
+        """Return that of frames of the evaluator; `loops` are iterators that nobody else has."""
+        alone = set(map(id, loops))
+        found = []
+        for frame in frames:
+            registers, values = tuple(live_registers(frame)), frame.values
+            counters = tuple(
+                each
+                for each in registers
+                if id(values[each]) in alone
+                and type(values[each]) is RANGE_ITERATOR
+                and each >= frame.code.named_count
+            )
+            found.append((frame.code, frame.pc, registers, counters))
+        return cls(found)
 
     def values_of(self, frames: list[Frame]) -> list[Any]:
         """Return what is live in `frames`: of each the function, and what the registers hold."""
         values: list[Any] = []
-        for frame, (_, _, registers) in zip(frames, self.frames):
+        for frame, (_, _, registers, counters) in zip(frames, self.frames):
             values.append(frame.function)
-            values.extend(frame.values[register] for register in registers)
+            for register in registers:
+                held = frame.values[register]
+                if register in counters:
+                    bounds = position_of(held)
+                    values.extend((bounds.start, bounds.stop, bounds.step))
+                else:
+                    values.append(held)
         return values
 
-    def frames_with(self, values: list[Any], origins: list[Any]) -> list[Frame]:
-        """Return frames in which `values` are live."""
+    def build(self, snapshot: Snapshot, run: Run) -> list[Any]:
+        """Return the same of what a snapshot makes in a run."""
+        values = []
+        for frame, (_, _, _, counters) in zip(snapshot.frames, self.frames):
+            values.append(frame.function.build(run))
+            for register, each in frame.registers.items():
+                if register in counters:
+                    values.extend(part.build(run) for part in each.parts())
+                else:
+                    values.append(each.build(run))
+        return values
+
+    def frames_with(
+        self, values: list[Any], origins: list[Any], adopt: Callable | None = None
+    ) -> tuple[list[Frame], list[Any]]:
+        """Return frames in which `values` are live, and the iterators that they alone have.
+
+        Args:
+            adopt: is told of these iterators; returns their origins.
+        """
         given = iter(zip(values, origins))
-        made = []
-        for code, position, registers in self.frames:
+        made, loops = [], []
+        for code, position, registers, counters in self.frames:
             function, origin = next(given)
             held: list[Any] = [UNBOUND] * code.register_count
             found: list[Any] = [None] * code.register_count
             for register in registers:
-                held[register], found[register] = next(given)
+                value, came_from = next(given)
+                if register in counters:
+                    (stop, end), (step, known) = next(given), next(given)
+                    bounds = range(value, stop, step)
+                    value = iter(bounds)
+                    loops.append(value)
+                    if adopt is not None:
+                        came_from = adopt(value, bounds, [came_from, end, known])
+                held[register], found[register] = value, came_from
             made.append(Frame(code, function, position, held, found, origin))
-        return made
+        return made, loops
+
+
+def position_of(it: Any) -> range:
+    """Return what an iterator over a range has still before it."""
+    _, (bounds,), index = it.__reduce__()
+    return bounds if index is None else bounds[index:]
 
 
 def live_registers(frame: Frame) -> list[int]:
@@ -89,27 +160,31 @@ class Going:
         self.performs = performs
 
     @classmethod
-    def on_from(cls, frames: list[Frame]) -> Going:
+    def on_from(cls, evaluator: Evaluator) -> Going:
         """Return the call that goes on from where an evaluator was left."""
-        layout = Layout.of_frames(frames)
+        operations: Any = evaluator.operations
+        frames, loops = evaluator.frames, operations.counters
+        layout = Layout.of_frames(frames, loops)
         return cls(layout, layout.values_of(frames))
 
-    def frames(self) -> list[Frame]:
-        """Return frames from which an evaluator goes on without recording."""
+    def frames(self) -> tuple[list[Frame], list[Any]]:
+        """Return frames from which an evaluator goes on, and the iterators that they alone have."""
         return self.layout.frames_with(self.values, [None] * len(self.values))
 
     def perform(self, hopeless: set) -> Any:
         """Let Python perform what was left to it; return the result of the call or a new Going."""
         evaluator = Evaluator(Operations())
-        Passing(evaluator, hopeless)
+        frames, loops = self.frames()
+        Passing(evaluator, hopeless, loops)
         try:
-            return evaluator.resume(self.frames())
+            return evaluator.resume(frames)
         except Leave:
-            return Going.on_from(evaluator.frames)
+            pass
+        return Going.on_from(evaluator)
 
     def finish(self) -> Any:
         """Finish the call in Python."""
-        return Evaluator(Operations()).resume(self.frames())
+        return Evaluator(Operations()).resume(self.frames()[0])
 
 
 class Entrance:

@@ -135,7 +135,7 @@ class Graph:
         if segment is None:
             entrance.misses += 1
             if entrance.misses > UNSTABLE:
-                code, position, _ = going.layout.frames[-1]
+                code, position, *_ = going.layout.frames[-1]
                 self.hopeless.add((code, position))
             return self.record_from(entrance, going)
         if entrance.misses:
@@ -198,7 +198,8 @@ class Graph:
             return going.finish()
         try:
             recorder, origins = self.recorder_at(entrance, going.values)
-            frames = going.layout.frames_with(going.values, origins)
+            adopt = recorder.adopt_counter
+            frames, _ = going.layout.frames_with(going.values, origins, adopt)
             recorder.evaluator.frames = frames
             recorder.start_here()
             return self.evaluate(recorder, frames)
@@ -215,7 +216,7 @@ class Graph:
         ):
             # too many to know them all: Python decides, and the call goes on from there
             frames = frames_of(run, branch.snapshot, miss.segment, None)
-            layout = Layout.of_frames(frames)
+            layout = Layout.of_frames(frames, [])
             return Going(layout, layout.values_of(frames), performs=True)
         path = branch.snapshot.state.copy()
         recording = self.lock.acquire(blocking=False)
@@ -249,7 +250,7 @@ class Graph:
             raised = False
         except Leave:
             # the rest is a call of its own
-            result = Going.on_from(recorder.evaluator.frames)
+            result = Going.on_from(recorder.evaluator)
             raised = False
         except BaseException as error:
             if recorder.active:

@@ -36,17 +36,27 @@ class Passing(Operations):
     Args:
         evaluator: the evaluator, which is told where to leave.
         hopeless: places (code and position) that recordings have left at once.
+        counters: iterators over ranges that nobody but their loops can reach.
         begun: is its first instruction, which it performs in any case, at work already?
     """
 
     internal_files = frozenset(map(str, Path(__file__).parent.glob("*.py")))
 
-    def __init__(self, evaluator: Evaluator, hopeless: set, begun: bool = False) -> None:
+    def __init__(
+        self, evaluator: Evaluator, hopeless: set, counters: list[Any], begun: bool = False
+    ) -> None:
         self.evaluator = evaluator
+        self.counters = counters
         self.hopeless = hopeless
         self.begun = begun
         evaluator.operations = self
         evaluator.steps = WATCHING
+
+    def iterate(self, x: Any, xo: Any) -> Any:
+        it = iter(x)
+        if type(x) is range:
+            self.counters.append(it)
+        return it, None
 
     def leave_before(self, frame: Frame, instruction: Instruction) -> None:
         """Raise Leave if it pays to record from this instruction on."""

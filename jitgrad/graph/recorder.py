@@ -16,7 +16,7 @@ from jitgrad.graph import lookups
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.models import EXACT, MATH, Models
-from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Bounds, Parts, Runtime
 from jitgrad.graph.passing import Passing
 from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.places import PlaceRules
@@ -100,8 +100,11 @@ class Recorder(Models, PlaceRules):
         if isinstance(callee, type) and type(callee) is not type:
             return None
         if callee in self.models and not kwargs:
-            if callee in EXACT:
-                ao = [self.fixed(each, origin) for each, origin in zip(args, ao)]
+            exact = callee in EXACT
+            ao = [
+                self.fixed(each, origin) if exact or isinstance(origin, Bounds) else origin
+                for each, origin in zip(args, ao)
+            ]
             return self.models[callee](args, ao) if self.active else None
         if callee in MATH and not kwargs:
             return self._math(callee, f"math.{MATH[callee]}", args, ao)
@@ -147,7 +150,7 @@ class Recorder(Models, PlaceRules):
         args, ao = list(args), list(ao)
         for at, each in enumerate(args):
             known = self.object(each)
-            if not isinstance(known, FreshObject) or known.kind != "iterator":
+            if not isinstance(known, FreshObject) or not self._ends_here(known):
                 continue
             origins = []
             while (origin := self._next_origin(known)) is not None:
@@ -155,6 +158,11 @@ class Recorder(Models, PlaceRules):
             args[at] = list(each)
             ao[at] = self.fresh(args[at], "list", origins)
         return args, ao
+
+    @staticmethod
+    def _ends_here(known: FreshObject) -> bool:
+        """Is it an iterator of which is known how far it goes?"""
+        return known.kind == "iterator" or (known.kind == "counter" and known.extra.is_known)
 
     def _are_library_arguments(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> bool:
         """Would library code find in these arguments only what the recorder can follow?"""

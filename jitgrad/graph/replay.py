@@ -172,11 +172,7 @@ def go_on(run: Run, end: Continue, segment: Segment) -> Going:
                 snapshot.variables, snapshot.freed, snapshot.state, segment.path(), end.shown
             )
         make_histories(run, end.tape_layout, snapshot.state)
-    values = [
-        each.build(run)
-        for frame in snapshot.frames
-        for each in (frame.function, *frame.registers.values())
-    ]
+    values = end.layout.build(snapshot, run)
     state.grad_enabled = snapshot.grad_enabled
     return Going(end.layout, values, type(end) is Exit)
 
