@@ -83,6 +83,7 @@ class Cutting(Recording):
         self._journal: list[tuple[Any, Any]] = []
         self._open: list[FreshObject] = []
         self.hopeless: set = set()
+        self.heads: dict[Any, int] = {}
 
     def begin(self) -> None:
         super().begin()

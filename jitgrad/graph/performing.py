@@ -227,7 +227,9 @@ class Performing(DictionaryRules, Operations):
         here = tuple((each.code, each.pc) for each in self.evaluator.frames)
         visits = self.path.visits
         count = visits[here] = visits.get(here, 0) + 1
-        if count > config.unroll and self.go_on_anew():
+        if count > self.heads.get(here, config.unroll) and self.go_on_anew():
+            # turn by turn from now on, which may become a native loop
+            self.heads.setdefault(here, 0)
             raise Leave
 
     def _elements(self, x: Any, xo: Any) -> list[tuple[Any, Any]] | None:

@@ -161,10 +161,12 @@ class Continue(End):
         snapshot: how the values are made with which it begins.
         layout: the place in the code.
         tape_layout: of the histories of these values, once a replay has made them.
+        returns: how often the path went on where it had begun.
     """
 
     def __init__(self, snapshot: Snapshot, layout: Any) -> None:
         super().__init__()
+        self.returns = 0
         self.snapshot = snapshot
         self.layout = layout
         self.line = snapshot.line
@@ -205,6 +207,7 @@ class Segment:
         checked: how often its facts were found to hold, one by one.
         guards: the facts as one function, once they have been checked several times.
         hot: for the first of a path, the program of a whole path that is guessed first.
+        cycle: for the first of a path, the native loop of one that leads back to it.
         check: makes programs of the path that check themselves, None where none do.
     """
 
@@ -227,6 +230,7 @@ class Segment:
         self.checked = 0
         self.guards: Callable[[Any], bool] | None = None
         self.hot: Any = None
+        self.cycle: Any = None
         self.program: Program | None = None
         self.derivatives: dict[Any, Any] = {}
         self._lock = threading.Lock()
