@@ -1,7 +1,7 @@
 """The backward pass: cotangents walk the history from results to leaves."""
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -169,21 +169,25 @@ class _Pass:
     """
 
     def __init__(
-        self, roots: list[Node], targets: set[tuple[Node, int]] | None, alone: bool
+        self,
+        roots: list[Node],
+        targets: set[tuple[Node, int]] | None,
+        alone: bool,
+        ends: Collection[Node],
     ) -> None:
         self.alone = alone
         self.own: set[tuple[Node, int]] = set()
         self.waiting: dict[Node, list] = {}
         self.missing: dict[Node, int] = {}
         self.useful: set[Node] | None = None
-        self._count(roots)
+        self._count(roots, ends)
         if targets is not None:
             self._find_useful(roots, {node for node, _ in targets})
 
-    def _count(self, roots: list[Node]) -> None:
+    def _count(self, roots: list[Node], ends: Collection[Node]) -> None:
         missing = self.missing
         stack = list(roots)
-        seen = set(stack)
+        seen = {*stack, *ends}
         while stack:
             for edge in stack.pop().edges:
                 if edge is not None:
@@ -262,7 +266,12 @@ def run(
 
 
 def run_nodes(
-    roots: Sequence, cotangents: list, keep: bool, create_graph: bool, wanted: Sequence | None
+    roots: Sequence,
+    cotangents: list,
+    keep: bool,
+    create_graph: bool,
+    wanted: Sequence | None,
+    ends: Collection[Node] = (),
 ) -> list:
     """Walk back from `roots`, pairs of a node and the number of its output.
 
@@ -272,10 +281,11 @@ def run_nodes(
         create_graph: record the walk itself.
         wanted: pairs whose cotangents are returned (None where nothing arrives); None: the
             leaves take what arrives into `.grad`.
+        ends: nodes at which the walk ends, whatever leads on from them: their hooks do not run.
     """
     nodes = list(dict.fromkeys(node for node, _ in roots))
     alone = not create_graph and state.recorder is None
-    walk = _Pass(nodes, None if wanted is None else set(wanted), alone)
+    walk = _Pass(nodes, None if wanted is None else set(wanted), alone, ends)
     found: dict = {}
     enabled = state.grad_enabled
     state.grad_enabled = create_graph
@@ -286,6 +296,11 @@ def run_nodes(
         heapq.heapify(ready)
         while ready:
             _, node = heapq.heappop(ready)
+            if node in ends:
+                for index, cotangent in enumerate(walk.waiting.pop(node, ())):
+                    if cotangent is not None:
+                        found[node, index] = cotangent
+                continue
             _visit(node, walk, wanted, found, keep, create_graph, ready)
     finally:
         state.grad_enabled = enabled

@@ -41,13 +41,17 @@ class Unsuitable(Exception):
 class Cycle:
     """A path that leads back to its beginning, as a native loop.
 
+    Args:
+        last: the segment with which the path ends.
+        values: the arguments with which it has begun again.
+
     Attributes:
         last: the segment with which the path ends.
         loop: the loop.
         turn: what autograd has to know of a turn, None where nothing has a history.
     """
 
-    def __init__(self, last: Segment) -> None:
+    def __init__(self, last: Segment, values: list[Any]) -> None:
         assert isinstance(last.end, Continue)
         self.last = last
         self.end = last.end
@@ -65,9 +69,9 @@ class Cycle:
         self.makers: list[tuple[str, Any]] = []
         self.entering: dict[Variable, Variable] = {}
         self.moved: dict[int, Any] = {}
-        self._join(_recipes(self.end))
+        self._join(_recipes(self.end), values)
         inputs = dict.fromkeys(each for each, _ in self.carried)
-        made = {step.output for step in self.steps}  # type: ignore[union-attr]
+        made: set[Any] = {step.output for step in self.steps}  # type: ignore[union-attr]
         for segment in self.segments:
             inputs.update((each, None) for each in segment.inputs if each not in made)
         kept: list[Value | Scalar] = []
@@ -140,8 +144,8 @@ class Cycle:
             roots += takes_root
         return found
 
-    def _join(self, recipes: list[Recipe]) -> None:
-        """Find what becomes of each argument in the next turn."""
+    def _join(self, recipes: list[Recipe], values: list[Any]) -> None:
+        """Find what becomes of each argument in the next turn; `values` are the arguments."""
         arguments = self._arguments()
         seen: dict[Any, Any] = {}
         for position, recipe in enumerate(recipes):
@@ -150,6 +154,9 @@ class Cycle:
                 self.makers.append(("same", None))
             elif isinstance(recipe, Number) and isinstance(fact, IsNumber):
                 self._carry(self.named[slot], recipe.scalar, "number")
+            elif isinstance(recipe, Number) and fact is None:
+                # the trace is that of one value
+                self._stay(recipe.scalar, values[position])
             elif isinstance(recipe, Library):
                 self.makers.append(("made", recipe))
             elif isinstance(recipe, Root) and root is not None:
@@ -187,6 +194,15 @@ class Cycle:
         self.carried.append((entry.value, source.value))
         self.makers.append(("moved", (len(self.carried) - 1, recipe.index)))
         self.moved[number] = source
+
+    def _stay(self, number: Scalar, value: Any) -> None:
+        """Leave the loop before a turn behind which a number is not `value`."""
+        if number.type is not type(value):
+            raise Unsuitable("the type of a number changes from turn to turn")
+        same = Scalar(bool)
+        self.steps.append(ScalarCompute(operator.eq, "{0} == {1}", (number, value), same))
+        self.tests.append(Test(len(self.steps), same, True))
+        self.makers.append(("same", None))
 
     def _carry(self, given: Any, output: Any, maker: Any) -> None:
         self.carried.append((given, output))
@@ -280,8 +296,12 @@ def _recipes(end: Continue) -> list[Recipe]:
     return found
 
 
-def count_return(first: Segment, last: Segment) -> str:
+def count_return(first: Segment, last: Segment, values: list[Any]) -> str:
     """Count that a path led back to its beginning; make it a native loop when that is usual.
+
+    Args:
+        first, last: segments of the path.
+        values: with which it begins and ends.
 
     Returns:
         Why it is none, empty if that is not known.
@@ -291,7 +311,7 @@ def count_return(first: Segment, last: Segment) -> str:
     end.returns += 1
     if end.returns == WARM and first.check is None:
         try:
-            first.cycle = Cycle(last)
+            first.cycle = Cycle(last, values)
         except Unsuitable as why:
             return str(why)
     return ""

@@ -150,7 +150,7 @@ class Graph:
             if turned is not None:
                 return turned
         if going.came is not None and going.came[0] is segment:
-            reason = count_return(*going.came)
+            reason = count_return(*going.came, going.values)
             if reason:
                 # then many turns in a row are better than one at a time
                 self.heads[going.layout.place] = config.unroll

@@ -228,6 +228,7 @@ class LoopBackward(Node):
             True,
             state.grad_enabled,
             [begun[each] for each in wanted],
+            set(self.edges),
         )
         return {each: got for each, got in zip(wanted, found) if got is not None}
 

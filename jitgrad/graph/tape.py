@@ -288,6 +288,7 @@ class CompiledBackward(Node):
             True,
             state.grad_enabled,
             targets,
+            set(self.edges),
         )
         return {each: got for each, got in zip(wanted, found) if got is not None}
 

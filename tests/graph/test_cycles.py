@@ -1,0 +1,123 @@
+"""Loops that lead back to where they began turn natively, and go back natively."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import jitgrad as torch
+from jitgrad import config
+from jitgrad.graph import cycles, replay
+from tests.graph import programs_cycles
+from tests.graph.agreement import agree
+
+SCENES = [scene for name, scene in vars(programs_cycles).items() if name.startswith("scene_")]
+
+UNMERGED = {
+    "results_that_depend_on_each_other": "depends on another",
+}
+"""Scenes whose loops are no native ones, with the reason."""
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "unroll", 3)
+    monkeypatch.setattr(config, "max_range", 3)
+    monkeypatch.setattr(cycles, "WARM", 2)
+    monkeypatch.setattr(replay, "FAMILIAR", 1)
+
+
+def loops_of(function: Any) -> list[cycles.Cycle]:
+    return [each.cycle for each in function.graph.segments if each.cycle is not None]
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
+def test_native_loops_do_what_eager_does(scene: Callable) -> None:
+    session = agree(scene)
+    reasons = [why for each in session.functions for why in each.graph.unmerged.values()]
+    reason = UNMERGED.get(scene.__name__[6:])
+    if reason is None:
+        assert any(each.last.hits > 30 for f in session.functions for each in loops_of(f)), reasons
+    else:
+        assert any(reason in each for each in reasons)
+
+
+def test_a_long_loop_goes_forth_and_back() -> None:
+    @torch.compile
+    def f(x, w, n):
+        for _ in range(n):
+            x = x * w + 0.125
+        return x
+
+    def run(n: int) -> None:
+        x = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+        w = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+        y = f(x, w, n)
+        (y * 1).backward()
+        value, by_w, by_x = 1.0, 0.0, 1.0
+        for _ in range(n):
+            value, by_w, by_x = value * 0.5 + 0.125, value + by_w * 0.5, by_x * 0.5
+        found = 0.0 if w.grad is None else w.grad.item()
+        assert (y.item(), found, x.grad.item()) == (value, by_w, by_x)
+
+    for n in (0, 20, 21, 22, 23):
+        run(n)
+    known = f.graph.traces
+    for n in (3, 1000, 100_000, 0, 1, 7):
+        run(n)
+    assert f.graph.traces == known
+    (loop,) = loops_of(f)
+    assert loop.last.hits > 100_000
+    assert any(each is not None for each in loop.turn.reverses.values())
+
+
+def test_a_loop_without_history_needs_no_memory() -> None:
+    @torch.compile
+    def f(n):
+        x = torch.zeros(())
+        while x < n:
+            x = x + 1
+        return x
+
+    for n in (20, 21, 3_000_000):
+        assert f(torch.tensor(float(n))).item() == n
+    (loop,) = loops_of(f)
+    assert loop.turn is None
+
+
+def test_facts_of_the_turns_are_looked_at_when_a_loop_begins() -> None:
+    table = {"scale": 2.0, "name": "a"}
+
+    @torch.compile
+    def f(x, n):
+        for _ in range(n):
+            x = x + (table["scale"] if table["name"] == "a" else 100.0)
+        return x
+
+    for n in (10, 20, 30):
+        assert f(torch.zeros(()), n).item() == 2 * n
+    table["scale"] = 3.0
+    assert f(torch.zeros(()), 20).item() == 60
+    table["name"] = "b"
+    assert f(torch.zeros(()), 20).item() == 2000
+    table["name"] = "a"
+    assert f(torch.zeros(()), 20).item() == 60
+
+
+def test_what_changes_others_is_no_native_loop() -> None:
+    box = {"n": 0}
+
+    @torch.compile
+    def f(x, n):
+        for _ in range(n):
+            x = x * 0.5
+            box["n"] += 1
+        return x
+
+    for n in (20, 21, 22):
+        f(torch.ones(()), n)
+    assert box["n"] == 63
+    assert not loops_of(f)
+    assert "it changes what others can see" in f.graph.unmerged.values()
