@@ -29,8 +29,9 @@ from jitgrad.kernels.machine import (
     SPLIT,
 )
 from jitgrad.kernels.numbers import NumberKernel, Numbers
-from jitgrad.kernels.operations import Constant, Extract, Native, Number, Operation
-from jitgrad.kernels.running import Loop
+from jitgrad.kernels.operations import Constant, Extract, Native, Number, Operation, Product
+from jitgrad.kernels.products import emit_product
+from jitgrad.kernels.running import Form, Loop
 from jitgrad.kernels.schedule import Schedule
 from jitgrad.kernels.threads import pieces
 from jitgrad.kernels.turn import Carry, Check, Plan, Record
@@ -147,7 +148,11 @@ class _Assembler:
                 self.constants[value.memory] = (array, value)
             emitted = unit.routine.kernels
         else:
-            raise NotNative(f"{type(unit).__name__.lower()}s are done by NumPy")
+            assert isinstance(unit, Product) and unit.target is not None
+            product = emit_product(unit.a, unit.b, unit.target)
+            if product is None:
+                raise NotNative("the BLAS that NumPy uses is not known")
+            emitted = [product]
         for each in emitted:
             self._call(each)
         if isinstance(unit, Native) and unit.routine.declined is not None:
@@ -252,7 +257,8 @@ class _Assembler:
             if isinstance(each, Scalar):
                 self._touch(self.numbers[each])
         self._touch(self.numbers.failed)
-        increments: list[Any] = [0] * (len(plan.streams) + len(plan.tape))
+        increments: list[Any] = [0] * len(plan.streams)
+        increments += [Form(each).length for each in plan.tape]
         layout = Layout(self.reach, self.numbers)
         code = self._resolved(increments)
         lists = [_flat(each) for each in self.places]
