@@ -218,7 +218,8 @@ class Cutting(Recording):
                 if frame.values[register] is not UNBOUND
             }
             function = self.recipe(frame.function, frame.function_origin or KNOWN)
-            frames.append(FrameRecipe(frame.code, function, frame.pc, registers))
+            generator = frame.generator and self._object(frame.generator.made)
+            frames.append(FrameRecipe(frame.code, function, frame.pc, registers, generator))
         variables = [
             each.variable
             for each in self._recipes.values()
@@ -259,7 +260,8 @@ class Cutting(Recording):
         return branch
 
     def _recipes_of(self, frame: FrameRecipe) -> list[Recipe]:
-        return [*frame.registers.values(), frame.function]
+        generator = () if frame.generator is None else (frame.generator,)
+        return [*frame.registers.values(), frame.function, *generator]
 
     def _begin_after(self, branch: Branch, outcome: Any, snapshot: Snapshot) -> None:
         self.start = snapshot

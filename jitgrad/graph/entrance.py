@@ -62,6 +62,7 @@ def can_go_on(snapshot: Snapshot) -> bool:
     """
     return all(
         isinstance(frame.function, Constant)
+        and frame.generator is None
         and frame.code.handled[frame.pc] < 0
         and all(_is_simple(each) for each in frame.registers.values())
         for frame in snapshot.frames

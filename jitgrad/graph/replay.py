@@ -24,7 +24,7 @@ from jitgrad.graph.segment import (
 from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
 from jitgrad.modes import state
 from jitgrad.node import Node
-from jitgrad.python.evaluate import Evaluator
+from jitgrad.python.evaluate import Evaluator, give_frames_back
 from jitgrad.python.frames import UNBOUND, Frame
 from jitgrad.python.operations import Operations
 
@@ -208,10 +208,16 @@ def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: A
         for register, each in recipe.registers.items():
             values[register] = each.build(run)
             origins[register] = each.origin
+        if recipe.generator is not None:
+            frames.append(recipe.generator.frame_with(run, recipe.pc, values, origins))
+            continue
         function = recipe.function.build(run)
         frames.append(
             Frame(recipe.code, function, recipe.pc, values, origins, recipe.function.origin)
         )
+    if recorder is None:
+        give_frames_back(frames)
+    run.release()
     state.grad_enabled = snapshot.grad_enabled
     return frames
 

@@ -51,13 +51,21 @@ class PathState:
 
 
 class FrameRecipe:
-    """How to make one frame of the evaluator again."""
+    """How to make one frame of the evaluator again; that of a generator, if it is one's body."""
 
-    def __init__(self, code: Any, function: Recipe, pc: int, registers: dict[int, Recipe]) -> None:
+    def __init__(
+        self,
+        code: Any,
+        function: Recipe,
+        pc: int,
+        registers: dict[int, Recipe],
+        generator: Any = None,
+    ) -> None:
         self.code = code
         self.function = function
         self.pc = pc
         self.registers = registers
+        self.generator = generator
 
 
 class Snapshot:
