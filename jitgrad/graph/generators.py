@@ -31,7 +31,17 @@ class Suspension(Recipe):
     One that runs has its registers in a frame of the snapshot.
     """
 
-    __slots__ = ("code", "delegate", "function", "has_begun", "is_over", "key", "pc", "registers")
+    __slots__ = (
+        "above",
+        "code",
+        "delegate",
+        "function",
+        "has_begun",
+        "is_over",
+        "key",
+        "pc",
+        "registers",
+    )
 
     def __init__(self, key: Any, generator: Suspended) -> None:
         self.key = key
@@ -42,6 +52,7 @@ class Suspension(Recipe):
         self.function: Any = None
         self.registers: dict[int, Recipe] = {}
         self.delegate: Recipe | None = None
+        self.above: list[Any] | None = None
 
     def build(self, run: Any) -> Any:
         made = run.made.get(self.key)
@@ -68,7 +79,9 @@ class Suspension(Recipe):
                 frame.values[register], frame.origins[register] = each.build(run), each.origin
             if self.delegate is not None:
                 generator.delegate = self.delegate.build(run), self.delegate.origin
-            if run.recorder is None and self.registers is not RUNNING:
+            if self.above is not None:
+                generator.take_back([each.build(run) for each in self.above])
+            elif run.recorder is None and self.registers is not RUNNING:
                 generator.take_over()
         return made
 
@@ -81,9 +94,14 @@ class Suspension(Recipe):
         frame.pc, frame.values, frame.origins = pc, values, origins
         return frame
 
+    def take_back(self, frames: list[Any]) -> None:
+        """Let it run the body that the first of these frames is, with the others above it."""
+        self.pc, self.registers, self.above = frames[0].pc, frames[0].registers, frames[1:]
+
     def parts(self) -> tuple[Recipe, ...]:
         delegate = () if self.delegate is None else (self.delegate,)
-        return (self.function, *self.registers.values(), *delegate)
+        above = [part for each in self.above or () for part in each.parts()]
+        return (self.function, *self.registers.values(), *delegate, *above)
 
 
 RUNNING: Final[dict[int, Recipe]] = {}
@@ -263,6 +281,13 @@ class GeneratorRules(Models):
         super().finish(value, origin)
         self._release()
 
+    def go_on_anew(self) -> bool:
+        if any(frame.generator is not None for frame in self.evaluator.frames):
+            self.leave("a long loop in a generator")
+        gone = super().go_on_anew()
+        self._release()
+        return gone
+
     def _release(self) -> None:
         """Leave the generators to Python, once nobody records."""
         if self.active:
@@ -276,9 +301,11 @@ class GeneratorRules(Models):
             if not generator.is_running and not generator.is_over:
                 generator.take_over()
         if found:
-            # else they would live on for as long as the recorder does
-            self.objects.clear()
+            # else they, or what holds them, would live on for as long as the recorder does
             self.methods.clear()
+            for identity, (_, known) in list(self.objects.items()):
+                if not isinstance(known, FreshObject) or known.kind != "counter":
+                    del self.objects[identity]
 
 
 def _live(generator: Suspended) -> list[int]:

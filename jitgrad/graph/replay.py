@@ -15,6 +15,7 @@ from jitgrad.graph.run import Run
 from jitgrad.graph.segment import (
     Branch,
     Continue,
+    Evaluate,
     Exit,
     PathState,
     Return,
@@ -25,7 +26,7 @@ from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
 from jitgrad.modes import state
 from jitgrad.node import Node
 from jitgrad.python.evaluate import Evaluator, give_frames_back
-from jitgrad.python.frames import UNBOUND, Frame
+from jitgrad.python.frames import Frame
 from jitgrad.python.operations import Operations
 
 FAMILIAR = 4
@@ -114,7 +115,7 @@ def follow(segment: Segment, run: Run) -> Any:
         if segment.hits % WARM == 0 and first.hot is None:
             first.hot = hot_path(segment)
         return result
-    assert isinstance(end, Exit)
+    assert isinstance(end, Evaluate)
     return finish_in_python(run, end.snapshot, segment)
 
 
@@ -163,7 +164,7 @@ def make_histories(run: Run, layout: TapeLayout, path: PathState) -> None:
 
 
 def go_on(run: Run, end: Continue, segment: Segment) -> Going:
-    """Make what is live at the head of a loop, with which the rest of the call begins."""
+    """Make what is live where a segment ends, with which the rest of the call begins."""
     snapshot = end.snapshot
     if snapshot.variables:
         if end.tape_layout is None:
@@ -171,9 +172,10 @@ def go_on(run: Run, end: Continue, segment: Segment) -> Going:
                 snapshot.variables, snapshot.freed, snapshot.state, segment.path(), end.shown
             )
         make_histories(run, end.tape_layout, snapshot.state)
-    values = [each.build(run) for frame in snapshot.frames for each in frame.registers.values()]
+    values = end.layout.build(snapshot, run)
+    run.release()
     state.grad_enabled = snapshot.grad_enabled
-    return Going(end.layout, values)
+    return Going(end.layout, values, type(end) is Exit)
 
 
 def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: Any) -> list[Frame]:
@@ -200,21 +202,7 @@ def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: A
     run.nodes = nodes
     if recorder is not None:
         recorder.adopt_nodes(nodes)
-    frames = []
-    for recipe in snapshot.frames:
-        count = recipe.code.register_count
-        values: list[Any] = [UNBOUND] * count
-        origins: list[Any] = [None] * count
-        for register, each in recipe.registers.items():
-            values[register] = each.build(run)
-            origins[register] = each.origin
-        if recipe.generator is not None:
-            frames.append(recipe.generator.frame_with(run, recipe.pc, values, origins))
-            continue
-        function = recipe.function.build(run)
-        frames.append(
-            Frame(recipe.code, function, recipe.pc, values, origins, recipe.function.origin)
-        )
+    frames = [each.build(run) for each in snapshot.frames]
     if recorder is None:
         give_frames_back(frames)
     run.release()

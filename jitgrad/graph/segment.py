@@ -11,6 +11,7 @@ from jitgrad.graph.ir import Memory, Scalar, Step, Value
 from jitgrad.graph.origins import StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Recipe
 from jitgrad.kernels.program import Program, lower
+from jitgrad.python.frames import UNBOUND, Frame
 
 
 class PathState:
@@ -67,6 +68,24 @@ class FrameRecipe:
         self.registers = registers
         self.generator = generator
 
+    def build(self, run: Any) -> Frame:
+        """Return the frame."""
+        count = self.code.register_count
+        values: list[Any] = [UNBOUND] * count
+        origins: list[Any] = [None] * count
+        for register, each in self.registers.items():
+            values[register] = each.build(run)
+            origins[register] = each.origin
+        if self.generator is not None:
+            return self.generator.frame_with(run, self.pc, values, origins)
+        function = self.function.build(run)
+        return Frame(self.code, function, self.pc, values, origins, self.function.origin)
+
+    def parts(self) -> list[Recipe]:
+        """Return the recipes that it uses."""
+        generator = () if self.generator is None else (self.generator,)
+        return [*self.registers.values(), self.function, *generator]
+
 
 class Snapshot:
     """The evaluator at a site: everything needed to go on from there.
@@ -95,6 +114,14 @@ class Snapshot:
         self.variables = variables
         self.freed = freed
         self.line = line
+
+    def give_frames_back(self) -> None:
+        """Let generators run their frames by themselves, as `evaluate.give_frames_back` does."""
+        for at in range(len(self.frames) - 1, 0, -1):
+            generator = self.frames[at].generator
+            if generator is not None:
+                generator.take_back(self.frames[at:])
+                del self.frames[at:]
 
 
 class End:
@@ -163,7 +190,7 @@ class Return(End):
 
 
 class Continue(End):
-    """The head of a loop that has turned often: the rest of the call begins anew from here.
+    """The rest of the call begins anew here, with what is live as its arguments.
 
     Attributes:
         snapshot: how the values are made with which it begins.
@@ -179,8 +206,16 @@ class Continue(End):
         self.tape_layout: Any = None
 
 
-class Exit(End):
-    """Every replay hands over to the evaluator here, which finishes the call in Python."""
+class Exit(Continue):
+    """Python performs the next instruction, and the rest of the call begins anew behind it."""
+
+    def __init__(self, reason: str, snapshot: Snapshot, layout: Any) -> None:
+        super().__init__(snapshot, layout)
+        self.reason = reason
+
+
+class Evaluate(End):
+    """Every replay hands over to the evaluator, which finishes the call in Python."""
 
     def __init__(self, reason: str, snapshot: Snapshot) -> None:
         super().__init__()

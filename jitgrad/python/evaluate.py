@@ -140,7 +140,7 @@ class Evaluator:
         try:
             return self._loop(exception)
         except GiveBack:
-            self.steps = STEPS
+            self.operations.begin_again(self)
         # outside of the handler, which would be the context of what is raised
         give_frames_back(self.frames)
         return self._loop(None)
@@ -177,19 +177,10 @@ class Evaluator:
                         handled = frame.handled()
                 if answer is RETURNED:
                     register = instruction[1]
-                    value, origin = values[register], origins[register]
                     if len(frames) == 1:
-                        self.operations.finished(value, origin)
-                        return value
-                    if frame.generator is not None:
-                        self._end_generator(value, origin)
-                    elif frames[-2].code.instructions[frames[-2].pc][0] == Op.UNPACK:
-                        _complete(frames[-2], self.operations.parts_of(value, origin), None)
-                        frames.pop()
-                    else:
-                        _complete(frames[-2], value, origin)
-                        frames.pop()
-                    value = None  # or it would live on after its last use
+                        self.operations.finished(values[register], origins[register])
+                        return values[register]
+                    self._return(values[register], origins[register])
                 elif answer is YIELDED:
                     if len(frames) == 1:
                         return _yielded(frame)
@@ -208,6 +199,18 @@ class Evaluator:
                     raise
                 if left is not None:
                     raise_as_is(left)
+
+    def _return(self, value: Any, origin: Any) -> None:
+        """Take the frame at hand off, and complete what waits for it."""
+        frame = self.frames[-1]
+        if frame.generator is not None:
+            self._end_generator(value, origin)
+            return
+        caller = self.frames[-2]
+        if caller.code.instructions[caller.pc][0] == Op.UNPACK:
+            value, origin = self.operations.parts_of(value, origin), None
+        _complete(caller, value, origin)
+        self.frames.pop()
 
     def _hand_out(self, value: Any, origin: Any) -> None:
         """Let the generator at hand wait, and complete what waits for its item."""

@@ -231,6 +231,10 @@ class Operations:
         """Return what a frame that was entered to unpack something has returned, part by part."""
         return [(part, None) for part in value]
 
+    def begin_again(self, evaluator: Any) -> None:
+        """Learn that the evaluator goes on without the frames of generators."""
+        raise NotImplementedError
+
     def hand_out(self, frame: Frame) -> None:
         """Learn that a generator is about to yield."""
 

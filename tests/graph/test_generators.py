@@ -13,7 +13,7 @@ from tests.graph.agreement import agree
 
 
 @pytest.mark.parametrize("scene", programs_generators.NATIVE, ids=lambda scene: scene.__name__[6:])
-def test_nothing_is_left_to_python(scene: Callable, lowering: str) -> None:
+def test_nothing_is_left_to_python(scene: Callable) -> None:
     for function in agree(scene).functions:
         assert function.explain().exits == []
 
