@@ -178,7 +178,7 @@ class Loop:
     def _turns(self, arena: Arena, limit: int, most_bytes: int) -> Turns:
         tape = _Tape(self, arena, limit, most_bytes) if self._tape else None
         room = 0 if tape is not None else limit
-        done, number, portion, release = 0, FINISHED, self._portion, False
+        done, number, portion, release = 0, FINISHED, self._portion, self._portion == 1
         started = 0.0
         stop = Stop.LIMIT
         while done < limit:

@@ -231,17 +231,18 @@ class _Planner:
         ]
         while waiting:
             sources = [source.memory for _, source in waiting]
-            for place, (target, _) in enumerate(waiting):
+            for place, (target, source) in enumerate(waiting):
                 if target.memory not in sources[:place] + sources[place + 1 :]:
+                    self.steps.append(Write(thin(target), thin(source)))
+                    del waiting[place]
                     break
-            else:
-                target, source = waiting[0]
+            else:  # all in a circle
+                targets = {target.memory for target, _ in waiting}
+                place = next(k for k, each in enumerate(sources) if each in targets)
+                target, source = waiting[place]
                 copy = Value(source.shape, target.strides, source.dtype, Memory("moved"))
                 self.steps.append(Write(thin(copy), thin(source)))
-                waiting[0] = (target, copy)
-                continue
-            target, source = waiting.pop(place)
-            self.steps.append(Write(thin(target), thin(source)))
+                waiting[place] = (target, copy)
 
     def _sections(self, done: list[Operation]) -> None:
         sections: list[list[Operation]] = [[]]

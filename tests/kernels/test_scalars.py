@@ -32,10 +32,9 @@ PAIRS = ((float, float), (int, int), (float, int), (int, float), (bool, int), (b
 def cases():
     """Yield a function, its expression and the types of its operands."""
     kinds = (float, int, bool)
-    for symbol, pair in itertools.product(
-        ["+", "-", "*", "/", "//", "%", "&", "|", "^", "<<", ">>"], PAIRS
-    ):
-        if float not in pair or symbol in ("+", "-", "*", "/", "//", "%"):
+    arithmetic = ("+", "-", "*", "/", "//", "%")
+    for symbol, pair in itertools.product((*arithmetic, "&", "|", "^", "<<", ">>"), PAIRS):
+        if float not in pair or symbol in arithmetic:
             yield BINARY[symbol], f"{{0}} {symbol} {{1}}", pair
     for symbol, pair in itertools.product(["<", "<=", ">", ">=", "==", "!="], PAIRS[1:5]):
         yield COMPARE[symbol], f"{{0}} {symbol} {{1}}", pair
