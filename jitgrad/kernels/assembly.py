@@ -36,7 +36,6 @@ from jitgrad.kernels.schedule import Schedule
 from jitgrad.kernels.threads import pieces
 from jitgrad.kernels.turn import Carry, Check, Plan, Record
 
-
 _NEXT = object()
 """Stands for the end of a turn, in code whose addresses are not known yet; as a tuple of numbers
 stands for moving them to the tables of arguments."""
