@@ -81,7 +81,7 @@ class OperatorRules(Performing):
             if self._has_identity(l, lo) and self._has_identity(r, ro):
                 return COMPARE[op](l, r), KNOWN
             single = self._is_single(l, lo) or self._is_single(r, ro)
-            if single and any(isinstance(each, (Runtime, Parts)) for each in (lo, ro)):
+            if single and lo is not None and ro is not None:
                 # a number or tuple of run time is never one of these
                 return COMPARE[op](l, r), KNOWN
         elif op in ("in", "not in"):
