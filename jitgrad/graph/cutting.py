@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MemberDescriptorType
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
+from jitgrad.graph import lookups
 from jitgrad.graph.entrance import Layout, can_go_on
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Value, Write
 from jitgrad.graph.knowledge import FreshObject
@@ -21,17 +23,21 @@ from jitgrad.graph.origins import (
 )
 from jitgrad.graph.recipes import (
     BaseOf,
+    Beyond,
+    Bound,
     Cell,
     Closure,
     Constant,
     Container,
     DictView,
     Fresh,
+    Instance,
     Library,
     Method,
     Number,
     Position,
     Recipe,
+    Record,
     Root,
     walk,
 )
@@ -142,7 +148,8 @@ class Cutting(Recording):
             method: Any = self.methods.get(id(obj))
             if method is obj and method is not None:
                 owner = method.__self__
-                return Method(self.recipe(owner, self.origin_of(owner)), method)
+                origin = KNOWN if isinstance(owner, type) else self.origin_of(owner)
+                return Method(self.recipe(owner, origin), method)
             raise Unrecordable(f"an object of unknown origin: {type(obj).__name__}")
         found = self._recipes.get(known)
         if found is None:
@@ -179,6 +186,21 @@ class Cutting(Recording):
             made = DictView(key, kind, self.recipe(known.extra, IDENTIFIED))
         elif kind == "library":
             made = Library(key, type(obj), dict(obj.__dict__))
+        elif kind == "instance":
+            return self._instance(obj, known)
+        elif kind in ("super", "slot"):
+            *kinds, owner, origin = known.extra
+            owner = self.recipe(owner, origin)
+            is_super = kind == "super"
+            made = Beyond(
+                key, tuple(kinds) if is_super else (), None if is_super else kinds[0], owner
+            )
+        elif kind == "partial":
+            function, *rest = map(self.recipe, partial_parts(obj), origins)
+            named = dict(zip(obj.keywords, rest[len(obj.args) :]))
+            made = Bound(key, function, tuple(rest[: len(obj.args)]), named)
+        elif kind == "record":
+            made = Record(key, type(obj), tuple(map(self.recipe, obj, origins)))
         else:
             if known in self._open:
                 raise Unrecordable(f"a {kind} that contains itself")
@@ -193,6 +215,15 @@ class Cutting(Recording):
             finally:
                 self._open.remove(known)
         self._recipes[known] = made
+        return made
+
+    def _instance(self, obj: Any, known: FreshObject) -> Recipe:
+        kind = type(obj)
+        found = {name: lookups.type_lookup(kind, name) for name in known.extra}
+        slots = {n: each for n, each in found.items() if isinstance(each, MemberDescriptorType)}
+        made = self._recipes[known] = Instance(known.key, kind, slots)
+        for name, origin in known.extra.items():
+            made.attributes[name] = self.recipe(lookups.static_lookup(obj, name), origin)
         return made
 
     def origin_of(self, value: Any) -> Origin | None:
@@ -219,13 +250,27 @@ class Cutting(Recording):
             }
             function = self.recipe(frame.function, frame.function_origin or KNOWN)
             frames.append(FrameRecipe(frame.code, function, frame.pc, registers))
+        kept = self.kept_tensors()
         variables = [
             each.variable
             for each in self._recipes.values()
             if isinstance(each, Fresh) and each.variable is not None
         ]
         freed = self.freed(ancestors(variables))
-        return Snapshot(frames, grad_enabled, self.path, variables, freed, self.where())
+        return Snapshot(frames, grad_enabled, self.path, variables, freed, self.where(), kept)
+
+    def kept_tensors(self) -> list[Recipe]:
+        """Return the recipes of tensors stored outside whose histories are still to be made."""
+        wanted = {entry for entries in self.path.kept.values() for entry in entries}
+        if not wanted:
+            return []
+        found = {entry: tensor for tensor, entry in self.tensors.values() if entry in wanted}
+        return [self._tensor(tensor) for tensor in found.values()]
+
+    def _live(self, snapshot: Any) -> list[Recipe]:
+        """Return the recipes of all that lives at a snapshot."""
+        registers = [each for frame in snapshot.frames for each in self._recipes_of(frame)]
+        return [*registers, *snapshot.kept]
 
     # -- segments ---------------------------------------------------------------------------
 
@@ -248,7 +293,7 @@ class Cutting(Recording):
 
     def end_with_branch(self, test: Any, exact: bool, snapshot: Snapshot) -> Branch:
         """End the segment with a site."""
-        recipes = [each for frame in snapshot.frames for each in self._recipes_of(frame)]
+        recipes = self._live(snapshot)
         branch = Branch(None, exact, snapshot)
         needed = [] if test is None else [test]
         self._close(branch, recipes, needed, snapshot.variables, snapshot.freed)
@@ -304,6 +349,7 @@ class Cutting(Recording):
                 for register in frame.code.live_at(frame.pc):
                     if frame.values[register] is not UNBOUND:
                         self.recipe(frame.values[register], frame.origins[register])
+            self.kept_tensors()
         except Unrecordable:
             return True
         variables = [
@@ -331,6 +377,10 @@ class Cutting(Recording):
         self._journal.append((identity, self.path.places.get(identity, ABSENT)))
         self.path.places[identity] = origin
 
+    def forget_place(self, identity: Any) -> None:
+        """Look at a place again where it is next asked for."""
+        self._journal.append((identity, self.path.places.pop(identity)))
+
     def go_on_anew(self) -> bool:
         """End the recording here, so that the rest of the call is recorded as one of its own."""
         try:
@@ -342,7 +392,7 @@ class Cutting(Recording):
         self.active = False
         state.recorder = None
         self.going_on = Layout(snapshot)
-        recipes = [each for frame in snapshot.frames for each in self._recipes_of(frame)]
+        recipes = self._live(snapshot)
         end = Continue(snapshot, self.going_on)
         self._close(end, recipes, [], snapshot.variables, snapshot.freed, last=True)
         snapshot.state = self.path.copy()
@@ -369,7 +419,7 @@ class Cutting(Recording):
         except Unrecordable:
             self._exit_at_start(reason)
             return
-        recipes = [each for frame in snapshot.frames for each in self._recipes_of(frame)]
+        recipes = self._live(snapshot)
         end = Exit(reason, snapshot)
         self._close(end, recipes, [], snapshot.variables, snapshot.freed)
         snapshot.state = self.path.copy()
@@ -399,6 +449,7 @@ class Cutting(Recording):
         self.active = False
         try:
             result = self.recipe(value, origin)
+            kept = self.kept_tensors()
         except Unrecordable as why:
             self._exit_at_start(str(why))
             return
@@ -410,7 +461,8 @@ class Cutting(Recording):
         variables: list[Variable] = [each.variable for each in outputs]  # type: ignore[misc]
         freed = self.freed(ancestors(variables))
         end = Return(result, state.grad_enabled, self.where(), outputs, self.path, freed)
-        self._close(end, [result], [], variables, freed, last=True)
+        end.kept = kept
+        self._close(end, [result, *kept], [], variables, freed, last=True)
         end.state = self.path.copy()
         self.attach(self.segment)
 
@@ -456,7 +508,7 @@ class Cutting(Recording):
     def start_here(self) -> None:
         """Make the first snapshot, from which a call begins again where it must."""
         start = self.start = self.segment.start = self.snapshot()
-        self._resolve(walk(each for frame in start.frames for each in self._recipes_of(frame)))
+        self._resolve(walk(self._live(start)))
         start.state = self.path.copy()
 
     def _note_versions(self, segment: Segment) -> None:
@@ -482,6 +534,11 @@ class Cutting(Recording):
             if not isinstance(step, Write):
                 made.add(step.output)
         return list(found)
+
+
+def partial_parts(partial: Any) -> tuple:
+    """Return what a `functools.partial` is made of, in order."""
+    return (partial.func, *partial.args, *partial.keywords.values())
 
 
 def operands(step: Any) -> tuple:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,10 @@ IDENTICAL_TYPES = (
 
 
 def has_lasting_identity(found: Any) -> bool:
-    """Is `found` a function, class or the like, which a guard knows by its identity?"""
-    return isinstance(found, IDENTICAL_TYPES) or type(found).__module__ == "jitgrad.compiled"
+    """Is `found` a function, class, member of an enumeration or the like, which a guard knows by its identity?"""
+    return isinstance(found, (*IDENTICAL_TYPES, Enum)) or (
+        type(found).__module__ == "jitgrad.compiled"
+    )
 
 
 def is_plain_tensor(value: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.callables import CallableRules
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.models import EXACT, MATH, Models
@@ -27,7 +28,7 @@ CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 """Library classes whose objects a recording makes and keeps: simple state, trusted methods."""
 
 
-class Recorder(Models, PlaceRules):
+class Recorder(Models, PlaceRules, CallableRules):
     """Records one call, from its beginning or from a site on."""
 
     internal_files = frozenset(map(str, Path(__file__).parent.glob("*.py")))
@@ -56,6 +57,9 @@ class Recorder(Models, PlaceRules):
         if type(callee).__module__ == "jitgrad.compiled" and co is KNOWN:
             inner = callee.__compiled_function__
             return self._enter(inner, KNOWN, args, ao, kwargs, ko)
+        answer = self.call_object(callee, co, args, ao, kwargs, ko)
+        if answer is not None:
+            return answer
         if isinstance(callee, MethodType):
             if self.methods.get(id(callee)) is not callee:
                 # found somewhere outside: no guard says whose it is
