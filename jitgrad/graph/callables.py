@@ -10,7 +10,7 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
-from jitgrad.graph.instances import DELETE, INITIALIZE, STORE
+from jitgrad.graph.instances import DELETE, INITIALIZE, STORE, may_be_made
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.operands import OperandRules
@@ -55,8 +55,6 @@ class CallableRules(OperandRules):
                 return None
             made = functools.partial(*args, **kwargs)
             return made, self.fresh(made, "partial", [*ao, *ko.values()])
-        if type(kind) is not type or is_trusted(kind):
-            return None
         if kind is not SimpleNamespace and not kind.__flags__ & (1 << 9):
             return None
         return self.construct(kind, args, ao, kwargs, ko)
@@ -142,10 +140,10 @@ class CallableRules(OperandRules):
 
     def _allocate(self, args: Any, ao: Any) -> Any:
         """Make an object without attributes, as `object.__new__` does."""
-        if len(args) != 1 or ao[0] is not KNOWN or type(args[0]) is not type:
+        if len(args) != 1 or ao[0] is not KNOWN or not isinstance(args[0], type):
             return None
         (kind,) = args
-        if any(is_trusted(each) or each.__module__.startswith("jitgrad.") for each in kind.__mro__):
+        if not may_be_made(kind):
             return None
         if not all(each is object or each.__flags__ & (1 << 9) for each in kind.__mro__):
             return None

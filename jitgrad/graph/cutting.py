@@ -190,11 +190,8 @@ class Cutting(Recording):
             return self._instance(obj, known)
         elif kind in ("super", "slot"):
             *kinds, owner, origin = known.extra
-            owner = self.recipe(owner, origin)
-            is_super = kind == "super"
-            made = Beyond(
-                key, tuple(kinds) if is_super else (), None if is_super else kinds[0], owner
-            )
+            descriptor = kinds.pop() if kind == "slot" else None
+            made = Beyond(key, tuple(kinds), descriptor, self.recipe(owner, origin))
         elif kind == "partial":
             function, *rest = map(self.recipe, partial_parts(obj), origins)
             named = dict(zip(obj.keywords, rest[len(obj.args) :]))

@@ -9,7 +9,18 @@ from jitgrad.dispatch import TensorCore
 from jitgrad.graph.facts import SameValue, tensor_key
 from jitgrad.graph.lookups import Argument, read_length
 from jitgrad.graph.origins import KNOWN
-from jitgrad.graph.recipes import BaseOf, Constant, Container, Fresh, Library, Method, Number, Root
+from jitgrad.graph.recipes import (
+    BaseOf,
+    Constant,
+    Container,
+    Fresh,
+    Instance,
+    Library,
+    Method,
+    Number,
+    Root,
+    walk,
+)
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Segment, Snapshot
 from jitgrad.graph.taking import ARGUMENT_CONSTANTS
@@ -68,13 +79,18 @@ def can_go_on(snapshot: Snapshot) -> bool:
     )
 
 
+SIMPLE = (Constant, Number, Root, BaseOf, Fresh, Library, Instance)
+
+
 def _is_simple(recipe: Any) -> bool:
-    if isinstance(recipe, Container):
-        return recipe.kind is tuple and all(map(_is_simple, recipe.items))
-    if isinstance(recipe, Method):
+    # of an instance the next entry reads what it needs: attributes do not come and go, as items do
+    return all(
+        isinstance(each, SIMPLE)
+        or (isinstance(each, Container) and each.kind is tuple)
         # the end of a `with` block of the library's
-        return isinstance(recipe.owner, Library)
-    return isinstance(recipe, (Constant, Number, Root, BaseOf, Fresh, Library))
+        or (isinstance(each, Method) and isinstance(each.owner, Library))
+        for each in walk([recipe])
+    )
 
 
 class Going:

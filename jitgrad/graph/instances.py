@@ -1,12 +1,13 @@
 """Objects of classes written in Python: how they are made, and what their attributes are.
 
-An object made in the call is a *fresh instance*: a real one, whose attributes have origins. What its
-class says is a fact, looked up along the method resolution order as CPython does.
+An object made in the call is a *fresh instance*: a real one, whose attributes have origins. What
+its class says is a fact, looked up along the method resolution order as CPython does.
 """
 
 from __future__ import annotations
 
 import functools
+from abc import ABCMeta
 from types import (
     FunctionType,
     MemberDescriptorType,
@@ -36,6 +37,9 @@ DELETE = object.__dict__["__delattr__"]
 LOOKUPS = (object.__dict__["__getattribute__"], SimpleNamespace.__dict__["__getattribute__"])
 STORES = (STORE, SimpleNamespace.__dict__["__setattr__"])
 DELETES = (DELETE, SimpleNamespace.__dict__["__delattr__"])
+METACLASSES = (type, ABCMeta)
+"""Metaclasses that neither look up attributes nor make objects in ways of their own."""
+ABSTRACT = 1 << 20
 CLASS = object.__dict__["__class__"]
 
 
@@ -45,10 +49,11 @@ def python_function(found: Any) -> Any:
     return python if isinstance(python, FunctionType) else None
 
 
-def is_data_descriptor(found: Any) -> bool:
-    """Does a class attribute decide about stores to instances?"""
-    kind = type(found)
-    return found is not ABSENT and (hasattr(kind, "__set__") or hasattr(kind, "__delete__"))
+def may_be_made(kind: type) -> bool:
+    """Can the recorder make objects of a class in the ordinary way?"""
+    if type(kind) not in METACLASSES or kind.__flags__ & ABSTRACT:
+        return False
+    return not any(each.__module__.startswith("jitgrad.") for each in kind.__mro__)
 
 
 class InstanceRules(ObjectRules):
@@ -65,6 +70,17 @@ class InstanceRules(ObjectRules):
         self._identical(Place(lookups.read_class, kind, False, name), found)
         return found
 
+    def is_own(self, kind: type, name: str) -> bool:
+        """Do instances keep this attribute themselves, in a `__dict__` or slot? It is a fact."""
+        found = lookups.type_lookup(kind, name)
+        if found is ABSENT or isinstance(found, MemberDescriptorType):
+            self.class_fact(kind, name)
+            return True
+        if lookups.read_descriptor(kind, name) is not ABSENT:
+            return False
+        self._identical(Place(lookups.read_descriptor, kind, False, name), ABSENT)
+        return True
+
     def protocol(
         self, function: Any, args: Any, ao: Any, kwargs: Any = None, ko: Any = None
     ) -> Any:
@@ -77,7 +93,7 @@ class InstanceRules(ObjectRules):
 
     def construct(self, kind: type, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         """Make an object of an ordinary class; None if it is not made in the ordinary way."""
-        if any(is_trusted(each) or each.__module__.startswith("jitgrad.") for each in kind.__mro__):
+        if not may_be_made(kind):
             return None
         if lookups.type_lookup(kind, "__new__") is not NEW:
             return self.construct_special(kind, args, ao, kwargs, ko)
@@ -131,8 +147,7 @@ class InstanceRules(ObjectRules):
             return self._root_attribute(obj, oo, name)
         on_type = lookups.type_lookup(kind, name)
         slot = isinstance(on_type, MemberDescriptorType)
-        if name in fresh.extra and (slot or not is_data_descriptor(on_type)):
-            self.class_fact(kind, name)
+        if name in fresh.extra and self.is_own(kind, name):
             return lookups.static_lookup(obj, name), fresh.extra[name]
         if slot:
             self.class_fact(kind, name)
@@ -223,11 +238,11 @@ class InstanceRules(ObjectRules):
 
     def class_attribute(self, cls: type, name: str) -> Any:
         """Read an attribute of a class; None if there is no rule."""
-        if type(cls) is not type:
+        if type(cls) not in METACLASSES:
             return self.enumeration_member(cls, name)
         if name in ("__name__", "__qualname__"):
             return self.take(Place(lookups.read_name, cls, False, name))
-        if is_data_descriptor(lookups.type_lookup(type, name)):
+        if lookups.read_descriptor(type(cls), name) is not ABSENT:
             return None
         place = Place(lookups.read_class, cls, False, name)
         found = place.look(self.run)
@@ -257,7 +272,7 @@ class InstanceRules(ObjectRules):
         if start is not obj and not (isinstance(known, int) or self.instance(obj) is not None):
             return None
         self._identical(Place(lookups.read_order, start, False, ""), start.__mro__)
-        if type(start) is not type or cls not in start.__mro__:
+        if cls not in start.__mro__:
             return None
         made = super(cls, obj)
         return made, self.fresh(made, "super", [], (cls, start, obj, ao[1]))

@@ -28,7 +28,7 @@ IDENTICAL_TYPES = (
 
 
 def has_lasting_identity(found: Any) -> bool:
-    """Is `found` a function, class, member of an enumeration or the like, which a guard knows by its identity?"""
+    """Is `found` a function, class, enumeration's member, known to a guard by its identity?"""
     return isinstance(found, (*IDENTICAL_TYPES, Enum)) or (
         type(found).__module__ == "jitgrad.compiled"
     )

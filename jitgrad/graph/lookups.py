@@ -71,6 +71,14 @@ def read_class(cls: type, name: str) -> Any:
     return type_lookup(cls, name)
 
 
+def read_descriptor(cls: type, name: str) -> Any:
+    """Return what a class has that decides about an attribute of its instances before they do."""
+    found = type_lookup(cls, name)
+    kind = type(found)
+    decides = found is not ABSENT and (hasattr(kind, "__set__") or hasattr(kind, "__delete__"))
+    return found if decides else ABSENT
+
+
 def read_own(cls: type, name: str) -> Any:
     """Return what a class itself has, without its bases."""
     return cls.__dict__.get(name, ABSENT)

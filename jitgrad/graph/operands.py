@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from types import NoneType
 from typing import Any
 
@@ -38,9 +39,12 @@ class OperandRules(RecordRules):
     def operand_class(self, x: Any, xo: Any) -> type | None:
         """Return the class of an object that may have operators of its own, None for others."""
         kind = type(x)
-        if xo is not IDENTIFIED or isinstance(x, TensorCore):
+        if isinstance(x, TensorCore):
             return None
-        if self.instance(x) is None and not isinstance(self.object(x), int):
+        if xo is IDENTIFIED:
+            if self.instance(x) is None and not isinstance(self.object(x), int):
+                return None
+        elif xo is not KNOWN or not isinstance(x, Enum):
             return None
         python = all(each is object or each.__flags__ & (1 << 9) for each in kind.__mro__)
         return kind if python else None

@@ -148,9 +148,9 @@ class OperatorRules(OperandRules):
                 return bool(x)
             if isinstance(known, int) and type(x) in (list, tuple, *DICTS):
                 return bool(self.take(Place(lookups.read_length, known, True, ""))[0])
-            answer = self.user_truth(x, xo)
-            if answer is None and isinstance(known, int):
-                answer = self._lacks(type(x), "__bool__", "__len__") or None
-            if answer is not None:
-                return answer
+            if isinstance(known, int) and self._lacks(type(x), "__bool__", "__len__"):
+                return True
+        answer = self.user_truth(x, xo)
+        if answer is not None:
+            return answer
         return self.leave(f"the truth of a {type(x).__name__}").truth(x, xo)

@@ -160,7 +160,8 @@ class Instance(Recipe):
     def build(self, run: Any) -> Any:
         made = run.made.get(self.key)
         if made is None:
-            made = run.made[self.key] = self.kind.__new__(self.kind)
+            kind: Any = self.kind
+            made = run.made[self.key] = kind.__new__(kind)
             for name, each in self.attributes.items():
                 value = each.build(run)
                 if name in self.slots:
@@ -188,7 +189,8 @@ class Record(Recipe):
     def build(self, run: Any) -> Any:
         made = run.made.get(self.key)
         if made is None:
-            made = tuple.__new__(self.kind, [each.build(run) for each in self.items])
+            kind: Any = self.kind
+            made = tuple.__new__(kind, [each.build(run) for each in self.items])
             run.made[self.key] = made
             run.register(made, self.key, [each.origin for each in self.items], None, "record")
         return made

@@ -151,7 +151,7 @@ class RecordRules(StoreRules):
             space = SimpleNamespace(**kwargs)
             return space, self.fresh(space, "instance", [], dict(ko))
         fields = named_fields(kind)
-        new = lookups.type_lookup(kind, "__new__")
+        new = getattr(lookups.type_lookup(kind, "__new__"), "__func__", None)
         if fields is None or getattr(new, "__code__", None) != _generated_new(fields):
             return None
         if lookups.type_lookup(kind, "__init__") is not object.__init__:

@@ -16,9 +16,9 @@ from jitgrad.graph import lookups
 from jitgrad.graph.cutting import Unrecordable
 from jitgrad.graph.instances import (
     DELETES,
+    METACLASSES,
     STORES,
     InstanceRules,
-    is_data_descriptor,
 )
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import ABSENT, Place
@@ -77,13 +77,12 @@ class StoreRules(InstanceRules):
         """Perform `object.__setattr__(obj, name, value)`, and answer as `store_attribute` does."""
         kind, fresh, known = type(obj), self.instance(obj), self.object(obj)
         on_type = lookups.type_lookup(kind, name)
-        slot = isinstance(on_type, MemberDescriptorType)
-        if is_data_descriptor(on_type) and not slot:
+        if not self.is_own(kind, name):
             return self._store_by_descriptor(obj, oo, on_type, name, value, origin)
+        slot = isinstance(on_type, MemberDescriptorType)
         if not slot and type(getattr(obj, "__dict__", None)) is not dict:
             return False
         if fresh is not None:
-            self.class_fact(kind, name)
             object.__setattr__(obj, name, value)
             fresh.extra[name] = origin
             return None
@@ -92,7 +91,6 @@ class StoreRules(InstanceRules):
         place = Place(lookups.static_lookup, known, True, name)
         if not self.may_store(value, origin):
             return False
-        self.class_fact(kind, name)
         self.store_outside(
             place, value, origin, lambda target, made: object.__setattr__(target, name, made), obj
         )
@@ -116,12 +114,12 @@ class StoreRules(InstanceRules):
 
         What was read by this name of objects and classes is then looked at again, behind the store.
         """
-        if type(cls) is not type or name.startswith("__") or not cls.__flags__ & (1 << 9):
+        if type(cls) not in METACLASSES or name.startswith("__") or not cls.__flags__ & (1 << 9):
             return False
         simple = origin is KNOWN or isinstance(origin, Runtime)
         if not simple or isinstance(value, type) or hasattr(type(value), "__get__"):
             return False
-        if is_data_descriptor(lookups.type_lookup(type, name)) or not self._can_pause():
+        if lookups.read_descriptor(type(cls), name) is not ABSENT or not self._can_pause():
             return False
         if hasattr(type(lookups.type_lookup(cls, name)), "__get__"):
             return False

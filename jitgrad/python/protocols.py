@@ -5,8 +5,8 @@ functions are evaluated in its place, so that a method in the middle may stop an
 instruction, like other evaluated code. Their frames do not show in tracebacks. Names outside them
 mean what they mean here; users cannot change them.
 
-Sources: `type_call` in CPython's `typeobject.c`; `binary_op`, `PyObject_RichCompare`, `PyObject_IsTrue`
-and `PyObject_Size` in `abstract.c` and `object.c`.
+Sources: `type_call` in CPython's `typeobject.c`; `binary_op`, `PyObject_RichCompare`,
+`PyObject_IsTrue` and `PyObject_Size` in `abstract.c` and `object.c`.
 """
 
 from __future__ import annotations
