@@ -6,14 +6,18 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.counting import KIND, CountingRules
 from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.operands import OperandRules
-from jitgrad.graph.origins import KNOWN, Origin, Parts, parts
+from jitgrad.graph.origins import KNOWN, Bounds, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
-from jitgrad.graph.recipes import Sources
+from jitgrad.graph.recipes import Counting, Sources
 from jitgrad.python.operations import ABSENT, EXHAUSTED, Operations
+
+ITERATORS = (KIND, "iterator", "enumerate", "zip")
+"""The kinds of the iterators that a recording sees through."""
 
 
 def plain_build(kind: str, values: Any) -> Any:
@@ -22,7 +26,7 @@ def plain_build(kind: str, values: Any) -> Any:
     return answer[0]
 
 
-class ContainerRules(OperandRules):
+class ContainerRules(CountingRules, OperandRules):
     """What is built from parts, taken apart, and iterated."""
 
     def build(self, kind: str, values: Any, origins: Any) -> Any:
@@ -161,8 +165,10 @@ class ContainerRules(OperandRules):
 
     def iterate(self, x: Any, xo: Any) -> Any:
         known = self.object(x)
-        if isinstance(known, FreshObject) and known.kind in ("iterator", "enumerate", "zip"):
+        if isinstance(known, FreshObject) and known.kind in ITERATORS:
             return x, xo
+        if type(x) is range and (xo is KNOWN or isinstance(xo, Bounds)):
+            return self.count(x, xo)
         if isinstance(x, TensorCore) and x._array.ndim:
             rows, xo = self.perform(tuple, (x,), (xo,))
             if not self.active:
@@ -187,8 +193,10 @@ class ContainerRules(OperandRules):
         answer = self.user_advance(it, io)
         if answer is not None:
             return answer
-        if not isinstance(known, FreshObject) or not isinstance(known.extra, Sources):
+        if not isinstance(known, FreshObject) or not isinstance(known.extra, (Sources, Counting)):
             return self.leave("an iterator that is not known").advance(it, io)
+        if known.kind == KIND:
+            return self.advance_counter(it, known)
         origin = self._next_origin(known)
         value = next(it, EXHAUSTED)
         if value is EXHAUSTED:
@@ -218,6 +226,8 @@ class ContainerRules(OperandRules):
     def _next_origin(self, known: FreshObject) -> Origin | None:
         """Count one step of an iterator; return the origin of what it yields, None at its end."""
         state_of = known.extra
+        if known.kind == KIND:
+            return self.next_of_counter(state_of)
         if known.kind == "iterator":
             x, xo = state_of.sources[0]
             origin = self._origin_at(x, xo, state_of.index)

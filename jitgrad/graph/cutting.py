@@ -8,13 +8,14 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
-from jitgrad.graph.entrance import Layout, can_go_on
+from jitgrad.graph.entrance import Layout, live_registers
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Value, Write
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import ABSENT
 from jitgrad.graph.origins import (
     IDENTIFIED,
     KNOWN,
+    Bounds,
     Origin,
     Parts,
     Runtime,
@@ -29,6 +30,7 @@ from jitgrad.graph.recipes import (
     Closure,
     Constant,
     Container,
+    Counter,
     DictView,
     Fresh,
     Instance,
@@ -36,6 +38,7 @@ from jitgrad.graph.recipes import (
     Method,
     Number,
     Position,
+    Range,
     Recipe,
     Record,
     Root,
@@ -48,6 +51,7 @@ from jitgrad.graph.segment import (
     Branch,
     Continue,
     End,
+    Evaluate,
     Exit,
     FrameRecipe,
     PathState,
@@ -84,7 +88,7 @@ class Cutting(Recording):
         self._marked_variables = 0
         self._journal: list[tuple[Any, Any]] = []
         self._open: list[FreshObject] = []
-        self.going_on: Layout | None = None
+        self.hopeless: set = set()
 
     def begin(self) -> None:
         super().begin()
@@ -107,6 +111,9 @@ class Cutting(Recording):
                 items = (value.start, value.stop, value.step)
                 return self._container(slice, items, origin.items)
             return self._container(tuple, value, origin.items)
+        if isinstance(origin, Bounds):
+            bounds = zip((value.start, value.stop, value.step), origin.items)
+            return Range(tuple(self.recipe(*each) for each in bounds))
         if origin is IDENTIFIED:
             if isinstance(value, TensorCore) and self.object(value) is None:
                 return self._tensor(value)
@@ -179,7 +186,11 @@ class Cutting(Recording):
                 )
             }
             return made
-        if kind in ("iterator", "enumerate", "zip"):
+        if kind == "counter":
+            state = known.extra
+            numbers = (state.current, state.origin), (state.stop, state.end), (state.step, KNOWN)
+            made = Counter(key, tuple(self.recipe(*each) for each in numbers), state.exposed)
+        elif kind in ("iterator", "enumerate", "zip"):
             sources = tuple(self.recipe(*source) for source in known.extra.sources)
             made = Position(key, kind, sources, known.extra.index, known.extra.start)
         elif kind in ("keys", "items", "values"):
@@ -188,31 +199,34 @@ class Cutting(Recording):
             made = Library(key, type(obj), dict(obj.__dict__))
         elif kind == "instance":
             return self._instance(obj, known)
-        elif kind in ("super", "slot"):
-            *kinds, owner, origin = known.extra
-            descriptor = kinds.pop() if kind == "slot" else None
-            made = Beyond(key, tuple(kinds), descriptor, self.recipe(owner, origin))
-        elif kind == "partial":
-            function, *rest = map(self.recipe, partial_parts(obj), origins)
-            named = dict(zip(obj.keywords, rest[len(obj.args) :]))
-            made = Bound(key, function, tuple(rest[: len(obj.args)]), named)
-        elif kind == "record":
-            made = Record(key, type(obj), tuple(map(self.recipe, obj, origins)))
         else:
             if known in self._open:
                 raise Unrecordable(f"a {kind} that contains itself")
-            values = (
-                [part for pair in obj.items() for part in pair] if kind == "dict" else list(obj)
-            )
             self._open.append(known)
             try:
-                made = self._container(
-                    {"list": list, "dict": dict, "set": set}[kind], values, origins, key
-                )
+                made = self._whole(obj, known)
             finally:
                 self._open.remove(known)
         self._recipes[known] = made
         return made
+
+    def _whole(self, obj: Any, known: FreshObject) -> Recipe:
+        """Return how an object is made that cannot be there before its parts."""
+        kind, origins, key = known.kind, known.origins, known.key
+        if kind in ("super", "slot"):
+            *kinds, owner, origin = known.extra
+            descriptor = kinds.pop() if kind == "slot" else None
+            return Beyond(key, tuple(kinds), descriptor, self.recipe(owner, origin))
+        if kind == "partial":
+            values = (obj.func, *obj.args, *obj.keywords.values())
+            function, *rest = map(self.recipe, values, origins)
+            named = dict(zip(obj.keywords, rest[len(obj.args) :]))
+            return Bound(key, function, tuple(rest[: len(obj.args)]), named)
+        if kind == "record":
+            return Record(key, type(obj), tuple(map(self.recipe, obj, origins)))
+        values = [part for pair in obj.items() for part in pair] if kind == "dict" else list(obj)
+        made = {"list": list, "dict": dict, "set": set}[kind]
+        return self._container(made, values, origins, key)
 
     def _instance(self, obj: Any, known: FreshObject) -> Recipe:
         kind = type(obj)
@@ -242,8 +256,7 @@ class Cutting(Recording):
         for frame in self.evaluator.frames:
             registers = {
                 register: self.recipe(frame.values[register], frame.origins[register])
-                for register in frame.code.live_at(frame.pc)
-                if frame.values[register] is not UNBOUND
+                for register in live_registers(frame)
             }
             function = self.recipe(frame.function, frame.function_origin or KNOWN)
             frames.append(FrameRecipe(frame.code, function, frame.pc, registers))
@@ -343,9 +356,8 @@ class Cutting(Recording):
         self._recipes = {}
         try:
             for frame in self.evaluator.frames:
-                for register in frame.code.live_at(frame.pc):
-                    if frame.values[register] is not UNBOUND:
-                        self.recipe(frame.values[register], frame.origins[register])
+                for register in live_registers(frame):
+                    self.recipe(frame.values[register], frame.origins[register])
             self.kept_tensors()
         except Unrecordable:
             return True
@@ -384,28 +396,19 @@ class Cutting(Recording):
             snapshot = self.snapshot()
         except Unrecordable:
             return False
-        if not can_go_on(snapshot):
-            return False
-        self.active = False
-        state.recorder = None
-        self.going_on = Layout(snapshot)
-        recipes = self._live(snapshot)
-        end = Continue(snapshot, self.going_on)
-        self._close(end, recipes, [], snapshot.variables, snapshot.freed, last=True)
-        snapshot.state = self.path.copy()
-        self.attach(self.segment)
+        self._stop()
+        self._end_with(Continue(snapshot, Layout.of_snapshot(snapshot)))
         return True
 
     def exit(self, reason: str, clean: bool) -> None:
-        """End the recording before the instruction at hand.
+        """End the recording before the instruction at hand, which Python performs.
 
         Not `clean`: the instruction has begun, so that what it did is dropped from the trace;
-        where that cannot be told apart, the exit is where the segment began.
+        where that cannot be told apart, replays evaluate from where the segment began.
         """
         if not self.active:
             return
-        self.active = False
-        state.recorder = None
+        self._stop()
         self.reason = reason
         try:
             if not clean:
@@ -414,28 +417,44 @@ class Cutting(Recording):
                 self._truncate()
             snapshot = self.snapshot(None if clean else self._marked_mode)
         except Unrecordable:
-            self._exit_at_start(reason)
+            self._evaluate_from_start(reason)
             return
+        self._end_with(Exit(reason, snapshot, Layout.of_snapshot(snapshot)))
+        top, began = snapshot.frames[-1], self.start
+        if (
+            began is not None
+            and self.segment.parent is None
+            and not self.segment.steps
+            and len(began.frames) == len(snapshot.frames)
+            and began.frames[-1].code is top.code
+            and began.frames[-1].pc == top.pc
+        ):
+            self.hopeless.add((top.code, top.pc))
+
+    def _stop(self) -> None:
+        self.active = False
+        state.recorder = None
+
+    def _end_with(self, end: Continue) -> None:
+        snapshot = end.snapshot
         recipes = self._live(snapshot)
-        end = Exit(reason, snapshot)
-        self._close(end, recipes, [], snapshot.variables, snapshot.freed)
+        self._close(end, recipes, [], snapshot.variables, snapshot.freed, last=True)
         snapshot.state = self.path.copy()
         self.attach(self.segment)
 
     def abandon(self, reason: str) -> None:
         """End a recording that an exception ended; replays evaluate its last segment."""
-        self.active = False
-        state.recorder = None
-        self._exit_at_start(reason)
+        self._stop()
+        self._evaluate_from_start(reason)
 
-    def _exit_at_start(self, reason: str) -> None:
+    def _evaluate_from_start(self, reason: str) -> None:
         segment, start = self.segment, self.start
         assert start is not None
         made = Segment(segment.parent, segment.first_slot)
         made.start = start
         # they hold where the segment begins, and take the roots that its first snapshot names
         made.facts = list(segment.facts)
-        made.end = Exit(f"{reason} (known only later)", start)
+        made.end = Evaluate(f"{reason} (known only later)", start)
         made.end.line = self.where()
         self.segments.append(made)
         self.attach(made)
@@ -448,7 +467,7 @@ class Cutting(Recording):
             result = self.recipe(value, origin)
             kept = self.kept_tensors()
         except Unrecordable as why:
-            self._exit_at_start(str(why))
+            self._evaluate_from_start(str(why))
             return
         outputs = [
             each
@@ -531,11 +550,6 @@ class Cutting(Recording):
             if not isinstance(step, Write):
                 made.add(step.output)
         return list(found)
-
-
-def partial_parts(partial: Any) -> tuple:
-    """Return what a `functools.partial` is made of, in order."""
-    return (partial.func, *partial.args, *partial.keywords.values())
 
 
 def operands(step: Any) -> tuple:

@@ -29,6 +29,9 @@ IDENTICAL_TYPES = (
 
 def has_lasting_identity(found: Any) -> bool:
     """Is `found` a function, class, enumeration's member, known to a guard by its identity?"""
+    if isinstance(found, types.BuiltinFunctionType):
+        # a method of an object is made anew each time
+        return isinstance(found.__self__, (types.ModuleType, type, type(None)))
     return isinstance(found, (*IDENTICAL_TYPES, Enum)) or (
         type(found).__module__ == "jitgrad.compiled"
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
-from jitgrad.graph.containers import ContainerRules
+from jitgrad.graph.containers import ITERATORS, ContainerRules
 from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import ABSENT, Place
@@ -28,7 +28,7 @@ MATH = {
 }
 
 
-EXACT = frozenset({builtins.range, builtins.enumerate, operator.index})
+EXACT = frozenset({builtins.enumerate, operator.index})
 """Built-in functions that need the values of integers."""
 
 
@@ -54,7 +54,7 @@ class Models(ContainerRules, OperatorRules):
     def models(self) -> dict:
         """The models by what they stand for."""
         return {
-            builtins.len: self._len, builtins.range: self._range, builtins.float: self._float,
+            builtins.len: self._len, builtins.range: self.make_range, builtins.float: self._float,
             builtins.int: self._int, builtins.bool: self._bool, builtins.abs: self._abs,
             builtins.isinstance: self._isinstance, builtins.type: self._type,
             builtins.enumerate: self._enumerate, builtins.zip: self._zip,
@@ -114,10 +114,6 @@ class Models(ContainerRules, OperatorRules):
 
     def _index(self, args: Any, ao: Any) -> Any:
         return (args[0], KNOWN) if ao == [KNOWN] and type(args[0]) is int else None
-
-    def _range(self, args: Any, ao: Any) -> Any:
-        known = all(each is KNOWN for each in ao) and all(type(each) is int for each in args)
-        return self._folded(range, args) if known else None
 
     def _float(self, args: Any, ao: Any) -> Any:
         if len(args) != 1:
@@ -205,7 +201,7 @@ class Models(ContainerRules, OperatorRules):
     def _is_iterator(self, x: Any) -> bool:
         """Is `x` an iterator made in the call?"""
         known = self.object(x)
-        return isinstance(known, FreshObject) and known.kind in ("iterator", "enumerate", "zip")
+        return isinstance(known, FreshObject) and known.kind in ITERATORS
 
     def _zip(self, args: Any, ao: Any) -> Any:
         if any(
@@ -238,6 +234,8 @@ class Models(ContainerRules, OperatorRules):
             return None
         if self._elements(args[0], ao[0]) is None:
             return self.user_iterator(args[0], ao[0])
+        if type(args[0]) is range:
+            return self.count(args[0], ao[0], exposed=True)
         return self.iterate(args[0], ao[0])
 
     def _container_method(self, method: Any, args: Any, ao: Any, kwargs: Any) -> Any:

@@ -59,8 +59,10 @@ class PlaceRules(RecordRules):
 
     def closure_cell(self, frame: Any, index: int, name: str) -> Any:
         cell = frame.function.__closure__[index]
-        known = self.object(cell)
-        return cell, IDENTIFIED if known is not None else KNOWN
+        function = self.object(frame.function)
+        if isinstance(function, int):
+            return self.take(Place(lookups.read_closure, function, True, index))
+        return cell, KNOWN if self.object(cell) is None else IDENTIFIED
 
     def load_cell(self, frame: Any, cell: Any, cell_origin: Any, name: str) -> Any:
         known = self.object(cell)
@@ -68,7 +70,8 @@ class PlaceRules(RecordRules):
             if not known.origins:
                 return self.leave(f"{name} has no value").load_cell(frame, cell, cell_origin, name)
             return cell.cell_contents, known.origins[0]
-        value, origin = self.take(Place(lookups.read_cell, cell, False, ""))
+        is_root = known is not None
+        value, origin = self.take(Place(lookups.read_cell, known if is_root else cell, is_root, ""))
         if value is ABSENT or origin is None:
             return self.leave(f"{name} has no value").load_cell(frame, cell, cell_origin, name)
         return value, origin

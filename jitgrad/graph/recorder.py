@@ -7,7 +7,6 @@ perform it; every replay will hand over to the evaluator at that place.
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
@@ -18,7 +17,8 @@ from jitgrad.graph.callables import CallableRules
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.models import EXACT, MATH, Models
-from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Bounds, Parts, Runtime
+from jitgrad.graph.passing import Passing
 from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.places import PlaceRules
 from jitgrad.modes import state
@@ -31,7 +31,7 @@ CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 class Recorder(Models, PlaceRules, CallableRules):
     """Records one call, from its beginning or from a site on."""
 
-    internal_files = frozenset(map(str, Path(__file__).parent.glob("*.py")))
+    internal_files = Passing.internal_files
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -61,8 +61,7 @@ class Recorder(Models, PlaceRules, CallableRules):
         if answer is not None:
             return answer
         if isinstance(callee, MethodType):
-            if self.methods.get(id(callee)) is not callee:
-                # found somewhere outside: no guard says whose it is
+            if self.methods.get(id(callee)) is not callee and not self._take_method(callee):
                 return None
             owner: Any = callee.__self__
             function = getattr(callee.__func__, "__compiled_function__", callee.__func__)
@@ -72,6 +71,8 @@ class Recorder(Models, PlaceRules, CallableRules):
                 if is_trusted(function):
                     # what a library object from outside holds is not guarded
                     fresh = isinstance(self.object(owner), FreshObject)
+                    if type(owner) in CONTEXTS and not fresh:
+                        return self._outer_block(callee, args, ao)
                     if type(owner) in (no_grad, enable_grad) and function.__name__ == "_again":
                         # the block that a decorated function opens
                         made = callee()
@@ -103,12 +104,47 @@ class Recorder(Models, PlaceRules, CallableRules):
         if isinstance(callee, type) and type(callee) is not type:
             return None
         if callee in self.models and not kwargs:
-            if callee in EXACT:
-                ao = [self.fixed(each, origin) for each, origin in zip(args, ao)]
+            exact = callee in EXACT
+            ao = [
+                self.fixed(each, origin) if exact or isinstance(origin, Bounds) else origin
+                for each, origin in zip(args, ao)
+            ]
             return self.models[callee](args, ao) if self.active else None
         if callee in MATH and not kwargs:
             return self._math(callee, f"math.{MATH[callee]}", args, ao)
         return self._container_method(callee, args, ao, kwargs)
+
+    def _take_method(self, method: MethodType) -> bool:
+        """Make facts of the function and the owner of a bound method that was found outside."""
+        known = self.object(method)
+        if not isinstance(known, int):
+            return False
+        for read in (lookups.read_function, lookups.read_owner):
+            if self.take(Place(read, known, True, ""))[1] is None:
+                return False
+        self.methods[id(method)] = method
+        return True
+
+    def _outer_block(self, method: Any, args: Any, ao: Any) -> Any:
+        """Enter or leave the block of a grad mode that comes from outside."""
+        owner = method.__self__
+        place = Place(lookups.static_lookup, self.object(owner), True, "_previous")
+        before, origin = self.take(place)
+        if method.__name__ not in ("__enter__", "__exit__") or type(before) is not tuple:
+            return None
+        # what it remembers are constants, but the tuple may be another one each time
+        known = self._elements(before, origin)
+        if known is None or any(each is not KNOWN for _, each in known):
+            return None
+        answer = self.perform(method, args, ao)
+        if self.active:
+            self._store(
+                place,
+                owner._previous,
+                KNOWN,
+                lambda run, at, made: setattr(run.roots[at], "_previous", made),
+            )
+        return answer
 
     def _lists_for_iterators(self, args: Any, ao: Any) -> tuple[Any, Any]:
         """Return arguments with what iterators made in the call have left, in lists instead.
@@ -118,7 +154,7 @@ class Recorder(Models, PlaceRules, CallableRules):
         args, ao = list(args), list(ao)
         for at, each in enumerate(args):
             known = self.object(each)
-            if not isinstance(known, FreshObject) or known.kind != "iterator":
+            if not isinstance(known, FreshObject) or not self._ends_here(known):
                 continue
             origins = []
             while (origin := self._next_origin(known)) is not None:
@@ -126,6 +162,11 @@ class Recorder(Models, PlaceRules, CallableRules):
             args[at] = list(each)
             ao[at] = self.fresh(args[at], "list", origins)
         return args, ao
+
+    @staticmethod
+    def _ends_here(known: FreshObject) -> bool:
+        """Is it an iterator of which is known how far it goes?"""
+        return known.kind == "iterator" or (known.kind == "counter" and known.extra.is_known)
 
     def _are_library_arguments(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> bool:
         """Would library code find in these arguments only what the recorder can follow?"""
@@ -181,7 +222,8 @@ class Recorder(Models, PlaceRules, CallableRules):
             return value, known.origins[at]
         positional = kind == "positional"
         read = lookups.read_positional_default if positional else lookups.read_keyword_default
-        return self.take(Place(read, function, False, key))
+        is_root = known is not None
+        return self.take(Place(read, known if is_root else function, is_root, key))
 
     def make_function(
         self,
