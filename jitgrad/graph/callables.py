@@ -128,11 +128,16 @@ class CallableRules(OperandRules):
         if callee in (builtins.delattr, DELETE) and named and len(args) == 2:
             if isinstance(args[0], TensorCore):
                 return None
-            return (None, KNOWN) if self.delete_plainly(args[0], ao[0], args[1]) else None
+            if callee is DELETE:
+                return (None, KNOWN) if self.delete_plainly(args[0], ao[0], args[1]) else None
+            return self._finished(self.remove_attribute(args[0], ao[0], args[1]))
         return None
 
     def _stored(self, store: Callable, args: Any, ao: Any) -> Any:
-        answer = store(args[0], ao[0], args[1], args[2], ao[2])
+        return self._finished(store(args[0], ao[0], args[1], args[2], ao[2]))
+
+    def _finished(self, answer: Any) -> Any:
+        """Return the answer of a function that stores, of which nobody sees what it calls for."""
         if isinstance(answer, Waiting):
             values = (answer.method, *answer.args)
             return self.protocol(protocols.nothing, values, (KNOWN, *answer.origins))

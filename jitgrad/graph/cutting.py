@@ -8,6 +8,7 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.class_recipes import Beyond, Bound, Instance, Record
 from jitgrad.graph.entrance import Layout, live_registers
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Value, Write
 from jitgrad.graph.knowledge import FreshObject
@@ -24,8 +25,6 @@ from jitgrad.graph.origins import (
 )
 from jitgrad.graph.recipes import (
     BaseOf,
-    Beyond,
-    Bound,
     Cell,
     Closure,
     Constant,
@@ -33,14 +32,12 @@ from jitgrad.graph.recipes import (
     Counter,
     DictView,
     Fresh,
-    Instance,
     Library,
     Method,
     Number,
     Position,
     Range,
     Recipe,
-    Record,
     Root,
     walk,
 )

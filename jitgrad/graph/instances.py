@@ -108,7 +108,10 @@ class InstanceRules(ObjectRules):
             return None
         for name in ("__new__", "__init__", "__del__"):
             self.class_fact(kind, name)
-        made = object.__new__(kind)
+        try:
+            made: Any = object.__new__(kind, *args, **kwargs)  # type: ignore[call-arg]
+        except TypeError:
+            return None  # the class had a `__new__` once, so that it takes no arguments
         origin = self.fresh(made, "instance", [], {})
         if python is None:
             return made, origin

@@ -163,7 +163,12 @@ class Performing(DictionaryRules, Operations):
         return result, None
 
     def _items(self, value: tuple, origin: Any) -> tuple:
-        return origin.items if isinstance(origin, Parts) else (KNOWN,) * len(value)
+        if isinstance(origin, Parts):
+            return origin.items
+        if origin is KNOWN:
+            return (KNOWN,) * len(value)
+        found = self._elements(value, origin)
+        return (None,) * len(value) if found is None else tuple(each for _, each in found)
 
     def _folded(self, function: Any, operands: Any) -> Any:
         try:

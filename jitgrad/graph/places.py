@@ -179,14 +179,19 @@ class PlaceRules(RecordRules):
                 return None
         if not isinstance(obj, TensorCore):
             answer = self.store_attribute(obj, obj_origin, name, value, origin)
-            if isinstance(answer, Waiting):
-                answer = self._enter(answer.method, KNOWN, answer.args, answer.origins, {}, {})
-                answer = False if answer is None else answer
+            answer = self._awaited(answer)
             if answer is not False:
                 return answer
         return self.leave(
             f"assignment to attribute {name} of a {type(obj).__name__}"
         ).set_attribute(obj, obj_origin, name, value, origin)
+
+    def _awaited(self, answer: Any) -> Any:
+        """Enter the method that is to perform a store, if there is one."""
+        if not isinstance(answer, Waiting):
+            return answer
+        entered = self._enter(answer.method, KNOWN, answer.args, answer.origins, {}, {})
+        return False if entered is None else entered
 
     def _can_store(self, value: Any, origin: Any) -> bool:
         """May `value` be stored outside? Not what has a history, nor a container of this call."""
@@ -217,8 +222,9 @@ class PlaceRules(RecordRules):
         return None
 
     def delete_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
-        if not isinstance(obj, TensorCore) and self.delete_plainly(obj, obj_origin, name):
-            return None
+        answer = self._awaited(self.remove_attribute(obj, obj_origin, name))
+        if answer is not False:
+            return answer
         return self.leave(f"del .{name}").delete_attribute(obj, obj_origin, name)
 
     def get_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:

@@ -139,11 +139,22 @@ class StoreRules(InstanceRules):
         self._pause()
         return None
 
+    def remove_attribute(self, obj: Any, oo: Any, name: str) -> Any:
+        """Perform `del obj.name`, and answer as `store_attribute` does."""
+        kind = type(obj)
+        if isinstance(obj, TensorCore) or oo is not IDENTIFIED:
+            return False
+        if lookups.type_lookup(kind, "__delattr__") not in DELETES:
+            method = self.special(obj, "__delattr__")
+            return False if method is None else Waiting(method, [obj, name], [oo, KNOWN])
+        self.class_fact(kind, "__delattr__")
+        return None if self.delete_plainly(obj, oo, name) else False
+
     def delete_plainly(self, obj: Any, oo: Any, name: str) -> bool:
-        """Perform `del obj.name`; was there a rule?"""
+        """Perform `object.__delattr__(obj, name)`; was there a rule?"""
         kind, fresh, known = type(obj), self.instance(obj), self.object(obj)
         own = getattr(obj, "__dict__", None)
-        if lookups.type_lookup(kind, "__delattr__") not in DELETES or type(own) is not dict:
+        if type(own) is not dict:
             return False
         if name not in own or lookups.type_lookup(kind, name) is not ABSENT:
             return False
@@ -154,12 +165,11 @@ class StoreRules(InstanceRules):
             place = Place(lookups.static_lookup, known, True, name)
             if place.identity() not in self.path.places:
                 self.take(place)
-            delattr(obj, name)
-            self.effect(lambda run: delattr(run.roots[known], name), f"del {place}", ())
+            object.__delattr__(obj, name)
+            self.effect(lambda run: object.__delattr__(run.roots[known], name), f"del {place}", ())
             self.set_place(place.identity(), KNOWN)
         else:
             return False
-        self.class_fact(kind, "__delattr__")
         self.class_fact(kind, name)
         return True
 
