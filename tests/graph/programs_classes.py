@@ -174,7 +174,7 @@ def scene_operators_between_objects(s: Session) -> None:
     def f(x, y):
         a, b, c = Vector(x), Sub(y), Vector.square(x)
         d = a + b, b + a, a + c, 3 + a, a + 2.0, a * 2, 2 * a, -a
-        e = a == b, a != b, a == 3, 3 == a, a != 3, a == None, a < c, a < b, b > a  # noqa: E711
+        e = a == b, a != b, a == 3, 3 == a, a != 3, a == None, a < c, a < b, b > a  # noqa: E711, SIM300
         a += 1
         return d, e, a, a @ c, len(a), a[0], a[1], 7 in a, 8 not in a, a(3), a.norm, b.norm
 
@@ -409,7 +409,7 @@ def scene_user_iterators(s: Session) -> None:
     def g(x, thing):
         for each in Holder([2, x]):
             x = x * each
-        first, *rest = [each for each in Holder((1.0, x, thing))]
+        first, *rest = [each * 1 for each in Holder((1.0, x, thing))]
         return x, first, rest
 
     f, g = s.compile(f), s.compile(g)
@@ -750,7 +750,7 @@ def scene_named_tuples(s: Session) -> None:
         d = Pair(left=a, right=b * x)
         e = d._replace(left=x)
         both = c.both() + p.left * p[1] + q.right
-        return both, c, d, e, len(p), p[-1], c.reverse, [each for each in q], *e
+        return both, c, d, e, len(p), p[-1], c.reverse, [each * 1 for each in q], *e
 
     f = s.compile(f)
     for k in (1.0, 2.0, T([3.0])):
@@ -780,7 +780,7 @@ def scene_odd_named_tuples(s: Session) -> None:
 
     def f(x, p):
         a, b = p
-        return x * a, b, p[0], p.left, len(p), [each for each in p], p
+        return x * a, b, p[0], p.left, len(p), [each * 1 for each in p], p
 
     def g(x):
         made = Made(x, 2.0)
@@ -932,7 +932,7 @@ class Slotted:
 
 
 class SlottedMore(Slotted):
-    __slots__ = ("c", "__dict__")
+    __slots__ = ("__dict__", "c")
 
 
 def scene_slots(s: Session) -> None:
@@ -1387,9 +1387,9 @@ def scene_stores_by_functions(s: Session) -> None:
         outer.a = 3.0
         del outer.a
         setattr(box, "b", box.k)  # noqa: B010
-        nothing = setattr(plain, "v", 4.0)  # noqa: B010
+        nothing = setattr(plain, "v", 4.0)
         setattr(plain, "w", x)  # noqa: B010
-        delattr(plain, "w")  # noqa: B043
+        delattr(plain, "w")
         fresh = object.__new__(Box)
         fresh.z = x
         return box, nothing, plain.v, fresh.z_, isinstance(box, Box), issubclass(Sub, Vector)
