@@ -5,12 +5,12 @@ from __future__ import annotations
 import builtins
 import functools
 from collections.abc import Callable
-from types import FunctionType, MethodType, SimpleNamespace
+from types import MethodType, SimpleNamespace
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
-from jitgrad.graph.instances import DELETE, INITIALIZE, STORE, may_be_made
+from jitgrad.graph.instances import DELETE, INITIALIZE, STORE, may_be_made, python_function
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.operands import OperandRules
@@ -36,7 +36,7 @@ class CallableRules(OperandRules):
             whole = self._whole_call(callee, co, args, ao, kwargs, ko)
             return None if whole is None else self._call(*whole)
         if type(callee) is MethodType:
-            return self._call_method(callee, known, args, ao, kwargs, ko)
+            return self._call_method(callee, args, ao, kwargs, ko)
         if co is not KNOWN:
             return None
         if isinstance(callee, type):
@@ -59,26 +59,28 @@ class CallableRules(OperandRules):
             return None
         return self.construct(kind, args, ao, kwargs, ko)
 
-    def _call_method(
-        self, method: Any, known: Any, args: Any, ao: Any, kwargs: Any, ko: Any
-    ) -> Any:
-        """Call a bound method: of a class, or one that was found outside."""
-        owner, function, oo = method.__self__, method.__func__, KNOWN
-        if isinstance(known, int):
-            function, fo = self.take(Place(lookups.read_part, known, True, "__func__"))
-            owner, oo = self.take(Place(lookups.read_part, known, True, "__self__"))
-            if fo is not KNOWN or oo is None:
-                return None
-        elif self.methods.get(id(method)) is not method:
+    def _call_method(self, method: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+        """Call a bound method of a class, or what has no source; None for others."""
+        if self.methods.get(id(method)) is not method and not self.take_method(method):
             return None
-        elif not isinstance(owner, type):
+        owner, function = method.__self__, method.__func__
+        if not isinstance(owner, type):
             return self.replaced(method, kwargs, ko) if not args else None
-        python = getattr(function, "__compiled_function__", function)
-        if isinstance(owner, TensorCore) or not isinstance(python, FunctionType):
+        python = python_function(function)
+        if python is None or is_trusted(python):
             return None
-        if is_trusted(python):
-            return None
-        return self._enter(python, KNOWN, [owner, *args], [oo, *ao], kwargs, ko)
+        return self._enter(python, KNOWN, [owner, *args], [KNOWN, *ao], kwargs, ko)
+
+    def take_method(self, method: MethodType) -> bool:
+        """Make facts of the function and the owner of a bound method that was found outside."""
+        known = self.object(method)
+        if not isinstance(known, int):
+            return False
+        for read in (lookups.read_function, lookups.read_owner):
+            if self.take(Place(read, known, True, ""))[1] is None:
+                return False
+        self.methods[id(method)] = method
+        return True
 
     def _whole_call(
         self, partial: Any, po: Any, args: Any, ao: Any, kwargs: Any, ko: Any

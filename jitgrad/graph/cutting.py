@@ -256,7 +256,8 @@ class Cutting(Recording):
                 for register in live_registers(frame)
             }
             function = self.recipe(frame.function, frame.function_origin or KNOWN)
-            frames.append(FrameRecipe(frame.code, function, frame.pc, registers))
+            generator = frame.generator and self._object(frame.generator.made)
+            frames.append(FrameRecipe(frame.code, function, frame.pc, registers, generator))
         kept = self.kept_tensors()
         variables = [
             each.variable
@@ -276,7 +277,7 @@ class Cutting(Recording):
 
     def _live(self, snapshot: Any) -> list[Recipe]:
         """Return the recipes of all that lives at a snapshot."""
-        registers = [each for frame in snapshot.frames for each in self._recipes_of(frame)]
+        registers = [each for frame in snapshot.frames for each in frame.parts()]
         return [*registers, *snapshot.kept]
 
     # -- segments ---------------------------------------------------------------------------
@@ -309,9 +310,6 @@ class Cutting(Recording):
         snapshot.state = self.path.copy()
         self.attach(self.segment)
         return branch
-
-    def _recipes_of(self, frame: FrameRecipe) -> list[Recipe]:
-        return [*frame.registers.values(), frame.function]
 
     def _begin_after(self, branch: Branch, outcome: Any, snapshot: Snapshot) -> None:
         self.start = snapshot
@@ -413,6 +411,7 @@ class Cutting(Recording):
                     raise Unrecordable(reason)
                 self._truncate()
             snapshot = self.snapshot(None if clean else self._marked_mode)
+            snapshot.give_frames_back()
         except Unrecordable:
             self._evaluate_from_start(reason)
             return

@@ -104,9 +104,9 @@ def read_size(record: Any, _key: Any) -> int:
     return tuple.__len__(record)
 
 
-def read_part(wrapper: Any, name: str) -> Any:
-    """Return what a bound method or a `functools.partial` is made of."""
-    return getattr(wrapper, name)
+def read_part(partial: Any, name: str) -> Any:
+    """Return what a `functools.partial` is made of."""
+    return getattr(partial, name)
 
 
 def read_item(container: Any, key: Any) -> Any:

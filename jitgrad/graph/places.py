@@ -144,7 +144,7 @@ class PlaceRules(RecordRules):
     def _object_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
         known = self.object(obj)
         kind = type(obj)
-        if isinstance(known, FreshObject) and known.kind in ("list", "dict"):
+        if isinstance(known, FreshObject) and known.kind in ("list", "dict", "generator"):
             method = getattr(obj, name)
             self.methods[id(method)] = method
             return method, IDENTIFIED
