@@ -68,7 +68,7 @@ def test_a_long_loop_goes_forth_and_back() -> None:
     for n in (3, 1000, 100_000, 0, 1, 7):
         run(n)
     assert f.graph.traces == known
-    (loop,) = loops_of(f)
+    loop = max(loops_of(f), key=lambda each: each.last.hits)
     assert loop.last.hits > 100_000
     assert any(each is not None for each in loop.turn.reverses.values())
 
