@@ -71,6 +71,11 @@ def read_class(cls: type, name: str) -> Any:
     return type_lookup(cls, name)
 
 
+def read_order(cls: type, _name: Any) -> tuple[type, ...]:
+    """Return the method resolution order of a class: the same tuple until its bases change."""
+    return cls.__mro__
+
+
 def read_item(container: Any, key: Any) -> Any:
     """Return an item of an exact list, tuple or dict."""
     try:
