@@ -15,12 +15,13 @@ from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.cutting import Unrecordable
 from jitgrad.graph.dictionaries import DICTS
+from jitgrad.graph.instances import LOOKUPS
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.models import Models
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
-from jitgrad.graph.places import PlaceRules, has_plain_attributes
+from jitgrad.graph.places import PlaceRules
 from jitgrad.graph.recipes import Recipe
 from jitgrad.python import matching
 from jitgrad.python.code import Op
@@ -126,8 +127,7 @@ class ExceptionRules(Models, PlaceRules):
         """Make facts of what a class is made of, unless it is one that cannot change."""
         if kind.__flags__ & _CAN_CHANGE:
             for name in names:
-                found = lookups.type_lookup(kind, name)
-                self._identical(Place(lookups.read_class, kind, False, name), found)
+                self.class_fact(kind, name)
 
     def call_of_exception(self, callee: Any, co: Any, args: Any, ao: Any, kwargs: Any) -> Any:
         """Model calls that make an exception, or its text."""
@@ -175,14 +175,22 @@ class ExceptionRules(Models, PlaceRules):
                 other = getattr(obj, name)
                 if other is None or self._exception(other) is not None:
                     return other, KNOWN if other is None else IDENTIFIED
-        elif (
-            isinstance(self.object(obj), int)
-            and has_plain_attributes(type(obj))
-            and self._lacks_attribute(obj, name)
-        ):
+        elif self._lacks_this_attribute(obj, name):
             named = {"name": (name, KNOWN), "obj": (obj, obj_origin)}
             self._raise_certainly(getattr, (obj, name), named)
         return super().get_attribute(obj, obj_origin, name)
+
+    def _lacks_this_attribute(self, obj: Any, name: str) -> bool:
+        """Has an object, from outside or made in the call, no such attribute? If so, as a fact."""
+        kind, fresh = type(obj), self.instance(obj)
+        if fresh is None and not isinstance(self.object(obj), int):
+            return False
+        if lookups.type_lookup(kind, "__getattribute__") not in LOOKUPS:
+            return False
+        self.class_fact(kind, "__getattribute__")
+        if fresh is None:
+            return self._lacks_attribute(obj, name)
+        return name not in fresh.extra and self._lacks(kind, name, "__getattr__")
 
     # -- raised -----------------------------------------------------------------------------
 
