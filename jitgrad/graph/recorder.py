@@ -13,6 +13,7 @@ from typing import Any
 from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.callables import CallableRules
 from jitgrad.graph.generators import GeneratorRules
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
@@ -28,7 +29,7 @@ CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 """Library classes whose objects a recording makes and keeps: simple state, trusted methods."""
 
 
-class Recorder(GeneratorRules, Models, PlaceRules):
+class Recorder(GeneratorRules, Models, PlaceRules, CallableRules):
     """Records one call, from its beginning or from a site on."""
 
     internal_files = Passing.internal_files
@@ -57,32 +58,13 @@ class Recorder(GeneratorRules, Models, PlaceRules):
         if type(callee).__module__ == "jitgrad.compiled" and co is KNOWN:
             inner = callee.__compiled_function__
             return self._enter(inner, KNOWN, args, ao, kwargs, ko)
-        resumed = self.call_of_generator(callee, co, args, ao, kwargs)
-        if resumed is not None:
-            return resumed
+        answer = self.call_of_generator(callee, co, args, ao, kwargs)
+        if answer is None:
+            answer = self.call_object(callee, co, args, ao, kwargs, ko)
+        if answer is not None:
+            return answer
         if isinstance(callee, MethodType):
-            if self.methods.get(id(callee)) is not callee and not self._take_method(callee):
-                return None
-            owner: Any = callee.__self__
-            function = getattr(callee.__func__, "__compiled_function__", callee.__func__)
-            if isinstance(owner, TensorCore):
-                return self._tensor_method(callee, args, ao, kwargs, ko)
-            if self.origin_of(owner) is not None and isinstance(function, FunctionType):
-                if is_trusted(function):
-                    # what a library object from outside holds is not guarded
-                    fresh = isinstance(self.object(owner), FreshObject)
-                    if type(owner) in CONTEXTS and not fresh:
-                        return self._outer_block(callee, args, ao)
-                    if type(owner) in (no_grad, enable_grad) and function.__name__ == "_again":
-                        # the block that a decorated function opens
-                        made = callee()
-                        return made, self.fresh(made, "library", [])
-                    return self.perform(callee, args, ao, kwargs, ko) if fresh else None
-                found = self.walk_modules(callee, args, ao, kwargs, ko)
-                if found is not None:
-                    return found
-                return self._enter(function, KNOWN, [owner, *args], [IDENTIFIED, *ao], kwargs, ko)
-            return None
+            return self._call_bound(callee, args, ao, kwargs, ko)
         if isinstance(callee, FunctionType):
             if is_trusted(callee):
                 args, ao = self._lists_for_iterators(args, ao)
@@ -114,16 +96,30 @@ class Recorder(GeneratorRules, Models, PlaceRules):
             return self._math(callee, f"math.{MATH[callee]}", args, ao)
         return self._container_method(callee, args, ao, kwargs)
 
-    def _take_method(self, method: MethodType) -> bool:
-        """Make facts of the function and the owner of a bound method that was found outside."""
-        known = self.object(method)
-        if not isinstance(known, int):
-            return False
-        for read in (lookups.read_function, lookups.read_owner):
-            if self.take(Place(read, known, True, ""))[1] is None:
-                return False
-        self.methods[id(method)] = method
-        return True
+    def _call_bound(self, callee: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+        """Call a bound method whose owner is known."""
+        if self.methods.get(id(callee)) is not callee:
+            return None
+        owner: Any = callee.__self__
+        function = getattr(callee.__func__, "__compiled_function__", callee.__func__)
+        if isinstance(owner, TensorCore):
+            return self._tensor_method(callee, args, ao, kwargs, ko)
+        if self.origin_of(owner) is not None and isinstance(function, FunctionType):
+            if is_trusted(function):
+                # what a library object from outside holds is not guarded
+                fresh = isinstance(self.object(owner), FreshObject)
+                if type(owner) in CONTEXTS and not fresh:
+                    return self._outer_block(callee, args, ao)
+                if type(owner) in (no_grad, enable_grad) and function.__name__ == "_again":
+                    # the block that a decorated function opens
+                    made = callee()
+                    return made, self.fresh(made, "library", [])
+                return self.perform(callee, args, ao, kwargs, ko) if fresh else None
+            found = self.walk_modules(callee, args, ao, kwargs, ko)
+            if found is not None:
+                return found
+            return self._enter(function, KNOWN, [owner, *args], [IDENTIFIED, *ao], kwargs, ko)
+        return None
 
     def _outer_block(self, method: Any, args: Any, ao: Any) -> Any:
         """Enter or leave the block of a grad mode that comes from outside."""
