@@ -286,7 +286,9 @@ class RandomLoop:
         for _ in range(self.random.integers(3) if single else 0):
             chosen = single[self.random.integers(len(single))]
             noted: Any = chosen.noted
-            made = [None if isinstance(step, Write) else step.output for step in self.steps]
+            made: list[Any] = [
+                None if isinstance(step, Write) else step.output for step in self.steps
+            ]
             first = made.index(noted) + 1 if noted in made else 0
             position = int(self.random.integers(first, len(self.steps) + 1))
             truth = bool(chosen.now.item()) if self.random.random() < 0.8 else True
