@@ -13,6 +13,8 @@ import operator
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from jitgrad.dispatch import wrap
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.facts import IsNumber, IsObject, IsTensor
@@ -24,6 +26,7 @@ from jitgrad.graph.recipes import Constant, Fresh, Library, Number, Recipe, Root
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Branch, Continue, Segment
 from jitgrad.graph.tape import TapeLayout, root_nodes
+from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.loops import NotNative, Stop, Test, lower_loop
 from jitgrad.primitive import Kind
 
@@ -49,6 +52,8 @@ class Cycle:
         last: the segment with which the path ends.
         loop: the loop.
         turn: what autograd has to know of a turn, None where nothing has a history.
+        dependent: one of its results depends on another one of the same turn. Then Python does the
+            last turn, because `autograd.grad` may be asked for what lies between the two.
     """
 
     def __init__(self, last: Segment, values: list[Any]) -> None:
@@ -76,14 +81,16 @@ class Cycle:
             inputs.update((each, None) for each in segment.inputs if each not in made)
         kept: list[Value | Scalar] = []
         self.turn: Turn | None = None
+        self.dependent = False
         if snapshot.variables:
             layout = TapeLayout(
                 snapshot.variables, snapshot.freed, self.state, self.segments, self.end.shown
             )
-            if layout.dependent:
-                raise Unsuitable("one of its tensors depends on another one of the same turn")
-            changing = made | {each for each, _ in self.carried}
-            kept = [each for each in layout.slots if each in changing]
+            begun = {each: None for each, _ in self.carried}
+            kept = [each for each in layout.slots if each in made or each in begun]
+            self.dependent = layout.dependent
+            if self.dependent:
+                kept = list(dict.fromkeys([*kept, *begun]))
             self.turn = Turn(layout, self.entering, kept)
             inputs.update((each, None) for each in layout.slots if each not in made)
         self.inputs = list(inputs)
@@ -223,6 +230,8 @@ class Cycle:
         if turns.stop is Stop.MEMORY and not turns.finished:
             file, line = self.end.line
             raise MemoryError(f"the tape of the loop at {file}:{line} takes too much memory")
+        if self.dependent:
+            turns = self._but_the_last(turns)
         if not turns.finished:
             return None
         self.last.hits += turns.finished
@@ -247,7 +256,20 @@ class Cycle:
                 values.append(made)
         if self.turn is not None:
             self._remember(begun, turns, values)
-        return Going(going.layout, values, turned=turns.stop is not Stop.LIMIT)
+        return Going(going.layout, values, turned=None if turns.stop is Stop.LIMIT else self)
+
+    def _but_the_last(self, turns: Turns) -> Turns:
+        """Return what was done before the last turn."""
+        assert self.turn is not None
+        done = max(turns.finished - 1, 0)
+        records = dict(zip(self.turn.kept, turns.tape))
+        carried = [
+            _entry(records[given], turns.finished - 1, given) if turns.finished else None
+            for given, _ in self.carried
+        ]
+        return turns._replace(
+            finished=done, carried=carried, tape=[each[:done] for each in turns.tape]
+        )
 
     def _origin(self, root: int, turns: int) -> int | None:
         """Return which root has come by moving from place to place, None if it was made since."""
@@ -296,6 +318,15 @@ def _recipes(end: Continue) -> list[Recipe]:
     return found
 
 
+def _entry(record: np.ndarray, at: int, given: Value | Scalar) -> Any:
+    """Return an entry of a record, as what a turn begins with."""
+    if isinstance(given, Scalar):
+        return given.type(record[at])
+    made = allocate(given)
+    np.copyto(made, record[at])
+    return made
+
+
 def count_return(first: Segment, last: Segment, values: list[Any]) -> str:
     """Count that a path led back to its beginning; make it a native loop when that is usual.
 
@@ -311,7 +342,7 @@ def count_return(first: Segment, last: Segment, values: list[Any]) -> str:
     end.returns += 1
     if end.returns == WARM and first.check is None:
         try:
-            first.cycle = Cycle(last, values)
+            first.cycles.append(Cycle(last, values))
         except Unsuitable as why:
             return str(why)
     return ""

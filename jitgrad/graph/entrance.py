@@ -152,14 +152,14 @@ class Going:
         layout: the place.
         values: what is live there.
         performs: Python is to perform the first instruction.
-        turned: a native loop has come here, and does not turn again.
+        turned: the native loop that has come here, and does not turn again.
         came: the first and the last segment of the path that came here.
     """
 
     __slots__ = ("came", "layout", "performs", "turned", "values")
 
     def __init__(
-        self, layout: Layout, values: list[Any], performs: bool = False, turned: bool = False
+        self, layout: Layout, values: list[Any], performs: bool = False, turned: Any = None
     ) -> None:
         self.layout = layout
         self.values = values

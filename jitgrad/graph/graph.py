@@ -145,8 +145,8 @@ class Graph:
             return self.record_from(entrance, going)
         if entrance.misses:
             entrance.misses -= 1
-        if segment.cycle is not None and not going.turned:
-            turned = segment.cycle.run(run, going)
+        for cycle in segment.cycles:
+            turned = None if cycle is going.turned else cycle.run(run, going)
             if turned is not None:
                 return turned
         if going.came is not None and going.came[0] is segment:
@@ -290,7 +290,8 @@ class Graph:
 
         With `fullgraph` an exit is an error, unless the user's code `raised` one itself.
         """
-        self.traces += 1
+        # what raises may do so at the next call, too: no reason to give up
+        self.traces += not recorder.stalled
         self.segments.extend(recorder.segments)
         last = recorder.segments[-1] if recorder.segments else None
         if last is not None:

@@ -308,3 +308,29 @@ def scene_a_loop_that_raises(s: Session) -> None:
     f = s.compile(f)
     for n, k in ((10, 100), (60, 100), (70, 100), (70, 60), (80, 30.0), (60, 90)):
         s.attempt(f, T([1.0]), n, k)
+
+
+def scene_losses_along_the_way(s: Session) -> None:
+    def f(x, w, n):
+        loss = torch.zeros((), dtype=torch.float64)
+        for i in range(n):
+            x = (x * w).tanh()
+            loss = loss + (x * x).sum() / (i + 1)
+        return loss
+
+    turns(s, s.compile(f))
+
+
+def scene_two_ways_in_turn(s: Session) -> None:
+    def f(x, w, n):
+        accepted = 0
+        for _ in range(n):
+            step = (x * w).sin() * 0.5
+            if step.norm() > 0.2:
+                x = x - step * 0.5
+            else:
+                x = x + step + w
+                accepted += 1
+        return x, accepted
+
+    turns(s, s.compile(f), counts=(30, 31, 60, 100, 101, 7))

@@ -15,11 +15,6 @@ from tests.graph.agreement import agree
 
 SCENES = [scene for name, scene in vars(programs_cycles).items() if name.startswith("scene_")]
 
-UNMERGED = {
-    "results_that_depend_on_each_other": "depends on another",
-}
-"""Scenes whose loops are no native ones, with the reason."""
-
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,18 +25,14 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def loops_of(function: Any) -> list[cycles.Cycle]:
-    return [each.cycle for each in function.graph.segments if each.cycle is not None]
+    return [cycle for each in function.graph.segments for cycle in each.cycles]
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
 def test_native_loops_do_what_eager_does(scene: Callable) -> None:
     session = agree(scene)
     reasons = [why for each in session.functions for why in each.graph.unmerged.values()]
-    reason = UNMERGED.get(scene.__name__[6:])
-    if reason is None:
-        assert any(each.last.hits > 30 for f in session.functions for each in loops_of(f)), reasons
-    else:
-        assert any(reason in each for each in reasons)
+    assert any(each.last.hits > 30 for f in session.functions for each in loops_of(f)), reasons
 
 
 def test_a_long_loop_goes_forth_and_back() -> None:
