@@ -151,7 +151,8 @@ class RecordRules(StoreRules):
                 return None
             space = SimpleNamespace(**kwargs)
             return space, self.fresh(space, "instance", [], dict(ko))
-        new = getattr(lookups.type_lookup(kind, "__new__"), "__func__", None)
+        found = lookups.type_lookup(kind, "__new__")
+        new = found.__func__ if isinstance(found, staticmethod) else found
         if isinstance(new, FunctionType) and not issubclass(kind, tuple):
             self.class_fact(kind, "__new__")
             return self.protocol(
