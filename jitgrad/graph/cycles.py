@@ -27,7 +27,7 @@ from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Branch, Continue, Segment
 from jitgrad.graph.tape import TapeLayout, root_nodes
 from jitgrad.kernels.layout import allocate
-from jitgrad.kernels.loops import NotNative, Stop, Test, lower_loop
+from jitgrad.kernels.loops import NotNative, Stop, Test, Turns, lower_loop
 from jitgrad.primitive import Kind
 
 WARM = 128

@@ -185,6 +185,7 @@ class Graph:
         if config.verify and self.checks is None:
             self.checks = Checks()
         recorder.begin_segment(Segment(None, 0, self.checks))
+        recorder.arrivals = recorder.segment.arrivals
         if entrance.layout is not None:
             # the first turn is not counted
             recorder.path.visits[entrance.layout.place] = -1
@@ -253,6 +254,7 @@ class Graph:
             segment = Segment(miss.segment, path.slots)
             segment.start = recorder.start = branch.snapshot
             recorder.begin_segment(segment)
+            recorder.arrivals = segment.path()[0].arrivals
             recorder.resuming = branch.slot is not None
             recorder.evaluator = Evaluator(recorder)
             frames = frames_of(run, branch.snapshot, miss.segment, recorder)

@@ -7,6 +7,7 @@ so, the call has skipped the sites between; if not, nothing has happened, and it
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -148,11 +149,14 @@ class JoinedPlan(NamedTuple):
     outputs: list[Value]
 
 
-def join_plan(parts: list[Any], wanted: list[Variable]) -> JoinedPlan | None:
+def join_plan(
+    parts: list[Any], wanted: list[Variable], begun: Collection[Variable]
+) -> JoinedPlan | None:
     """Join derivatives, None where they do not fit together.
 
     Args:
         parts: of the segments of a path, the last segment first.
+        begun: the variables whose cotangents go in.
         wanted: the variables whose cotangents are to come out.
     """
     steps: list[Step] = []
@@ -170,6 +174,11 @@ def join_plan(parts: list[Any], wanted: list[Variable]) -> JoinedPlan | None:
             held = renamed[value] = flowing.pop(variable)
             if (held.shape, held.strides, held.dtype) != (value.shape, value.strides, value.dtype):
                 return None
+            if variable in begun:
+                # one result depends on another: what goes in meets what comes from there
+                outer = Value(value.shape, value.strides, value.dtype, Memory("cotangent"))
+                given[variable] = outer
+                renamed[value] = _compute(steps, ADD, outer, held)
         for step in derivative.steps:
             if not isinstance(step, Compute) or (
                 step.primitive.is_view and any(each in renamed for each in step.inputs)
@@ -217,12 +226,15 @@ class WholePlan:
         return {target: wrap(array) for target, array in zip(self.targets, made)}
 
 
-def whole_plan(parts: list[Any], wanted: list[Variable], last: Segment) -> WholePlan | None:
+def whole_plan(
+    parts: list[Any], wanted: list[Variable], begun: Collection[Variable], last: Segment
+) -> WholePlan | None:
     """Return one program for the derivatives `parts`, None where they do not fit together.
 
     Args:
         parts: of the segments of a path, whose `last` comes first.
         wanted: the variables whose cotangents it is to return.
+        begun: those whose cotangents it is given.
     """
-    joined = join_plan(parts, wanted) if len(parts) > 1 else None
+    joined = join_plan(parts, wanted, begun) if len(parts) > 1 else None
     return None if joined is None else WholePlan(joined, last)

@@ -199,7 +199,7 @@ class LoopBackward(Node):
         waiting = {each: tensor._array for each, tensor in given.items()}
         known = tuple((each, array.strides) for each, array in waiting.items()), tuple(through)
         plan = layout.plans.get(known)
-        joined = None if plan is None else join_plan(plan.parts, through)
+        joined = None if plan is None else join_plan(plan.parts, through, given)
         if joined is None:
             return None
         try:

@@ -226,7 +226,10 @@ class Performing(DictionaryRules, Operations):
         return answer
 
     def _turn(self) -> None:
-        """Count the visits of this site; behind many turns of a loop let the call begin anew.
+        """Count the visits of this site; where there are many let the call begin anew.
+
+        So it is behind many turns of a loop, and where many ways meet: each of two ways on from
+        there would be recorded for each way that leads there.
 
         Raises:
             Leave: the recording has ended before the instruction at hand.
@@ -234,7 +237,9 @@ class Performing(DictionaryRules, Operations):
         here = tuple((each.code, each.pc) for each in self.evaluator.frames)
         visits = self.path.visits
         count = visits[here] = visits.get(here, 0) + 1
-        if count > self.heads.get(here, config.unroll) and self.go_on_anew():
+        arrivals = self.arrivals[here] = self.arrivals.get(here, 0) + 1
+        most = config.unroll if arrivals <= config.max_arrivals else 0
+        if count > self.heads.get(here, most) and self.go_on_anew():
             # turn by turn from now on, which may become a native loop
             self.heads.setdefault(here, 0)
             raise Leave

@@ -248,6 +248,7 @@ class Segment:
         checked: how often its facts were found to hold, one by one.
         guards: the facts as one function, once they have been checked several times.
         hot: for the first of a path, the program of a whole path that is guessed first.
+        arrivals: for the first of a path, how often recordings came to each site behind it.
         cycles: for the first of a path, the native loops of those that lead back to it.
         check: makes programs of the path that check themselves, None where none do.
     """
@@ -271,6 +272,7 @@ class Segment:
         self.checked = 0
         self.guards: Callable[[Any], bool] | None = None
         self.hot: Any = None
+        self.arrivals: dict[Any, int] = {}
         self.cycles: list[Any] = []
         self.program: Program | None = None
         self.derivatives: dict[Any, Any] = {}

@@ -318,7 +318,7 @@ def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:
             return whole.run(tape, waiting)
         plan.hits += 1
         if plan.hits == WARM:
-            plan.whole = whole_plan(plan.parts, wanted, layout.segments[-1])
+            plan.whole = whole_plan(plan.parts, wanted, given, layout.segments[-1])
         values, take = tape.values, waiting.pop
         for part in plan.parts:
             if part.is_simple:

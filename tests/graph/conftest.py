@@ -23,6 +23,7 @@ def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         # and loops begin anew behind their second turn already
         monkeypatch.setattr(jitgrad.config, "unroll", 2)
         monkeypatch.setattr(jitgrad.config, "max_range", 3)
+        monkeypatch.setattr(jitgrad.config, "max_arrivals", 5)
         monkeypatch.setattr(segment, "lower", reference.lower)
     return request.param
 
