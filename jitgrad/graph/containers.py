@@ -8,12 +8,13 @@ from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.knowledge import FreshObject
+from jitgrad.graph.lists import ListRules
 from jitgrad.graph.lookups import Place
-from jitgrad.graph.objects import ObjectRules
+from jitgrad.graph.mappings import MappingRules
 from jitgrad.graph.origins import KNOWN, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
-from jitgrad.graph.recipes import Sources
-from jitgrad.python.operations import ABSENT, EXHAUSTED, Operations
+from jitgrad.graph.recipes import ITERATORS, Sources
+from jitgrad.python.operations import ABSENT, EXHAUSTED, Enter, Operations
 
 
 def plain_build(kind: str, values: Any) -> Any:
@@ -22,7 +23,7 @@ def plain_build(kind: str, values: Any) -> Any:
     return answer[0]
 
 
-class ContainerRules(ObjectRules):
+class ContainerRules(ListRules, MappingRules):
     """What is built from parts, taken apart, and iterated."""
 
     def build(self, kind: str, values: Any, origins: Any) -> Any:
@@ -32,71 +33,63 @@ class ContainerRules(ObjectRules):
         if kind == "list":
             made = list(values)
             return made, self.fresh(made, "list", list(origins))
-        keys = values[::2] if kind == "dict" else values
-        key_origins = origins[::2] if kind == "dict" else origins
-        simple = all(
-            origin is KNOWN and type(key) in (int, str) for key, origin in zip(keys, key_origins)
-        )
-        if simple and len(set(keys)) == len(keys):
-            made = plain_build(kind, values)
-            return made, self.fresh(made, kind, list(origins))
+        if kind == "dict":
+            pairs = list(zip(values[::2], origins[::2], values[1::2], origins[1::2]))
+            answer = self.new_dict(pairs)
+        else:
+            known = all(map(self._is_constant, values, origins))
+            answer = self.new_set(plain_build(kind, values)) if known else None
+        if answer is not None:
+            return answer
         return self.leave(f"a {kind} display").build(kind, values, origins)
 
-    def _fresh_list(self, target: Any) -> FreshObject | None:
-        known = self.object(target)
-        return known if isinstance(known, FreshObject) and known.kind == "list" else None
-
     def append(self, target: Any, lo: Any, value: Any, vo: Any) -> Any:
-        known = self._fresh_list(target)
-        if known is None:
+        if self.list_method(target, "append", [value], [vo]) is None:
             return self.leave("append").append(target, lo, value, vo)
-        target.append(value)
-        known.origins.append(vo)
         return None
 
     def add_to_set(self, target: Any, so: Any, value: Any, vo: Any) -> Any:
-        return self.leave("a set comprehension").add_to_set(target, so, value, vo)
+        if self.set_method(target, "add", [value], [vo]) is None:
+            return self.leave("a set comprehension").add_to_set(target, so, value, vo)
+        return None
 
     def store_in_dict(self, target: Any, do: Any, key: Any, ko: Any, value: Any, vo: Any) -> Any:
-        known = self.object(target)
-        if not isinstance(known, FreshObject) or ko is not KNOWN or type(key) not in (int, str):
+        ko = self.fixed(key, ko)
+        if not self.active:
+            return self._plain().store_in_dict(target, do, key, ko, value, vo)
+        if not self.set_dict_item(target, key, ko, value, vo):
             return self.leave("a key of run time").store_in_dict(target, do, key, ko, value, vo)
-        if key in target:
-            known.origins[2 * list(target).index(key) + 1] = vo
-        else:
-            known.origins.extend((ko, vo))
-        target[key] = value
         return None
 
     def extend_list(self, target: Any, lo: Any, more: Any, mo: Any) -> Any:
-        known = self._fresh_list(target)
-        found = self._elements(more, mo)
-        if known is None or found is None:
+        answer = self.list_method(target, "extend", [more], [mo])
+        if answer is None:
             return self.leave("unpacking in a display").extend_list(target, lo, more, mo)
-        target.extend(value for value, _ in found)
-        known.origins.extend(origin for _, origin in found)
-        return None
+        return answer if isinstance(answer, Enter) else None
 
     def update_set(self, target: Any, so: Any, more: Any, mo: Any) -> Any:
-        return self.leave("a set display").update_set(target, so, more, mo)
+        if self.set_method(target, "update", [more], [mo]) is None:
+            return self.leave("a set display").update_set(target, so, more, mo)
+        return None
 
     def update_dict(self, target: Any, do: Any, more: Any, mo: Any) -> Any:
-        inner = self.object(more)
-        if not isinstance(inner, FreshObject) or inner.kind != "dict":
+        known = self.fresh_dict(more) is not None or self.outer_dict(more) is not None
+        if not known or not self.update_with(target, self.pairs_of(more, mo)):
             return self.leave("** of a mapping").update_dict(target, do, more, mo)
-        for at, (key, value) in enumerate(list(more.items())):
-            self.store_in_dict(target, do, key, KNOWN, value, inner.origins[2 * at + 1])
         return None
 
     def merge_keywords(self, keywords: Any, ko: Any, more: Any, mo: Any, callee: Any, co: Any):
-        inner, outer = self.object(more), self.object(keywords)
-        simple = isinstance(inner, FreshObject) and isinstance(outer, FreshObject)
-        if not simple or any(key in keywords for key in more):
+        known = self.fresh_dict(more) is not None or self.outer_dict(more) is not None
+        pairs = self.pairs_of(more, mo) if known else None
+        fits = pairs is not None and all(
+            type(key) is str and key not in keywords for key, *_ in pairs
+        )
+        if not fits or not self.update_with(keywords, pairs):
             return self.leave("** of a call").merge_keywords(keywords, ko, more, mo, callee, co)
-        return self.update_dict(keywords, ko, more, mo)
+        return None
 
     def list_to_tuple(self, items: Any, lo: Any) -> Any:
-        known = self._fresh_list(items)
+        known = self.fresh_list(items)
         if known is None:
             return self.leave("a tuple display").list_to_tuple(items, lo)
         return tuple(items), parts(known.origins)
@@ -161,7 +154,7 @@ class ContainerRules(ObjectRules):
 
     def iterate(self, x: Any, xo: Any) -> Any:
         known = self.object(x)
-        if isinstance(known, FreshObject) and known.kind in ("iterator", "enumerate", "zip"):
+        if isinstance(known, FreshObject) and known.kind in ITERATORS:
             return x, xo
         if isinstance(x, TensorCore) and x._array.ndim:
             rows, xo = self.perform(tuple, (x,), (xo,))
@@ -170,7 +163,7 @@ class ContainerRules(ObjectRules):
             x = rows
         view = isinstance(known, FreshObject) and known.kind in ("keys", "items", "values")
         if self._elements(x, xo) is not None and (
-            type(x) in (list, tuple, range, *DICTS) or view or self.is_module_list(x)
+            type(x) in (list, tuple, range, str, set, *DICTS) or view or self.is_module_list(x)
         ):
             it = iter(x)  # type: ignore[call-overload]
             return it, self.fresh(it, "iterator", [], Sources([(x, xo)]))
@@ -183,9 +176,13 @@ class ContainerRules(ObjectRules):
         known = self.object(it)
         if not isinstance(known, FreshObject) or known.extra is None:
             return self.leave("an iterator that is not known").advance(it, io)
+        if self.calls_back(it):
+            return self.step(known)
         origin = self._next_origin(known)
         value = next(it, EXHAUSTED)
         if value is EXHAUSTED:
+            # it stays so, whatever becomes of what it ran over
+            known.kind, known.extra = "iterator", Sources([((), KNOWN)])
             return EXHAUSTED
         return value, origin
 
@@ -218,13 +215,7 @@ class ContainerRules(ObjectRules):
             if origin is not None:
                 state_of.index += 1
             return origin
-        inner = []
-        for source, _ in state_of.sources:
-            known_source = self.object(source)
-            assert isinstance(known_source, FreshObject)
-            origin = self._next_origin(known_source)
-            if origin is None:
-                return None
-            inner.append(origin)
-        state_of.index += 1
-        return parts((KNOWN, *inner) if known.kind == "enumerate" else inner)
+        origin = self.next_of_kind(known.kind, state_of)
+        if origin is not None:
+            state_of.index += 1
+        return origin

@@ -20,6 +20,7 @@ from jitgrad.graph.origins import (
     ancestors,
 )
 from jitgrad.graph.recipes import (
+    ITERATORS,
     BaseOf,
     Cell,
     Closure,
@@ -30,6 +31,7 @@ from jitgrad.graph.recipes import (
     Library,
     Method,
     Number,
+    Partial,
     Position,
     Recipe,
     Root,
@@ -172,7 +174,11 @@ class Cutting(Recording):
                 )
             }
             return made
-        if kind in ("iterator", "enumerate", "zip"):
+        if kind == "partial":
+            values = (obj.func, *obj.args, *obj.keywords.values())
+            items = tuple(map(self.recipe, values, origins))
+            made = Partial(key, items, tuple(obj.keywords))
+        elif kind in ITERATORS:
             sources = tuple(self.recipe(*source) for source in known.extra.sources)
             made = Position(key, kind, sources, known.extra.index, known.extra.start)
         elif kind in ("keys", "items", "values"):
@@ -185,6 +191,8 @@ class Cutting(Recording):
             values = (
                 [part for pair in obj.items() for part in pair] if kind == "dict" else list(obj)
             )
+            if kind == "set" and list(set(values)) != values:
+                raise Unrecordable("a set that cannot be made again in its order")
             self._open.append(known)
             try:
                 made = self._container(
@@ -274,6 +282,7 @@ class Cutting(Recording):
         self.produced = set()
         self._effect_recipes = []
         self.visible = False
+        self.before = {}
         self._segment_writes = dict(self.path.writes)
         self.begin()
 
@@ -327,9 +336,11 @@ class Cutting(Recording):
         self.produced = {step.output for step in steps if not isinstance(step, Write)}
 
     def set_place(self, identity: Any, origin: Any) -> None:
-        """Remember what the call stored at a place."""
         self._journal.append((identity, self.path.places.get(identity, ABSENT)))
         self.path.places[identity] = origin
+
+    def forget_place(self, identity: Any) -> None:
+        self._journal.append((identity, self.path.places.pop(identity, ABSENT)))
 
     def go_on_anew(self) -> bool:
         """End the recording here, so that the rest of the call is recorded as one of its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import types
 from typing import Any
 
@@ -22,7 +23,8 @@ CONSTANT_TYPES = (
 )  # fmt: skip
 IDENTICAL_TYPES = (
     type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, np.ufunc,
-    types.MethodDescriptorType, types.WrapperDescriptorType,
+    types.MethodDescriptorType, types.WrapperDescriptorType, operator.itemgetter,
+    operator.attrgetter,
 )  # fmt: skip
 
 
@@ -41,15 +43,20 @@ ARGUMENT_CONSTANTS = frozenset((type(None), bool, int, str, bytes))
 
 
 class FreshObject:
-    """What is known of an object made in the call: the origins of what it holds."""
+    """What is known of an object made in the call: the origins of what it holds.
 
-    __slots__ = ("extra", "key", "kind", "origins")
+    It has `escaped` once it was stored outside, where each replay has to do to it what the call
+    does from then on.
+    """
+
+    __slots__ = ("escaped", "extra", "key", "kind", "origins")
 
     def __init__(self, kind: str, origins: list[Any], key: Any = None, extra: Any = None) -> None:
         self.kind = kind
         self.origins = origins
         self.key = object() if key is None else key
         self.extra = extra
+        self.escaped = False
 
 
 class Knowledge:
@@ -73,6 +80,8 @@ class Knowledge:
         self.made_in: dict[Memory, Segment] = {}
         self.varying: set[Any] = set()
         """The identities of places where integers have been seen to change."""
+        self.before: dict[int, Any] = {}
+        """By their root, the containers that the segment has changed, as it found them."""
         self.mark = 0
         self.visible = False
         self.visible_at_mark = False
@@ -100,6 +109,9 @@ class Knowledge:
             if isinstance(entry, TensorEntry):
                 # stored by an effect, a gradient say, and read again behind the site
                 self.register_tensor(made, entry)
+            elif entry in self.path.escaped:
+                kind, origins = self.path.escaped[entry]
+                self.register_object(made, entry, list(origins), None, kind)
 
     def adopt_saved(self, tape: Any) -> None:
         """Know the arrays that histories have saved, which an inner backward pass may read."""
@@ -122,7 +134,9 @@ class Knowledge:
         if not kind:
             name = type(made).__name__
             kind = name if name in ("list", "dict", "set", "cell", "function") else "library"
-        self.objects[id(made)] = (made, FreshObject(kind, list(origins), key, extra))
+        known = FreshObject(kind, list(origins), key, extra)
+        known.escaped = key in self.path.escaped
+        self.objects[id(made)] = (made, known)
 
     def register_method(self, method: Any) -> None:
         """Know a bound method."""

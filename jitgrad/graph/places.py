@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import operator
 from types import (
     BuiltinFunctionType,
@@ -18,15 +19,18 @@ from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.knowledge import CONSTANT_TYPES, FreshObject
+from jitgrad.graph.lists import ListRules
 from jitgrad.graph.lookups import ABSENT, Place
-from jitgrad.graph.objects import ObjectRules
+from jitgrad.graph.mappings import MappingRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
 from jitgrad.graph.performing import is_trusted
-from jitgrad.graph.recipes import Recipe
+from jitgrad.python import stand_ins
 
 METADATA = frozenset(
     "shape dtype ndim device requires_grad is_leaf itemsize nbytes T mT H data".split()  # noqa: SIM905
 )
+
+ORIGINALS = dict(vars(builtins))
 
 
 def has_plain_attributes(kind: type) -> bool:
@@ -35,20 +39,39 @@ def has_plain_attributes(kind: type) -> bool:
     return kind.__getattribute__ is object.__getattribute__ or kind is SimpleNamespace
 
 
-class PlaceRules(ObjectRules):
+class PlaceRules(ListRules, MappingRules):
     """What is read from and stored in variables, objects and containers."""
 
     def constant(self, value: object) -> Any:
         return KNOWN
 
     def load_global(self, frame: Any, name: str) -> Any:
+        if frame.globals is vars(stand_ins):
+            # nor do functions written in C look for others by their names
+            return frame.globals.get(name, ORIGINALS.get(name)), KNOWN
         place = Place(lookups.read_global, (frame.globals, frame.builtins), False, name)
-        value, origin = self.take(place)
+        value, origin = self._take_global(place, frame.globals)
         if value is ABSENT or origin is None:
             return self.leave(f"the global {name} is missing").load_global(frame, name)
         return value, origin
 
+    def _take_global(self, place: Place, space: dict) -> tuple[Any, Any]:
+        """Take a variable of a module, which may be named by the module or in its functions."""
+        stored = self.path.places.get(("global", id(space), place.key))
+        return self.take(place) if stored is None else (space[place.key], stored)
+
     def store_global(self, frame: Any, name: str, value: Any, origin: Any) -> Any:
+        if self._can_store(value, origin):
+            space = frame.globals
+            (recipe,) = recipes = self.outside_recipes((value,), (origin,))
+            space[name] = value
+            self.effect(
+                lambda run: operator.setitem(space, name, recipe.build(run)),
+                f"global {name} = ...",
+                recipes,
+            )
+            self.set_place(("global", id(space), name), origin)
+            return None
         return self.leave("assignment to a global").store_global(frame, name, value, origin)
 
     def delete_global(self, frame: Any, name: str) -> Any:
@@ -78,6 +101,13 @@ class PlaceRules(ObjectRules):
         self, frame: Any, cell: Any, cell_origin: Any, name: str, value: Any, origin: Any
     ) -> Any:
         known = self.object(cell)
+        if known is None and cell_origin is KNOWN and self._can_store(value, origin):
+            place = Place(lookups.read_cell, cell, False, "")
+            cell.cell_contents = value
+            self._store(
+                place, value, origin, lambda run, at, made: setattr(at, "cell_contents", made)
+            )
+            return None
         if not isinstance(known, FreshObject):
             plain = self.leave(f"assignment to the outer variable {name}")
             return plain.store_cell(frame, cell, cell_origin, name, value, origin)
@@ -94,7 +124,8 @@ class PlaceRules(ObjectRules):
         if isinstance(obj, ModuleType) and obj_origin is KNOWN:
             if obj.__name__ == "jitgrad":
                 getattr(obj, name, None)  # some names come at their first use
-            value, origin = self.take(Place(lookups.read_module, obj, False, name))
+            place = Place(lookups.read_module, obj, False, name)
+            value, origin = self._take_global(place, vars(obj))
             if value is not ABSENT and origin is not None:
                 return value, origin
         elif isinstance(obj, type) and obj_origin is KNOWN:
@@ -143,11 +174,7 @@ class PlaceRules(ObjectRules):
     def _object_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
         known = self.object(obj)
         kind = type(obj)
-        if isinstance(known, FreshObject) and known.kind in ("list", "dict"):
-            method = getattr(obj, name)
-            self.methods[id(method)] = method
-            return method, IDENTIFIED
-        if self.outer_dict(obj) is not None and isinstance(
+        if kind in (list, set, *DICTS) and isinstance(
             lookups.type_lookup(kind, name), MethodDescriptorType
         ):
             method = getattr(obj, name)
@@ -236,23 +263,6 @@ class PlaceRules(ObjectRules):
             and not hasattr(type(lookups.type_lookup(kind, name)), "__set__")
         )
 
-    def _can_store(self, value: Any, origin: Any) -> bool:
-        """May `value` be stored outside? Not what has a history, nor a container of this call."""
-        if origin is KNOWN or isinstance(origin, Runtime):
-            return True
-        if isinstance(value, TensorCore):
-            entry = self.entry(value)
-            return entry is not None and (
-                entry.root is not None or (self.variable(value) is None and value._base is None)
-            )
-        return origin is IDENTIFIED and isinstance(self.object(value), int)
-
-    def _store(self, place: Place, value: Any, origin: Any, act: Any) -> None:
-        recipe: Recipe = self.recipe(value, origin)
-        at = place.base
-        self.effect(lambda run: act(run, at, recipe.build(run)), f"{place} = ...", (recipe,))
-        self.set_place(place.identity(), origin)
-
     def write_grad(self, leaf: Any, gradient: Any) -> None:
         if not self.active:
             return
@@ -275,9 +285,8 @@ class PlaceRules(ObjectRules):
         if isinstance(obj, TensorCore):
             if self._is_index(key, key_origin):
                 return self.perform(operator.getitem, (obj, key), (obj_origin, KNOWN))
-        elif (number := self.outer_dict(obj)) is not None:
-            at = self.key_of(key, key_origin)
-            found = None if at is ABSENT else self.outer_item(number, at)
+        elif type(obj) in DICTS:
+            found = self.dict_item(obj, key, key_origin)
             if found is not None:
                 return found
         elif key_origin is KNOWN and type(key) in (int, str, slice):
@@ -288,23 +297,9 @@ class PlaceRules(ObjectRules):
             if isinstance(obj_origin, Parts) and type(obj) is tuple and inside:
                 found = obj_origin.items[key]
                 return obj[key], parts(found) if isinstance(key, slice) else found
-            known = self.object(obj)
-            if isinstance(known, int) and type(obj) in (list, tuple) and type(key) is int:
-                if -len(obj) <= key < 0:
-                    # the same place has one name only
-                    self.take(Place(lookups.read_length, known, True, ""))
-                    key += len(obj)
-                value, origin = self.take(Place(lookups.read_item, known, True, key))
-                if value is not ABSENT and origin is not None:
-                    return value, origin
-            if isinstance(known, FreshObject) and known.kind == "list" and type(key) is int:
-                return obj[key], known.origins[key]
-            if isinstance(known, FreshObject) and known.kind == "list" and type(key) is slice:
-                made = obj[key]
-                return made, self.fresh(made, "list", known.origins[key])
-            if isinstance(known, FreshObject) and known.kind == "dict" and key in obj:
-                at = list(obj).index(key)
-                return obj[key], known.origins[2 * at + 1]
+            found = self._item_of(obj, key)
+            if found is not None:
+                return found
             if type(obj).__name__ == "Size":
                 return obj[key], KNOWN
         answer = self.enter_special("__getitem__", obj, obj_origin, [key], [key_origin])
@@ -313,6 +308,20 @@ class PlaceRules(ObjectRules):
         return self.leave(f"an item of a {type(obj).__name__}").get_item(
             obj, obj_origin, key, key_origin
         )
+
+    def _item_of(self, obj: Any, key: int | slice) -> Any:
+        """Return an element or a slice of a list or tuple, with its origin."""
+        known = self.object(obj)
+        if known is None or type(obj) not in (list, tuple):
+            return None
+        if type(key) is int:
+            return self.element(obj, key)
+        found = self._elements(obj, IDENTIFIED)
+        if found is None:
+            return None
+        if type(obj) is list:
+            return self.new_list(found[key])
+        return obj[key], parts(origin for _, origin in found[key])
 
     def _is_index(self, key: Any, origin: Any) -> bool:
         if origin is KNOWN:
@@ -336,50 +345,26 @@ class PlaceRules(ObjectRules):
         if isinstance(obj, TensorCore) and plain and self._is_index(key, key_origin):
             self.perform(operator.setitem, (obj, key, value), (obj_origin, KNOWN, origin))
             return None
-        known = self.object(obj)
-        target: Any = obj
-        if isinstance(known, FreshObject) and key_origin is KNOWN:
-            if known.kind == "list" and type(key) is int:
-                target[key] = value
-                known.origins[key] = origin
-                return None
-            if known.kind == "dict" and type(key) in (int, str):
-                return self.store_in_dict(target, obj_origin, key, key_origin, value, origin)
-        in_place = (type(obj) in DICTS and type(key) in (int, str)) or (
-            type(obj) is list and type(key) is int and -len(obj) <= key < len(obj)
-        )
-        if (
-            isinstance(known, int)
-            and in_place
-            and key_origin is KNOWN
-            and self._can_store(value, origin)
-        ):
-            self.begin()
-            if type(obj) is list:
-                self.take(Place(lookups.read_length, known, True, ""))
-                key %= len(obj)
-            elif self.path.places.get(Place(lookups.read_item, known, True, key).identity()):
-                pass  # read or stored before
-            elif key not in target:
-                # from here on the keys differ from what the entry's facts saw
-                self.take(Place(lookups.read_length, known, True, ""))
-                self.take(Place(lookups.read_presence, known, True, key))
-                self.outer_keys(known)
-                self.take(Place(lookups.read_item, known, True, key))
-            else:
-                self.take(Place(lookups.read_presence, known, True, key))
-            place = Place(lookups.read_item, known, True, key)
-            target[key] = value
-            self._store(
-                place,
-                value,
-                origin,
-                lambda run, at, made: operator.setitem(run.roots[at], key, made),
-            )
+        if type(obj) in DICTS:
+            done = self.set_dict_item(obj, key, key_origin, value, origin)
+        else:
+            fits = key_origin is KNOWN and type(key) in (int, slice) and self.is_list(obj)
+            done = fits and self.set_list_item(obj, key, value, origin)
+        if done:
             return None
         return self.leave(f"assignment to an item of a {type(obj).__name__}").set_item(
             obj, obj_origin, key, key_origin, value, origin
         )
 
     def delete_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:
+        key_origin = self.fixed(key, key_origin)
+        if not self.active:
+            return self._plain().delete_item(obj, obj_origin, key, key_origin)
+        if type(obj) in DICTS:
+            done = self.delete_dict_item(obj, key, key_origin)
+        else:
+            fits = key_origin is KNOWN and type(key) in (int, slice) and self.is_list(obj)
+            done = fits and self.delete_list_item(obj, key)
+        if done:
+            return None
         return self.leave("del of an item").delete_item(obj, obj_origin, key, key_origin)

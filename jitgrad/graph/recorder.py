@@ -7,6 +7,8 @@ perform it; every replay will hand over to the evaluator at that place.
 
 from __future__ import annotations
 
+import functools
+import operator
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
@@ -14,20 +16,29 @@ from typing import Any
 from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.imports import ImportRules
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
-from jitgrad.graph.models import EXACT, MATH, Models
+from jitgrad.graph.models import EXACT, MATH
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime
+from jitgrad.graph.patterns import PatternRules
 from jitgrad.graph.performing import is_trusted
-from jitgrad.graph.places import PlaceRules
 from jitgrad.modes import state
+from jitgrad.python import stand_ins
 from jitgrad.python.operations import ABSENT
 
 CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 """Library classes whose objects a recording makes and keeps: simple state, trusted methods."""
 
+GETTERS = (operator.itemgetter, operator.attrgetter)
 
-class Recorder(Models, PlaceRules):
+
+def is_stand_in(function: Any) -> bool:
+    """Is it one of the functions that are evaluated in place of those written in C?"""
+    return function.__module__ == stand_ins.__name__
+
+
+class Recorder(PatternRules, ImportRules):
     """Records one call, from its beginning or from a site on."""
 
     internal_files = frozenset(map(str, Path(__file__).parent.glob("*.py")))
@@ -78,6 +89,19 @@ class Recorder(Models, PlaceRules):
                     return found
                 return self._enter(function, KNOWN, [owner, *args], [IDENTIFIED, *ao], kwargs, ko)
             return None
+        if co is KNOWN and (
+            type(callee) is type or isinstance(callee, (BuiltinFunctionType, FunctionType))
+        ):
+            model = self.functions.get(callee)
+            if model is not None:
+                answer = model(args, ao, kwargs, ko) if self.active else None
+                if answer is not None or isinstance(callee, type) or is_stand_in(callee):
+                    return answer
+        if isinstance(callee, functools.partial):
+            found = self.partial_call(callee, args, ao, kwargs, ko)
+            return None if found is None or found[1] is None else self._call(*found)
+        if type(callee) in GETTERS and co is KNOWN:
+            return None if kwargs else self.call_getter(callee, args, ao)
         if isinstance(callee, FunctionType):
             if is_trusted(callee):
                 args, ao = self._lists_for_iterators(args, ao)
@@ -95,7 +119,7 @@ class Recorder(Models, PlaceRules):
         if method is not None:
             return self._enter(method, KNOWN, [callee, *args], [co, *ao], kwargs, ko)
         if co is not KNOWN or not isinstance(callee, (type, BuiltinFunctionType)):
-            return self._container_method(callee, args, ao, kwargs)
+            return self._container_method(callee, args, ao, kwargs, ko)
         if isinstance(callee, type) and type(callee) is not type:
             return None
         if callee in self.models and not kwargs:
@@ -104,7 +128,7 @@ class Recorder(Models, PlaceRules):
             return self.models[callee](args, ao) if self.active else None
         if callee in MATH and not kwargs:
             return self._math(callee, f"math.{MATH[callee]}", args, ao)
-        return self._container_method(callee, args, ao, kwargs)
+        return self._container_method(callee, args, ao, kwargs, ko)
 
     def _lists_for_iterators(self, args: Any, ao: Any) -> tuple[Any, Any]:
         """Return arguments with what iterators made in the call have left, in lists instead.
@@ -215,29 +239,6 @@ class Recorder(Models, PlaceRules):
         return self.leave(f"{name} of a {type(obj).__name__}").load_special(obj, obj_origin, name)
 
     # -- what is left to the plain operations -----------------------------------------------
-
-    def import_name(self, frame: Any, name: str, fromlist: Any, level: int) -> Any:
-        return self.leave(f"import {name}").import_name(frame, name, fromlist, level)
-
-    def import_from(self, module: Any, module_origin: Any, name: str) -> Any:
-        return self.leave(f"import of {name}").import_from(module, module_origin, name)
-
-    def match_sequence(self, subject: Any, origin: Any) -> Any:
-        return self.leave("match").match_sequence(subject, origin)
-
-    def match_mapping(self, subject: Any, origin: Any) -> Any:
-        return self.leave("match").match_mapping(subject, origin)
-
-    def match_keys(self, subject: Any, so: Any, keys: Any, ko: Any) -> Any:
-        return self.leave("match").match_keys(subject, so, keys, ko)
-
-    def match_class(
-        self, subject: Any, so: Any, wanted: Any, wo: Any, positional: int, names: Any
-    ) -> Any:
-        return self.leave("match").match_class(subject, so, wanted, wo, positional, names)
-
-    def get_length(self, subject: Any, origin: Any) -> Any:
-        return self.leave("match").get_length(subject, origin)
 
     def raise_exception(
         self, exception: Any, origin: Any, cause: Any = ABSENT, cause_origin: Any = None

@@ -11,6 +11,7 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore, node_of
 from jitgrad.graph import lookups
+from jitgrad.graph.changes import Changes
 from jitgrad.graph.facts import SameOutcome, address
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write
 from jitgrad.graph.lookups import Place
@@ -21,13 +22,13 @@ from jitgrad.graph.origins import (
     TensorEntry,
     Variable,
 )
-from jitgrad.graph.taking import Taking
 from jitgrad.modes import TrackedFloat, plain_number, state
 from jitgrad.node import FREED, PrimitiveNode, Saved
 from jitgrad.primitive import Kind
+from jitgrad.python import stand_ins
 
 
-class Recording(Taking):
+class Recording(Changes):
     """The notes of one recording, from an entry or a site to where it ends."""
 
     def begin(self) -> None:
@@ -40,7 +41,11 @@ class Recording(Taking):
         if not self.evaluator.frames:
             # an exception has left the evaluator
             return self.segment.start.line if self.segment.start is not None else ("", 0)
-        frame = self.evaluator.frames[-1]
+        frame = next(
+            each
+            for each in reversed(self.evaluator.frames)
+            if each.code.filename != stand_ins.__file__
+        )
         return frame.code.filename, frame.code.lines[frame.pc].line
 
     def unknown(self, reason: str) -> None:
@@ -170,10 +175,15 @@ class Recording(Taking):
         writes = self.path.writes
         count = writes.get(known.storage, 0) + 1
         if computed.variable is not None:
-            if known.root is not None or target._base is not None or known.storage.root is not None:
+            if (
+                known.root is not None
+                or target._base is not None
+                or known.storage.root is not None
+                or known.storage in self.path.shown
+            ):
                 return self.unknown(
                     f"{computed.primitive.name}_: an in-place operation with history on an "
-                    "argument or a view"
+                    "argument, a view, or what was stored outside"
                 )
             history = computed.variable.history
             if history.out is not None:

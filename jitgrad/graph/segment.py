@@ -27,6 +27,7 @@ class PathState:
         visits: how often the path has come to each site of the code.
         fixed: numbers of run time whose value a site behind has made sure of.
         shown: the storages of tensors made by the trace that effects have stored outside.
+        escaped: the kind and the origins of containers of the call that are stored outside.
     """
 
     def __init__(self) -> None:
@@ -41,6 +42,7 @@ class PathState:
         self.visits: dict[Any, int] = {}
         self.fixed: dict[Scalar, Any] = {}
         self.shown: dict[StorageEntry, None] = {}
+        self.escaped: dict[Any, tuple[str, tuple]] = {}
 
     def copy(self) -> PathState:
         """Return an independent copy."""

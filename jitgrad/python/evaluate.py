@@ -28,7 +28,7 @@ from types import FunctionType, TracebackType
 from typing import Any, Final
 
 from . import frames as frames_
-from . import generators, matching, steps, symbols
+from . import generators, matching, stand_ins, steps, symbols
 from . import operations as operations_
 from .code import Code, Instruction, Op
 from .frames import UNBOUND, Frame, is_stand_in_call, traceback_entry
@@ -40,7 +40,7 @@ __all__ = ["UNBOUND", "Evaluator", "Frame"]
 
 _INTERNAL_FILES: Final = frozenset(
     module.__file__
-    for module in (frames_, generators, matching, operations_, steps, symbols)
+    for module in (frames_, generators, matching, operations_, stand_ins, steps, symbols)
     if module.__file__ is not None
 ) | {__file__}
 
@@ -225,7 +225,7 @@ class Evaluator:
             again = entries is not None or exception is frames[-1].handled()
         while True:
             frame = frames[-1]
-            if not again:
+            if not again and frame.code.filename not in hidden:
                 entries = traceback_entry(frame, entries)
             again = False
             exception.__traceback__ = entries
