@@ -14,6 +14,7 @@ from jitgrad.graph.mappings import MappingRules
 from jitgrad.graph.origins import KNOWN, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.graph.recipes import ITERATORS, Sources
+from jitgrad.python import stand_ins
 from jitgrad.python.operations import ABSENT, EXHAUSTED, Enter, Operations
 
 
@@ -96,6 +97,10 @@ class ContainerRules(ListRules, MappingRules):
 
     def arguments_tuple(self, callee: Any, co: Any, value: Any, origin: Any) -> Any:
         found = self._elements(value, origin)
+        if isinstance(value, TensorCore) and value._array.ndim:
+            return self.perform(tuple, (value,), (origin,))
+        if found is None and self.can_iterate(value):
+            return self._enter(stand_ins.tuple_of, KNOWN, [value], [origin], {}, {})
         if found is None:
             return self.leave("* of a call").arguments_tuple(callee, co, value, origin)
         return tuple(each for each, _ in found), parts(each for _, each in found)

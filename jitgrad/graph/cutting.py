@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -58,6 +59,15 @@ from jitgrad.python.frames import UNBOUND
 
 class Unrecordable(Exception):
     """Something is live that no recipe can make again; the message says what."""
+
+
+def insertion_order(values: list[Any]) -> list[Any]:
+    """Return in which order a set takes up constants to have them in the order of `values`."""
+    orders = itertools.permutations(values) if len(values) <= 6 else [values]
+    found = next((each for each in orders if list(set(each)) == values), None)
+    if found is None:
+        raise Unrecordable("a set that cannot be made again in its order")
+    return list(found)
 
 
 class Cutting(Recording):
@@ -191,8 +201,8 @@ class Cutting(Recording):
             values = (
                 [part for pair in obj.items() for part in pair] if kind == "dict" else list(obj)
             )
-            if kind == "set" and list(set(values)) != values:
-                raise Unrecordable("a set that cannot be made again in its order")
+            if kind == "set":
+                values = insertion_order(values)
             self._open.append(known)
             try:
                 made = self._container(

@@ -47,7 +47,9 @@ class FunctionRules(IteratorRules, OperatorRules):
             builtins.enumerate: self.model_enumerate, builtins.zip: self.model_zip,
             builtins.map: self.model_map, builtins.filter: self.model_filter,
             builtins.reversed: self.model_reversed, builtins.next: self.model_next,
-            itertools.chain: self.model_chain, itertools.zip_longest: self.model_zip_longest,
+            itertools.chain.from_iterable: self.model_from_iterable,
+            itertools.chain: self.model_chain, dict.fromkeys: self._dict_from_keys,
+            itertools.zip_longest: self.model_zip_longest,
             itertools.islice: self.model_islice, itertools.repeat: self.model_repeat,
             itertools.count: self.model_count, itertools.starmap: self.model_starmap,
             builtins.sum: self._sum, math.prod: self._prod, builtins.any: self._any,
@@ -239,6 +241,13 @@ class FunctionRules(IteratorRules, OperatorRules):
         made: dict = {}
         origin = self.fresh(made, "dict", [])
         return self.over(stand_ins.dict_of, args[0], [made, args[0]], [origin, ao[0]])
+
+    def _dict_from_keys(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+        found = self._elements(args[0], ao[0]) if len(args) in (1, 2) and not kwargs else None
+        if found is None:
+            return None
+        value = (args[1], ao[1]) if len(args) == 2 else (None, KNOWN)
+        return self.new_dict([(key, ko, *value) for key, ko in found])
 
     def _set(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if len(args) > 1 or kwargs:

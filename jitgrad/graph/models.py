@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import functools
-import itertools
 import math
 import operator
 from types import BuiltinFunctionType
@@ -172,6 +171,8 @@ class Models(FunctionRules):
     def _iter(self, args: Any, ao: Any) -> Any:
         if len(args) != 1:
             return None
+        if self.is_iterator(args[0]):
+            return args[0], ao[0]
         if self._elements(args[0], ao[0]) is None:
             return self.enter_special("__iter__", args[0], ao[0])
         return self.iterate(args[0], ao[0])
@@ -192,9 +193,7 @@ class Models(FunctionRules):
             return self.set_method(owner, name, args, ao)
         if type(owner) in (str, bytes, int) and self.object(owner) is None:
             return self._constant_method(method, owner, args, ao, kwargs, ko)
-        if method is itertools.chain.from_iterable:
-            return self.model_from_iterable(args, ao, kwargs, ko)
-        return self._dict_from_keys(args, ao) if name == "fromkeys" and owner is dict else None
+        return None
 
     def _sort(self, x: Any, args: Any, kwargs: Any, ko: Any) -> Any:
         if args or not self.is_list(x) or not set(kwargs) <= {"key", "reverse"}:
@@ -216,10 +215,3 @@ class Models(FunctionRules):
         if type(answer[0]) is list:
             return self.new_list([(each, KNOWN) for each in answer[0]])
         return answer
-
-    def _dict_from_keys(self, args: Any, ao: Any) -> Any:
-        if len(args) not in (1, 2):
-            return None
-        found = self._elements(args[0], ao[0])
-        value = (args[1], ao[1]) if len(args) == 2 else (None, KNOWN)
-        return self.new_dict(None if found is None else [(*each, *value) for each in found])

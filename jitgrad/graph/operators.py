@@ -23,6 +23,10 @@ from jitgrad.python.operations import BINARY, COMPARE, INPLACE, UNARY
 SINGLE_TYPES = (type(None), bool, type(...), type(NotImplemented), dtype)
 """Types with one object for each value, so that `is` says the same on every call."""
 
+NUMBERS = (int, float, bool)
+EQUAL_ALONE = {kind: at for at, kind in enumerate((str, bytes, type(None), list, tuple, dict), 1)}
+"""Classes whose objects equal nothing but others of their class."""
+
 CAN_RAISE = frozenset(("/", "//", "%", "**", "<<", ">>"))
 
 
@@ -86,6 +90,8 @@ class OperatorRules(Performing):
                 return x * n, parts(origin for _, origin in found * n)
         if kinds <= {set, *DICTS}:
             return self.mapping_operator(op, l, lo, r, ro, in_place)
+        if op == "|" and all(each is None or type(each) is type for each in (l, r)):
+            return self._folded(BINARY[op], (l, r)) if lo is KNOWN and ro is KNOWN else None
         if lo is KNOWN and type(l) is str and op == "%":
             return self._formatted(l, r, ro)
         return None
@@ -109,9 +115,8 @@ class OperatorRules(Performing):
         if op in ("is", "is not"):
             if self._has_identity(l, lo) and self._has_identity(r, ro):
                 return COMPARE[op](l, r), KNOWN
-            single = self._is_single(l, lo) or self._is_single(r, ro)
-            if single and any(isinstance(each, (Runtime, Parts)) for each in (lo, ro)):
-                # a number or tuple of run time is never one of these
+            if type(l) is not type(r) and lo is not None and ro is not None:
+                # facts make sure of the classes
                 return COMPARE[op](l, r), KNOWN
         elif op in ("in", "not in"):
             answer = self._membership(op, l, lo, r, ro)
@@ -137,7 +142,30 @@ class OperatorRules(Performing):
                 return self._folded(COMPARE[op], (l, r))
         elif type(l) in numbers and type(r) in numbers:
             return self._number(f"{{0}} {op} {{1}}", COMPARE[op], (l, r), (lo, ro), False)
+        elif op in ("==", "!=") and self._are_never_equal(l, lo, r, ro):
+            return op == "!=", KNOWN
         return self.leave(f"{type(l).__name__} {op} {type(r).__name__}").compare(op, l, lo, r, ro)
+
+    def _are_never_equal(self, l: Any, lo: Any, r: Any, ro: Any) -> bool:  # noqa: E741
+        """Are they of classes of which an object equals none of the other, whatever it holds?"""
+        if lo is None or ro is None:
+            return False
+        kinds = [0 if type(each) in NUMBERS else EQUAL_ALONE.get(type(each)) for each in (l, r)]
+        if None not in kinds:
+            return kinds[0] != kinds[1]
+        other, known = (l, kinds[1]) if kinds[0] is None else (r, kinds[0])
+        return known is not None and self._equals_itself_only(other)
+
+    def _equals_itself_only(self, x: Any) -> bool:
+        """Is it an object from outside that is compared by its identity? If so, it is a fact."""
+        kind = type(x)
+        if not isinstance(self.object(x), int):
+            return False
+        for name in ("__eq__", "__ne__"):
+            if lookups.type_lookup(kind, name) is not getattr(object, name):
+                return False
+            self._identical(Place(lookups.read_class, kind, False, name), getattr(object, name))
+        return True
 
     def _compare_containers(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
         """Compare two lists or two sets of constants; lists also where their lengths differ."""
@@ -182,11 +210,6 @@ class OperatorRules(Performing):
         for name in names:
             self.take(Place(lookups.read_class, kind, False, name))
         return True
-
-    @staticmethod
-    def _is_single(value: Any, origin: Any) -> bool:
-        """Is it one of the objects that are the only one of their value?"""
-        return origin is KNOWN and (value is None or value is ... or value is NotImplemented)
 
     def _has_identity(self, value: Any, origin: Any) -> bool:
         if origin is KNOWN:

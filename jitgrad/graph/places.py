@@ -18,6 +18,7 @@ from typing import Any
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
+from jitgrad.graph.guards import is_immutable
 from jitgrad.graph.knowledge import CONSTANT_TYPES, FreshObject
 from jitgrad.graph.lists import ListRules
 from jitgrad.graph.lookups import ABSENT, Place
@@ -159,6 +160,10 @@ class PlaceRules(ListRules, MappingRules):
         return self.leave(f"attribute {name} of a tensor").get_attribute(obj, obj_origin, name)
 
     def _class_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
+        if is_immutable(obj):
+            method = getattr(obj, name, None)
+            if isinstance(method, BuiltinFunctionType) and method.__self__ is obj:
+                return method, KNOWN
         if type(obj) is type:
             value, origin = self.take(Place(lookups.read_class, obj, False, name))
             if isinstance(value, (FunctionType, BuiltinFunctionType)) or (
