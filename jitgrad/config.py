@@ -4,9 +4,11 @@
 |---|---|---|
 | `eager` | `JITGRAD_EAGER` | run compiled functions as plain Python |
 | `verify` | `JITGRAD_VERIFY` | make every compiled function check itself, see `jitgrad.verify` |
-| `max_segments` | `JITGRAD_MAX_SEGMENTS` | segments of a function's graph before it runs eagerly |
+| `max_segments` | `JITGRAD_MAX_SEGMENTS` | segments of a function's graph before it is forgotten |
+| `max_outcomes` | `JITGRAD_MAX_OUTCOMES` | outcomes of one decision before Python decides |
 | `unroll` | `JITGRAD_UNROLL` | turns of a loop that are recorded one after the other |
-| `max_misses` | `JITGRAD_MAX_MISSES` | recorded calls in a row before it runs eagerly |
+| `max_range` | `JITGRAD_MAX_RANGE` | turns of a loop over a range that is recorded as a whole |
+| `max_misses` | `JITGRAD_MAX_MISSES` | recorded calls in a row before it runs eagerly for a while |
 """
 
 import os
@@ -30,5 +32,7 @@ eager: bool = _switch("JITGRAD_EAGER")
 verify: bool = _switch("JITGRAD_VERIFY")
 max_segments: int = _integer("JITGRAD_MAX_SEGMENTS", 2000)
 unroll: int = _integer("JITGRAD_UNROLL", 32)
+max_range: int = _integer("JITGRAD_MAX_RANGE", 128)
+max_outcomes: int = _integer("JITGRAD_MAX_OUTCOMES", 32)
 max_misses: int = _integer("JITGRAD_MAX_MISSES", 64)
 num_threads: int = _integer("JITGRAD_NUM_THREADS", 0)

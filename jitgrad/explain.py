@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jitgrad.graph.segment import Branch, Continue, Exit, Return, Segment
+from jitgrad.graph.segment import Branch, Continue, Evaluate, Exit, Return, Segment
 from jitgrad.graph.show import show
 
 if TYPE_CHECKING:
-    from jitgrad.compiled import Graph
+    from jitgrad.graph.graph import Graph
 
 
 class Explanation:
@@ -22,7 +22,7 @@ class Explanation:
         compile_seconds: time spent on lowering and compiling kernels.
         record_seconds: time spent in calls that recorded.
         exits: where replays hand over to Python, as (reason, file, line, hits).
-        eager: why the function runs eagerly altogether; empty if it does not.
+        eager: why the function runs eagerly altogether, or for a while; empty if it does not.
         checked_runs: how often a native program was checked; only `jitgrad.verify` does.
         close_calls: how often a check let a decision, an integer or a boolean pass that differs,
             because it hangs on a threshold closer than rounding.
@@ -50,9 +50,9 @@ class Explanation:
         self.exits = [
             (each.end.reason, *each.end.line, each.hits)
             for each in graph.segments
-            if isinstance(each.end, Exit)
+            if isinstance(each.end, (Exit, Evaluate))
         ]
-        self.eager = graph.reason
+        self.eager = graph.reason or (graph.rested if graph.resting else "")
         checks = graph.checks
         self.checked_runs = 0 if checks is None else checks.runs
         self.close_calls = 0 if checks is None else checks.close_calls
@@ -140,8 +140,8 @@ def _describe(segment: Segment) -> str:
         return text + (f"decides at {line}" if end.slot is not None else f"goes on at {line}")
     if isinstance(end, Return):
         return text + f"returns at {line}"
+    if isinstance(end, (Exit, Evaluate)):
+        return text + f"hands over to Python at {line}: {end.reason}"
     if isinstance(end, Continue):
         return text + f"begins anew at {line}"
-    if isinstance(end, Exit):
-        return text + f"hands over to Python at {line}: {end.reason}"
     return text

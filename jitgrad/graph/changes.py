@@ -35,7 +35,7 @@ class _Before:
     """A container as it was where the segment began.
 
     Attributes:
-        length, keys: the keys are those of a dict.
+        length, keys: the keys are those of a dict, the elements of a set.
         moved: for an element of a list that is not known, by its index now, its index then.
     """
 
@@ -43,7 +43,7 @@ class _Before:
 
     def __init__(self, container: Any) -> None:
         self.length = len(container)
-        self.keys = tuple(container) if isinstance(container, dict) else ()
+        self.keys = () if type(container) is list else tuple(container)
         self.moved: dict[int, int] = {}
 
 

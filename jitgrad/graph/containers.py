@@ -6,14 +6,15 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.counting import KIND, CountingRules
 from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lists import ListRules
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.mappings import MappingRules
-from jitgrad.graph.origins import KNOWN, Origin, Parts, parts
+from jitgrad.graph.origins import KNOWN, Bounds, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
-from jitgrad.graph.recipes import ITERATORS, Sources
+from jitgrad.graph.recipes import Sources
 from jitgrad.python import stand_ins
 from jitgrad.python.operations import ABSENT, EXHAUSTED, Enter, Operations
 
@@ -24,7 +25,7 @@ def plain_build(kind: str, values: Any) -> Any:
     return answer[0]
 
 
-class ContainerRules(ListRules, MappingRules):
+class ContainerRules(CountingRules, ListRules, MappingRules):
     """What is built from parts, taken apart, and iterated."""
 
     def build(self, kind: str, values: Any, origins: Any) -> Any:
@@ -159,8 +160,10 @@ class ContainerRules(ListRules, MappingRules):
 
     def iterate(self, x: Any, xo: Any) -> Any:
         known = self.object(x)
-        if isinstance(known, FreshObject) and known.kind in ITERATORS:
+        if self.is_iterator(x):
             return x, xo
+        if type(x) is range and (xo is KNOWN or isinstance(xo, Bounds)):
+            return self.count(x, xo)
         if isinstance(x, TensorCore) and x._array.ndim:
             rows, xo = self.perform(tuple, (x,), (xo,))
             if not self.active:
@@ -181,6 +184,8 @@ class ContainerRules(ListRules, MappingRules):
         known = self.object(it)
         if not isinstance(known, FreshObject) or known.extra is None:
             return self.leave("an iterator that is not known").advance(it, io)
+        if known.kind == KIND:
+            return self.advance_counter(it, known)
         if self.calls_back(it):
             return self.step(known)
         origin = self._next_origin(known)
@@ -214,6 +219,8 @@ class ContainerRules(ListRules, MappingRules):
     def _next_origin(self, known: FreshObject) -> Origin | None:
         """Count one step of an iterator; return the origin of what it yields, None at its end."""
         state_of = known.extra
+        if known.kind == KIND:
+            return self.next_of_counter(state_of)
         if known.kind == "iterator":
             x, xo = state_of.sources[0]
             origin = self._origin_at(x, xo, state_of.index)

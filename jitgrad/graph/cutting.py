@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
-from jitgrad.graph.entrance import Layout, can_go_on
+from jitgrad.graph.entrance import Layout, live_registers
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Value, Write
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import ABSENT
 from jitgrad.graph.origins import (
     IDENTIFIED,
     KNOWN,
+    Bounds,
     Origin,
     Parts,
     Runtime,
@@ -27,6 +28,7 @@ from jitgrad.graph.recipes import (
     Closure,
     Constant,
     Container,
+    Counter,
     DictView,
     Fresh,
     Library,
@@ -34,6 +36,7 @@ from jitgrad.graph.recipes import (
     Number,
     Partial,
     Position,
+    Range,
     Recipe,
     Root,
     walk,
@@ -45,6 +48,7 @@ from jitgrad.graph.segment import (
     Branch,
     Continue,
     End,
+    Evaluate,
     Exit,
     FrameRecipe,
     PathState,
@@ -90,7 +94,7 @@ class Cutting(Recording):
         self._marked_variables = 0
         self._journal: list[tuple[Any, Any]] = []
         self._open: list[FreshObject] = []
-        self.going_on: Layout | None = None
+        self.hopeless: set = set()
 
     def begin(self) -> None:
         super().begin()
@@ -113,6 +117,9 @@ class Cutting(Recording):
                 items = (value.start, value.stop, value.step)
                 return self._container(slice, items, origin.items)
             return self._container(tuple, value, origin.items)
+        if isinstance(origin, Bounds):
+            bounds = zip((value.start, value.stop, value.step), origin.items)
+            return Range(tuple(self.recipe(*each) for each in bounds))
         if origin is IDENTIFIED:
             if isinstance(value, TensorCore) and self.object(value) is None:
                 return self._tensor(value)
@@ -184,7 +191,11 @@ class Cutting(Recording):
                 )
             }
             return made
-        if kind == "partial":
+        if kind == "counter":
+            state = known.extra
+            numbers = (state.current, state.origin), (state.stop, state.end), (state.step, KNOWN)
+            made = Counter(key, tuple(self.recipe(*each) for each in numbers), state.exposed)
+        elif kind == "partial":
             values = (obj.func, *obj.args, *obj.keywords.values())
             items = tuple(map(self.recipe, values, origins))
             made = Partial(key, items, tuple(obj.keywords))
@@ -232,8 +243,7 @@ class Cutting(Recording):
         for frame in self.evaluator.frames:
             registers = {
                 register: self.recipe(frame.values[register], frame.origins[register])
-                for register in frame.code.live_at(frame.pc)
-                if frame.values[register] is not UNBOUND
+                for register in live_registers(frame)
             }
             function = self.recipe(frame.function, frame.function_origin or KNOWN)
             frames.append(FrameRecipe(frame.code, function, frame.pc, registers))
@@ -320,9 +330,8 @@ class Cutting(Recording):
         self._recipes = {}
         try:
             for frame in self.evaluator.frames:
-                for register in frame.code.live_at(frame.pc):
-                    if frame.values[register] is not UNBOUND:
-                        self.recipe(frame.values[register], frame.origins[register])
+                for register in live_registers(frame):
+                    self.recipe(frame.values[register], frame.origins[register])
         except Unrecordable:
             return True
         variables = [
@@ -358,28 +367,19 @@ class Cutting(Recording):
             snapshot = self.snapshot()
         except Unrecordable:
             return False
-        if not can_go_on(snapshot):
-            return False
-        self.active = False
-        state.recorder = None
-        self.going_on = Layout(snapshot)
-        recipes = [each for frame in snapshot.frames for each in self._recipes_of(frame)]
-        end = Continue(snapshot, self.going_on)
-        self._close(end, recipes, [], snapshot.variables, snapshot.freed, last=True)
-        snapshot.state = self.path.copy()
-        self.attach(self.segment)
+        self._stop()
+        self._end_with(Continue(snapshot, Layout.of_snapshot(snapshot)))
         return True
 
     def exit(self, reason: str, clean: bool) -> None:
-        """End the recording before the instruction at hand.
+        """End the recording before the instruction at hand, which Python performs.
 
         Not `clean`: the instruction has begun, so that what it did is dropped from the trace;
-        where that cannot be told apart, the exit is where the segment began.
+        where that cannot be told apart, replays evaluate from where the segment began.
         """
         if not self.active:
             return
-        self.active = False
-        state.recorder = None
+        self._stop()
         self.reason = reason
         try:
             if not clean:
@@ -388,28 +388,44 @@ class Cutting(Recording):
                 self._truncate()
             snapshot = self.snapshot(None if clean else self._marked_mode)
         except Unrecordable:
-            self._exit_at_start(reason)
+            self._evaluate_from_start(reason)
             return
+        self._end_with(Exit(reason, snapshot, Layout.of_snapshot(snapshot)))
+        top, began = snapshot.frames[-1], self.start
+        if (
+            began is not None
+            and self.segment.parent is None
+            and not self.segment.steps
+            and len(began.frames) == len(snapshot.frames)
+            and began.frames[-1].code is top.code
+            and began.frames[-1].pc == top.pc
+        ):
+            self.hopeless.add((top.code, top.pc))
+
+    def _stop(self) -> None:
+        self.active = False
+        state.recorder = None
+
+    def _end_with(self, end: Continue) -> None:
+        snapshot = end.snapshot
         recipes = [each for frame in snapshot.frames for each in self._recipes_of(frame)]
-        end = Exit(reason, snapshot)
-        self._close(end, recipes, [], snapshot.variables, snapshot.freed)
+        self._close(end, recipes, [], snapshot.variables, snapshot.freed, last=True)
         snapshot.state = self.path.copy()
         self.attach(self.segment)
 
     def abandon(self, reason: str) -> None:
         """End a recording that an exception ended; replays evaluate its last segment."""
-        self.active = False
-        state.recorder = None
-        self._exit_at_start(reason)
+        self._stop()
+        self._evaluate_from_start(reason)
 
-    def _exit_at_start(self, reason: str) -> None:
+    def _evaluate_from_start(self, reason: str) -> None:
         segment, start = self.segment, self.start
         assert start is not None
         made = Segment(segment.parent, segment.first_slot)
         made.start = start
         # they hold where the segment begins, and take the roots that its first snapshot names
         made.facts = list(segment.facts)
-        made.end = Exit(f"{reason} (known only later)", start)
+        made.end = Evaluate(f"{reason} (known only later)", start)
         made.end.line = self.where()
         self.segments.append(made)
         self.attach(made)
@@ -421,7 +437,7 @@ class Cutting(Recording):
         try:
             result = self.recipe(value, origin)
         except Unrecordable as why:
-            self._exit_at_start(str(why))
+            self._evaluate_from_start(str(why))
             return
         outputs = [
             each

@@ -35,7 +35,7 @@ class DictionaryRules(Cutting):
         return ABSENT
 
     def outer_keys(self, number: int) -> tuple | None:
-        """Return the keys of a dictionary from outside, in their order, as a fact."""
+        """Return the keys of a dict or the elements of a set from outside, in order, as a fact."""
         place = Place(lookups.read_keys, number, True, "")
         keys = place.look(self.run)
         before = self.before.get(number)

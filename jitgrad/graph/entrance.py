@@ -1,94 +1,190 @@
-"""Where replays begin: at the beginning of a call, and behind the turns of long loops."""
+"""Where replays begin: at the beginning of a call, behind exits, and behind turns of loops."""
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from jitgrad import dtypes
 from jitgrad.dispatch import TensorCore
-from jitgrad.graph.facts import SameValue, tensor_key
+from jitgrad.graph.facts import Fact, SameObject, SameValue, tensor_key
 from jitgrad.graph.lookups import Argument, read_length
-from jitgrad.graph.origins import KNOWN
-from jitgrad.graph.recipes import BaseOf, Constant, Container, Fresh, Library, Method, Number, Root
+from jitgrad.graph.passing import Passing
+from jitgrad.graph.recipes import Counter, walk
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Segment, Snapshot
 from jitgrad.graph.taking import ARGUMENT_CONSTANTS
 from jitgrad.modes import state
+from jitgrad.python.code import Code
+from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import UNBOUND, Frame
+from jitgrad.python.operations import Leave, Operations
+
+RANGE_ITERATOR = type(iter(range(0)))
 
 
 class Layout:
     """Which registers of which frames are live at a place in the code.
 
     Attributes:
-        frames: the code, function, position and live registers of each frame, outermost first.
+        frames: of each frame, outermost first, the code, the position, the live registers, and
+            those of them which hold an iterator over a range that nobody else has: that is three
+            values, what is still before it.
         line: the source line.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.frames = [
-            (each.code, each.function.value, each.pc, tuple(each.registers))  # type: ignore[attr-defined]
-            for each in snapshot.frames
-        ]
-        self.line = snapshot.line
-        self.key = tuple((id(code), id(function), *rest) for code, function, *rest in self.frames)
+    def __init__(self, frames: list[tuple[Code, int, tuple[int, ...], tuple[int, ...]]]) -> None:
+        self.frames = frames
+        code, position, *_ = frames[-1]
+        self.line = code.filename, code.lines[position].line
+        self.key = tuple((id(code), *rest) for code, *rest in frames)
+
+    @classmethod
+    def of_snapshot(cls, snapshot: Snapshot) -> Layout:
+        """Return that of what a snapshot makes."""
+        held = [each for frame in snapshot.frames for each in frame.registers.values()]
+        uses = collections.Counter(map(id, held))
+        uses.update(id(part) for each in walk(held) for part in each.parts())
+        frames = []
+        for frame in snapshot.frames:
+            counters = tuple(
+                register
+                for register, each in frame.registers.items()
+                if isinstance(each, Counter)
+                and not each.exposed
+                and uses[id(each)] == 1
+                and register >= frame.code.named_count
+            )
+            frames.append((frame.code, frame.pc, tuple(frame.registers), counters))
+        return cls(frames)
+
+    @classmethod
+    def of_frames(cls, frames: list[Frame], loops: list[Any]) -> Layout:
+        """Return that of frames of the evaluator; `loops` are iterators that nobody else has."""
+        alone = set(map(id, loops))
+        found = []
+        for frame in frames:
+            registers, values = tuple(live_registers(frame)), frame.values
+            counters = tuple(
+                each
+                for each in registers
+                if id(values[each]) in alone
+                and type(values[each]) is RANGE_ITERATOR
+                and each >= frame.code.named_count
+            )
+            found.append((frame.code, frame.pc, registers, counters))
+        return cls(found)
 
     def values_of(self, frames: list[Frame]) -> list[Any]:
-        """Return what the registers hold."""
-        return [
-            frame.values[register]
-            for frame, (*_, registers) in zip(frames, self.frames)
-            for register in registers
-        ]
+        """Return what is live in `frames`: of each the function, and what the registers hold."""
+        values: list[Any] = []
+        for frame, (_, _, registers, counters) in zip(frames, self.frames):
+            values.append(frame.function)
+            for register in registers:
+                held = frame.values[register]
+                if register in counters:
+                    bounds = position_of(held)
+                    values.extend((bounds.start, bounds.stop, bounds.step))
+                else:
+                    values.append(held)
+        return values
 
-    def frames_with(self, values: list[Any], origins: list[Any]) -> list[Frame]:
-        """Return frames whose registers hold `values`."""
+    def build(self, snapshot: Snapshot, run: Run) -> list[Any]:
+        """Return the same of what a snapshot makes in a run."""
+        values = []
+        for frame, (_, _, _, counters) in zip(snapshot.frames, self.frames):
+            values.append(frame.function.build(run))
+            for register, each in frame.registers.items():
+                if register in counters:
+                    values.extend(part.build(run) for part in each.parts())
+                else:
+                    values.append(each.build(run))
+        return values
+
+    def frames_with(
+        self, values: list[Any], origins: list[Any], adopt: Callable | None = None
+    ) -> tuple[list[Frame], list[Any]]:
+        """Return frames in which `values` are live, and the iterators that they alone have.
+
+        Args:
+            adopt: is told of these iterators; returns their origins.
+        """
         given = iter(zip(values, origins))
-        made = []
-        for code, function, pc, registers in self.frames:
+        made, loops = [], []
+        for code, position, registers, counters in self.frames:
+            function, origin = next(given)
             held: list[Any] = [UNBOUND] * code.register_count
             found: list[Any] = [None] * code.register_count
             for register in registers:
-                held[register], found[register] = next(given)
-            made.append(Frame(code, function, pc, held, found, KNOWN))
-        return made
+                value, came_from = next(given)
+                if register in counters:
+                    (stop, end), (step, known) = next(given), next(given)
+                    bounds = range(value, stop, step)
+                    value = iter(bounds)
+                    loops.append(value)
+                    if adopt is not None:
+                        came_from = adopt(value, bounds, [came_from, end, known])
+                held[register], found[register] = value, came_from
+            made.append(Frame(code, function, position, held, found, origin))
+        return made, loops
 
 
-def can_go_on(snapshot: Snapshot) -> bool:
-    """Can a replay begin at `snapshot`, with what is live there as its arguments?
-
-    Not where something lives whose content the recording knows, a list made in the call say: as an
-    argument it would be known by its class alone.
-    """
-    return all(
-        isinstance(frame.function, Constant)
-        and frame.code.handled[frame.pc] < 0
-        and all(_is_simple(each) for each in frame.registers.values())
-        for frame in snapshot.frames
-    )
+def position_of(it: Any) -> range:
+    """Return what an iterator over a range has still before it."""
+    _, (bounds,), index = it.__reduce__()
+    return bounds if index is None else bounds[index:]
 
 
-def _is_simple(recipe: Any) -> bool:
-    if isinstance(recipe, Container):
-        return recipe.kind is tuple and all(map(_is_simple, recipe.items))
-    if isinstance(recipe, Method):
-        # the end of a `with` block of the library's
-        return isinstance(recipe.owner, Library)
-    return isinstance(recipe, (Constant, Number, Root, BaseOf, Fresh, Library))
+def live_registers(frame: Frame) -> list[int]:
+    """Return the registers of a frame that have a value which may still be read."""
+    values = frame.values
+    return [each for each in frame.code.live_at(frame.pc) if values[each] is not UNBOUND]
 
 
 class Going:
-    """A call that goes on from a place in the code, instead of its result."""
+    """A call that goes on from a place in the code, instead of its result.
 
-    __slots__ = ("layout", "values")
+    Attributes:
+        layout: the place.
+        values: what is live there.
+        performs: Python is to perform the first instruction.
+    """
 
-    def __init__(self, layout: Layout, values: list[Any]) -> None:
+    __slots__ = ("layout", "performs", "values")
+
+    def __init__(self, layout: Layout, values: list[Any], performs: bool = False) -> None:
         self.layout = layout
         self.values = values
+        self.performs = performs
 
-    def frames(self) -> list[Frame]:
-        """Return frames from which an evaluator goes on without recording."""
+    @classmethod
+    def on_from(cls, evaluator: Evaluator) -> Going:
+        """Return the call that goes on from where an evaluator was left."""
+        operations: Any = evaluator.operations
+        frames, loops = evaluator.frames, operations.counters
+        layout = Layout.of_frames(frames, loops)
+        return cls(layout, layout.values_of(frames))
+
+    def frames(self) -> tuple[list[Frame], list[Any]]:
+        """Return frames from which an evaluator goes on, and the iterators that they alone have."""
         return self.layout.frames_with(self.values, [None] * len(self.values))
+
+    def perform(self, hopeless: set) -> Any:
+        """Let Python perform what was left to it; return the result of the call or a new Going."""
+        evaluator = Evaluator(Operations())
+        frames, loops = self.frames()
+        Passing(evaluator, hopeless, loops)
+        try:
+            return evaluator.resume(frames)
+        except Leave:
+            pass
+        return Going.on_from(evaluator)
+
+    def finish(self) -> Any:
+        """Finish the call in Python."""
+        return Evaluator(Operations()).resume(self.frames()[0])
 
 
 class Entrance:
@@ -97,8 +193,10 @@ class Entrance:
     Attributes:
         layout: the place; None for the beginning of the function.
         entries: the segments by key.
-        varying: the places where integers have changed, which are numbers of run time since.
+        varying: the places where integers have changed, which are numbers of run time since, or
+            functions of the same code, which are objects since.
         integers: the first value of each integer that is given.
+        misses: how many more recordings than replays began here.
     """
 
     def __init__(self, layout: Layout | None = None) -> None:
@@ -106,6 +204,7 @@ class Entrance:
         self.entries: dict[Any, list[Segment]] = {}
         self.varying: set[Any] = set()
         self.integers: dict[int, int] = {}
+        self.misses = 0
 
     def key(self, values: list[Any], names: tuple[str, ...] = ()) -> Any:
         """Return what decides which segments are tried; `names` are those of the last values."""
@@ -123,22 +222,17 @@ class Entrance:
         return tuple(parts)
 
     def learn(self, run: Run, candidates: list[Segment]) -> None:
-        """Find the integers that have changed since `candidates` were recorded."""
+        """Find the integers and closures that have changed since `candidates` were recorded."""
         roots, slots = len(run.roots), len(run.slots)
         for segment in candidates:
             changed = []
             for fact in segment.facts:
                 if fact.holds(run):
                     continue
-                if not (
-                    isinstance(fact, SameValue)
-                    and type(fact.expected) is int
-                    # how long a list is decides what is read of it
-                    and fact.place.read is not read_length
-                    and type(fact.place.look(run)) is int
-                ):
+                place = getattr(fact, "place", None)
+                if place is None or not _may_vary(fact, place.look(run)):
                     break
-                changed.append(fact.place.identity())
+                changed.append(place.identity())
             else:
                 self.varying.update(changed)
             run.forget(roots, slots)
@@ -148,3 +242,14 @@ class Entrance:
         for number, value in enumerate(values):
             if type(value) is int and self.integers.setdefault(number, value) != value:
                 self.varying.add(Argument(number).identity())
+
+
+def _may_vary(fact: Fact, found: Any) -> bool:
+    """Is what is at the place of `fact` of the same kind as before, so that it may be any such?"""
+    if isinstance(fact, SameValue):
+        # how long a list is decides what is read of it
+        is_length = fact.place.read is read_length
+        return type(fact.expected) is type(found) is int and not is_length
+    if isinstance(fact, SameObject) and type(fact.expected) is type(found) is FunctionType:
+        return fact.expected.__code__ is found.__code__
+    return False

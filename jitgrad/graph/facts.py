@@ -230,7 +230,7 @@ class TensorSpec:
     def describe(cls, run: Any, tensor: Any) -> TensorSpec:
         """Return the spec of a tensor that is to become the next root of `run`."""
         index = len(run.roots)
-        memory = run.numbers.get(id(tensor._storage.owner), index)
+        memory = run.numbers.get(-id(tensor._storage.owner), index)
         offset = 0
         if memory != index:
             offset = address(tensor._array) - address(run.roots[memory]._array)
@@ -254,7 +254,7 @@ class TensorSpec:
         if (
             setdefault(id(tensor), index) != self.number
             or setdefault(id(storage), index) != self.storage
-            or setdefault(id(storage.owner), index) != self.memory
+            or setdefault(-id(storage.owner), index) != self.memory
         ):
             return False
         if self.memory != index and (

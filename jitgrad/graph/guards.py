@@ -235,7 +235,7 @@ class _Writer:
         for part, number in (
             (f"id({storage})", spec.storage),
             (
-                f"id({storage}._owner if {storage}._owner is not None else {storage}.owner)",
+                f"-id({storage}._owner if {storage}._owner is not None else {storage}.owner)",
                 spec.memory,
             ),
         ):

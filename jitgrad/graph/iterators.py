@@ -7,6 +7,7 @@ import itertools
 from typing import Any
 
 from jitgrad.graph.containers import ContainerRules
+from jitgrad.graph.counting import KIND
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.origins import KNOWN, Origin, parts
 from jitgrad.graph.recipes import ITERATORS, Sources
@@ -33,7 +34,7 @@ class IteratorRules(ContainerRules):
 
     def is_iterator(self, x: Any) -> bool:
         known = self.object(x)
-        return isinstance(known, FreshObject) and known.kind in ITERATORS
+        return isinstance(known, FreshObject) and (known.kind == KIND or known.kind in ITERATORS)
 
     def calls_back(self, it: Any) -> bool:
         """Does an iterator made in the call, or one that it runs over, call functions?"""

@@ -30,6 +30,9 @@ IDENTICAL_TYPES = (
 
 def has_lasting_identity(found: Any) -> bool:
     """Is `found` a function, class or the like, which a guard knows by its identity?"""
+    if isinstance(found, types.BuiltinFunctionType):
+        # a method of an object is made anew each time
+        return isinstance(found.__self__, (types.ModuleType, type, type(None)))
     return isinstance(found, IDENTICAL_TYPES) or type(found).__module__ == "jitgrad.compiled"
 
 

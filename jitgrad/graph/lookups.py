@@ -104,6 +104,31 @@ def read_code(function: Any, _key: Any) -> Any:
     return function.__code__
 
 
+def read_globals(function: Any, _key: Any) -> Any:
+    """Return the globals of a function."""
+    return function.__globals__
+
+
+def read_closure(function: Any, index: int) -> Any:
+    """Return a closure cell of a function."""
+    return function.__closure__[index]
+
+
+def read_function(method: Any, _key: Any) -> Any:
+    """Return the function of a bound method."""
+    return method.__func__
+
+
+def read_name(function: Any, _key: Any) -> Any:
+    """Return the name of a function or method."""
+    return function.__name__
+
+
+def read_owner(method: Any, _key: Any) -> Any:
+    """Return the object that a method is bound to."""
+    return method.__self__
+
+
 def read_positional_default(function: Any, index: int) -> Any:
     """Return a default of a function."""
     return read_item(function.__defaults__ or (), index)

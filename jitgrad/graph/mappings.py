@@ -252,7 +252,7 @@ class MappingRules(StoreRules):
 
     def set_elements(self, x: Any, xo: Any) -> Any:
         """Return the elements of a set of the call, or of a container of constants."""
-        if self.fresh_set(x) is not None:
+        if type(x) is set and self._elements(x, xo) is not None:
             return set(x)
         found = self._elements(x, xo)
         if found is None or not all(o is KNOWN and is_constant_key(v) for v, o in found):
@@ -266,42 +266,45 @@ class MappingRules(StoreRules):
     def set_method(self, x: Any, name: str, args: Any, ao: Any) -> Any:
         """Perform a method of a set; None if that cannot be followed."""
         known = self.object(x)
-        if isinstance(known, int):
-            return self._outer_set_method(x, known, name, args, ao)
-        if not isinstance(known, FreshObject) or known.kind != "set":
+        if type(x) not in (set, frozenset) or known is None:
             return None
-        if name == "add" or name == "remove" or name == "discard":
+        if name in ("add", "remove", "discard"):
             given = args if len(args) == 1 and self._is_constant(args[0], ao[0]) else None
         else:
             found = [self.set_elements(each, origin) for each, origin in zip(args, ao)]
             given = None if any(each is None for each in found) else found
-        if given is None or (name == "remove" and args[0] not in x):
+        if given is None:
             return None
         if name in SET_METHODS:
+            if self.set_elements(x, self.origin_of(x)) is None:
+                return None
             made = getattr(x, name)(*given)
             return (made, KNOWN) if type(made) is bool else self.new_set(made)
-        if name not in SET_CHANGES:
-            return None
-        change = operator.methodcaller(name, *given)
-        change(x)
-        known.origins[:] = [KNOWN] * len(x)
-        self.show_change(known, lambda target, _: change(target), (), ())
-        return None, KNOWN
+        return self._change_set(x, known, name, args, ao, given) if name in SET_CHANGES else None
 
-    def _outer_set_method(self, x: Any, number: int, name: str, args: Any, ao: Any) -> Any:
-        if name not in ("add", "discard", "remove") or len(args) != 1 or type(x) is not set:
-            return None
-        present = self.has_key(x, args[0], ao[0])
-        if present is None or (name == "remove" and not present):
-            return None
-        if present is (name == "add"):
-            return None, KNOWN
-        self.changing(number)
-        change = operator.methodcaller(name, args[0])
-        change(x)
-        at = self.key_of(args[0], ao[0])
-        self.set_place(presence_place(number, at).identity(), KNOWN)
-        self.show_change(number, lambda target, _: change(target), (), ())
+    def _change_set(
+        self, x: Any, known: FreshObject | int, name: str, args: Any, ao: Any, given: Any
+    ) -> Any:
+        change = operator.methodcaller(name, *given)
+        if name in ("add", "remove", "discard"):
+            present = self.has_key(x, args[0], ao[0])
+            if present is None or (name == "remove" and not present):
+                return None
+            touched = given
+        else:
+            before = self.set_elements(x, self.origin_of(x))
+            if before is None:
+                return None
+            touched = set(before).union(*given)
+        if isinstance(known, int):
+            self.changing(known)
+            change(x)
+            for each in touched:
+                self.set_place(presence_place(known, self.key_of(each, KNOWN)).identity(), KNOWN)
+        else:
+            change(x)
+            known.origins[:] = [KNOWN] * len(x)
+        self.show_change(known, lambda target, _: change(target), (), ())
         return None, KNOWN
 
     def _is_constant(self, value: Any, origin: Any) -> bool:
@@ -315,8 +318,7 @@ class MappingRules(StoreRules):
             left, right = self.pairs_of(l, lo), self.pairs_of(r, ro)
             return None if left is None or right is None else self.new_dict([*left, *right])
         if op in SET_OPERATORS and type(l) is set and type(r) is set:
-            one, other = self.fresh_set(l), self.fresh_set(r)
-            if one is None or other is None:
+            if self.set_elements(l, lo) is None or self.set_elements(r, ro) is None:
                 return None
             if not in_place:
                 return self.new_set(SET_OPERATORS[op](l, r))

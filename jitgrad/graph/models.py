@@ -27,7 +27,7 @@ MATH = {
 }
 
 
-EXACT = frozenset({builtins.range, operator.index})
+EXACT = frozenset({operator.index})
 """Built-in functions that need the values of integers."""
 
 
@@ -53,7 +53,7 @@ class Models(FunctionRules):
     def models(self) -> dict:
         """The models by what they stand for."""
         return {
-            builtins.len: self._len, builtins.range: self._range, builtins.float: self._float,
+            builtins.len: self._len, builtins.range: self.make_range, builtins.float: self._float,
             builtins.int: self._int, builtins.bool: self._bool, builtins.abs: self._abs,
             builtins.type: self._type, builtins.iter: self._iter, operator.abs: self._abs,
             builtins.getattr: self._getattr, builtins.hasattr: self._hasattr,
@@ -107,10 +107,6 @@ class Models(FunctionRules):
 
     def _index(self, args: Any, ao: Any) -> Any:
         return (args[0], KNOWN) if ao == [KNOWN] and type(args[0]) is int else None
-
-    def _range(self, args: Any, ao: Any) -> Any:
-        known = all(each is KNOWN for each in ao) and all(type(each) is int for each in args)
-        return self._folded(range, args) if known else None
 
     def _float(self, args: Any, ao: Any) -> Any:
         if len(args) != 1:
@@ -175,6 +171,8 @@ class Models(FunctionRules):
             return args[0], ao[0]
         if self._elements(args[0], ao[0]) is None:
             return self.enter_special("__iter__", args[0], ao[0])
+        if type(args[0]) is range:
+            return self.count(args[0], ao[0], exposed=True)
         return self.iterate(args[0], ao[0])
 
     def _container_method(self, method: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
@@ -183,7 +181,7 @@ class Models(FunctionRules):
             return None
         owner: Any = method.__self__
         name = method.__name__
-        if self.methods.get(id(method)) is method:
+        if self.methods.get(id(method)) is method or self._take_bound(method):
             if type(owner) in DICTS:
                 return self.dict_method(owner, name, args, ao, kwargs, ko)
             if kwargs:
@@ -194,6 +192,15 @@ class Models(FunctionRules):
         if type(owner) in (str, bytes, int) and self.object(owner) is None:
             return self._constant_method(method, owner, args, ao, kwargs, ko)
         return None
+
+    def _take_bound(self, method: BuiltinFunctionType) -> bool:
+        """Make facts of the owner and the name of a container's method that was found outside."""
+        known = self.object(method)
+        if not isinstance(known, int) or type(method.__self__) not in (list, set, *DICTS):
+            return False
+        self.take(Place(lookups.read_name, known, True, ""))
+        self.take(Place(lookups.read_owner, known, True, ""))
+        return True
 
     def _sort(self, x: Any, args: Any, kwargs: Any, ko: Any) -> Any:
         if args or not self.is_list(x) or not set(kwargs) <= {"key", "reverse"}:

@@ -52,6 +52,15 @@ class Parts(Origin):
         self.items = items
 
 
+class Bounds(Origin):
+    """A range: of its start, stop and step at least one is a number of run time."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: tuple[Origin, ...]) -> None:
+        self.items = items
+
+
 def parts(items: Any) -> Origin:
     """Return the origin of a tuple (or slice) whose items have these origins."""
     items = tuple(items)

@@ -16,7 +16,8 @@ from jitgrad.graph.facts import SameObject
 from jitgrad.graph.ir import Scalar
 from jitgrad.graph.knowledge import CONSTANT_TYPES, IDENTICAL_TYPES, FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
-from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Bounds, Parts, Runtime, parts
+from jitgrad.graph.passing import Passing
 from jitgrad.modes import TrackedFloat, plain_number
 from jitgrad.python.binding import bind_arguments
 from jitgrad.python.code import Unlowerable
@@ -52,15 +53,24 @@ class Performing(DictionaryRules, Operations):
 
     resuming = False
 
+    @property
+    def counters(self) -> list[Any]:
+        """The iterators over ranges that nobody but their loops can reach."""
+        return [
+            it
+            for it, known in self.objects.values()
+            if isinstance(known, FreshObject)
+            and known.kind == "counter"
+            and not known.extra.exposed
+        ]
+
     def leave(self, reason: str) -> Operations:
         """End the recording before the instruction at hand; return what performs it."""
         self.exit(reason, clean=True)
         return self._plain()
 
     def _plain(self) -> Operations:
-        plain = Operations()
-        self.evaluator.operations = plain
-        return plain
+        return Passing(self.evaluator, self.hopeless, self.counters, begun=True)
 
     def unknown(self, reason: str) -> None:
         self.exit(reason, clean=False)
@@ -103,6 +113,10 @@ class Performing(DictionaryRules, Operations):
         """
         if isinstance(origin, Parts) and type(value) is tuple:
             return parts(self.fixed(v, o) for v, o in zip(value, origin.items))
+        if isinstance(origin, Bounds):
+            for number, each in zip((value.start, value.stop, value.step), origin.items):
+                self.fixed(number, each)
+            return KNOWN if self.active else None
         if not isinstance(origin, Runtime) or type(value) is float or not self.active:
             return origin
         if origin.scalar not in self.path.fixed:
@@ -223,7 +237,7 @@ class Performing(DictionaryRules, Operations):
         if (xo is KNOWN and type(x) in (tuple, str, range)) or type(x).__name__ == "Size":
             return [(each, KNOWN) for each in x]
         known = self.object(x)
-        if isinstance(known, int) and type(x) in DICTS:
+        if isinstance(known, int) and type(x) in (set, frozenset, *DICTS):
             keys = self.outer_keys(known)
             return None if keys is None else [(key, KNOWN) for key in keys]
         if isinstance(known, int) and self.is_module_list(x):
@@ -285,7 +299,7 @@ class Performing(DictionaryRules, Operations):
         if not self.active:
             return None
         known = self.object(function)
-        if not isinstance(known, FreshObject):
+        if known is None:
             self._identical(Place(lookups.read_code, function, False, ""), function.__code__)
         origin = IDENTIFIED if known is not None else KNOWN
         return Enter(code, function, values, origins, origin)

@@ -34,6 +34,11 @@ METADATA = frozenset(
 ORIGINALS = dict(vars(builtins))
 
 
+def _store_in_cell(run: Any, at: Any, made: Any) -> None:
+    cell = run.roots[at] if isinstance(at, int) else at
+    cell.cell_contents = made
+
+
 def has_plain_attributes(kind: type) -> bool:
     """Are attributes of this class looked up as `object` does it?"""
     # a SimpleNamespace has a wrapper of its own around the same C function
@@ -84,8 +89,10 @@ class PlaceRules(ListRules, MappingRules):
 
     def closure_cell(self, frame: Any, index: int, name: str) -> Any:
         cell = frame.function.__closure__[index]
-        known = self.object(cell)
-        return cell, IDENTIFIED if known is not None else KNOWN
+        function = self.object(frame.function)
+        if isinstance(function, int):
+            return self.take(Place(lookups.read_closure, function, True, index))
+        return cell, KNOWN if self.object(cell) is None else IDENTIFIED
 
     def load_cell(self, frame: Any, cell: Any, cell_origin: Any, name: str) -> Any:
         known = self.object(cell)
@@ -93,7 +100,8 @@ class PlaceRules(ListRules, MappingRules):
             if not known.origins:
                 return self.leave(f"{name} has no value").load_cell(frame, cell, cell_origin, name)
             return cell.cell_contents, known.origins[0]
-        value, origin = self.take(Place(lookups.read_cell, cell, False, ""))
+        is_root = known is not None
+        value, origin = self.take(Place(lookups.read_cell, known if is_root else cell, is_root, ""))
         if value is ABSENT or origin is None:
             return self.leave(f"{name} has no value").load_cell(frame, cell, cell_origin, name)
         return value, origin
@@ -102,12 +110,13 @@ class PlaceRules(ListRules, MappingRules):
         self, frame: Any, cell: Any, cell_origin: Any, name: str, value: Any, origin: Any
     ) -> Any:
         known = self.object(cell)
-        if known is None and cell_origin is KNOWN and self._can_store(value, origin):
-            place = Place(lookups.read_cell, cell, False, "")
-            cell.cell_contents = value
-            self._store(
-                place, value, origin, lambda run, at, made: setattr(at, "cell_contents", made)
+        fresh = isinstance(known, FreshObject)
+        if not fresh and cell_origin is not None and self._can_store(value, origin):
+            place = Place(
+                lookups.read_cell, *((cell, False) if known is None else (known, True)), ""
             )
+            cell.cell_contents = value
+            self._store(place, value, origin, _store_in_cell)
             return None
         if not isinstance(known, FreshObject):
             plain = self.leave(f"assignment to the outer variable {name}")

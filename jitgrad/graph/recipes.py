@@ -9,7 +9,16 @@ from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
 from jitgrad.graph.ir import Scalar
-from jitgrad.graph.origins import IDENTIFIED, KNOWN, Origin, Parts, Runtime, TensorEntry, Variable
+from jitgrad.graph.origins import (
+    IDENTIFIED,
+    KNOWN,
+    Bounds,
+    Origin,
+    Parts,
+    Runtime,
+    TensorEntry,
+    Variable,
+)
 
 
 class Recipe:
@@ -339,6 +348,76 @@ class Partial(Recipe):
 
     def parts(self) -> tuple[Recipe, ...]:
         return self.items
+
+
+class Counting:
+    """How far an iterator over a range has come.
+
+    Attributes:
+        current, origin: the number that comes next.
+        stop, end: the number that it counts to, with its origin.
+        step: always known.
+        exposed: Python code has had the iterator itself in its hands.
+        turns: how often a recording has advanced it.
+    """
+
+    __slots__ = ("current", "end", "exposed", "origin", "step", "stop", "turns")
+
+    def __init__(
+        self, current: int, origin: Any, stop: int, end: Any, step: int, exposed: bool
+    ) -> None:
+        self.current = current
+        self.origin = origin
+        self.stop = stop
+        self.end = end
+        self.step = step
+        self.exposed = exposed
+        self.turns = 0
+
+    @property
+    def is_known(self) -> bool:
+        """Is everything about it known?"""
+        return self.origin is KNOWN and self.end is KNOWN
+
+
+class Range(Recipe):
+    """A range with bounds of run time."""
+
+    __slots__ = ("bounds", "origin")
+
+    def __init__(self, bounds: tuple[Recipe, ...]) -> None:
+        self.bounds = bounds
+        self.origin = Bounds(tuple(each.origin for each in bounds))
+
+    def build(self, run: Any) -> Any:
+        return range(*(each.build(run) for each in self.bounds))
+
+    def parts(self) -> tuple[Recipe, ...]:
+        return self.bounds
+
+
+class Counter(Recipe):
+    """An iterator over a range, made of the numbers that it has still before it."""
+
+    __slots__ = ("bounds", "exposed", "key")
+
+    def __init__(self, key: Any, bounds: tuple[Recipe, ...], exposed: bool) -> None:
+        self.key = key
+        self.bounds = bounds
+        self.exposed = exposed
+
+    def build(self, run: Any) -> Any:
+        made = run.made.get(self.key)
+        if made is None:
+            current, stop, step = (each.build(run) for each in self.bounds)
+            made = run.made[self.key] = iter(range(current, stop, step))
+            first, last, _ = (each.origin for each in self.bounds)
+            state = Counting(current, first, stop, last, step, self.exposed)
+            run.register(made, self.key, [], state, "counter")
+        return made
+
+    def parts(self) -> tuple[Recipe, ...]:
+        return self.bounds
 
 
 class DictView(Recipe):

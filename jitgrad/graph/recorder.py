@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import operator
-from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
@@ -20,7 +19,8 @@ from jitgrad.graph.imports import ImportRules
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.models import EXACT, MATH
-from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Bounds, Parts, Runtime
+from jitgrad.graph.passing import Passing
 from jitgrad.graph.patterns import PatternRules
 from jitgrad.graph.performing import is_trusted
 from jitgrad.modes import state
@@ -41,7 +41,7 @@ def is_stand_in(function: Any) -> bool:
 class Recorder(PatternRules, ImportRules):
     """Records one call, from its beginning or from a site on."""
 
-    internal_files = frozenset(map(str, Path(__file__).parent.glob("*.py")))
+    internal_files = Passing.internal_files
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -68,8 +68,7 @@ class Recorder(PatternRules, ImportRules):
             inner = callee.__compiled_function__
             return self._enter(inner, KNOWN, args, ao, kwargs, ko)
         if isinstance(callee, MethodType):
-            if self.methods.get(id(callee)) is not callee:
-                # found somewhere outside: no guard says whose it is
+            if self.methods.get(id(callee)) is not callee and not self._take_method(callee):
                 return None
             owner: Any = callee.__self__
             function = getattr(callee.__func__, "__compiled_function__", callee.__func__)
@@ -79,6 +78,8 @@ class Recorder(PatternRules, ImportRules):
                 if is_trusted(function):
                     # what a library object from outside holds is not guarded
                     fresh = isinstance(self.object(owner), FreshObject)
+                    if type(owner) in CONTEXTS and not fresh:
+                        return self._outer_block(callee, args, ao)
                     if type(owner) in (no_grad, enable_grad) and function.__name__ == "_again":
                         # the block that a decorated function opens
                         made = callee()
@@ -94,6 +95,7 @@ class Recorder(PatternRules, ImportRules):
         ):
             model = self.functions.get(callee)
             if model is not None:
+                ao = self._exact(args, ao, False)
                 answer = model(args, ao, kwargs, ko) if self.active else None
                 if answer is not None or isinstance(callee, type) or is_stand_in(callee):
                     return answer
@@ -123,12 +125,50 @@ class Recorder(PatternRules, ImportRules):
         if isinstance(callee, type) and type(callee) is not type:
             return None
         if callee in self.models and not kwargs:
-            if callee in EXACT:
-                ao = [self.fixed(each, origin) for each, origin in zip(args, ao)]
+            ao = self._exact(args, ao, callee in EXACT)
             return self.models[callee](args, ao) if self.active else None
         if callee in MATH and not kwargs:
             return self._math(callee, f"math.{MATH[callee]}", args, ao)
         return self._container_method(callee, args, ao, kwargs, ko)
+
+    def _exact(self, args: Any, ao: Any, every: bool) -> list[Any]:
+        """Return the origins of arguments whose ranges, or all of whose numbers, are known."""
+        return [
+            self.fixed(each, origin) if every or isinstance(origin, Bounds) else origin
+            for each, origin in zip(args, ao)
+        ]
+
+    def _take_method(self, method: MethodType) -> bool:
+        """Make facts of the function and the owner of a bound method that was found outside."""
+        known = self.object(method)
+        if not isinstance(known, int):
+            return False
+        for read in (lookups.read_function, lookups.read_owner):
+            if self.take(Place(read, known, True, ""))[1] is None:
+                return False
+        self.methods[id(method)] = method
+        return True
+
+    def _outer_block(self, method: Any, args: Any, ao: Any) -> Any:
+        """Enter or leave the block of a grad mode that comes from outside."""
+        owner = method.__self__
+        place = Place(lookups.static_lookup, self.object(owner), True, "_previous")
+        before, origin = self.take(place)
+        if method.__name__ not in ("__enter__", "__exit__") or type(before) is not tuple:
+            return None
+        # what it remembers are constants, but the tuple may be another one each time
+        known = self._elements(before, origin)
+        if known is None or any(each is not KNOWN for _, each in known):
+            return None
+        answer = self.perform(method, args, ao)
+        if self.active:
+            self._store(
+                place,
+                owner._previous,
+                KNOWN,
+                lambda run, at, made: setattr(run.roots[at], "_previous", made),
+            )
+        return answer
 
     def _lists_for_iterators(self, args: Any, ao: Any) -> tuple[Any, Any]:
         """Return arguments with what iterators made in the call have left, in lists instead.
@@ -138,7 +178,7 @@ class Recorder(PatternRules, ImportRules):
         args, ao = list(args), list(ao)
         for at, each in enumerate(args):
             known = self.object(each)
-            if not isinstance(known, FreshObject) or known.kind != "iterator":
+            if not isinstance(known, FreshObject) or not self._ends_here(known):
                 continue
             origins = []
             while (origin := self._next_origin(known)) is not None:
@@ -146,6 +186,11 @@ class Recorder(PatternRules, ImportRules):
             args[at] = list(each)
             ao[at] = self.fresh(args[at], "list", origins)
         return args, ao
+
+    @staticmethod
+    def _ends_here(known: FreshObject) -> bool:
+        """Is it an iterator of which is known how far it goes?"""
+        return known.kind == "iterator" or (known.kind == "counter" and known.extra.is_known)
 
     def _are_library_arguments(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> bool:
         """Would library code find in these arguments only what the recorder can follow?"""
@@ -201,7 +246,8 @@ class Recorder(PatternRules, ImportRules):
             return value, known.origins[at]
         positional = kind == "positional"
         read = lookups.read_positional_default if positional else lookups.read_keyword_default
-        return self.take(Place(read, function, False, key))
+        is_root = known is not None
+        return self.take(Place(read, known if is_root else function, is_root, key))
 
     def make_function(
         self,

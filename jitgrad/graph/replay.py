@@ -15,6 +15,7 @@ from jitgrad.graph.run import Run
 from jitgrad.graph.segment import (
     Branch,
     Continue,
+    Evaluate,
     Exit,
     PathState,
     Return,
@@ -114,7 +115,7 @@ def follow(segment: Segment, run: Run) -> Any:
         if segment.hits % WARM == 0 and first.hot is None:
             first.hot = hot_path(segment)
         return result
-    assert isinstance(end, Exit)
+    assert isinstance(end, Evaluate)
     return finish_in_python(run, end.snapshot, segment)
 
 
@@ -163,7 +164,7 @@ def make_histories(run: Run, layout: TapeLayout, path: PathState) -> None:
 
 
 def go_on(run: Run, end: Continue, segment: Segment) -> Going:
-    """Make what is live at the head of a loop, with which the rest of the call begins."""
+    """Make what is live where a segment ends, with which the rest of the call begins."""
     snapshot = end.snapshot
     if snapshot.variables:
         if end.tape_layout is None:
@@ -171,9 +172,9 @@ def go_on(run: Run, end: Continue, segment: Segment) -> Going:
                 snapshot.variables, snapshot.freed, snapshot.state, segment.path(), end.shown
             )
         make_histories(run, end.tape_layout, snapshot.state)
-    values = [each.build(run) for frame in snapshot.frames for each in frame.registers.values()]
+    values = end.layout.build(snapshot, run)
     state.grad_enabled = snapshot.grad_enabled
-    return Going(end.layout, values)
+    return Going(end.layout, values, type(end) is Exit)
 
 
 def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: Any) -> list[Frame]:

@@ -157,7 +157,7 @@ class Return(End):
 
 
 class Continue(End):
-    """The head of a loop that has turned often: the rest of the call begins anew from here.
+    """The rest of the call begins anew here, with what is live as its arguments.
 
     Attributes:
         snapshot: how the values are made with which it begins.
@@ -173,8 +173,16 @@ class Continue(End):
         self.tape_layout: Any = None
 
 
-class Exit(End):
-    """Every replay hands over to the evaluator here, which finishes the call in Python."""
+class Exit(Continue):
+    """Python performs the next instruction, and the rest of the call begins anew behind it."""
+
+    def __init__(self, reason: str, snapshot: Snapshot, layout: Any) -> None:
+        super().__init__(snapshot, layout)
+        self.reason = reason
+
+
+class Evaluate(End):
+    """Every replay hands over to the evaluator, which finishes the call in Python."""
 
     def __init__(self, reason: str, snapshot: Snapshot) -> None:
         super().__init__()

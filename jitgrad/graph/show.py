@@ -15,7 +15,7 @@ from jitgrad.graph.cutting import operands
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, Write
 from jitgrad.graph.recipes import Constant as ConstantRecipe
 from jitgrad.graph.recipes import Container, Fresh, Number, Recipe, Root
-from jitgrad.graph.segment import Branch, Continue, Exit, Return, Segment
+from jitgrad.graph.segment import Branch, Continue, Evaluate, Exit, Return, Segment
 from jitgrad.inplace import write
 from jitgrad.primitive import Primitive
 
@@ -144,7 +144,7 @@ class Printer:
         end = segment.end
         if isinstance(end, Return):
             self.lines.append(f"{indent}return {self.recipe(end.result)}")
-        elif isinstance(end, Exit):
+        elif isinstance(end, (Exit, Evaluate)):
             where = f"{end.line[0].rsplit('/', 1)[-1]}:{end.line[1]}"
             self.lines.append(f"{indent}raise HandsOver({f'{end.reason} at {where}'!r})")
         elif isinstance(end, Continue):

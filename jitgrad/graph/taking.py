@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
 from jitgrad.dispatch import node_of
@@ -21,7 +22,7 @@ from jitgrad.graph.knowledge import (
     has_lasting_identity,
     is_plain_tensor,
 )
-from jitgrad.graph.lookups import ABSENT, Argument, Place
+from jitgrad.graph.lookups import ABSENT, Argument, Place, read_code, read_globals
 from jitgrad.graph.origins import (
     IDENTIFIED,
     KNOWN,
@@ -74,7 +75,8 @@ class Taking(Knowledge):
         if kind in CONSTANT_TYPES:
             self.fact(SameValue(place, found))
             return KNOWN
-        if found is ABSENT or has_lasting_identity(found):
+        varies = kind is FunctionType and place.identity() in self.varying
+        if found is ABSENT or (has_lasting_identity(found) and not varies):
             self.fact(SameObject(place, found))
             return KNOWN
         if is_plain_tensor(found):
@@ -87,6 +89,11 @@ class Taking(Knowledge):
         self.run.take_object(found, number)
         self.path.roots.append(None)
         self.objects.setdefault(id(found), (found, number))
+        if varies:
+            # closures of one function differ in their cells and defaults, which are read as needed
+            for read in (read_code, read_globals):
+                part = Place(read, number, True, "")
+                self.fact(SameObject(part, part.look(self.run)))
         return IDENTIFIED
 
     def add_slot(self, held: Value | Scalar, value: Any) -> None:

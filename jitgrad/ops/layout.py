@@ -45,6 +45,8 @@ class LayoutMethods:
 
     def storage_offset(self: Any) -> int:
         """Return how many elements of the memory lie before the first one."""
+        if state.recorder is not None:
+            state.recorder.unknown("storage_offset()")
         array = self._array
         return (address(array) - address(self._storage.array)) // array.itemsize
 

@@ -237,7 +237,7 @@ def run(scene: Callable, compiled: bool, **options: Any) -> Session:
     session = Session(compiled, **options)
     with warnings.catch_warnings():
         if compiled:
-            warnings.filterwarnings("ignore", message=".*runs eagerly from now on")
+            warnings.filterwarnings("ignore", message=".*runs eagerly for")
         scene(session)
     return session
 

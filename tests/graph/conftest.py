@@ -19,6 +19,7 @@ def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if request.param == "reference":
         # and loops begin anew behind their second turn already
         monkeypatch.setattr(jitgrad.config, "unroll", 2)
+        monkeypatch.setattr(jitgrad.config, "max_range", 3)
         monkeypatch.setattr(segment, "lower", reference.lower)
     return request.param
 

@@ -351,6 +351,23 @@ def scene_sets(s: Session) -> None:
     s.see(sorted(seen))
 
 
+def scene_methods_from_outside(s: Session) -> None:
+    one, other = [], []
+
+    def f(note, items, x):
+        note(x.sum().item())
+        items.append(2)
+        return x * len(items)
+
+    f = s.compile(f)
+    for value in (1.0, 2.0, 3.0):
+        s.call(f, one.append, one, grad(value), backward=False)
+        s.call(f, one.append, other, grad(value), backward=False)
+        s.call(f, other.append, other, grad(value), backward=False)
+        s.see(one, other)
+        one.clear(), other.clear()
+
+
 def scene_containers_of_the_call_are_kept(s: Session) -> None:
     box = SimpleNamespace(cache=None, history=[])
 

@@ -325,3 +325,88 @@ def scene_loop_changes_shape_and_kind(s: Session) -> None:
     f = s.compile(f)
     for n in (3, 50, 64, 90, 64):
         s.call(f, grad(1.0, 2.0), n)
+
+
+def scene_ranges_of_any_length(s: Session) -> None:
+    def f(x, n, step):
+        total = x * 0
+        for i in range(3, n, step):
+            total = total + x * i
+            if total.sum() > 50:
+                total = total * 0.25
+        else:
+            total = total + 1
+        return total, n
+
+    def g(x, n):
+        count = 0
+        for _ in range(n):
+            for j in range(2):
+                x = x * 0.5 + j
+                count += 1
+        return x, count
+
+    f, g = s.compile(f), s.compile(g)
+    for n in (0, 3, 4, 8, 50, 51, 300, 299, 7):
+        s.call(f, T([1.0, 0.5], requires_grad=True), n, 2)
+        s.call(f, T([1.0, 0.5]), -n, -1)
+        s.call(g, T([1.0, 2.0], requires_grad=True), n)
+    s.attempt(f, T([1.0, 0.5]), 9, 0)
+    s.attempt(f, T([1.0, 0.5]), 9.0, 1)
+
+
+def scene_range_iterators_in_other_hands(s: Session) -> None:
+    kept: list = []
+
+    def f(x, n):
+        it = iter(range(n))
+        for i in it:
+            x = x * 1.5 + i
+            if i % 3 == 1:
+                x = x - next(it, 100)
+            if i == 5:
+                kept.append(it)
+        rest = list(it)
+        return x, rest, len(range(n)), range(n), 3 in range(n), range(n)[-1:] == range(n - 1, n)
+
+    f = s.compile(f)
+    for n in (0, 1, 2, 5, 9, 200, 6, 7):
+        s.call(f, T([1.0], requires_grad=True), n)
+        s.see(len(kept), [next(each, None) for each in kept])
+
+
+def scene_range_loops_left_early(s: Session) -> None:
+    def f(x, n, limit):
+        found = None
+        for i in range(n):
+            for j in range(i, n, 7):
+                x = x + 0.25
+                if x.sum() > limit:
+                    found = i, j
+                    break
+            if found:
+                break
+            if i == 40:
+                print("forty")
+        return x, found
+
+    f = s.compile(f)
+    for n, limit in ((5, 3.0), (60, 1e9), (200, 90.0), (61, 30.0), (0, 1.0), (45, 70.0)):
+        s.call(f, T([1.0], requires_grad=True), n, limit)
+
+
+def scene_range_bounds_from_the_surroundings(s: Session) -> None:
+    box = {"n": 3, "step": 1}
+
+    def f(x):
+        for i in range(0, box["n"], box["step"]):
+            x = x * 2 - i
+        box["n"] += 1
+        return x
+
+    f = s.compile(f)
+    for _ in range(12):
+        s.call(f, T([0.5], requires_grad=True))
+    box["step"] = 2
+    for _ in range(4):
+        s.call(f, T([0.5], requires_grad=True))

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import jitgrad as torch
-from jitgrad.graph.segment import Exit
+from jitgrad.graph.segment import Exit, Return
 from tests.graph import programs_small as programs
 
 T = torch.tensor
@@ -49,10 +49,11 @@ def test_an_exit_site_performs_its_effect_once(capsys: pytest.CaptureFixture[str
     for _ in range(3):
         f(T([1.0]))
         assert capsys.readouterr().out == "here\n"
-    (segment,) = f.graph.segments
-    assert isinstance(segment.end, Exit)
-    assert segment.end.reason == "call of print"
-    assert f.graph.traces == 1
+    before, behind = f.graph.segments
+    assert isinstance(before.end, Exit)
+    assert before.end.reason == "call of print"
+    assert isinstance(behind.end, Return)
+    assert f.graph.traces == 2
 
 
 def test_an_exception_shows_the_users_line() -> None:

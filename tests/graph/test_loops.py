@@ -67,7 +67,7 @@ def test_a_loop_without_history_keeps_nothing(monkeypatch) -> None:
         assert shrink(torch.ones(3), torch.tensor(float(n))).sum().item() == 3 * 0.5**n
 
 
-def test_a_loop_with_what_cannot_begin_anew_is_unrolled(monkeypatch) -> None:
+def test_a_loop_that_fills_a_list_of_the_call_begins_anew(monkeypatch) -> None:
     monkeypatch.setattr(config, "unroll", 2)
 
     @torch.compile
@@ -78,5 +78,7 @@ def test_a_loop_with_what_cannot_begin_anew_is_unrolled(monkeypatch) -> None:
             found.append(x)
         return found
 
-    assert [each.item() for each in collect(torch.ones(1), 100.0)] == [2.0**i for i in range(1, 8)]
-    assert not any(isinstance(each.end, Continue) for each in collect.graph.segments)
+    for count in (7, 7, 60, 100):
+        found = collect(torch.ones(1), 2.0**count - 1)
+        assert [each.item() for each in found] == [2.0**i for i in range(1, count + 1)]
+    assert len(collect.graph.segments) < 30

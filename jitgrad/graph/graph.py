@@ -1,0 +1,312 @@
+"""The graph of one function: its calls are replayed as far as it is known, and recorded beyond."""
+
+from __future__ import annotations
+
+import threading
+import time
+import types
+import warnings
+from typing import Any
+
+from jitgrad import config
+from jitgrad.errors import CompileError
+from jitgrad.graph.entrance import Entrance, Going, Layout
+from jitgrad.graph.origins import KNOWN
+from jitgrad.graph.recorder import Recorder
+from jitgrad.graph.replay import Miss, follow, frames_of, select
+from jitgrad.graph.run import Run
+from jitgrad.graph.segment import Evaluate, Exit, PathState, Segment
+from jitgrad.graph.verify import Checks
+from jitgrad.modes import state
+from jitgrad.python.binding import bind_arguments
+from jitgrad.python.code import Code, Unlowerable
+from jitgrad.python.evaluate import Evaluator
+from jitgrad.python.frames import Frame
+from jitgrad.python.lower import code_for
+from jitgrad.python.operations import Leave, Operations
+
+FIRST_REST, LONGEST_REST = 256, 1 << 16
+"""For how many calls a function runs eagerly that had to be recorded too often."""
+
+UNSTABLE = 8
+"""How many more recordings than replays begin at a place before the call no longer begins there."""
+
+
+class Graph:
+    """All that is known of one function: its segments by entry key.
+
+    Attributes:
+        entrance: where calls begin.
+        entrances: where they go on behind the turns of long loops, by place.
+        hopeless: places where recordings ended at once; there the call does not begin anew.
+        misses: how many calls in a row had to be recorded.
+        rest, resting, rested: for how many calls it rested last, rests now, and why.
+        ended: the file and line at which the last recording ended.
+        segments: all segments, in the order of their recording.
+        traces: how many recordings were made.
+        reason: why the function runs eagerly, empty if it does not.
+        checks: what has been checked, None if nothing is.
+    """
+
+    def __init__(self, function: Any, fullgraph: bool, verify: bool) -> None:
+        self.function = function
+        self.checks = Checks() if verify else None
+        self.fullgraph = fullgraph
+        self.entrance = Entrance()
+        self.entrances: dict[Any, Entrance] = {}
+        self.hopeless: set = set()
+        self.segments: list[Segment] = []
+        self.traces = 0
+        self.calls = 0
+        self.misses = 0
+        self.rest = 0
+        self.resting = 0
+        self.rested = ""
+        self.ended: tuple[str, int] | None = None
+        self.record_seconds = 0.0
+        self.last: Segment | None = None
+        self.reason = ""
+        self.lock = threading.Lock()
+        self.code: Code | None = None
+        self.lowered: types.CodeType | None = None
+
+    def lower(self) -> None:
+        """Lower the function to register code, or note why it cannot be."""
+        python = self.function.__code__
+        code, reason = None, ""
+        try:
+            code = code_for(self.function)
+        except Unlowerable as why:
+            reason = why.reason
+            if self.fullgraph:
+                raise CompileError(
+                    f"{self.function.__qualname__} cannot be compiled: {why}; "
+                    "without fullgraph=True it runs eagerly"
+                ) from None
+        self.forget()
+        self.code, self.reason = code, reason
+        # last, since other threads go on as soon as they see it
+        self.lowered = python
+
+    def forget(self) -> None:
+        """Drop everything that was recorded."""
+        self.entrance = Entrance()
+        self.entrances.clear()
+        self.segments = []
+
+    def call(self, args: tuple, kwargs: dict) -> Any:
+        """Call the function: replay what is known, record what is not."""
+        if self.lowered is not self.function.__code__:
+            self.lower()
+        if self.reason or config.eager or state.forced_eager or state.recorder is not None:
+            return self.function(*args, **kwargs)
+        if self.resting:
+            self.resting -= 1
+            return self.function(*args, **kwargs)
+        self.calls += 1
+        traces = self.traces
+        entrance, values, names = self.entrance, [*args, *kwargs.values()], tuple(kwargs)
+        run = Run(values)
+        key = entrance.key(values, names)
+        candidates = entrance.entries.get(key)
+        segment = select(candidates, run) if candidates else None
+        if segment is None:
+            result = self.record_call(args, kwargs)
+        else:
+            result = self.replay(entrance, segment, run)
+        while type(result) is Going:
+            result = self.go_on(result)
+        if self.traces != traces:
+            self.count_miss()
+        return result
+
+    def go_on(self, going: Going) -> Any:
+        """Go on with a call from a place in the code, by replay or recording."""
+        if going.performs:
+            return going.perform(self.hopeless)
+        if self.reason:
+            return going.finish()
+        entrance = self.entrances.get(going.layout.key)
+        if entrance is None:
+            entrance = self.entrances.setdefault(going.layout.key, Entrance(going.layout))
+        run = Run(going.values)
+        candidates = entrance.entries.get(entrance.key(going.values))
+        segment = select(candidates, run) if candidates else None
+        if segment is None:
+            entrance.misses += 1
+            if entrance.misses > UNSTABLE:
+                code, position, *_ = going.layout.frames[-1]
+                self.hopeless.add((code, position))
+            return self.record_from(entrance, going)
+        if entrance.misses:
+            entrance.misses -= 1
+        return self.replay(entrance, segment, run)
+
+    def replay(self, entrance: Entrance, segment: Segment, run: Run) -> Any:
+        """Follow the graph from `segment`, and record on where it ends."""
+        missed = result = None
+        try:
+            result = follow(segment, run)
+        except Miss as miss:
+            missed = miss
+        if missed is not None:
+            # outside of the handler, which would be the context of what the user's code raises
+            return self.record_on(entrance, missed, run)
+        self.misses = 0
+        self.last = run.last
+        return result
+
+    def recorder_at(self, entrance: Entrance, values: list, names: tuple = ()) -> tuple:
+        """Return a recorder that begins with `values`, and their origins."""
+        run = Run(values)
+        entrance.learn(run, entrance.entries.get(entrance.key(values, names), []))
+        entrance.learn_arguments(values)
+        attach = entrance.entries.setdefault(entrance.key(values, names), []).append
+        recorder = Recorder(run, PathState(), attach)
+        recorder.varying = entrance.varying
+        recorder.hopeless = self.hopeless
+        if config.verify and self.checks is None:
+            self.checks = Checks()
+        recorder.begin_segment(Segment(None, 0, self.checks))
+        origins = [recorder.take_argument(i, each) for i, each in enumerate(values)]
+        recorder.evaluator = Evaluator(recorder)
+        return recorder, origins
+
+    def record_call(self, args: tuple, kwargs: dict) -> Any:
+        """Run the call by evaluation and record it from its beginning."""
+        if not self.lock.acquire(blocking=False):
+            return self.function(*args, **kwargs)
+        try:
+            assert self.code is not None
+            values = [*args, *kwargs.values()]
+            recorder, origins = self.recorder_at(self.entrance, values, tuple(kwargs))
+            count = len(args)
+            named = dict(zip(kwargs, origins[count:]))
+            held, found = bind_arguments(
+                recorder, self.code, self.function, args, origins[:count], kwargs, named
+            )
+            frames = [Frame(self.code, self.function, 0, held, found, KNOWN)]
+            recorder.evaluator.frames = frames
+            recorder.start_here()
+            return self.evaluate(recorder, frames)
+        finally:
+            self.lock.release()
+
+    def record_from(self, entrance: Entrance, going: Going) -> Any:
+        """Go on by evaluation from a place in the code, and record that."""
+        if not self.lock.acquire(blocking=False):
+            return going.finish()
+        try:
+            recorder, origins = self.recorder_at(entrance, going.values)
+            adopt = recorder.adopt_counter
+            frames, _ = going.layout.frames_with(going.values, origins, adopt)
+            recorder.evaluator.frames = frames
+            recorder.start_here()
+            return self.evaluate(recorder, frames)
+        finally:
+            self.lock.release()
+
+    def record_on(self, entrance: Entrance, miss: Miss, run: Run) -> Any:
+        """Go on by evaluation from where a replay did not know the way, and record that."""
+        branch = miss.branch
+        if (
+            branch.slot is not None
+            and len(branch.outcomes) >= config.max_outcomes
+            and miss.outcome not in branch.outcomes
+        ):
+            # too many to know them all: Python decides, and the call goes on from there
+            frames = frames_of(run, branch.snapshot, miss.segment, None)
+            layout = Layout.of_frames(frames, [])
+            return Going(layout, layout.values_of(frames), performs=True)
+        path = branch.snapshot.state.copy()
+        recording = self.lock.acquire(blocking=False)
+        try:
+            if not recording:
+                frames = frames_of(run, branch.snapshot, miss.segment, None)
+                return Evaluator(Operations()).resume(frames)
+            entrance.learn(run, branch.outcomes.get(miss.outcome, []))
+            attach = branch.outcomes.setdefault(miss.outcome, []).append
+            recorder = Recorder(run, path, attach)
+            recorder.varying = entrance.varying
+            recorder.hopeless = self.hopeless
+            segment = Segment(miss.segment, path.slots)
+            segment.start = recorder.start = branch.snapshot
+            recorder.begin_segment(segment)
+            recorder.resuming = branch.slot is not None
+            recorder.evaluator = Evaluator(recorder)
+            frames = frames_of(run, branch.snapshot, miss.segment, recorder)
+            return self.evaluate(recorder, frames)
+        finally:
+            if recording:
+                self.lock.release()
+
+    def evaluate(self, recorder: Recorder, frames: list[Frame]) -> Any:
+        """Evaluate from `frames` with `recorder`, and take what it recorded."""
+        began = time.perf_counter()
+        state.recorder = recorder
+        raised = True
+        try:
+            result = recorder.evaluator.resume(frames)
+            raised = False
+        except Leave:
+            # the rest is a call of its own
+            result = Going.on_from(recorder.evaluator)
+            raised = False
+        except BaseException as error:
+            if recorder.active:
+                recorder.abandon(f"{type(error).__name__} was raised")
+            raise
+        finally:
+            state.recorder = None
+            self.record_seconds += time.perf_counter() - began
+            self.take(recorder, raised)
+        return result
+
+    def take(self, recorder: Recorder, raised: bool) -> None:
+        """Take what was recorded.
+
+        With `fullgraph` an exit is an error, unless the user's code `raised` one itself.
+        """
+        self.traces += 1
+        self.segments.extend(recorder.segments)
+        last = recorder.segments[-1] if recorder.segments else None
+        if last is not None:
+            self.ended = last.end.line
+        end = None if last is None else last.end
+        if self.fullgraph and not raised and isinstance(end, (Exit, Evaluate)):
+            file, line = end.line
+            self.forget()
+            raise CompileError(
+                f"{self.function.__qualname__} cannot be compiled as a whole: "
+                f"{end.reason} at {file}:{line}; without fullgraph=True this part runs in "
+                "Python"
+            )
+
+    def count_miss(self) -> None:
+        """Count a call that had to be recorded; let the function rest where that does not pay.
+
+        While it rests it runs eagerly, each time for longer.
+        """
+        self.misses += 1
+        if len(self.segments) > config.max_segments:
+            self.forget()
+            what = f"{config.max_segments} segments were recorded"
+        elif self.misses > config.max_misses:
+            what = f"{self.misses} calls in a row had to be recorded"
+        else:
+            return
+        warned = self.rest > 0
+        self.rest = self.resting = min(max(4 * self.rest, FIRST_REST), LONGEST_REST)
+        # so that it rests again soon if nothing has changed
+        self.misses = max(config.max_misses - 2, 0)
+        file, line = ("?", 0) if self.ended is None else self.ended
+        self.rested = f"{what}; the last one ended at {file}:{line}"
+        if warned:
+            return
+        warnings.warn(
+            f"jitgrad.compile: {self.function.__qualname__} runs eagerly for {self.resting} calls: "
+            f"{self.rested}. Values that differ at every call and decide what Python does "
+            "make new traces: lengths, names, integers that are sizes or positions. Keep them "
+            "out of the function, or raise jitgrad.config.max_segments and max_misses.",
+            stacklevel=4,
+        )

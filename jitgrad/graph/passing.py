@@ -1,0 +1,111 @@
+"""What is left to Python: performed by the evaluator, up to where recording pays again.
+
+At an exit Python performs one instruction. What follows may be of the same kind (the bookkeeping
+of a data loader, say), and the evaluator does it in less time than a segment of the graph begins
+in. So it goes on until an instruction works with a tensor, or calls what may do so.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import Any
+
+from jitgrad.dispatch import TensorCore
+from jitgrad.graph.lookups import type_lookup
+from jitgrad.python.code import Instruction, Op, used
+from jitgrad.python.evaluate import Evaluator
+from jitgrad.python.frames import Frame
+from jitgrad.python.operations import Leave, Operations
+from jitgrad.python.steps import STEPS, Step
+
+DEPTH = 24
+"""Evaluated calls within one another; in deeper ones the call does not begin anew."""
+
+CALLS = (Op.CALL, Op.CALL_SPREAD)
+COMPUTING = (
+    *CALLS, Op.UNARY, Op.NOT, Op.BINARY, Op.INPLACE, Op.COMPARE, Op.GET_ITEM, Op.SET_ITEM,
+    Op.UNPACK, Op.ITERATE, Op.JUMP_IF_TRUE, Op.JUMP_IF_FALSE,
+)  # fmt: skip
+"""Instructions that compute if there is a tensor among their operands."""
+
+
+class Passing(Operations):
+    """The operations of an evaluator that leaves before the next instruction worth recording.
+
+    Args:
+        evaluator: the evaluator, which is told where to leave.
+        hopeless: places (code and position) that recordings have left at once.
+        counters: iterators over ranges that nobody but their loops can reach.
+        begun: is its first instruction, which it performs in any case, at work already?
+    """
+
+    internal_files = frozenset(map(str, Path(__file__).parent.glob("*.py")))
+
+    def __init__(
+        self, evaluator: Evaluator, hopeless: set, counters: list[Any], begun: bool = False
+    ) -> None:
+        self.evaluator = evaluator
+        self.counters = counters
+        self.hopeless = hopeless
+        self.begun = begun
+        evaluator.operations = self
+        evaluator.steps = WATCHING
+
+    def iterate(self, x: Any, xo: Any) -> Any:
+        it = iter(x)
+        if type(x) is range:
+            self.counters.append(it)
+        return it, None
+
+    def leave_before(self, frame: Frame, instruction: Instruction) -> None:
+        """Raise Leave if it pays to record from this instruction on."""
+        if (
+            self.begun
+            and (frame.code, frame.pc) not in self.hopeless
+            and len(self.evaluator.frames) <= DEPTH
+            and is_worth_recording(frame, instruction)
+        ):
+            raise Leave
+        self.begun = True
+
+
+def is_worth_recording(frame: Frame, instruction: Instruction) -> bool:
+    """Does the instruction work with a tensor, or call what may do so?"""
+    values = frame.values
+    if any(isinstance(values[register], TensorCore) for register in used(instruction)):
+        return True
+    if instruction[0] not in CALLS:
+        return False
+    callee = values[instruction[2]]
+    if isinstance(callee, MethodType):
+        callee = callee.__func__
+    if isinstance(callee, (type, BuiltinFunctionType)):
+        return False
+    return isinstance(callee, FunctionType) or isinstance(
+        type_lookup(type(callee), "__call__"), FunctionType
+    )
+
+
+def _watching(step: Step) -> Step:
+    def watched(operations: Any, frame: Frame, instruction: Instruction) -> Any:
+        if type(operations) is Passing:
+            operations.leave_before(frame, instruction)
+        return step(operations, frame, instruction)
+
+    return watched
+
+
+def _beginning(step: Step) -> Step:
+    def watched(operations: Any, frame: Frame, instruction: Instruction) -> Any:
+        if type(operations) is Passing:
+            operations.begun = True
+        return step(operations, frame, instruction)
+
+    return watched
+
+
+WATCHING: list[Step] = [
+    _watching(step) if op in COMPUTING else _beginning(step) for op, step in enumerate(STEPS)
+]
+"""The steps of an evaluator whose operations may be `Passing`."""
