@@ -14,7 +14,7 @@ from jitgrad.graph.lookups import Place
 from jitgrad.graph.mappings import MappingRules
 from jitgrad.graph.origins import KNOWN, Bounds, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
-from jitgrad.graph.recipes import Sources
+from jitgrad.graph.positions import Sources
 from jitgrad.python import stand_ins
 from jitgrad.python.operations import ABSENT, EXHAUSTED, Enter, Operations
 
@@ -215,6 +215,18 @@ class ContainerRules(CountingRules, ListRules, MappingRules):
                 return self.outer_view_origin(known.kind, owner, at)
         found = self._elements(x, xo)
         return None if found is None or at >= len(found) else found[at][1]
+
+    def calls_back(self, it: Any) -> bool:
+        """Does an iterator made in the call, or one that it runs over, call functions?"""
+        raise NotImplementedError
+
+    def step(self, known: FreshObject) -> Any:
+        """Evaluate the next step of an iterator that calls a function."""
+        raise NotImplementedError
+
+    def next_of_kind(self, kind: str, held: Any) -> Origin | None:
+        """Return the origin of what an iterator yields next, None at its end."""
+        raise NotImplementedError
 
     def _next_origin(self, known: FreshObject) -> Origin | None:
         """Count one step of an iterator; return the origin of what it yields, None at its end."""

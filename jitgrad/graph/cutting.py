@@ -21,8 +21,8 @@ from jitgrad.graph.origins import (
     Variable,
     ancestors,
 )
+from jitgrad.graph.positions import ITERATORS, Position
 from jitgrad.graph.recipes import (
-    ITERATORS,
     BaseOf,
     Cell,
     Closure,
@@ -35,7 +35,6 @@ from jitgrad.graph.recipes import (
     Method,
     Number,
     Partial,
-    Position,
     Range,
     Recipe,
     Root,

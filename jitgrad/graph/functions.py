@@ -247,7 +247,7 @@ class FunctionRules(IteratorRules, OperatorRules):
         if found is None:
             return None
         value = (args[1], ao[1]) if len(args) == 2 else (None, KNOWN)
-        return self.new_dict([(key, ko, *value) for key, ko in found])
+        return self.new_dict([(key, known, value[0], value[1]) for key, known in found])
 
     def _set(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if len(args) > 1 or kwargs:
@@ -344,9 +344,10 @@ class FunctionRules(IteratorRules, OperatorRules):
             found = [self.get_attribute(args[0], ao[0], name) for name in wanted]
         if len(found) == 1:
             return found[0]
-        if any(type(each) is not tuple for each in found):
+        pairs = [each for each in found if not isinstance(each, Enter)]
+        if len(pairs) < len(found):
             return None
-        return tuple(each[0] for each in found), parts(each[1] for each in found)
+        return tuple(value for value, _ in pairs), parts(origin for _, origin in pairs)
 
     def _getitem(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs or len(args) != 2:

@@ -10,7 +10,7 @@ from jitgrad.graph.containers import ContainerRules
 from jitgrad.graph.counting import KIND
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.origins import KNOWN, Origin, parts
-from jitgrad.graph.recipes import ITERATORS, Sources
+from jitgrad.graph.positions import ITERATORS, Sources
 from jitgrad.python import stand_ins
 from jitgrad.python.operations import EXHAUSTED
 
@@ -37,7 +37,6 @@ class IteratorRules(ContainerRules):
         return isinstance(known, FreshObject) and (known.kind == KIND or known.kind in ITERATORS)
 
     def calls_back(self, it: Any) -> bool:
-        """Does an iterator made in the call, or one that it runs over, call functions?"""
         known = self.object(it)
         if not isinstance(known, FreshObject) or known.extra is None:
             return False
@@ -46,13 +45,11 @@ class IteratorRules(ContainerRules):
         return known.kind == "zip" and any(map(self.calls_back, known.extra.values()))
 
     def step(self, known: FreshObject) -> Any:
-        """Evaluate the next step of an iterator that calls a function."""
         held = known.extra
         origins = [origin for _, origin in held.sources]
         return self._enter(STEPS[known.kind], KNOWN, held.values(), origins, {}, {})
 
     def next_of_kind(self, kind: str, held: Any) -> Origin | None:
-        """Return the origin of what an iterator yields next, None at its end."""
         if kind in ("enumerate", "zip"):
             inner = []
             for source, _ in held.sources:
@@ -70,7 +67,8 @@ class IteratorRules(ContainerRules):
 
     def _next_reversed(self, held: Any) -> Origin | None:
         at = held.start - 1 - held.index
-        return None if at < 0 else self._origin_at(*held.sources[0], at)
+        ((x, xo),) = held.sources
+        return None if at < 0 else self._origin_at(x, xo, at)
 
     def _next_zip_longest(self, held: Any) -> Origin | None:
         (_, fill), *sources = held.sources

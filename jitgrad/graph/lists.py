@@ -57,6 +57,15 @@ def _arrange(order: list[int]) -> Change:
     return change
 
 
+def _works(change: Change, cells: list[Any], origins: Any) -> bool:
+    """Change what is known of the elements; False where Python would raise."""
+    try:
+        change(cells, origins)
+    except (IndexError, ValueError):
+        return False
+    return True
+
+
 class ListRules(StoreRules):
     """Methods, operators and statements that change lists or make new ones of them."""
 
@@ -75,43 +84,43 @@ class ListRules(StoreRules):
         False, and nothing has happened, where it cannot be done or Python would raise.
         """
         known = self.object(x)
-        fresh = self.fresh_list(x)
-        if fresh is None and not (isinstance(known, int) and type(x) is list):
+        if type(x) is not list or known is None or not self.can_change(known, values, origins):
             return False
-        if not self.can_change(known, values, origins):
+        if isinstance(known, int):
+            return self._change_outer(x, known, change, values, origins)
+        cells = list(known.origins)
+        if not _works(change, cells, origins):
             return False
-        if fresh is None:
-            if change is _append and length_place(known).identity() not in self.path.places:
-                self._grow(x, known, values, origins)
-                return True
-            if change is _clear:
-                self._forget_elements(known)
-            else:
-                self.take(length_place(known))
-        cells = self.cells(known) if fresh is None else list(fresh.origins)
-        try:
-            change(cells, origins)
-        except (IndexError, ValueError):
-            return False
-        count = len(x)
-        if fresh is None:
-            self.changing(known)
         change(x, values)
-        if fresh is None:
-            self.place_cells(known, cells, count)
-        else:
-            fresh.origins[:] = cells
+        known.origins[:] = cells
         self.show_change(known, change, values, origins)
         return True
 
-    def _grow(self, x: Any, number: Any, values: Any, origins: Any) -> None:
+    def _change_outer(self, x: Any, number: int, change: Change, values: Any, origins: Any) -> bool:
+        if change is _append and length_place(number).identity() not in self.path.places:
+            self._grow(x, number, values, origins)
+            return True
+        if change is _clear:
+            self._forget_elements(number)
+        else:
+            self.take(length_place(number))
+        cells, count = self.cells(number), len(x)
+        if not _works(change, cells, origins):
+            return False
+        self.changing(number)
+        change(x, values)
+        self.place_cells(number, cells, count)
+        self.show_change(number, change, values, origins)
+        return True
+
+    def _grow(self, x: Any, number: int, values: Any, origins: Any) -> None:
         """Append to a list from outside, of any length."""
         self.changing(number)
         x.extend(values)
         self.append_unseen(number, origins)
         self.show_change(number, _append, values, origins)
 
-    def _forget_elements(self, number: Any) -> None:
+    def _forget_elements(self, number: int) -> None:
         """Know nothing of the elements of a list, which is to be cleared."""
         root = (lookups.read_item, True, number)
         for identity in [each for each in self.path.places if each[:3] == root]:

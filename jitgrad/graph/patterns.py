@@ -66,7 +66,8 @@ class PatternRules(Models):
         asked = (*by_position, *names)
         if len(set(asked)) < len(asked) or not all(self._has(subject, so, each) for each in asked):
             return None
-        given += [self.get_attribute(subject, so, each) for each in asked]
+        attributes: list[Any] = [self.get_attribute(subject, so, each) for each in asked]
+        given += attributes
         if not self.active:
             return None
         return tuple(value for value, _ in given), parts(origin for _, origin in given)

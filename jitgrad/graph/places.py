@@ -328,14 +328,15 @@ class PlaceRules(ListRules, MappingRules):
         known = self.object(obj)
         if known is None or type(obj) not in (list, tuple):
             return None
-        if type(key) is int:
+        if not isinstance(key, slice):
             return self.element(obj, key)
         found = self._elements(obj, IDENTIFIED)
         if found is None:
             return None
+        chosen: list[tuple[Any, Any]] = found[key]
         if type(obj) is list:
-            return self.new_list(found[key])
-        return obj[key], parts(origin for _, origin in found[key])
+            return self.new_list(chosen)
+        return obj[key], parts(origin for _, origin in chosen)
 
     def _is_index(self, key: Any, origin: Any) -> bool:
         if origin is KNOWN:
