@@ -143,6 +143,11 @@ class ContainerRules(CountingRules, ListRules, MappingRules):
         )
 
     def unpack(self, x: Any, xo: Any, before: int, has_star: bool, after: int) -> Any:
+        if self.is_iterator(x):
+            args, known = [x, before, has_star, after], [xo, KNOWN, KNOWN, KNOWN]
+            answer = self._enter(stand_ins.unpack, KNOWN, args, known, {}, {})
+            if answer is not None:
+                return answer
         if isinstance(x, TensorCore) and x._array.ndim:
             rows, origins = self.perform(tuple, (x,), (xo,))
             found = None if not self.active else self._elements(rows, origins)

@@ -245,7 +245,8 @@ class Cutting(Recording):
                 for register in live_registers(frame)
             }
             function = self.recipe(frame.function, frame.function_origin or KNOWN)
-            frames.append(FrameRecipe(frame.code, function, frame.pc, registers))
+            generator = frame.generator and self._object(frame.generator.made)
+            frames.append(FrameRecipe(frame.code, function, frame.pc, registers, generator))
         variables = [
             each.variable
             for each in self._recipes.values()
@@ -275,7 +276,7 @@ class Cutting(Recording):
 
     def end_with_branch(self, test: Any, exact: bool, snapshot: Snapshot) -> Branch:
         """End the segment with a site."""
-        recipes = [each for frame in snapshot.frames for each in self._recipes_of(frame)]
+        recipes = [each for frame in snapshot.frames for each in frame.parts()]
         branch = Branch(None, exact, snapshot)
         needed = [] if test is None else [test]
         self._close(branch, recipes, needed, snapshot.variables, snapshot.freed)
@@ -284,9 +285,6 @@ class Cutting(Recording):
         snapshot.state = self.path.copy()
         self.attach(self.segment)
         return branch
-
-    def _recipes_of(self, frame: FrameRecipe) -> list[Recipe]:
-        return [*frame.registers.values(), frame.function]
 
     def _begin_after(self, branch: Branch, outcome: Any, snapshot: Snapshot) -> None:
         self.start = snapshot
@@ -386,6 +384,7 @@ class Cutting(Recording):
                     raise Unrecordable(reason)
                 self._truncate()
             snapshot = self.snapshot(None if clean else self._marked_mode)
+            snapshot.give_frames_back()
         except Unrecordable:
             self._evaluate_from_start(reason)
             return
@@ -407,7 +406,7 @@ class Cutting(Recording):
 
     def _end_with(self, end: Continue) -> None:
         snapshot = end.snapshot
-        recipes = [each for frame in snapshot.frames for each in self._recipes_of(frame)]
+        recipes = [each for frame in snapshot.frames for each in frame.parts()]
         self._close(end, recipes, [], snapshot.variables, snapshot.freed, last=True)
         snapshot.state = self.path.copy()
         self.attach(self.segment)
@@ -492,7 +491,7 @@ class Cutting(Recording):
     def start_here(self) -> None:
         """Make the first snapshot, from which a call begins again where it must."""
         start = self.start = self.segment.start = self.snapshot()
-        self._resolve(walk(each for frame in start.frames for each in self._recipes_of(frame)))
+        self._resolve(walk(each for frame in start.frames for each in frame.parts()))
         start.state = self.path.copy()
 
     def _note_versions(self, segment: Segment) -> None:

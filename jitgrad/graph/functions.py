@@ -344,7 +344,7 @@ class FunctionRules(IteratorRules, OperatorRules):
             found = [self.get_attribute(args[0], ao[0], name) for name in wanted]
         if len(found) == 1:
             return found[0]
-        pairs = [each for each in found if not isinstance(each, Enter)]
+        pairs = [each for each in found if isinstance(each, tuple)]
         if len(pairs) < len(found):
             return None
         return tuple(value for value, _ in pairs), parts(origin for _, origin in pairs)

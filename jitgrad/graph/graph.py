@@ -260,6 +260,8 @@ class Graph:
             state.recorder = None
             self.record_seconds += time.perf_counter() - began
             self.take(recorder, raised)
+            # which is part of a cycle: what the frames hold is to end with the call
+            recorder.evaluator.frames = []
         return result
 
     def take(self, recorder: Recorder, raised: bool) -> None:

@@ -289,7 +289,7 @@ class Performing(DictionaryRules, Operations):
     ) -> Any:
         """Evaluate a Python function in a frame of its own."""
         try:
-            code = code_for(function)
+            code = code_for(function, generators=True)
         except Unlowerable:
             return None
         try:

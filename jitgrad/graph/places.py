@@ -188,6 +188,10 @@ class PlaceRules(ListRules, MappingRules):
     def _object_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
         known = self.object(obj)
         kind = type(obj)
+        if isinstance(known, FreshObject) and known.kind == "generator":
+            method = getattr(obj, name)
+            self.methods[id(method)] = method
+            return method, IDENTIFIED
         if kind in (list, set, *DICTS) and isinstance(
             lookups.type_lookup(kind, name), MethodDescriptorType
         ):

@@ -15,6 +15,7 @@ from typing import Any
 from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.generators import GeneratorRules
 from jitgrad.graph.imports import ImportRules
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
@@ -30,6 +31,8 @@ from jitgrad.python.operations import ABSENT
 CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 """Library classes whose objects a recording makes and keeps: simple state, trusted methods."""
 
+PASS = object()
+"""The answer of a rule that does not know a function, which another one may."""
 GETTERS = (operator.itemgetter, operator.attrgetter)
 
 
@@ -38,7 +41,7 @@ def is_stand_in(function: Any) -> bool:
     return function.__module__ == stand_ins.__name__
 
 
-class Recorder(PatternRules, ImportRules):
+class Recorder(GeneratorRules, PatternRules, ImportRules):
     """Records one call, from its beginning or from a site on."""
 
     internal_files = Passing.internal_files
@@ -67,6 +70,9 @@ class Recorder(PatternRules, ImportRules):
         if type(callee).__module__ == "jitgrad.compiled" and co is KNOWN:
             inner = callee.__compiled_function__
             return self._enter(inner, KNOWN, args, ao, kwargs, ko)
+        resumed = self.call_of_generator(callee, co, args, ao, kwargs)
+        if resumed is not None:
+            return resumed
         if isinstance(callee, MethodType):
             if self.methods.get(id(callee)) is not callee and not self._take_method(callee):
                 return None
@@ -93,28 +99,16 @@ class Recorder(PatternRules, ImportRules):
         if co is KNOWN and (
             type(callee) is type or isinstance(callee, (BuiltinFunctionType, FunctionType))
         ):
-            model = self.functions.get(callee)
-            if model is not None:
-                ao = self._exact(args, ao, False)
-                answer = model(args, ao, kwargs, ko) if self.active else None
-                if answer is not None or isinstance(callee, type) or is_stand_in(callee):
-                    return answer
+            answer = self._model_of(callee, args, ao, kwargs, ko)
+            if answer is not PASS:
+                return answer
         if isinstance(callee, functools.partial):
             found = self.partial_call(callee, args, ao, kwargs, ko)
             return None if found is None or found[1] is None else self._call(*found)
         if type(callee) in GETTERS and co is KNOWN:
             return None if kwargs else self.call_getter(callee, args, ao)
         if isinstance(callee, FunctionType):
-            if is_trusted(callee):
-                args, ao = self._lists_for_iterators(args, ao)
-                if (
-                    co is KNOWN
-                    and not callee.__name__.startswith("set_")
-                    and self._are_library_arguments(args, ao, kwargs, ko)
-                ):
-                    return self.perform(callee, args, ao, kwargs, ko)
-                return None
-            return self._enter(callee, co, args, ao, kwargs, ko)
+            return self._call_function(callee, co, args, ao, kwargs, ko)
         if isinstance(callee, type) and is_trusted(callee) and co is KNOWN:
             return self._library_object(callee, args, ao, kwargs)
         method = self.special(callee, "__call__")
@@ -130,6 +124,30 @@ class Recorder(PatternRules, ImportRules):
         if callee in MATH and not kwargs:
             return self._math(callee, f"math.{MATH[callee]}", args, ao)
         return self._container_method(callee, args, ao, kwargs, ko)
+
+    def _model_of(self, callee: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+        """Do what the model of a function says; PASS if it has none, or its own code does."""
+        model = self.functions.get(callee)
+        if model is None:
+            return PASS
+        ao = self._exact(args, ao, False)
+        answer = model(args, ao, kwargs, ko) if self.active else None
+        evaluated = isinstance(callee, FunctionType) and not is_stand_in(callee)
+        return PASS if answer is None and evaluated else answer
+
+    def _call_function(
+        self, callee: FunctionType, co: Any, args: Any, ao: Any, kwargs: Any, ko: Any
+    ) -> Any:
+        if not is_trusted(callee):
+            return self._enter(callee, co, args, ao, kwargs, ko)
+        args, ao = self._lists_for_iterators(args, ao)
+        if (
+            co is KNOWN
+            and not callee.__name__.startswith("set_")
+            and self._are_library_arguments(args, ao, kwargs, ko)
+        ):
+            return self.perform(callee, args, ao, kwargs, ko)
+        return None
 
     def _exact(self, args: Any, ao: Any, every: bool) -> list[Any]:
         """Return the origins of arguments whose ranges, or all of whose numbers, are known."""

@@ -11,6 +11,7 @@ from jitgrad.graph.ir import Memory, Scalar, Step, Value
 from jitgrad.graph.origins import StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Recipe
 from jitgrad.kernels.program import Program, lower
+from jitgrad.python.frames import UNBOUND, Frame
 
 
 class PathState:
@@ -53,13 +54,39 @@ class PathState:
 
 
 class FrameRecipe:
-    """How to make one frame of the evaluator again."""
+    """How to make one frame of the evaluator again; that of a generator, if it is one's body."""
 
-    def __init__(self, code: Any, function: Recipe, pc: int, registers: dict[int, Recipe]) -> None:
+    def __init__(
+        self,
+        code: Any,
+        function: Recipe,
+        pc: int,
+        registers: dict[int, Recipe],
+        generator: Any = None,
+    ) -> None:
         self.code = code
         self.function = function
         self.pc = pc
         self.registers = registers
+        self.generator = generator
+
+    def build(self, run: Any) -> Frame:
+        """Return the frame."""
+        count = self.code.register_count
+        values: list[Any] = [UNBOUND] * count
+        origins: list[Any] = [None] * count
+        for register, each in self.registers.items():
+            values[register] = each.build(run)
+            origins[register] = each.origin
+        if self.generator is not None:
+            return self.generator.frame_with(run, self.pc, values, origins)
+        function = self.function.build(run)
+        return Frame(self.code, function, self.pc, values, origins, self.function.origin)
+
+    def parts(self) -> list[Recipe]:
+        """Return the recipes that it uses."""
+        generator = () if self.generator is None else (self.generator,)
+        return [*self.registers.values(), self.function, *generator]
 
 
 class Snapshot:
@@ -89,6 +116,14 @@ class Snapshot:
         self.variables = variables
         self.freed = freed
         self.line = line
+
+    def give_frames_back(self) -> None:
+        """Let generators run their frames by themselves, as `evaluate.give_frames_back` does."""
+        for at in range(len(self.frames) - 1, 0, -1):
+            generator = self.frames[at].generator
+            if generator is not None:
+                generator.take_back(self.frames[at:])
+                del self.frames[at:]
 
 
 class End:

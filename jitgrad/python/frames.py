@@ -42,6 +42,7 @@ class Frame:
         "code",
         "function",
         "function_origin",
+        "generator",
         "globals",
         "inherited",
         "origins",
@@ -66,6 +67,8 @@ class Frame:
         self.origins = origins
         self.globals: dict[str, Any] = function.__globals__
         self.builtins: Mapping[str, Any] = function.__builtins__
+        self.generator: Any = None
+        """What knows the generator whose body this is, if an evaluator resumes it by itself."""
         self.inherited: BaseException | None = None
         """The exception that the evaluated callers were handling when they called."""
 

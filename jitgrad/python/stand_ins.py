@@ -33,6 +33,7 @@ __all__ = [
     "starmap_next",
     "summed",
     "tuple_of",
+    "unpack",
     "zip_next",
 ]
 
@@ -66,6 +67,23 @@ def dict_of(target, pairs):
         target[pair[0]] = pair[1]
         at += 1
     return target
+
+
+def unpack(iterable, before, has_star, after):
+    found = []
+    count = before + after
+    least = "at least " if has_star else ""
+    for each in iterable:
+        if not has_star and len(found) == count:
+            raise ValueError(f"too many values to unpack (expected {count})")
+        found.append(each)
+    if len(found) < count:
+        got = len(found)
+        raise ValueError(f"not enough values to unpack (expected {least}{count}, got {got})")
+    if not has_star:
+        return (*found,)
+    end = len(found) - after
+    return (*found[:before], found[before:end], *found[end:])
 
 
 def extended(target, iterable):

@@ -329,18 +329,19 @@ def scene_sets(s: Session) -> None:
     seen = {"start"}
 
     def f(x, name):
-        kinds = {"a", "b", name}
-        kinds.add("c")
-        kinds.discard("b")
+        # whose order does not depend on how strings are hashed in this process
+        kinds = {1, 2, len(name)}
+        kinds.add(4)
+        kinds.discard(2)
         evens = {n for n in range(5) if n % 2 == 0}
         evens |= {6}
-        both = kinds & {"a", "c", "z"}
+        both = kinds & {1, 4, 7}
         if name not in seen and x.sum() > 0:
             seen.add(name)
             x = x * len(seen)
         for each in sorted(both):
             x = x * (2 if each in kinds else 3)
-        return x, both == {"a", "c"}, len(kinds), sum(evens), evens, kinds <= {"a", "c", name}
+        return x, both == {1, 4}, len(kinds), sum(evens), evens, kinds <= {1, 4, 5}, "b" in {name}
 
     f = s.compile(f)
     for value, name in ((1.0, "p"), (1.0, "q"), (-1.0, "r"), (2.0, "p"), (1.0, "p"), (1.0, "r")):
