@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from types import MemberDescriptorType
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
+from jitgrad.graph import lookups
+from jitgrad.graph.class_recipes import Beyond, Bound, Instance, Record
 from jitgrad.graph.entrance import Layout, live_registers
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Value, Write
 from jitgrad.graph.knowledge import FreshObject
@@ -34,7 +37,6 @@ from jitgrad.graph.recipes import (
     Library,
     Method,
     Number,
-    Partial,
     Range,
     Recipe,
     Root,
@@ -160,7 +162,8 @@ class Cutting(Recording):
             method: Any = self.methods.get(id(obj))
             if method is obj and method is not None:
                 owner = method.__self__
-                return Method(self.recipe(owner, self.origin_of(owner)), method)
+                origin = KNOWN if isinstance(owner, type) else self.origin_of(owner)
+                return Method(self.recipe(owner, origin), method)
             raise Unrecordable(f"an object of unknown origin: {type(obj).__name__}")
         found = self._recipes.get(known)
         if found is None:
@@ -194,10 +197,6 @@ class Cutting(Recording):
             state = known.extra
             numbers = (state.current, state.origin), (state.stop, state.end), (state.step, KNOWN)
             made = Counter(key, tuple(self.recipe(*each) for each in numbers), state.exposed)
-        elif kind == "partial":
-            values = (obj.func, *obj.args, *obj.keywords.values())
-            items = tuple(map(self.recipe, values, origins))
-            made = Partial(key, items, tuple(obj.keywords))
         elif kind in ITERATORS:
             sources = tuple(self.recipe(*source) for source in known.extra.sources)
             made = Position(key, kind, sources, known.extra.index, known.extra.start)
@@ -205,22 +204,46 @@ class Cutting(Recording):
             made = DictView(key, kind, self.recipe(known.extra, IDENTIFIED))
         elif kind == "library":
             made = Library(key, type(obj), dict(obj.__dict__))
+        elif kind == "instance":
+            return self._instance(obj, known)
         else:
             if known in self._open:
                 raise Unrecordable(f"a {kind} that contains itself")
-            values = (
-                [part for pair in obj.items() for part in pair] if kind == "dict" else list(obj)
-            )
-            if kind == "set":
-                values = insertion_order(values)
             self._open.append(known)
             try:
-                made = self._container(
-                    {"list": list, "dict": dict, "set": set}[kind], values, origins, key
-                )
+                made = self._whole(obj, known)
             finally:
                 self._open.remove(known)
         self._recipes[known] = made
+        return made
+
+    def _whole(self, obj: Any, known: FreshObject) -> Recipe:
+        """Return how an object is made that cannot be there before its parts."""
+        kind, origins, key = known.kind, known.origins, known.key
+        if kind in ("super", "slot"):
+            *kinds, owner, origin = known.extra
+            descriptor = kinds.pop() if kind == "slot" else None
+            return Beyond(key, tuple(kinds), descriptor, self.recipe(owner, origin))
+        if kind == "partial":
+            values = (obj.func, *obj.args, *obj.keywords.values())
+            function, *rest = map(self.recipe, values, origins)
+            named = dict(zip(obj.keywords, rest[len(obj.args) :]))
+            return Bound(key, function, tuple(rest[: len(obj.args)]), named)
+        if kind == "record":
+            return Record(key, type(obj), tuple(map(self.recipe, obj, origins)))
+        values = [part for pair in obj.items() for part in pair] if kind == "dict" else list(obj)
+        if kind == "set":
+            values = insertion_order(values)
+        made = {"list": list, "dict": dict, "set": set}[kind]
+        return self._container(made, values, origins, key)
+
+    def _instance(self, obj: Any, known: FreshObject) -> Recipe:
+        kind = type(obj)
+        found = {name: lookups.type_lookup(kind, name) for name in known.extra}
+        slots = {n: each for n, each in found.items() if isinstance(each, MemberDescriptorType)}
+        made = self._recipes[known] = Instance(known.key, kind, slots)
+        for name, origin in known.extra.items():
+            made.attributes[name] = self.recipe(lookups.static_lookup(obj, name), origin)
         return made
 
     def origin_of(self, value: Any) -> Origin | None:
@@ -247,13 +270,27 @@ class Cutting(Recording):
             function = self.recipe(frame.function, frame.function_origin or KNOWN)
             generator = frame.generator and self._object(frame.generator.made)
             frames.append(FrameRecipe(frame.code, function, frame.pc, registers, generator))
+        kept = self.kept_tensors()
         variables = [
             each.variable
             for each in self._recipes.values()
             if isinstance(each, Fresh) and each.variable is not None
         ]
         freed = self.freed(ancestors(variables))
-        return Snapshot(frames, grad_enabled, self.path, variables, freed, self.where())
+        return Snapshot(frames, grad_enabled, self.path, variables, freed, self.where(), kept)
+
+    def kept_tensors(self) -> list[Recipe]:
+        """Return the recipes of tensors stored outside whose histories are still to be made."""
+        wanted = {entry for entries in self.path.kept.values() for entry in entries}
+        if not wanted:
+            return []
+        found = {entry: tensor for tensor, entry in self.tensors.values() if entry in wanted}
+        return [self._tensor(tensor) for tensor in found.values()]
+
+    def _live(self, snapshot: Any) -> list[Recipe]:
+        """Return the recipes of all that lives at a snapshot."""
+        registers = [each for frame in snapshot.frames for each in frame.parts()]
+        return [*registers, *snapshot.kept]
 
     # -- segments ---------------------------------------------------------------------------
 
@@ -276,7 +313,7 @@ class Cutting(Recording):
 
     def end_with_branch(self, test: Any, exact: bool, snapshot: Snapshot) -> Branch:
         """End the segment with a site."""
-        recipes = [each for frame in snapshot.frames for each in frame.parts()]
+        recipes = self._live(snapshot)
         branch = Branch(None, exact, snapshot)
         needed = [] if test is None else [test]
         self._close(branch, recipes, needed, snapshot.variables, snapshot.freed)
@@ -329,6 +366,7 @@ class Cutting(Recording):
             for frame in self.evaluator.frames:
                 for register in live_registers(frame):
                     self.recipe(frame.values[register], frame.origins[register])
+            self.kept_tensors()
         except Unrecordable:
             return True
         variables = [
@@ -406,7 +444,7 @@ class Cutting(Recording):
 
     def _end_with(self, end: Continue) -> None:
         snapshot = end.snapshot
-        recipes = [each for frame in snapshot.frames for each in frame.parts()]
+        recipes = self._live(snapshot)
         self._close(end, recipes, [], snapshot.variables, snapshot.freed, last=True)
         snapshot.state = self.path.copy()
         self.attach(self.segment)
@@ -434,6 +472,7 @@ class Cutting(Recording):
         self.active = False
         try:
             result = self.recipe(value, origin)
+            kept = self.kept_tensors()
         except Unrecordable as why:
             self._evaluate_from_start(str(why))
             return
@@ -445,7 +484,8 @@ class Cutting(Recording):
         variables: list[Variable] = [each.variable for each in outputs]  # type: ignore[misc]
         freed = self.freed(ancestors(variables))
         end = Return(result, state.grad_enabled, self.where(), outputs, self.path, freed)
-        self._close(end, [result], [], variables, freed, last=True)
+        end.kept = kept
+        self._close(end, [result, *kept], [], variables, freed, last=True)
         end.state = self.path.copy()
         self.attach(self.segment)
 
@@ -491,7 +531,7 @@ class Cutting(Recording):
     def start_here(self) -> None:
         """Make the first snapshot, from which a call begins again where it must."""
         start = self.start = self.segment.start = self.snapshot()
-        self._resolve(walk(each for frame in start.frames for each in frame.parts()))
+        self._resolve(walk(self._live(start)))
         start.state = self.path.copy()
 
     def _note_versions(self, segment: Segment) -> None:

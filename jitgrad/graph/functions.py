@@ -18,7 +18,7 @@ from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.facts import SameValue
 from jitgrad.graph.iterators import DRAWN, IteratorRules
-from jitgrad.graph.knowledge import CONSTANT_TYPES, FreshObject
+from jitgrad.graph.knowledge import CONSTANT_TYPES
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.operators import OperatorRules
 from jitgrad.graph.origins import KNOWN, parts
@@ -58,14 +58,14 @@ class FunctionRules(IteratorRules, OperatorRules):
             stand_ins.in_order: self._in_order, builtins.list: self._list,
             builtins.tuple: self._tuple, builtins.dict: self._dict, builtins.set: self._set,
             builtins.isinstance: self._isinstance,
-            builtins.issubclass: self._issubclass, builtins.callable: self._callable,
+            builtins.issubclass: self.model_issubclass, builtins.callable: self._callable,
             builtins.setattr: self._setattr, builtins.str: self._str, builtins.repr: self._text,
             builtins.ascii: self._text, builtins.format: self._format, builtins.slice: self._slice,
             builtins.round: self._round, builtins.divmod: self._divmod, builtins.pow: self._pow,
             builtins.hash: self._constants(hash), builtins.ord: self._constants(ord),
             builtins.chr: self._constants(chr), builtins.bin: self._constants(bin),
             builtins.hex: self._constants(hex),
-            functools.reduce: self._reduce, functools.partial: self._partial,
+            functools.reduce: self._reduce,
             copy.copy: self._copy, operator.not_: self._not, operator.truth: self._truth,
             operator.getitem: self._getitem, operator.contains: self._operator_contains,
             operator.itemgetter: self._getter(operator.itemgetter),
@@ -303,12 +303,16 @@ class FunctionRules(IteratorRules, OperatorRules):
     def _isinstance(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs or len(args) != 2 or self._classes(args[1], ao[1]) is None:
             return None
+        self.fixed_class(type(args[0]))
         return isinstance(args[0], args[1]), KNOWN
 
-    def _issubclass(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+    def model_issubclass(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs or len(args) != 2 or ao[0] is not KNOWN or not isinstance(args[0], type):
             return None
-        return None if self._classes(args[1], ao[1]) is None else (issubclass(*args), KNOWN)
+        if self._classes(args[1], ao[1]) is None:
+            return None
+        self.fixed_class(args[0])
+        return issubclass(*args), KNOWN
 
     def _callable(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs or len(args) != 1:
@@ -358,34 +362,6 @@ class FunctionRules(IteratorRules, OperatorRules):
         if kwargs or len(args) != 2:
             return None
         return self.compare("in", args[1], ao[1], args[0], ao[0])
-
-    def _partial(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if not args or isinstance(args[0], functools.partial):
-            return None
-        made = functools.partial(*args, **kwargs)
-        return made, self.fresh(made, "partial", [*ao, *ko.values()])
-
-    def partial_call(self, callee: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        """Return what a call of a `functools.partial` calls, and with which arguments."""
-        known = self.object(callee)
-        names = list(callee.keywords)
-        if isinstance(known, FreshObject):
-            function, *held = known.origins
-            count = len(callee.args)
-            first, named = held[:count], dict(zip(names, held[count:]))
-        elif isinstance(known, int) and type(callee) is functools.partial:
-            found = [self.take(Place(lookups.static_lookup, known, True, name)) for name in
-                     ("func", "args", "keywords")]  # fmt: skip
-            function = found[0][1]
-            elements = self._elements(*found[1])
-            pairs = self.pairs_of(*found[2])
-            if function is None or elements is None or pairs is None:
-                return None
-            first, named = [o for _, o in elements], {key: o for key, _, _, o in pairs}
-        else:
-            return None
-        values = {**callee.keywords, **kwargs}
-        return callee.func, function, [*callee.args, *args], [*first, *ao], values, {**named, **ko}
 
     # -- numbers, truth, text ----------------------------------------------------------------
 

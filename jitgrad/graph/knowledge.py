@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import types
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,13 @@ IDENTICAL_TYPES = (
 
 
 def has_lasting_identity(found: Any) -> bool:
-    """Is `found` a function, class or the like, which a guard knows by its identity?"""
+    """Is `found` a function, class, enumeration's member, known to a guard by its identity?"""
     if isinstance(found, types.BuiltinFunctionType):
         # a method of an object is made anew each time
         return isinstance(found.__self__, (types.ModuleType, type, type(None)))
-    return isinstance(found, IDENTICAL_TYPES) or type(found).__module__ == "jitgrad.compiled"
+    return isinstance(found, (*IDENTICAL_TYPES, Enum)) or (
+        type(found).__module__ == "jitgrad.compiled"
+    )
 
 
 def is_plain_tensor(value: Any) -> bool:
@@ -46,20 +49,15 @@ ARGUMENT_CONSTANTS = frozenset((type(None), bool, int, str, bytes))
 
 
 class FreshObject:
-    """What is known of an object made in the call: the origins of what it holds.
+    """What is known of an object made in the call: the origins of what it holds."""
 
-    It has `escaped` once it was stored outside, where each replay has to do to it what the call
-    does from then on.
-    """
-
-    __slots__ = ("escaped", "extra", "key", "kind", "origins")
+    __slots__ = ("extra", "key", "kind", "origins")
 
     def __init__(self, kind: str, origins: list[Any], key: Any = None, extra: Any = None) -> None:
         self.kind = kind
         self.origins = origins
         self.key = object() if key is None else key
         self.extra = extra
-        self.escaped = False
 
 
 class Knowledge:
@@ -112,9 +110,6 @@ class Knowledge:
             if isinstance(entry, TensorEntry):
                 # stored by an effect, a gradient say, and read again behind the site
                 self.register_tensor(made, entry)
-            elif entry in self.path.escaped:
-                kind, origins = self.path.escaped[entry]
-                self.register_object(made, entry, list(origins), None, kind)
 
     def adopt_saved(self, tape: Any) -> None:
         """Know the arrays that histories have saved, which an inner backward pass may read."""
@@ -137,9 +132,7 @@ class Knowledge:
         if not kind:
             name = type(made).__name__
             kind = name if name in ("list", "dict", "set", "cell", "function") else "library"
-        known = FreshObject(kind, list(origins), key, extra)
-        known.escaped = key in self.path.escaped
-        self.objects[id(made)] = (made, known)
+        self.objects[id(made)] = (made, FreshObject(kind, list(origins), key, extra))
 
     def register_method(self, method: Any) -> None:
         """Know a bound method."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from jitgrad.graph import lookups
 from jitgrad.graph.changes import item_place, length_place
+from jitgrad.graph.changing import ChangeRules
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.origins import KNOWN, Origin, Runtime
 from jitgrad.graph.performing import PLAIN_TYPES
-from jitgrad.graph.stores import StoreRules
 from jitgrad.python import stand_ins
 
 Change = Callable[[Any, Any], None]
@@ -66,7 +66,7 @@ def _works(change: Change, cells: list[Any], origins: Any) -> bool:
     return True
 
 
-class ListRules(StoreRules):
+class ListRules(ChangeRules):
     """Methods, operators and statements that change lists or make new ones of them."""
 
     def fresh_list(self, target: Any) -> FreshObject | None:
@@ -93,10 +93,10 @@ class ListRules(StoreRules):
             return False
         change(x, values)
         known.origins[:] = cells
-        self.show_change(known, change, values, origins)
         return True
 
     def _change_outer(self, x: Any, number: int, change: Change, values: Any, origins: Any) -> bool:
+        self.begin_change(values, origins)
         if change is _append and length_place(number).identity() not in self.path.places:
             self._grow(x, number, values, origins)
             return True

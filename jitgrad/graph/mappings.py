@@ -8,10 +8,10 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph.changes import item_place, length_place, presence_place
+from jitgrad.graph.changing import ChangeRules
 from jitgrad.graph.knowledge import IDENTICAL_TYPES, FreshObject
 from jitgrad.graph.lookups import ABSENT
 from jitgrad.graph.origins import KNOWN, Origin, parts
-from jitgrad.graph.stores import StoreRules
 
 KEY_TYPES = (int, str, bool, type(None), bytes, float)
 SET_OPERATORS: dict[str, Callable] = {
@@ -28,6 +28,10 @@ SET_CHANGES = frozenset({
 VIEWS = ("keys", "items", "values")
 
 
+def _set(key: Any) -> Callable[[Any, Any], None]:
+    return lambda target, given: operator.setitem(target, key, *given)
+
+
 def is_constant_key(key: Any) -> bool:
     """Is it a key whose hash and equality are those of a plain value, the same in every call?"""
     if type(key) is tuple:
@@ -35,7 +39,7 @@ def is_constant_key(key: Any) -> bool:
     return (type(key) in KEY_TYPES and key == key) or isinstance(key, IDENTICAL_TYPES)
 
 
-class MappingRules(StoreRules):
+class MappingRules(ChangeRules):
     """Methods, operators and statements that read and change dicts and sets."""
 
     def fresh_dict(self, x: Any) -> FreshObject | None:
@@ -80,55 +84,58 @@ class MappingRules(StoreRules):
         at = self.key_of(key, ko)
         return None if at is ABSENT else self.take(presence_place(known, at))[0]  # type: ignore[arg-type]
 
-    def set_dict_item(self, x: Any, key: Any, ko: Any, value: Any, origin: Any) -> bool:
-        """Store in an item of a dict."""
-        fresh, number = self.fresh_dict(x), self.outer_dict(x)
-        known = number if fresh is None else fresh
+    def set_dict_item(
+        self, x: Any, key: Any, ko: Any, value: Any, origin: Any, answers: bool = False
+    ) -> bool:
+        """Store in an item of a dict; `answers` as for `can_change`."""
+        known = self.known_dict(x)
         if known is None or not self._fits(known, key, ko):
             return False
-        if not self.can_change(known, (value,), (origin,)):
-            return False
-        if fresh is None:
-            assert number is not None
-            at = self.key_of(key, ko)
-            if not self.take(presence_place(number, at))[0]:
-                self.changing(number)
-            x[key] = value
-            self.set_place(presence_place(number, at).identity(), KNOWN)
-            self.set_place(item_place(number, at).identity(), origin)
-        else:
+        if isinstance(known, FreshObject):
             if key in x:
-                fresh.origins[2 * _position(x, key) + 1] = origin
+                known.origins[2 * _position(x, key) + 1] = origin
             else:
-                fresh.origins.extend((ko, origin))
+                known.origins.extend((ko, origin))
             x[key] = value
-        self.show_change(
-            known, lambda target, given: operator.setitem(target, key, *given), (value,), (origin,)
-        )
+            return True
+        if not self.can_change(known, (value,), (origin,), answers):
+            return False
+        self.begin_change((value,), (origin,))
+        name = self.key_of(key, ko)
+        if not self.take(presence_place(known, name))[0]:
+            self.changing(known)
+        x[key] = value
+        self.set_place(presence_place(known, name).identity(), KNOWN)
+        self.set_place(item_place(known, name).identity(), origin)
+        self.show_change(known, _set(key), (value,), (origin,), name)
         return True
 
     def delete_dict_item(self, x: Any, key: Any, ko: Any) -> bool:
         """Delete an item that a dict has."""
-        fresh, number = self.fresh_dict(x), self.outer_dict(x)
-        known: Any = number if fresh is None else fresh
+        known = self.known_dict(x)
         if known is None or not self._fits(known, key, ko) or not self.has_key(x, key, ko):
             return False
-        if fresh is not None:
+        if isinstance(known, FreshObject):
             at = _position(x, key)
-            del x[key], fresh.origins[2 * at : 2 * at + 2]
-        else:
-            assert number is not None
-            name = self.key_of(key, ko)
-            self.changing(number)
-            del x[key]
-            self.set_place(presence_place(number, name).identity(), KNOWN)
-            self.set_place(item_place(number, name).identity(), KNOWN)
-        self.show_change(known, lambda target, given: operator.delitem(target, key), (), ())
+            del x[key], known.origins[2 * at : 2 * at + 2]
+            return True
+        self.begin_change((), ())
+        name = self.key_of(key, ko)
+        self.changing(known)
+        del x[key]
+        self.set_place(presence_place(known, name).identity(), KNOWN)
+        self.set_place(item_place(known, name).identity(), KNOWN)
+        self.show_change(known, lambda target, given: operator.delitem(target, key), (), (), name)
         return True
+
+    def known_dict(self, x: Any) -> FreshObject | int | None:
+        """Return what is known of a dict."""
+        fresh = self.fresh_dict(x)
+        return self.outer_dict(x) if fresh is None else fresh
 
     def _fits(self, known: FreshObject | int, key: Any, ko: Any) -> bool:
         """Can an item be stored with this key?"""
-        if isinstance(known, FreshObject) and not known.escaped:
+        if isinstance(known, FreshObject):
             return self.is_key(key, ko)
         return ko is KNOWN and self.key_of(key, ko) is not ABSENT
 
@@ -170,13 +177,16 @@ class MappingRules(StoreRules):
 
     def update_with(self, x: Any, pairs: list[tuple[Any, Any, Any, Any]] | None) -> bool:
         """Store pairs of keys and values in a dict: all of them, or none."""
-        known: Any = self.object(x)
+        known = self.known_dict(x)
         if pairs is None or known is None:
             return False
-        for key, ko, value, origin in pairs:
-            if not self._fits(known, key, ko) or not self.can_change(known, (value,), (origin,)):
-                return False
-        return all(self.set_dict_item(x, *each) for each in pairs)
+        answers = len(pairs) > 1
+        if not all(
+            self._fits(known, key, ko) and self.can_change(known, (value,), (origin,), answers)
+            for key, ko, value, origin in pairs
+        ):
+            return False
+        return all(self.set_dict_item(x, *each, answers) for each in pairs)
 
     # -- methods of dicts --------------------------------------------------------------------
 
@@ -215,7 +225,7 @@ class MappingRules(StoreRules):
         if self.has_key(x, args[0], ao[0]):
             return self.dict_item(x, args[0], ao[0])
         value = (args[1], ao[1]) if len(args) == 2 else (None, KNOWN)
-        return value if self.set_dict_item(x, args[0], ao[0], *value) else None
+        return value if self.set_dict_item(x, args[0], ao[0], *value, answers=True) else None
 
     def _dict_update(self, x: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         pairs: list | None = [] if not args else self.pairs_of(args[0], ao[0])
@@ -296,14 +306,15 @@ class MappingRules(StoreRules):
             if before is None:
                 return None
             touched = set(before).union(*given)
-        if isinstance(known, int):
-            self.changing(known)
-            change(x)
-            for each in touched:
-                self.set_place(presence_place(known, self.key_of(each, KNOWN)).identity(), KNOWN)
-        else:
+        if isinstance(known, FreshObject):
             change(x)
             known.origins[:] = [KNOWN] * len(x)
+            return None, KNOWN
+        self.begin_change((), ())
+        self.changing(known)
+        change(x)
+        for each in touched:
+            self.set_place(presence_place(known, self.key_of(each, KNOWN)).identity(), KNOWN)
         self.show_change(known, lambda target, _: change(target), (), ())
         return None, KNOWN
 

@@ -73,7 +73,10 @@ class Models(FunctionRules):
             return len(x), KNOWN
         if isinstance(known, int) and type(x) in (list, tuple, set, frozenset, *DICTS):
             return self.take(Place(lookups.read_length, known, True, ""))
-        return self.enter_special("__len__", x, ao[0])
+        if self.is_record(x):
+            found = self.record_items(x, "__len__")
+            return None if found is None else (len(found), KNOWN)
+        return self.user_length(x, ao[0])
 
     def _getattr(self, args: Any, ao: Any) -> Any:
         if len(args) not in (2, 3) or ao[1] is not KNOWN or type(args[1]) is not str:
@@ -170,7 +173,7 @@ class Models(FunctionRules):
         if self.is_iterator(args[0]):
             return args[0], ao[0]
         if self._elements(args[0], ao[0]) is None:
-            return self.enter_special("__iter__", args[0], ao[0])
+            return self.user_iterator(args[0], ao[0])
         if type(args[0]) is range:
             return self.count(args[0], ao[0], exposed=True)
         return self.iterate(args[0], ao[0])
@@ -198,7 +201,7 @@ class Models(FunctionRules):
         known = self.object(method)
         if not isinstance(known, int) or type(method.__self__) not in (list, set, *DICTS):
             return False
-        self.take(Place(lookups.read_name, known, True, ""))
+        self.take(Place(lookups.read_method_name, known, True, ""))
         self.take(Place(lookups.read_owner, known, True, ""))
         return True
 

@@ -16,8 +16,9 @@ from jitgrad.graph.knowledge import (
     has_lasting_identity,
 )
 from jitgrad.graph.lookups import ABSENT, Place
+from jitgrad.graph.operands import OperandRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
-from jitgrad.graph.performing import PLAIN_TYPES, Performing
+from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.python.operations import BINARY, COMPARE, INPLACE, UNARY
 
 SINGLE_TYPES = (type(None), bool, type(...), type(NotImplemented), dtype)
@@ -30,7 +31,7 @@ EQUAL_ALONE = {kind: at for at, kind in enumerate((str, bytes, type(None), list,
 CAN_RAISE = frozenset(("/", "//", "%", "**", "<<", ">>"))
 
 
-class OperatorRules(Performing):
+class OperatorRules(OperandRules):
     """Unary, binary, in-place and comparison operators, and the truth of values."""
 
     def unary(self, op: str, x: Any, xo: Any) -> Any:
@@ -42,6 +43,9 @@ class OperatorRules(Performing):
             return UNARY[op](x), KNOWN
         if isinstance(xo, Runtime) and type(x) in (float, int) and (op != "~" or type(x) is int):
             return self._number(f"{op}{{0}}", UNARY[op], (x,), (xo,), False)
+        answer = self.user_unary(op, x, xo)
+        if answer is not None:
+            return answer
         return self.leave(f"{op} of a {type(x).__name__}").unary(op, x, xo)
 
     def binary(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
@@ -71,6 +75,9 @@ class OperatorRules(Performing):
                 return answer
             if not self.active:
                 return getattr(self._plain(), name)(op, l, lo, r, ro)
+            answer = self.user_binary(op, name == "inplace", l, lo, r, ro)
+            if answer is not None:
+                return answer
         plain = self.leave(f"{type(l).__name__} {op} {type(r).__name__}")
         return getattr(plain, name)(op, l, lo, r, ro)
 
@@ -115,9 +122,8 @@ class OperatorRules(Performing):
         if op in ("is", "is not"):
             if self._has_identity(l, lo) and self._has_identity(r, ro):
                 return COMPARE[op](l, r), KNOWN
-            if type(l) is not type(r) and lo is not None and ro is not None:
-                # facts make sure of the classes
-                return COMPARE[op](l, r), KNOWN
+            if self.differs_by_class(l, lo, r, ro):
+                return op == "is not", KNOWN
         elif op in ("in", "not in"):
             answer = self._membership(op, l, lo, r, ro)
             if answer is not None:
@@ -144,6 +150,11 @@ class OperatorRules(Performing):
             return self._number(f"{{0}} {op} {{1}}", COMPARE[op], (l, r), (lo, ro), False)
         elif op in ("==", "!=") and self._are_never_equal(l, lo, r, ro):
             return op == "!=", KNOWN
+        answer = None
+        if op not in ("is", "is not"):
+            answer = self.user_compare(op, l, lo, r, ro)
+        if answer is not None:
+            return answer
         return self.leave(f"{type(l).__name__} {op} {type(r).__name__}").compare(op, l, lo, r, ro)
 
     def _are_never_equal(self, l: Any, lo: Any, r: Any, ro: Any) -> bool:  # noqa: E741
@@ -151,21 +162,7 @@ class OperatorRules(Performing):
         if lo is None or ro is None:
             return False
         kinds = [0 if type(each) in NUMBERS else EQUAL_ALONE.get(type(each)) for each in (l, r)]
-        if None not in kinds:
-            return kinds[0] != kinds[1]
-        other, known = (l, kinds[1]) if kinds[0] is None else (r, kinds[0])
-        return known is not None and self._equals_itself_only(other)
-
-    def _equals_itself_only(self, x: Any) -> bool:
-        """Is it an object from outside that is compared by its identity? If so, it is a fact."""
-        kind = type(x)
-        if not isinstance(self.object(x), int):
-            return False
-        for name in ("__eq__", "__ne__"):
-            if lookups.type_lookup(kind, name) is not getattr(object, name):
-                return False
-            self._identical(Place(lookups.read_class, kind, False, name), getattr(object, name))
-        return True
+        return None not in kinds and kinds[0] != kinds[1]
 
     def _compare_containers(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
         """Compare two lists or two sets of constants; lists also where their lengths differ."""
@@ -236,4 +233,7 @@ class OperatorRules(Performing):
                 return bool(self.take(Place(lookups.read_length, known, True, ""))[0])
             if isinstance(known, int) and self._lacks(type(x), "__bool__", "__len__"):
                 return True
+        answer = self.user_truth(x, xo)
+        if answer is not None:
+            return answer
         return self.leave(f"the truth of a {type(x).__name__}").truth(x, xo)

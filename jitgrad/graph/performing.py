@@ -37,6 +37,7 @@ UNTRUSTED = (
     "jitgrad.nn.utils.spectral_norm",
     "jitgrad.nn.utils.weight_norm",
     "jitgrad.optim",
+    "jitgrad.python.protocols",
 )
 
 
@@ -162,7 +163,12 @@ class Performing(DictionaryRules, Operations):
         return result, None
 
     def _items(self, value: tuple, origin: Any) -> tuple:
-        return origin.items if isinstance(origin, Parts) else (KNOWN,) * len(value)
+        if isinstance(origin, Parts):
+            return origin.items
+        if origin is KNOWN:
+            return (KNOWN,) * len(value)
+        found = self._elements(value, origin)
+        return (None,) * len(value) if found is None else tuple(each for _, each in found)
 
     def _folded(self, function: Any, operands: Any) -> Any:
         try:
@@ -255,6 +261,8 @@ class Performing(DictionaryRules, Operations):
             if known.kind == "items":
                 return [(pair, parts(both)) for pair, both in zip(x, zip(keys, values))]
             return list(zip(x, keys if known.kind == "keys" else values))
+        if self.is_record(x):
+            return self.record_items(x, "__iter__")
         if isinstance(known, int) and type(x) in (list, tuple):
             self.take(Place(lookups.read_length, known, True, ""))
             found = [self.take(Place(lookups.read_item, known, True, i)) for i in range(len(x))]
@@ -276,6 +284,14 @@ class Performing(DictionaryRules, Operations):
 
     def listed_modules(self, x: Any) -> list[tuple[Any, Any]] | None:
         """Return the submodules of a module list, with their origins."""
+        raise NotImplementedError
+
+    def is_record(self, obj: Any) -> bool:
+        """Is `obj` a named tuple, from outside or made in the call?"""
+        raise NotImplementedError
+
+    def record_items(self, obj: Any, method: str) -> list[tuple[Any, Any]] | None:
+        """Return the elements of a named tuple, with their origins."""
         raise NotImplementedError
 
     def _identical(self, place: Place, value: Any) -> None:

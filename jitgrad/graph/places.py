@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import operator
+from enum import Enum
 from types import (
     BuiltinFunctionType,
     CellType,
@@ -11,7 +13,6 @@ from types import (
     MethodDescriptorType,
     MethodType,
     ModuleType,
-    SimpleNamespace,
 )
 from typing import Any
 
@@ -25,7 +26,9 @@ from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.mappings import MappingRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
 from jitgrad.graph.performing import is_trusted
-from jitgrad.python import stand_ins
+from jitgrad.graph.records import RecordRules
+from jitgrad.graph.stores import Waiting
+from jitgrad.python import protocols, stand_ins
 
 METADATA = frozenset(
     "shape dtype ndim device requires_grad is_leaf itemsize nbytes T mT H data".split()  # noqa: SIM905
@@ -34,25 +37,20 @@ METADATA = frozenset(
 ORIGINALS = dict(vars(builtins))
 
 
-def _store_in_cell(run: Any, at: Any, made: Any) -> None:
-    cell = run.roots[at] if isinstance(at, int) else at
-    cell.cell_contents = made
+def _fill(place: Place, run: Any, made: Any) -> None:
+    """Store in the cell that a place is in."""
+    cell = run.roots[place.base] if place.is_root else place.base
+    (cell.cell_contents,) = made
 
 
-def has_plain_attributes(kind: type) -> bool:
-    """Are attributes of this class looked up as `object` does it?"""
-    # a SimpleNamespace has a wrapper of its own around the same C function
-    return kind.__getattribute__ is object.__getattribute__ or kind is SimpleNamespace
-
-
-class PlaceRules(ListRules, MappingRules):
+class PlaceRules(ListRules, MappingRules, RecordRules):
     """What is read from and stored in variables, objects and containers."""
 
     def constant(self, value: object) -> Any:
         return KNOWN
 
     def load_global(self, frame: Any, name: str) -> Any:
-        if frame.globals is vars(stand_ins):
+        if frame.globals is protocols.NAMESPACE or frame.globals is stand_ins.NAMESPACE:
             # nor do functions written in C look for others by their names
             return frame.globals.get(name, ORIGINALS.get(name)), KNOWN
         place = Place(lookups.read_global, (frame.globals, frame.builtins), False, name)
@@ -67,16 +65,19 @@ class PlaceRules(ListRules, MappingRules):
         return self.take(place) if stored is None else (space[place.key], stored)
 
     def store_global(self, frame: Any, name: str, value: Any, origin: Any) -> Any:
-        if self._can_store(value, origin):
+        if self.may_store(value, origin):
             space = frame.globals
-            (recipe,) = recipes = self.outside_recipes((value,), (origin,))
+            place = Place(lookups.read_item, space, False, name)
+            self.begin_change((value,), (origin,))
             space[name] = value
-            self.effect(
-                lambda run: operator.setitem(space, name, recipe.build(run)),
-                f"global {name} = ...",
-                recipes,
-            )
             self.set_place(("global", id(space), name), origin)
+            self.show_effect(
+                (value,),
+                (origin,),
+                place,
+                lambda run, made: operator.setitem(space, name, *made),
+                f"global {name} = ...",
+            )
             return None
         return self.leave("assignment to a global").store_global(frame, name, value, origin)
 
@@ -110,13 +111,15 @@ class PlaceRules(ListRules, MappingRules):
         self, frame: Any, cell: Any, cell_origin: Any, name: str, value: Any, origin: Any
     ) -> Any:
         known = self.object(cell)
-        fresh = isinstance(known, FreshObject)
-        if not fresh and cell_origin is not None and self._can_store(value, origin):
-            place = Place(
-                lookups.read_cell, *((cell, False) if known is None else (known, True)), ""
-            )
+        fresh, outer = isinstance(known, FreshObject), isinstance(known, int)
+        if not fresh and cell_origin is not None and self.may_store(value, origin):
+            place = Place(lookups.read_cell, known if outer else cell, outer, "")
+            self.begin_change((value,), (origin,))
             cell.cell_contents = value
-            self._store(place, value, origin, _store_in_cell)
+            self.set_place(place.identity(), origin)
+            self.show_effect(
+                (value,), (origin,), place, functools.partial(_fill, place), f"{name} = ..."
+            )
             return None
         if not isinstance(known, FreshObject):
             plain = self.leave(f"assignment to the outer variable {name}")
@@ -140,6 +143,10 @@ class PlaceRules(ListRules, MappingRules):
                 return value, origin
         elif isinstance(obj, type) and obj_origin is KNOWN:
             return self._class_attribute(obj, obj_origin, name)
+        elif isinstance(obj, Enum) and obj_origin is KNOWN:
+            answer = self.member_attribute(obj, name)
+            if answer is not None:
+                return answer
         elif obj_origin is KNOWN and type(obj) in CONSTANT_TYPES:
             value = getattr(obj, name)
             if type(value) in CONSTANT_TYPES or isinstance(value, BuiltinFunctionType):
@@ -173,14 +180,9 @@ class PlaceRules(ListRules, MappingRules):
             method = getattr(obj, name, None)
             if isinstance(method, BuiltinFunctionType) and method.__self__ is obj:
                 return method, KNOWN
-        if type(obj) is type:
-            value, origin = self.take(Place(lookups.read_class, obj, False, name))
-            if isinstance(value, (FunctionType, BuiltinFunctionType)) or (
-                type(value) in CONSTANT_TYPES
-            ):
-                return value, origin
-            if isinstance(value, staticmethod) and is_trusted(value):
-                return value.__func__, KNOWN
+        answer = self.class_attribute(obj, name)
+        if answer is not None:
+            return answer
         return self.leave(f"attribute {name} of class {obj.__name__}").get_attribute(
             obj, obj_origin, name
         )
@@ -198,50 +200,16 @@ class PlaceRules(ListRules, MappingRules):
             method = getattr(obj, name)
             self.methods[id(method)] = method
             return method, IDENTIFIED
-        if isinstance(known, int) and has_plain_attributes(kind):
-            place = Place(lookups.static_lookup, known, True, name)
-            value = place.look(self.run)
-            own = getattr(obj, "__dict__", None)
-            of_class = not (type(own) is dict and name in own)
-            function = isinstance(value, FunctionType) or hasattr(value, "__compiled_function__")
-            if function and of_class:
-                # that the instance has none of that name is part of the fact
-                self.take(place)
-                method = MethodType(value, obj)
-                self.methods[id(method)] = method
-                return method, IDENTIFIED
-            if isinstance(value, staticmethod) and of_class:
-                self._identical(place, value)
-                if isinstance(value.__func__, FunctionType):
-                    return value.__func__, KNOWN
-            if isinstance(value, property) and isinstance(value.fget, FunctionType):
-                self._identical(place, value)
-                answer = self._enter(value.fget, KNOWN, [obj], [obj_origin], {}, {}, value)
-                if answer is not None:
-                    return answer
-            elif value is not ABSENT and self._is_plain_value(obj, name, value):
-                value, origin = self.take(place)
-                if origin is not None:
-                    return value, origin
-            elif value is ABSENT:
-                answer = self.missing_attribute(obj, obj_origin, name)
-                if answer is not None:
-                    return answer
+        if isinstance(known, FreshObject) and known.kind == "super":
+            answer = self.super_attribute(obj, name)
+        elif self.is_record(obj):
+            answer = self.record_attribute(obj, obj_origin, name)
+        else:
+            answer = self.read_attribute(obj, obj_origin, name)
+        if answer is not None:
+            return answer
         return self.leave(f"attribute {name} of a {kind.__name__}").get_attribute(
             obj, obj_origin, name
-        )
-
-    @staticmethod
-    def _is_plain_value(obj: Any, name: str, value: Any) -> bool:
-        """Is `value` what the attribute gives, with no descriptor in between?"""
-        if not hasattr(type(value), "__get__"):
-            return True
-        own = getattr(obj, "__dict__", None)
-        on_type = lookups.type_lookup(type(obj), name)
-        return (
-            type(own) is dict
-            and own.get(name) is value
-            and (on_type is ABSENT or not hasattr(type(on_type), "__get__"))
         )
 
     def set_attribute(self, obj: Any, obj_origin: Any, name: str, value: Any, origin: Any) -> Any:
@@ -255,31 +223,21 @@ class PlaceRules(ListRules, MappingRules):
                     place, value, origin, lambda run, at, made: setattr(run.roots[at], "grad", made)
                 )
                 return None
-        known = None if isinstance(obj, TensorCore) else self.object(obj)
-        if (
-            isinstance(known, int)
-            and self._can_store(value, origin)
-            and (self._is_plain_store(obj, name) or self.stores_plainly(obj, name, value))
-        ):
-            setattr(obj, name, value)
-            place = Place(lookups.static_lookup, known, True, name)
-            self._store(
-                place, value, origin, lambda run, at, made: setattr(run.roots[at], name, made)
-            )
-            return None
+        if not isinstance(obj, TensorCore):
+            answer = self.store_attribute(obj, obj_origin, name, value, origin)
+            answer = self._awaited(answer)
+            if answer is not False:
+                return answer
         return self.leave(
             f"assignment to attribute {name} of a {type(obj).__name__}"
         ).set_attribute(obj, obj_origin, name, value, origin)
 
-    @staticmethod
-    def _is_plain_store(obj: Any, name: str) -> bool:
-        kind = type(obj)
-        return (
-            has_plain_attributes(kind)
-            and (kind.__setattr__ is object.__setattr__ or kind is SimpleNamespace)
-            and type(getattr(obj, "__dict__", None)) is dict
-            and not hasattr(type(lookups.type_lookup(kind, name)), "__set__")
-        )
+    def _awaited(self, answer: Any) -> Any:
+        """Enter the method that is to perform a store, if there is one."""
+        if not isinstance(answer, Waiting):
+            return answer
+        entered = self._enter(answer.method, KNOWN, answer.args, answer.origins, {}, {})
+        return False if entered is None else entered
 
     def write_grad(self, leaf: Any, gradient: Any) -> None:
         if not self.active:
@@ -293,9 +251,15 @@ class PlaceRules(ListRules, MappingRules):
         return None
 
     def delete_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
+        answer = self._awaited(self.remove_attribute(obj, obj_origin, name))
+        if answer is not False:
+            return answer
         return self.leave(f"del .{name}").delete_attribute(obj, obj_origin, name)
 
     def get_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:
+        answer = self.enter_special("__getitem__", obj, obj_origin, [key], [key_origin])
+        if answer is not None:
+            return answer
         if not isinstance(obj, TensorCore):
             key_origin = self.fixed(key, key_origin)
         if not self.active:
@@ -320,9 +284,10 @@ class PlaceRules(ListRules, MappingRules):
                 return found
             if type(obj).__name__ == "Size":
                 return obj[key], KNOWN
-        answer = self.enter_special("__getitem__", obj, obj_origin, [key], [key_origin])
-        if answer is not None:
-            return answer
+            if self.is_record(obj) and type(key) is int:
+                found = self.record_items(obj, "__getitem__")
+                if found is not None and -len(found) <= key < len(found):
+                    return found[key]
         return self.leave(f"an item of a {type(obj).__name__}").get_item(
             obj, obj_origin, key, key_origin
         )
@@ -356,6 +321,11 @@ class PlaceRules(ListRules, MappingRules):
     def set_item(
         self, obj: Any, obj_origin: Any, key: Any, key_origin: Any, value: Any, origin: Any
     ) -> Any:
+        answer = self.enter_special(
+            "__setitem__", obj, obj_origin, [key, value], [key_origin, origin]
+        )
+        if answer is not None:
+            return answer
         if not isinstance(obj, TensorCore):
             key_origin = self.fixed(key, key_origin)
         if not self.active:
@@ -376,6 +346,9 @@ class PlaceRules(ListRules, MappingRules):
         )
 
     def delete_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:
+        answer = self.enter_special("__delitem__", obj, obj_origin, [key], [key_origin])
+        if answer is not None:
+            return answer
         key_origin = self.fixed(key, key_origin)
         if not self.active:
             return self._plain().delete_item(obj, obj_origin, key, key_origin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -229,30 +228,6 @@ class Method(Recipe):
 
     def parts(self) -> tuple[Recipe, ...]:
         return (self.owner,)
-
-
-class Partial(Recipe):
-    """A `functools.partial` made in the call; the items are its function and its arguments."""
-
-    __slots__ = ("items", "key", "names")
-
-    def __init__(self, key: Any, items: tuple[Recipe, ...], names: tuple[str, ...]) -> None:
-        self.key = key
-        self.items = items
-        self.names = names
-
-    def build(self, run: Any) -> Any:
-        made = run.made.get(self.key)
-        if made is None:
-            items = [each.build(run) for each in self.items]
-            count = len(items) - len(self.names)
-            made = functools.partial(*items[:count], **dict(zip(self.names, items[count:])))
-            run.made[self.key] = made
-            run.register(made, self.key, [each.origin for each in self.items], None, "partial")
-        return made
-
-    def parts(self) -> tuple[Recipe, ...]:
-        return self.items
 
 
 class Counting:

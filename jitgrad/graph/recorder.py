@@ -7,7 +7,6 @@ perform it; every replay will hand over to the evaluator at that place.
 
 from __future__ import annotations
 
-import functools
 import operator
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.callables import CallableRules
 from jitgrad.graph.generators import GeneratorRules
 from jitgrad.graph.imports import ImportRules
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
@@ -41,7 +41,7 @@ def is_stand_in(function: Any) -> bool:
     return function.__module__ == stand_ins.__name__
 
 
-class Recorder(GeneratorRules, PatternRules, ImportRules):
+class Recorder(GeneratorRules, PatternRules, ImportRules, CallableRules):
     """Records one call, from its beginning or from a site on."""
 
     internal_files = Passing.internal_files
@@ -70,41 +70,19 @@ class Recorder(GeneratorRules, PatternRules, ImportRules):
         if type(callee).__module__ == "jitgrad.compiled" and co is KNOWN:
             inner = callee.__compiled_function__
             return self._enter(inner, KNOWN, args, ao, kwargs, ko)
-        resumed = self.call_of_generator(callee, co, args, ao, kwargs)
-        if resumed is not None:
-            return resumed
+        answer = self.call_of_generator(callee, co, args, ao, kwargs)
+        if answer is None:
+            answer = self.call_object(callee, co, args, ao, kwargs, ko)
+        if answer is not None:
+            return answer
         if isinstance(callee, MethodType):
-            if self.methods.get(id(callee)) is not callee and not self._take_method(callee):
-                return None
-            owner: Any = callee.__self__
-            function = getattr(callee.__func__, "__compiled_function__", callee.__func__)
-            if isinstance(owner, TensorCore):
-                return self._tensor_method(callee, args, ao, kwargs, ko)
-            if self.origin_of(owner) is not None and isinstance(function, FunctionType):
-                if is_trusted(function):
-                    # what a library object from outside holds is not guarded
-                    fresh = isinstance(self.object(owner), FreshObject)
-                    if type(owner) in CONTEXTS and not fresh:
-                        return self._outer_block(callee, args, ao)
-                    if type(owner) in (no_grad, enable_grad) and function.__name__ == "_again":
-                        # the block that a decorated function opens
-                        made = callee()
-                        return made, self.fresh(made, "library", [])
-                    return self.perform(callee, args, ao, kwargs, ko) if fresh else None
-                found = self.walk_modules(callee, args, ao, kwargs, ko)
-                if found is not None:
-                    return found
-                return self._enter(function, KNOWN, [owner, *args], [IDENTIFIED, *ao], kwargs, ko)
-            return None
+            return self._call_bound(callee, args, ao, kwargs, ko)
         if co is KNOWN and (
             type(callee) is type or isinstance(callee, (BuiltinFunctionType, FunctionType))
         ):
             answer = self._model_of(callee, args, ao, kwargs, ko)
             if answer is not PASS:
                 return answer
-        if isinstance(callee, functools.partial):
-            found = self.partial_call(callee, args, ao, kwargs, ko)
-            return None if found is None or found[1] is None else self._call(*found)
         if type(callee) in GETTERS and co is KNOWN:
             return None if kwargs else self.call_getter(callee, args, ao)
         if isinstance(callee, FunctionType):
@@ -156,16 +134,30 @@ class Recorder(GeneratorRules, PatternRules, ImportRules):
             for each, origin in zip(args, ao)
         ]
 
-    def _take_method(self, method: MethodType) -> bool:
-        """Make facts of the function and the owner of a bound method that was found outside."""
-        known = self.object(method)
-        if not isinstance(known, int):
-            return False
-        for read in (lookups.read_function, lookups.read_owner):
-            if self.take(Place(read, known, True, ""))[1] is None:
-                return False
-        self.methods[id(method)] = method
-        return True
+    def _call_bound(self, callee: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+        """Call a bound method whose owner is known."""
+        if self.methods.get(id(callee)) is not callee:
+            return None
+        owner: Any = callee.__self__
+        function = getattr(callee.__func__, "__compiled_function__", callee.__func__)
+        if isinstance(owner, TensorCore):
+            return self._tensor_method(callee, args, ao, kwargs, ko)
+        if self.origin_of(owner) is not None and isinstance(function, FunctionType):
+            if is_trusted(function):
+                # what a library object from outside holds is not guarded
+                fresh = isinstance(self.object(owner), FreshObject)
+                if type(owner) in CONTEXTS and not fresh:
+                    return self._outer_block(callee, args, ao)
+                if type(owner) in (no_grad, enable_grad) and function.__name__ == "_again":
+                    # the block that a decorated function opens
+                    made = callee()
+                    return made, self.fresh(made, "library", [])
+                return self.perform(callee, args, ao, kwargs, ko) if fresh else None
+            found = self.walk_modules(callee, args, ao, kwargs, ko)
+            if found is not None:
+                return found
+            return self._enter(function, KNOWN, [owner, *args], [IDENTIFIED, *ao], kwargs, ko)
+        return None
 
     def _outer_block(self, method: Any, args: Any, ao: Any) -> Any:
         """Enter or leave the block of a grad mode that comes from outside."""

@@ -25,7 +25,9 @@ from jitgrad.graph.origins import (
 from jitgrad.modes import TrackedFloat, plain_number, state
 from jitgrad.node import FREED, PrimitiveNode, Saved
 from jitgrad.primitive import Kind
-from jitgrad.python import stand_ins
+from jitgrad.python import protocols, stand_ins
+
+STANDING_IN = (protocols.FILE, stand_ins.FILE)
 
 
 class Recording(Changes):
@@ -41,11 +43,10 @@ class Recording(Changes):
         if not self.evaluator.frames:
             # an exception has left the evaluator
             return self.segment.start.line if self.segment.start is not None else ("", 0)
-        frame = next(
-            each
-            for each in reversed(self.evaluator.frames)
-            if each.code.filename != stand_ins.__file__
-        )
+        frames = self.evaluator.frames
+        # what stands in for the interpreter shows where it is used
+        shown = (f for f in reversed(frames) if f.code.filename not in STANDING_IN)
+        frame = next(shown, frames[-1])
         return frame.code.filename, frame.code.lines[frame.pc].line
 
     def unknown(self, reason: str) -> None:
@@ -179,7 +180,7 @@ class Recording(Changes):
                 known.root is not None
                 or target._base is not None
                 or known.storage.root is not None
-                or known.storage in self.path.shown
+                or (known.storage in self.path.shown and not self._is_kept(known))
             ):
                 return self.unknown(
                     f"{computed.primitive.name}_: an in-place operation with history on an "
@@ -199,6 +200,10 @@ class Recording(Changes):
         if self.made_in.get(known.storage.memory) is not self.segment:
             self.visible = True
         return None
+
+    def _is_kept(self, known: TensorEntry) -> bool:
+        """Is a tensor that was stored outside to get its history in the end?"""
+        return any(known in entries for entries in self.path.kept.values())
 
     def _may_overlap_unseen(self, known: TensorEntry) -> bool:
         return known.value.memory in self.foreign and len(self.foreign) > 1

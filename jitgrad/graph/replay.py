@@ -144,6 +144,8 @@ def give_back(run: Run, end: Return, segment: Segment) -> Any:
             variables = [each.variable for each in end.outputs]
             end.layout = TapeLayout(variables, end.freed, end.state, segment.path(), end.shown)
         make_histories(run, end.layout, end.state)
+        for each in end.kept:
+            each.build(run)
     result = end.result.build(run)
     state.grad_enabled = end.grad_enabled
     return result
@@ -173,6 +175,8 @@ def go_on(run: Run, end: Continue, segment: Segment) -> Going:
             )
         make_histories(run, end.tape_layout, snapshot.state)
     values = end.layout.build(snapshot, run)
+    for each in snapshot.kept:
+        each.build(run)
     run.release()
     state.grad_enabled = snapshot.grad_enabled
     return Going(end.layout, values, type(end) is Exit)
@@ -202,6 +206,8 @@ def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: A
     run.nodes = nodes
     if recorder is not None:
         recorder.adopt_nodes(nodes)
+    for each in snapshot.kept:
+        each.build(run)
     frames = [each.build(run) for each in snapshot.frames]
     if recorder is None:
         give_frames_back(frames)

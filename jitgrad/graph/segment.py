@@ -28,7 +28,7 @@ class PathState:
         visits: how often the path has come to each site of the code.
         fixed: numbers of run time whose value a site behind has made sure of.
         shown: the storages of tensors made by the trace that effects have stored outside.
-        escaped: the kind and the origins of containers of the call that are stored outside.
+        kept: by where they are, tensors among those that are to get their histories.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class PathState:
         self.visits: dict[Any, int] = {}
         self.fixed: dict[Scalar, Any] = {}
         self.shown: dict[StorageEntry, None] = {}
-        self.escaped: dict[Any, tuple[str, tuple]] = {}
+        self.kept: dict[Any, tuple[TensorEntry, ...]] = {}
 
     def copy(self) -> PathState:
         """Return an independent copy."""
@@ -99,6 +99,7 @@ class Snapshot:
         freed: variables whose saved values a backward pass inside the call has freed.
         variables: those of live tensors that have a history.
         line: the source line, as (file, line).
+        kept: tensors stored outside, which get their histories here.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Snapshot:
         variables: list[Variable],
         freed: frozenset[Variable],
         line: tuple[str, int],
+        kept: list[Recipe],
     ) -> None:
         self.frames = frames
         self.grad_enabled = grad_enabled
@@ -116,6 +118,7 @@ class Snapshot:
         self.variables = variables
         self.freed = freed
         self.line = line
+        self.kept = kept
 
     def give_frames_back(self) -> None:
         """Let generators run their frames by themselves, as `evaluate.give_frames_back` does."""
@@ -170,7 +173,7 @@ class Branch(End):
 
 
 class Return(End):
-    """The result is made and returned."""
+    """The result is made and returned; tensors that were stored outside get their histories."""
 
     def __init__(
         self,
@@ -188,6 +191,7 @@ class Return(End):
         self.outputs = outputs
         self.state = state
         self.freed = freed
+        self.kept: list[Recipe] = []
         self.layout: Any = None
 
 

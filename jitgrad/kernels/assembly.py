@@ -29,11 +29,16 @@ from jitgrad.kernels.machine import (
     SPLIT,
 )
 from jitgrad.kernels.numbers import NumberKernel, Numbers
-from jitgrad.kernels.operations import Constant, Extract, Native, Number, Operation
-from jitgrad.kernels.running import Loop
+from jitgrad.kernels.operations import Constant, Extract, Native, Number, Operation, Product
+from jitgrad.kernels.products import emit_product
+from jitgrad.kernels.running import Form, Loop
 from jitgrad.kernels.schedule import Schedule
 from jitgrad.kernels.threads import pieces
 from jitgrad.kernels.turn import Carry, Check, Plan, Record
+
+_NEXT = object()
+"""Stands for the end of a turn, in code whose addresses are not known yet; as a tuple of numbers
+stands for moving them to the tables of arguments."""
 
 
 def assemble(plan: Plan) -> Loop:
@@ -50,6 +55,7 @@ class _Assembler:
         self.constants: dict[Memory, tuple[np.ndarray, Value]] = {}
         self.given: dict[Memory, tuple[int, int, Value]] = {}
         self.code: list[Any] = []
+        self.turn = 0
         self.lines: list[str] = []
         self.tables: list[list[Any]] = []
         self.slots: dict[Scalar, list[Slot]] = {}
@@ -101,10 +107,11 @@ class _Assembler:
                 later |= {value.memory for value in each.reads}
                 later |= {each.target.memory} if each.target is not None else set()
         self._move([each for each in self.plan.invariant if isinstance(each, Scalar)])
+        self.turn = len(self.code)
         self._move([each for each in self.plan.carried if isinstance(each, Scalar)])
         for section, seen in zip(operations, reversed(visible)):
             self._section(section, seen)
-        self._next()
+        self.code.append(_NEXT)
         return self._finish()
 
     def _section(self, operations: Sequence[Operation], visible: set[Memory]) -> None:
@@ -147,7 +154,11 @@ class _Assembler:
                 self.constants[value.memory] = (array, value)
             emitted = unit.routine.kernels
         else:
-            raise NotNative(f"{type(unit).__name__.lower()}s are done by NumPy")
+            assert isinstance(unit, Product) and unit.target is not None
+            product = emit_product(unit.a, unit.b, unit.target)
+            if product is None:
+                raise NotNative("the BLAS that NumPy uses is not known")
+            emitted = [product]
         for each in emitted:
             self._call(each)
         if isinstance(unit, Native) and unit.routine.declined is not None:
@@ -173,7 +184,7 @@ class _Assembler:
         self.nanoseconds += 5 + emitted.nanoseconds
         split = pieces(emitted.length, emitted.nanoseconds)
         words = [kernel.address, Slot(table, 0), emitted.length]
-        self._instruction(SPLIT if split > 1 else CALL, *words, *([split] if split > 1 else []))
+        self.code += [SPLIT, *words, split] if split > 1 else [CALL, *words]
         self.lines.append(f"call {kernel.name}")
 
     def _pointer(self, value: Value, slot: Slot) -> Any:
@@ -192,21 +203,15 @@ class _Assembler:
         self._touch(value)
         return Address(value)
 
-    def _instruction(self, *words: Any) -> None:
-        self.code.extend(words)
-
     def _leave(self, instruction: int, value: Value, expected: bool, number: int) -> None:
         self._touch(value)
-        self._instruction(instruction, Address(value), int(expected), number)
+        self.code += [instruction, Address(value), int(expected), number]
         what = "number" if instruction == CHECK else "value"
         self.lines.append(f"leave with {number} unless the {what} is {expected}")
 
     def _move(self, scalars: Iterable[Scalar]) -> None:
         """Bring numbers to the argument tables that have them."""
-        self._instruction(MOVE, tuple(scalars))
-
-    def _next(self) -> None:
-        self._instruction(NEXT, None)
+        self.code.append(tuple(scalars))
 
     # numbers
 
@@ -252,40 +257,43 @@ class _Assembler:
             if isinstance(each, Scalar):
                 self._touch(self.numbers[each])
         self._touch(self.numbers.failed)
-        increments: list[Any] = [0] * (len(plan.streams) + len(plan.tape))
+        increments: list[Any] = [0] * len(plan.streams)
+        increments += [Form(each).length for each in plan.tape]
         layout = Layout(self.reach, self.numbers)
-        code = self._resolved(increments)
+        code, turn = self._resolved(increments)
         lists = [_flat(each) for each in self.places]
         parts = [code, increments, *lists, *self.tables]
-        head = [*HEADER, Slot(code, 0), *(Slot(each, 0) for each in lists)]
+        head = [*HEADER, Slot(code, 0), Slot(code, turn), *(Slot(each, 0) for each in lists)]
         assert len(head) == PLACES + LISTS
         layout.words([head, *parts])
         return Loop(self, layout, layout.position(increments))
 
-    def _resolved(self, increments: list) -> list[Any]:
-        """Return the instructions, now that all slots are known."""
+    def _resolved(self, increments: list) -> tuple[list[Any], int]:
+        """Return the instructions, now that all slots are known, and where a turn begins."""
         code: list[Any] = []
-        for word in self.code:
+        turn = 0
+        fixed = len(self.places[0]) - len(self.plan.streams)
+        advancing = [*self.places[0][fixed:], *self.places[1]]
+        for position, word in enumerate(self.code):
+            if position == self.turn:
+                turn = len(code)
             if isinstance(word, tuple):
                 pairs = [
                     (Address(self.numbers[scalar]), slot)
                     for scalar in word
                     for slot in self.slots.get(scalar, ())
                 ]
-            elif word is None:
-                fixed = len(self.places[0]) - len(self.plan.streams)
-                moving = [*self.places[0][fixed:], *self.places[1]]
+                code += [MOVE, len(pairs), *chain(*pairs)] if pairs else []
+            elif word is _NEXT:
                 pairs = [
                     (slot, Slot(increments, k))
-                    for k, places in enumerate(moving)
+                    for k, places in enumerate(advancing)
                     for slot, _ in places
                 ]
+                code += [NEXT, len(pairs), *chain(*pairs)]
             else:
                 code.append(word)
-                continue
-            code.append(len(pairs))
-            code.extend(chain(*pairs))
-        return code
+        return code, turn
 
 
 def _flat(places: Sequence[Sequence[tuple[Slot, int]]]) -> list[Any]:

@@ -23,6 +23,7 @@ from jitgrad.kernels import (  # those that are not used define FUNCTIONS
     exact,  # noqa: F401
     math,  # noqa: F401
     memory,
+    products,
     tiles,
     trigonometry,  # noqa: F401
 )
@@ -108,6 +109,8 @@ _NAMESPACE: dict[str, Any] = {
     "move": tiles.move,
     "multiply": tiles.multiply,
     "dot": tiles.dot,
+    "gemm": products.gemm,
+    "address": products.address,
     "inf": float("inf"),
     "nan": float("nan"),
 }

@@ -54,10 +54,10 @@ CALL, SPLIT, CHECK, CHECK_BYTE, MOVE, NEXT = range(6)
     NEXT        how many, and for each: a pointer, the address of what is added to it
 """
 
-NDARRAY, ERROR, MESSAGE, WAKE, START, PLACES = range(6)
+NDARRAY, ERROR, MESSAGE, WAKE, BEGIN, TURN, PLACES = range(7)
 """The first words of an arena: the type of arrays, the exception and its message for what is none,
-what wakes helpers, the address of the first instruction, and from there on the addresses of lists
-of places to put arrays' addresses in."""
+what wakes helpers, the addresses of the first instruction and of the first of a turn, and from
+there on those of lists of places to put arrays' addresses in."""
 
 LISTS = 2
 """How many lists of places there are."""
@@ -92,7 +92,7 @@ def _turn(arena: int, turns: int, release: int) -> int:
     state = release_gil() if release != 0 else 0
     done = 0
     number = FINISHED
-    place = word(arena + 8 * START)
+    place = word(arena + 8 * BEGIN)
     while True:
         kind = word(place)
         if kind == CALL:
@@ -124,7 +124,7 @@ def _turn(arena: int, turns: int, release: int) -> int:
             done += 1
             if done == turns:
                 break
-            place = word(arena + 8 * START)
+            place = word(arena + 8 * TURN)
         else:
             if release != 0:
                 retake_gil(state)

@@ -19,8 +19,8 @@ SHORT = 20_000.0
 PATIENCE = 0.005
 """Seconds after which Python has a look, as for Ctrl-C."""
 
-FIRST_BYTES = 1 << 14
-"""What the tape of a run takes at first."""
+LEAST_BYTES = 1 << 10
+"""What the tape of a run takes at least."""
 
 
 class Arena:
@@ -45,8 +45,9 @@ class Arena:
         self.run, self.place = machine(self.words)
         memory = memoryview(self.bytes)  # type: ignore[arg-type]
         self._integers, self._floats = memory.cast("q"), memory.cast("d")
-        self._reads: list[Callable[[dict], Any]] = []
         self.fill = {each: self._filling(each, layout) for each in loop.filled}
+        values = [each for each in loop.carried if isinstance(each, Value)]
+        self._memories = [each.memory for each in values]
         self._reads = [self._reading(each, layout) for each in loop.carried]
 
     def _filling(self, each: Value | Scalar, layout: Any) -> Callable[[Any], Any]:
@@ -66,6 +67,9 @@ class Arena:
         memory, strides = each.memory, _bytes(each)
         first, length = layout.blocks[memory]
         block = self.bytes[first : first + length]
+        array = np.ndarray(each.shape, each.dtype, self.bytes, offset, strides)
+        if self._memories.count(memory) == 1 and array.copy().strides == strides:
+            return lambda copies: array.copy()
 
         def read(copies: dict) -> np.ndarray:
             copy = copies.get(memory)
@@ -90,6 +94,8 @@ class Loop:
         compile_seconds: what compiling kernels that did not exist before took.
         source: the instructions, to be read.
         nanoseconds: roughly what a turn takes.
+        turn_bytes: what the tape takes for a turn.
+        expected: the turns that the tape has room for at first.
     """
 
     def __init__(self, assembler: Any, layout: Any, increments: int) -> None:
@@ -106,10 +112,12 @@ class Loop:
         ]
         self._constants = assembler.constants
         self._given = [each if each in self.filled else None for each in plan.given]
-        self._streams = plan.streams
         self._tape = plan.tape
         self._increments = increments
-        self._turn_bytes = sum(_length(each) for each in plan.tape)
+        self._incoming = [(Form(each), direction) for each, direction in plan.streams]
+        self.forms = [Form(each) for each in plan.tape]
+        self.turn_bytes = sum(form.length for form in self.forms)
+        self.expected = max(16, LEAST_BYTES // max(self.turn_bytes, 1))
         self._portion = max(1, int(SHORT / (5 + self.nanoseconds)))
         self._spare: list[Arena] = []
 
@@ -145,8 +153,8 @@ class Loop:
             return self._nothing(values)
         records = []
         place = self._increments
-        for (value, direction), given in zip(self._streams, streams, strict=True):
-            record = _conforming(given, value)
+        for (form, direction), given in zip(self._incoming, streams, strict=True):
+            record = form.conforming(given)
             limit = min(limit, len(record))
             records.append(record if direction > 0 else record[::-1])
             arena.words[place] = records[-1].strides[0]
@@ -164,19 +172,23 @@ class Loop:
             each: value.copy("K") if isinstance(value, np.ndarray) else value
             for each, value in zip(self._given, values)
         }
-        tape = [_record(each, 0) for each in self._tape]
+        tape = [form.record(0) for form in self.forms]
         return Turns(0, Stop.PYTHON, None, [held[each] for each in self.carried], tape)
 
     def _turns(self, arena: Arena, limit: int, most_bytes: int) -> Turns:
-        tape = _Tape(self, arena, limit, most_bytes)
-        done, number, portion, release = 0, FINISHED, self._portion, False
+        tape = _Tape(self, arena, limit, most_bytes) if self._tape else None
+        room = 0 if tape is not None else limit
+        done, number, portion, release = 0, FINISHED, self._portion, self._portion == 1
         started = 0.0
         stop = Stop.LIMIT
         while done < limit:
-            if done == tape.room and not tape.grow(done):
-                stop = Stop.MEMORY
-                break
-            result = arena.run(min(tape.room - done, portion), release)
+            if done == room:
+                assert tape is not None
+                room = tape.grow(done)
+                if done == room:
+                    stop = Stop.MEMORY
+                    break
+            result = arena.run(min(room - done, portion), release)
             finished, number = divmod(result, NUMBERS)
             done += finished
             if number != FINISHED:
@@ -186,81 +198,81 @@ class Loop:
                 now = time.perf_counter()
                 if not release or now - started < PATIENCE / 4:
                     portion *= 4
-                release, started = True, time.perf_counter()
+                release, started = True, now
         test = number - 2 if stop is Stop.TEST else None
-        return Turns(done, stop, test, arena.carried(), tape.finished(done))
+        return Turns(done, stop, test, arena.carried(), [] if tape is None else tape.finished(done))
+
+
+class Form:
+    """How records of a value lie in memory."""
+
+    def __init__(self, value: Value) -> None:
+        self.shape = value.shape
+        self.dtype = value.dtype
+        self.strides = _bytes(value)
+        reach = sum((size - 1) * stride for size, stride in zip(self.shape, self.strides))
+        self.length = (reach if value.size else 0) + self.dtype.itemsize
+
+    def record(self, turns: int) -> np.ndarray:
+        """Return a record with room for so many turns."""
+        if not self.shape:
+            return np.empty(turns, self.dtype)
+        block = np.empty(max(turns, 1) * self.length, np.uint8)
+        strides = (self.length, *self.strides)
+        return np.ndarray((turns, *self.shape), self.dtype, block, 0, strides)
+
+    def conforming(self, record: np.ndarray) -> np.ndarray:
+        """Return `record` with entries that lie as kernels expect them."""
+        if record.shape[1:] != self.shape or record.dtype != self.dtype:
+            wanted = f"{self.dtype} of shape (turns, {', '.join(map(str, self.shape))})"
+            raise ValueError(f"a record of {wanted} is needed, not {record.dtype} {record.shape}")
+        strides = record.strides[1:]
+        if strides == self.strides or not record.size:
+            return record
+        pairs = zip(self.shape, strides, self.strides)
+        if all(size == 1 or own == wanted for size, own, wanted in pairs):
+            return record
+        copy = self.record(len(record))
+        copy[...] = record
+        return copy
 
 
 class _Tape:
-    """What a run records, in arrays that grow.
-
-    Attributes:
-        room: the turns for which there is room.
-    """
+    """What a run records, in arrays that grow."""
 
     def __init__(self, loop: Loop, arena: Arena, limit: int, most_bytes: int) -> None:
-        self._values = loop._tape
+        self._loop = loop
         self._arena = arena
-        self._limit = limit
+        self._most = min(limit, most_bytes // loop.turn_bytes)
+        self._room = 0
         self._records: list[np.ndarray] = []
-        size = loop._turn_bytes
-        self._most = min(limit, most_bytes // size) if size else limit
-        self.room = 0 if self._values else limit
-        self._first = max(16, FIRST_BYTES // max(size, 1))
-        place = loop._increments + len(loop._streams)
-        for each in self._values:
-            arena.words[place] = _length(each)
-            place += 1
 
-    def grow(self, done: int) -> bool:
-        """Have room for more turns; return False where more is not allowed."""
-        if done >= self._most:
-            return False
-        self.room = min(max(2 * done, self._first), self._most)
-        grown = [_record(each, self.room) for each in self._values]
-        for old, new in zip(self._records, grown):
-            new[:done] = old[:done]
-        self._records = grown
-        self._arena.place(1, *[each[done:] for each in grown])
-        return True
+    def grow(self, done: int) -> int:
+        """Have room for more turns; return for how many there is room now."""
+        room = min(2 * done or self._loop.expected, self._most)
+        if room > done:
+            self._room = room
+            grown = [form.record(room) for form in self._loop.forms]
+            for old, new in zip(self._records, grown):
+                new[:done] = old[:done]
+            self._records = grown
+            self._arena.place(1, *([each[done:] for each in grown] if done else grown))
+        return self._room
 
     def finished(self, done: int) -> list[np.ndarray]:
         """Return the records of so many turns, in no much larger memory."""
-        if done < self.room // 2 or not self._records:
-            records = [_record(each, done) for each in self._values]
+        loop = self._loop
+        if done < self._room // 2 and self._room * loop.turn_bytes > LEAST_BYTES:
+            records = [form.record(done) for form in loop.forms]
             for old, new in zip(self._records, records):
                 new[...] = old[:done]
-            return records
-        return [each[:done] for each in self._records]
-
-
-def _length(value: Value) -> int:
-    """Return the bytes of an entry of a record."""
-    reach = sum((size - 1) * stride for size, stride in zip(value.shape, value.strides))
-    return (1 + reach if value.size else 1) * value.dtype.itemsize
+        else:
+            records = [each[:done] for each in self._records] or [
+                form.record(0) for form in loop.forms
+            ]
+        loop.expected = max(16, done + 1, LEAST_BYTES // loop.turn_bytes)
+        return records
 
 
 def _bytes(value: Value) -> tuple[int, ...]:
     return tuple(stride * value.dtype.itemsize for stride in value.strides)
-
-
-def _record(value: Value, turns: int) -> np.ndarray:
-    """Return a record with room for so many turns."""
-    length = _length(value)
-    block = np.empty(max(turns, 1) * length, np.uint8)
-    return np.ndarray((turns, *value.shape), value.dtype, block, 0, (length, *_bytes(value)))
-
-
-def _conforming(record: np.ndarray, value: Value) -> np.ndarray:
-    """Return `record` with entries that lie as kernels expect them."""
-    if record.shape[1:] != value.shape or record.dtype != value.dtype:
-        form = f"{record.dtype} of shape {record.shape}"
-        raise ValueError(f"a record of (turns, *{value.shape}) {value.dtype} is needed, not {form}")
-    if record.strides[1:] == _bytes(value) or not record.size:
-        return record
-    pairs = zip(record.shape[1:], record.strides[1:], _bytes(value))
-    if all(size == 1 or own == wanted for size, own, wanted in pairs):
-        return record
-    copy = _record(value, len(record))
-    copy[...] = record
-    return copy

@@ -15,6 +15,7 @@ import numpy as np
 
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write
 from jitgrad.kernels.aliases import Input, check_aliases
+from jitgrad.kernels.geometry import count
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.loops import NotNative, Test
 from jitgrad.kernels.operations import (
@@ -27,7 +28,9 @@ from jitgrad.kernels.operations import (
     Native,
     Number,
     Operation,
+    Product,
 )
+from jitgrad.kernels.products import is_small, matrix_layout
 from jitgrad.kernels.reading import operations
 from jitgrad.kernels.records import entry, number_type, thin
 from jitgrad.kernels.scalars import can_fail
@@ -156,7 +159,7 @@ class _Planner:
         for operation in done:
             # nothing is seen of a turn that fails, so that only data orders them
             operation.ordered = False
-        self._sections([self.checks.get(_marked(each), each) for each in _computed_once(done)])
+        self._sections([self.checks.get(_marked(each), each) for each in _prepared(done)])
         self._numbers(pairs, numbers)
         states = {each.memory for each in self.made.carried if isinstance(each, Value)}
         early = [operation.target for part in self.made.sections[:-1] for operation in part]
@@ -228,23 +231,22 @@ class _Planner:
         ]
         while waiting:
             sources = [source.memory for _, source in waiting]
-            for place, (target, _) in enumerate(waiting):
+            for place, (target, source) in enumerate(waiting):
                 if target.memory not in sources[:place] + sources[place + 1 :]:
+                    self.steps.append(Write(thin(target), thin(source)))
+                    del waiting[place]
                     break
-            else:
-                target, source = waiting[0]
+            else:  # all in a circle
+                targets = {target.memory for target, _ in waiting}
+                place = next(k for k, each in enumerate(sources) if each in targets)
+                target, source = waiting[place]
                 copy = Value(source.shape, target.strides, source.dtype, Memory("moved"))
                 self.steps.append(Write(thin(copy), thin(source)))
-                waiting[0] = (target, copy)
-                continue
-            target, source = waiting.pop(place)
-            self.steps.append(Write(thin(target), thin(source)))
+                waiting[place] = (target, copy)
 
     def _sections(self, done: list[Operation]) -> None:
         sections: list[list[Operation]] = [[]]
         for operation in done:
-            if isinstance(operation, (Call, Copy)):
-                raise NotNative(_refused(operation))
             sections[-1].append(operation)
             if isinstance(operation, Check):
                 sections.append([])
@@ -318,27 +320,63 @@ def _written(step: Step) -> Memory | None:
     return None
 
 
-def _computed_once(done: Sequence[Operation]) -> Iterator[Operation]:
-    """Yield the operations, copies of constants in the place of calls that make constants."""
+def _prepared(done: Sequence[Operation]) -> Iterator[Operation]:
+    """Yield the operations in the forms that loops have kernels for."""
     for operation in done:
-        if (
-            isinstance(operation, Call)
-            and operation.primitive.kind is Kind.CREATION
-            and not operation.reads
-            and not operation.scalars
-            and operation.target is not None
-            and operation.target.dtype in DTYPES
-        ):
-            target = operation.target
-            array = allocate(target)
-            made = run_quietly(operation.primitive.numpy, *operation.operands, **operation.params)
-            run_quietly(np.copyto, array, made, casting="unsafe")
-            whole = Value(target.shape, target.strides, target.dtype, Memory("constant"))
-            yield Constant(array, whole)
-            if target.size:
-                yield Map("{0}", [whole], target.dtype, target)
+        if isinstance(operation, Call):
+            yield from _constant(operation)
+        elif isinstance(operation, Product):
+            yield from _product(operation)
+        elif isinstance(operation, Copy):
+            raise NotNative("elements of a dtype that kernels do not know are copied")
         else:
             yield operation
+
+
+def _constant(call: Call) -> Iterator[Operation]:
+    """Make the elements of a constant once, and copy them in each turn."""
+    target = call.target
+    if (
+        call.primitive.kind is not Kind.CREATION
+        or call.reads
+        or call.scalars
+        or target is None
+        or target.dtype not in DTYPES
+    ):
+        raise NotNative(f"{call.primitive.name} is done by NumPy")
+    array = allocate(target)
+    made = run_quietly(call.primitive.numpy, *call.operands, **call.params)
+    run_quietly(np.copyto, array, made, casting="unsafe")
+    whole = Value(target.shape, target.strides, target.dtype, Memory("constant"))
+    yield Constant(array, whole)
+    if target.size:
+        yield _copied(whole, target)
+
+
+def _product(product: Product) -> Iterator[Operation]:
+    """Bring matrices into the form that products take."""
+    operands = [product.a, product.b]
+    if not is_small(product.a, product.b):
+        for k, each in enumerate(operands):
+            if matrix_layout(each) is None:
+                operands[k] = _dense(each)
+                yield _copied(each, operands[k])
+    target = product.target
+    assert target is not None
+    direct = target.strides[-1] == 1 and target.strides[-2] >= target.shape[-1]
+    made = target if direct else _dense(target)
+    yield Product(operands[0], operands[1], made)
+    if not direct:
+        yield _copied(made, target)
+
+
+def _copied(source: Value, target: Value) -> Map:
+    return Map("{0}", [source], source.dtype, target)
+
+
+def _dense(value: Value) -> Value:
+    strides = [count(value.shape[dim + 1 :]) for dim in range(len(value.shape))]
+    return Value(value.shape, tuple(strides), value.dtype, Memory("dense"))
 
 
 def _marked(operation: Operation) -> Any:
@@ -353,9 +391,3 @@ def _can_fail(operation: Operation) -> bool:
     if isinstance(operation, Number):
         return can_fail(operation)
     return isinstance(operation, Native) and operation.routine.declined is not None
-
-
-def _refused(operation: Operation) -> str:
-    if isinstance(operation, Call):
-        return f"{operation.primitive.name} is done by NumPy"
-    return "elements of a dtype that kernels do not know are copied"

@@ -9,9 +9,11 @@ iterate over what only Python can. Their frames are left out of tracebacks.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 __all__ = [
+    "FILE",
+    "NAMESPACE",
     "all_true",
     "any_true",
     "contains",
@@ -36,6 +38,10 @@ __all__ = [
     "unpack",
     "zip_next",
 ]
+
+
+FILE: Final = __file__
+NAMESPACE: Final = globals()
 
 
 def listed(iterable):

@@ -139,6 +139,9 @@ def check(
     """Run a loop natively and in Python, and compare; return the loop and what it did."""
     loop = lower_loop(steps, inputs, tests, carried, kept, streamed)
     expected = run(steps, inputs, tests, carried, kept, streamed, values, streams, limit)
+    fixed = [each for each in inputs if each not in streamed]
+    held = bind(fixed, values)
+    values = [held[each] for each in fixed]
     before = [_copy(each) for each in (*values, *streams)]
     loop.run(values, streams, limit)
     turns = loop.run(values, streams, limit)  # in the arena of the first

@@ -5,20 +5,24 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Value, Write
+from jitgrad.kernels import products, threads
 from jitgrad.kernels.loops import NotNative, Stop, lower_loop
 from jitgrad.kernels.loops import Test as Condition  # pytest would collect it as a test
-from jitgrad.primitive import Kind, Primitive
+from jitgrad.primitive import Kind, Loops, Primitive
 from tests.kernels import records as r
 from tests.kernels.looping import check, plain
 from tests.kernels.test_random_traces import Maker
 
 FLOAT32 = np.dtype("float32")
+TRANSPOSE = Primitive("t", Kind.VIEW, lambda array: array.T)
 SHAPES = [(), (3, 5), (1000,)]
 
 
@@ -153,7 +157,7 @@ def test_views_of_carried_memory_see_writes():
     small = compute(r.LESS, total.output, 5000.0, dtype="bool")
     every = Compute(r.ALL, (small.output,), {"dim": (0,), "keepdim": False}, plain((), "bool"))
     steps = [
-        Compute(Primitive("t", Kind.VIEW, lambda a: a.T), (x,), {}, turned),
+        Compute(TRANSPOSE, (x,), {}, turned),
         twice,
         Write(row, twice.output),
         total,
@@ -314,7 +318,7 @@ class RandomLoop:
 @pytest.mark.parametrize("seed", range(150))
 def test_random_turns(seed):
     loop = RandomLoop(seed)
-    native = {getattr(step, "primitive", None) for step in loop.steps}.isdisjoint({r.SORT, r.MM})
+    native = all(getattr(step, "primitive", None) is not r.SORT for step in loop.steps)
     arguments = (
         loop.steps, loop.inputs, loop.tests, loop.carried, loop.kept, loop.streamed
     )  # fmt: skip
@@ -331,3 +335,188 @@ def test_what_numpy_does_is_declined():
     sort = compute(r.SORT, x)
     with pytest.raises(NotNative, match="sort is done by NumPy"):
         lower_loop([sort], [x], [], [(x, sort.output)], [], {})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(2, 3), (1, 1), (7, 1), (1, 30), (12, 17), (64, 40)])
+def test_products_of_matrices(sizes, dtype):
+    """x = (w @ x @ v.T) / n, with operands of every layout."""
+    m, n = sizes
+    x, w, v = plain((m, n), dtype), plain((m, m), dtype), plain((n, n), dtype)
+    turned = Value((n, n), (1, n), v.dtype, v.memory)
+    left = Compute(r.MM, (w, x), {}, plain((m, n), dtype))
+    view = Compute(TRANSPOSE, (v,), {}, turned)
+    right = Compute(r.MM, (left.output, turned), {}, plain((m, n), dtype))
+    less = compute(r.MUL, right.output, 1 / (m * n))
+    random = np.random.default_rng(0)
+    values = [random.normal(size=each.shape).astype(dtype) for each in (x, w, v)]
+    check(
+        [left, view, right, less], [x, w, v], [], [(x, less.output)], [left.output], {}, values,
+        limit=3, close=1e-4,
+    )  # fmt: skip
+
+
+def test_products_of_batches_and_of_strided_matrices():
+    x = Value((4, 20, 30), (0, 1, 20), FLOAT32, Memory())
+    y = Value((4, 30, 10), (1200, 20, 2), FLOAT32, Memory())
+    target = Value((4, 20, 10), (200, 1, 20), FLOAT32, Memory())
+    small = Value((4, 2, 3), (1200, 20, 2), FLOAT32, y.memory, 20)
+    turned = Value((4, 3, 2), (1200, 2, 20), FLOAT32, y.memory, 20)
+    tiny = Compute(r.MM, (small, turned), {}, plain((4, 2, 2)))
+    steps = [
+        Compute(r.MM, (x, y), {}, target),
+        Compute(Primitive("part", Kind.VIEW, lambda a: a[:, 1:3, :3]), (y,), {}, small),
+        Compute(Primitive("mT", Kind.VIEW, lambda a: a.swapaxes(1, 2)), (small,), {}, turned),
+        tiny,
+    ]
+    random = np.random.default_rng(0)
+    given = [random.normal(size=(4, 20, 30)), random.normal(size=(4, 30, 10))]
+    given[0][:] = given[0][0]
+    values = [each.astype("float32") for each in given]
+    kept = [target, tiny.output]
+    check(steps, [x, y], [], [], kept, {}, values, limit=2, close=1e-4)
+
+
+def test_products_without_a_blas(monkeypatch):
+    monkeypatch.setattr(products, "blas_for", lambda dtype: None)
+    for size in (20, 40):
+        x, w = plain((size, size)), plain((size, size))
+        product = Compute(r.MM, (x, w), {}, plain((size, size)))
+        arguments = ([product], [x, w], [], [(x, product.output)], [], {})
+        if size == 40:
+            with pytest.raises(NotNative, match="BLAS"):
+                lower_loop(*arguments)
+        else:
+            given = [np.eye(size, dtype="float32") + k for k in range(2)]
+            check(*arguments, given, limit=2)
+
+
+def test_a_tape_that_grows_up_to_its_limit():
+    x = plain((3,), "int64")
+    more = compute(r.ADD, x, 1)
+    loop = lower_loop([more], [x], [], [(x, more.output)], [x, more.output], {})
+    value = np.arange(3)
+    turns = loop.run([value], limit=10_000)
+    expected = np.arange(10_000)[:, None] + value
+    np.testing.assert_array_equal(turns.tape[0], expected)
+    np.testing.assert_array_equal(turns.tape[1], expected + 1)
+    turns = loop.run([value], limit=10_000, most_bytes=48 * 70 + 5)
+    assert turns.stop is Stop.MEMORY and turns.finished == 70
+    np.testing.assert_array_equal(turns.tape[0], expected[:70])
+    np.testing.assert_array_equal(turns.carried[0], value + 70)
+    assert loop.run([value], limit=10, most_bytes=0).finished == 0
+
+
+def endless():
+    """Return a loop that counts."""
+    n = Scalar(int)
+    more = scalar_step(operator.add, "{0} + {1}", n, 1, kind=int)
+    return lower_loop([more], [n], [], [(n, more.output)], [], {})
+
+
+def test_signals_are_heard_and_the_loop_goes_on():
+    heard = []
+    before = signal.signal(signal.SIGALRM, lambda *_: heard.append(True))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        turns = endless().run([0], limit=100_000_000)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert heard and turns.carried == [100_000_000]
+
+
+def test_an_exception_of_a_signal_ends_a_run():
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    loop = endless()
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            loop.run([0])
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert loop.run([5], limit=10).carried == [15]
+
+
+def test_other_threads_run_during_a_long_loop():
+    seen = []
+    stop = threading.Event()
+
+    def watch():
+        while not stop.is_set():
+            seen.append(time.perf_counter())
+            time.sleep(0.001)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    started = time.perf_counter()
+    endless().run([0], limit=50_000_000)
+    ended = time.perf_counter()
+    stop.set()
+    watcher.join()
+    assert sum(started < each < ended for each in seen) > 10
+
+
+@pytest.mark.parametrize("helpers", [0, 2])
+def test_long_kernels_are_split_over_threads(helpers, monkeypatch):
+    monkeypatch.setattr(threads, "THREADS", helpers + 1)
+    steps, b, doubled, test = doubling((1 << 18,), "float64", 1e6)
+    value = np.arange(1 << 18, dtype="float64") % 5
+    check(steps, [b], [test], [(b, doubled)], [], {}, [value])
+
+
+def test_a_kernel_that_declines_leaves_the_turn_to_python():
+    body = """
+for i in range(first, last):
+    if a0[i] > 100.0:
+        declined[0] = 1
+    out[i] = a0[i] + a0[i]
+"""
+    picky = Primitive(
+        "picky",
+        Kind.OPAQUE,
+        lambda array: array + array,
+        loops=lambda out, array: Loops(body, 4, 4.0, declines=True),
+    )
+    x = plain((4,))
+    steps = [compute(picky, x)]
+    loop = lower_loop(steps, [x], [], [(x, steps[0].output)], [x], {})
+    turns = loop.run([np.array([1, 2, 3, 4], "float32")], limit=50)
+    assert turns.stop is Stop.PYTHON and turns.finished == 5
+    np.testing.assert_array_equal(turns.carried[0], [32, 64, 96, 128])
+    assert loop.run([np.zeros(4, "float32")], limit=50).finished == 50
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides"), [((3, 4), (1, 3)), ((3, 4), (4, 0)), ((4,), (-1,)), ((3,), (5,))]
+)
+def test_records_of_every_layout(shape, strides):
+    x = Value(shape, strides, FLOAT32, Memory())
+    made = Compute(r.ADD, (x, 1.0), {}, plain(shape))
+    record = np.arange(5 * math.prod(shape), dtype="float32").reshape(5, *shape)
+    if 0 in strides:
+        record[:] = record[..., :1]
+    kept = [x, made.output]
+    _, turns = check([made], [x], [], [], kept, {x: -1}, [], [record])
+    check([made], [x], [], [], [made.output], {x: 1}, [], [turns.tape[0]])
+
+
+def test_what_aliases_otherwise_in_the_next_turn_is_declined():
+    x, y, w = (plain((3,)) for _ in range(3))
+    more = compute(r.ADD, x, 1.0)
+    write = Write(x, more.output)
+    whole = Value((6,), (1,), FLOAT32, x.memory, 0)
+    cases = [
+        ([more, write], [x], [], [], "not carried"),
+        ([more, write], [x, y], [(x, y), (y, y)], [], "come to share memory"),
+        ([more, write], [x, w], [(x, w)], [], "one that stays"),
+        ([more], [x, Value((2,), (1,), FLOAT32, x.memory, 1)], [(x, x)], [], "shares memory"),
+        ([more], [x], [(x, plain((4,)))], [], "shape"),
+        ([Compute(TRANSPOSE, (x,), {}, whole)], [x], [(x, x)], [whole], "beyond"),
+        ([more], [x], [(x, Scalar(float))], [], "becomes a tensor"),
+    ]
+    for steps, inputs, carried, kept, reason in cases:
+        with pytest.raises(NotNative, match=reason):
+            lower_loop(steps, inputs, [], carried, kept, {})
