@@ -75,9 +75,9 @@ class OperatorRules(OperandRules):
                 return answer
             if not self.active:
                 return getattr(self._plain(), name)(op, l, lo, r, ro)
-            answer = self.user_binary(op, name == "inplace", l, lo, r, ro)
-            if answer is not None:
-                return answer
+        answer = self.user_binary(op, name == "inplace", l, lo, r, ro)
+        if answer is not None:
+            return answer
         plain = self.leave(f"{type(l).__name__} {op} {type(r).__name__}")
         return getattr(plain, name)(op, l, lo, r, ro)
 
