@@ -96,6 +96,8 @@ class Cutting(Recording):
         self._journal: list[tuple[Any, Any]] = []
         self._open: list[FreshObject] = []
         self.hopeless: set = set()
+        self.stalled = False
+        """It has ended without a result, since something raised."""
 
     def begin(self) -> None:
         super().begin()
@@ -437,6 +439,35 @@ class Cutting(Recording):
             and began.frames[-1].pc == top.pc
         ):
             self.hopeless.add((top.code, top.pc))
+
+    def pause(self) -> None:
+        """End the recording before the instruction at hand, which has raised on what it was given.
+
+        Where replays come here the call is recorded on: the next time it may not raise.
+        """
+        if not self.active:
+            return
+        self._stop()
+        try:
+            if self._changed_since_mark():
+                raise Unrecordable("an operation has raised")
+            self._truncate()
+            if self.start is not None and not self.segment.steps and self._is_at(self.start):
+                self.stalled = True
+                return
+            snapshot = self.snapshot(self._marked_mode)
+        except Unrecordable as why:
+            self._evaluate_from_start(str(why))
+            return
+        self.end_with_branch(None, False, snapshot)
+
+    def _is_at(self, snapshot: Snapshot) -> bool:
+        """Is the evaluator where a snapshot was made?"""
+        frames = self.evaluator.frames
+        return len(frames) == len(snapshot.frames) and all(
+            frame.code is recipe.code and frame.pc == recipe.pc
+            for frame, recipe in zip(frames, snapshot.frames)
+        )
 
     def _stop(self) -> None:
         self.active = False

@@ -243,6 +243,10 @@ class GeneratorRules(Models):
         super().exit(reason, clean)
         self._release()
 
+    def pause(self) -> None:
+        super().pause()
+        self._release()
+
     def abandon(self, reason: str) -> None:
         super().abandon(reason)
         self._release()

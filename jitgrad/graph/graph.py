@@ -269,7 +269,8 @@ class Graph:
 
         With `fullgraph` an exit is an error, unless the user's code `raised` one itself.
         """
-        self.traces += 1
+        # what raises may do so at the next call, too: no reason to give up
+        self.traces += not recorder.stalled
         self.segments.extend(recorder.segments)
         last = recorder.segments[-1] if recorder.segments else None
         if last is not None:

@@ -254,4 +254,4 @@ class IteratorRules(ContainerRules):
             return answer
         if len(args) == 2:
             return args[1], ao[1]
-        raise StopIteration
+        raise self.stop_iteration(None, KNOWN)

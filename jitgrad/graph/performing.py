@@ -99,8 +99,9 @@ class Performing(DictionaryRules, Operations):
         named = {name: self._tracked(value, kwarg_origins[name]) for name, value in named.items()}
         try:
             result = function(*given, **named)
-        except BaseException as error:
-            self.unknown(f"it raised {type(error).__name__}")
+        except BaseException:
+            self.pause()
+            self._plain()
             raise
         if not self.active:
             return _untracked(result), None

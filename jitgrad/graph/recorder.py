@@ -15,6 +15,7 @@ from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.callables import CallableRules
+from jitgrad.graph.exceptions import ExceptionRules
 from jitgrad.graph.generators import GeneratorRules
 from jitgrad.graph.imports import ImportRules
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
@@ -26,7 +27,6 @@ from jitgrad.graph.patterns import PatternRules
 from jitgrad.graph.performing import is_trusted
 from jitgrad.modes import state
 from jitgrad.python import stand_ins
-from jitgrad.python.operations import ABSENT
 
 CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 """Library classes whose objects a recording makes and keeps: simple state, trusted methods."""
@@ -41,7 +41,7 @@ def is_stand_in(function: Any) -> bool:
     return function.__module__ == stand_ins.__name__
 
 
-class Recorder(GeneratorRules, PatternRules, ImportRules, CallableRules):
+class Recorder(GeneratorRules, ExceptionRules, PatternRules, ImportRules, CallableRules):
     """Records one call, from its beginning or from a site on."""
 
     internal_files = Passing.internal_files
@@ -70,9 +70,11 @@ class Recorder(GeneratorRules, PatternRules, ImportRules, CallableRules):
         if type(callee).__module__ == "jitgrad.compiled" and co is KNOWN:
             inner = callee.__compiled_function__
             return self._enter(inner, KNOWN, args, ao, kwargs, ko)
-        answer = self.call_of_generator(callee, co, args, ao, kwargs)
-        if answer is None:
-            answer = self.call_object(callee, co, args, ao, kwargs, ko)
+        for rule in (self.call_of_generator, self.call_of_exception):
+            answer = rule(callee, co, args, ao, kwargs)
+            if answer is not None:
+                return answer
+        answer = self.call_object(callee, co, args, ao, kwargs, ko)
         if answer is not None:
             return answer
         if isinstance(callee, MethodType):
@@ -295,23 +297,6 @@ class Recorder(GeneratorRules, PatternRules, ImportRules, CallableRules):
         return self.leave(f"{name} of a {type(obj).__name__}").load_special(obj, obj_origin, name)
 
     # -- what is left to the plain operations -----------------------------------------------
-
-    def raise_exception(
-        self, exception: Any, origin: Any, cause: Any = ABSENT, cause_origin: Any = None
-    ) -> Any:
-        return self.leave("raise").raise_exception(exception, origin, cause, cause_origin)
-
-    def handle(self, exception: BaseException) -> Any:
-        if self.active:
-            self.abandon(f"{type(exception).__name__} was raised")
-            self._plain()
-        return None
-
-    def caught(self, exception: BaseException, origin: Any, wanted: Any, wo: Any) -> bool:
-        return self.leave("except").caught(exception, origin, wanted, wo)
-
-    def exception_part(self, exception: BaseException, origin: Any, part: Any) -> Any:
-        return self.leave("except").exception_part(exception, origin, part)
 
     def finished(self, value: Any, origin: Any) -> None:
         if self.active:

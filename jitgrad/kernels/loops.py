@@ -11,7 +11,15 @@ A turn reads its inputs, each of which is one of
 
 Between the steps stand tests. The first that comes out otherwise than expected ends the loop, and
 nothing of that turn becomes visible, so that Python can perform it from its beginning. The same
-holds where arithmetic on Python numbers would raise, or leave the range of int64.
+holds where arithmetic on Python numbers would raise, or leave the range of int64, and where a
+kernel declines: such a turn is for Python to do, after which the loop may run again.
+
+Values keep the memory that they name. Carried values of one memory share memory in every turn, and
+must be carried together; those of different memories never do, so what makes two of them share, or
+one share with an input that stays, is declined if it is written. Arrays that come in are only read.
+
+One loop may run in several threads. A long run releases the interpreter lock, and lets Python look
+after signals every few milliseconds; an exception that comes of it leaves everything as it was.
 """
 
 from __future__ import annotations

@@ -290,7 +290,6 @@ class Evaluator:
         where the exception is only raised again.
         """
         frames = self.frames
-        self.operations.raised(exception)
         hidden = _INTERNAL_FILES | self.operations.internal_files
         entries = _without(exception.__traceback__, hidden)
         instruction = frames[-1].code.instructions[frames[-1].pc]
@@ -298,6 +297,8 @@ class Evaluator:
         if instruction[0] == Op.RAISE and instruction[1] is None:
             # If new, it says that there is none to be raised again.
             again = entries is not None or exception is frames[-1].handled()
+        exception.__traceback__ = entries
+        self.operations.raised(exception)
         while True:
             frame = frames[-1]
             if not again and frame.code.filename not in hidden:

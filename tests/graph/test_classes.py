@@ -6,16 +6,22 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.graph import programs_classes
+from tests.graph import programs_classes, programs_stores
 from tests.graph.agreement import agree
 
-SCENES = [scene for name, scene in vars(programs_classes).items() if name.startswith("scene_")]
+SCENES = [
+    scene
+    for module in (programs_classes, programs_stores)
+    for name, scene in vars(module).items()
+    if name.startswith("scene_")
+]
 LEAVING = frozenset(
     {
         "bases_are_changed_between_calls", "class_is_changed_between_calls", "context_managers",
-        "dataclass_changes", "enumerations_of_integers", "exceptions_in_methods",
-        "frozen_dataclass_raises", "missing_attributes_that_raise", "odd_named_tuples",
-        "reflected_operators", "truth_that_is_none", "user_iterators",
+        "dataclass_changes", "enumerations_of_integers", "exceptions_behind_stores",
+        "exceptions_in_methods", "frozen_dataclass_raises", "histories_seen_by_python",
+        "missing_attributes_that_raise", "odd_named_tuples", "reflected_operators",
+        "truth_that_is_none", "user_iterators",
     }
 )  # fmt: skip
 """Scenes with exceptions and other things that are left to Python."""

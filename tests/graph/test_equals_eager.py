@@ -9,6 +9,7 @@ import pytest
 from tests.graph import (
     programs,
     programs_autograd,
+    programs_exceptions,
     programs_generators,
     programs_hosts,
     programs_loops,
@@ -24,6 +25,7 @@ from tests.graph.agreement import agree
 MODULES = (
     programs,
     programs_autograd,
+    programs_exceptions,
     programs_generators,
     programs_hosts,
     programs_loops,

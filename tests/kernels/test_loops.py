@@ -8,6 +8,7 @@ import operator
 import signal
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -279,12 +280,46 @@ class RandomLoop:
         for each, given in zip(self.inputs, trace.given):
             self.use(each, given)
         self.kept = [each.noted for each in self.maker.tensors if self.random.random() < 0.4]
+        self.numbers()
         self.tests = []
         single = [each for each in self.maker.tensors if each.now.size == 1]
-        if single:
+        for _ in range(self.random.integers(3) if single else 0):
             chosen = single[self.random.integers(len(single))]
+            noted: Any = chosen.noted
+            made: list[Any] = [
+                None if isinstance(step, Write) else step.output for step in self.steps
+            ]
+            first = made.index(noted) + 1 if noted in made else 0
+            position = int(self.random.integers(first, len(self.steps) + 1))
             truth = bool(chosen.now.item()) if self.random.random() < 0.8 else True
-            self.tests.append(Condition(len(self.steps), chosen.noted, truth))
+            self.tests.append(Condition(position, noted, truth))
+        if self.random.random() < 0.5:
+            flag = plain((), "bool")
+            self.inputs.append(flag)
+            self.streamed[flag] = 1
+            self.streams.append(self.random.random(4) < 0.7)
+            position = int(self.random.integers(len(self.steps) + 1))
+            self.tests.append(Condition(position, flag, True))
+        self.tests.sort(key=lambda test: test.position)
+
+    def numbers(self):
+        """Count with a number, which fails in the third turn, and scale a tensor with it."""
+        if self.random.random() < 0.5:
+            return
+        count = Scalar(int)
+        position = int(self.random.integers(len(self.steps) + 1))
+        grown = scalar_step(operator.mul, "{0} * {1}", count, 2**20, kind=int)
+        self.steps.insert(position, grown)
+        self.inputs.append(count)
+        self.values.append(1)
+        self.carried.append((count, grown.output))
+        self.kept.append(grown.output)
+        floats = [each for each in self.maker.tensors if each.now.dtype.kind == "f"]
+        if floats:
+            scale = scalar_step(float, "float({0})", count, kind=float)
+            scaled = compute(r.MUL, floats[self.random.integers(len(floats))].noted, scale.output)
+            self.steps += [scale, scaled]
+            self.kept.append(scaled.output)
 
     def use(self, each, given):
         """Decide whether an input is carried, read from a record, or the same in every turn."""
