@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from types import SimpleNamespace
 from typing import Any
 
 from jitgrad.graph.recipes import Recipe
@@ -27,8 +28,9 @@ class Instance(Recipe):
     def build(self, run: Any) -> Any:
         made = run.made.get(self.key)
         if made is None:
-            kind: Any = self.kind
-            made = run.made[self.key] = kind.__new__(kind)
+            # whatever `__new__` the class has: it made the object in the recording
+            kind: Any = SimpleNamespace if self.kind is SimpleNamespace else object
+            made = run.made[self.key] = kind.__new__(self.kind)
             for name, each in self.attributes.items():
                 value = each.build(run)
                 if name in self.slots:

@@ -19,6 +19,7 @@ from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.origins import KNOWN, parts
 from jitgrad.graph.stores import StoreRules
+from jitgrad.python import protocols
 
 Example = namedtuple("Example", "field")
 FIELD = type(vars(Example)["field"])
@@ -150,8 +151,14 @@ class RecordRules(StoreRules):
                 return None
             space = SimpleNamespace(**kwargs)
             return space, self.fresh(space, "instance", [], dict(ko))
+        found = lookups.type_lookup(kind, "__new__")
+        new = found.__func__ if isinstance(found, staticmethod) else found
+        if isinstance(new, FunctionType) and not issubclass(kind, tuple):
+            self.class_fact(kind, "__new__")
+            return self.protocol(
+                protocols.allocated, (kind, new, *args), (KNOWN, KNOWN, *ao), kwargs, ko
+            )
         fields = named_fields(kind)
-        new = getattr(lookups.type_lookup(kind, "__new__"), "__func__", None)
         if fields is None or getattr(new, "__code__", None) != _generated_new(fields):
             return None
         if lookups.type_lookup(kind, "__init__") is not object.__init__:

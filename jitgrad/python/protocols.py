@@ -17,6 +17,7 @@ from typing import Any, Final
 __all__ = [
     "FILE",
     "NAMESPACE",
+    "allocated",
     "answered",
     "cached",
     "constructed",
@@ -43,6 +44,16 @@ def constructed(made: Any, initialize: Callable, /, *args: Any, **kwargs: Any) -
     answer = initialize(made, *args, **kwargs)
     if answer is not None:
         raise TypeError(f"__init__() should return None, not '{type(answer).__name__}'")
+    return made
+
+
+def allocated(kind: type, allocate: Callable, /, *args: Any, **kwargs: Any) -> Any:
+    """Make an object by the `__new__` of its class, and initialize it."""
+    made = allocate(kind, *args, **kwargs)
+    if isinstance(made, kind):
+        initialize = type(made).__init__
+        if initialize is not object.__init__:
+            return constructed(made, initialize, *args, **kwargs)
     return made
 
 

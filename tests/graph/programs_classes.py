@@ -1450,6 +1450,70 @@ def scene_exceptions_in_methods(s: Session) -> None:
         s.call(f, grad(value), other)
 
 
+def scene_classes_with_a_new_of_their_own(s: Session) -> None:
+    class Counted:
+        def __new__(cls, x, k=1.0):
+            made = super().__new__(cls)
+            made.k = k
+            return made
+
+        def __init__(self, x, k=2.0):
+            self.x = x * k
+
+    class Plain:
+        def __new__(cls, x):
+            made = object.__new__(cls)
+            made.x = x
+            return made
+
+    class Other:
+        def __new__(cls, x):
+            return Plain(x * 2)
+
+        def __init__(self, x):
+            raise AssertionError("not called")
+
+    class Derived(Counted):
+        def __new__(cls, x):
+            return super().__new__(Counted, x, k=5.0)
+
+        def __init__(self, x):
+            raise AssertionError("not called")
+
+    def f(x):
+        a, b, c, d = Counted(x), Counted(x, k=3.0), Plain(x), Derived(x)
+        return a.x, a.k, b.x, b.k, c.x, Other(x).x, d.k, type(d) is Counted, a, d
+
+    f = s.compile(f)
+    for value in (1.0, 2.0, 3.0):
+        s.call(f, grad(value), backward=False)
+    Counted.__init__ = lambda self, x, k=1.0: setattr(self, "x", k)
+    Plain.__new__ = lambda cls, x: Counted(x, 7.0)
+    for value in (1.0, 2.0):
+        s.call(f, grad(value), backward=False)
+
+
+def scene_classes_that_make_one_object(s: Session) -> None:
+    class One:
+        instance = None
+
+        def __new__(cls, x):
+            if cls.instance is None:
+                cls.instance = super().__new__(cls)
+            return cls.instance
+
+        def __init__(self, x):
+            self.x = x
+
+    def f(x):
+        a, b = One(x), One(x * 2)
+        return a is b, a.x, b
+
+    f = s.compile(f)
+    for value in (1.0, 2.0, 3.0):
+        s.call(f, grad(value), backward=False)
+
+
 def scene_nested_compiled_functions(s: Session) -> None:
     class Layer:
         def __init__(self, k):

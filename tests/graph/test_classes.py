@@ -17,7 +17,8 @@ SCENES = [
 ]
 LEAVING = frozenset(
     {
-        "bases_are_changed_between_calls", "class_is_changed_between_calls", "context_managers",
+        "bases_are_changed_between_calls", "class_is_changed_between_calls",
+        "classes_that_make_one_object", "context_managers",
         "dataclass_changes", "enumerations_of_integers", "exceptions_behind_stores",
         "exceptions_in_methods", "frozen_dataclass_raises", "histories_seen_by_python",
         "missing_attributes_that_raise", "odd_named_tuples", "reflected_operators",
