@@ -103,14 +103,14 @@ def test_ways_through_a_loop_are_joined() -> None:
             x = x * 2 - i if bits[i] > 0.5 else x + 1
         return x
 
-    for at, bits in enumerate(patterns(120, 20)):
+    for at, bits in enumerate(patterns(200, 20)):
         x, y = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
         found, wanted = f(x, bits), eager(y, bits)
         assert found.tolist() == wanted.tolist()
         found.sum().backward()
         wanted.sum().backward()
         assert x.grad.tolist() == y.grad.tolist()
-        if at == 89:
+        if at == 159:
             known = f.graph.traces
     assert f.graph.traces == known
 
@@ -140,5 +140,5 @@ def test_decisions_in_a_row_are_joined(monkeypatch) -> None:
     f = torch.compile(body)
     for bits in patterns(200, 8):
         assert f(torch.ones(2), bits).tolist() == body(torch.ones(2), bits).tolist()
-    # 2^8 ways, of which each has up to eight segments of its own, if nothing is joined
-    assert len(f.graph.segments) < 100
+    # 2^8 ways, with 511 segments if nothing is joined
+    assert len(f.graph.segments) < 200
