@@ -26,8 +26,9 @@ from jitgrad.graph.recipes import Constant, Fresh, Library, Number, Recipe, Root
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Branch, Continue, Segment
 from jitgrad.graph.tape import TapeLayout, root_nodes
+from jitgrad.graph.verify_loops import make_loop
 from jitgrad.kernels.layout import allocate
-from jitgrad.kernels.loops import NotNative, Stop, Test, Turns, lower_loop
+from jitgrad.kernels.loops import NotNative, Stop, Test, Turns
 from jitgrad.primitive import Kind
 
 WARM = 128
@@ -96,7 +97,9 @@ class Cycle:
         self.inputs = list(inputs)
         self.slots = [self._slot(each) for each in self.inputs]
         try:
-            self.loop = lower_loop(self.steps, self.inputs, self.tests, self.carried, kept, {})
+            self.loop = make_loop(
+                self.steps, self.inputs, self.tests, self.carried, kept, {}, last, "a native loop"
+            )
         except NotNative as why:
             raise Unsuitable(str(why)) from None
 
@@ -340,7 +343,7 @@ def count_return(first: Segment, last: Segment, values: list[Any]) -> str:
     end = last.end
     assert isinstance(end, Continue)
     end.returns += 1
-    if end.returns == WARM and first.check is None:
+    if end.returns == WARM:
         try:
             first.cycles.append(Cycle(last, values))
         except Unsuitable as why:

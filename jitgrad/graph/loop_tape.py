@@ -14,8 +14,9 @@ from jitgrad.graph.ir import Compute, Memory, Scalar, Step, Value
 from jitgrad.graph.origins import StorageEntry, Variable
 from jitgrad.graph.run import Run
 from jitgrad.graph.tape import Tape, TapeLayout, natively
+from jitgrad.graph.verify_loops import make_loop
 from jitgrad.kernels.layout import allocate
-from jitgrad.kernels.loops import NotNative, lower_loop
+from jitgrad.kernels.loops import NotNative
 from jitgrad.modes import state
 from jitgrad.node import SECOND_BACKWARD, Node
 from jitgrad.ops.binary import ADD
@@ -275,13 +276,15 @@ class ReverseLoop:
         self.streamed = [each for each in joined.inputs if each in kept]
         self.fixed = [each for each in joined.inputs if each not in kept]
         self.shapes = [value for value, _ in carried[len(self.given) :]]
-        self.loop = lower_loop(
+        self.loop = make_loop(
             steps,
             [*self.streamed, *self.fixed, *(value for value, _ in carried)],
             (),
             carried,
             (),
             dict.fromkeys(self.streamed, -1),
+            turn.layout.segments[-1],
+            "the way back through a native loop",
         )
 
     def run(self, node: LoopBackward, at: int, waiting: dict, totals: dict) -> dict:

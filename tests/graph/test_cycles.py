@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,6 +34,37 @@ def test_native_loops_do_what_eager_does(scene: Callable) -> None:
     session = agree(scene)
     reasons = [why for each in session.functions for why in each.graph.unmerged.values()]
     assert any(each.last.hits > 30 for f in session.functions for each in loops_of(f)), reasons
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
+def test_native_loops_check_themselves(scene: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "verify", True)
+    session = agree(scene)
+    loops = [each for f in session.functions for each in loops_of(f)]
+    assert any(type(each.loop).__name__ == "CheckedLoop" for each in loops)
+
+
+def test_a_wrong_loop_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    @torch.verify
+    def f(x, n):
+        for _ in range(n):
+            x = x * 0.5 + 1
+        return x
+
+    for n in (20, 21, 22):
+        f(torch.ones(2), n)
+    cycle = max(loops_of(f), key=lambda each: each.last.hits)
+    honest = cycle.loop.loop.run
+
+    def lying(*given: Any) -> Any:
+        turns = honest(*given)
+        if turns.tape:
+            turns.tape[0][turns.finished // 2] += 1e-3
+        return turns
+
+    monkeypatch.setattr(cycle.loop, "loop", SimpleNamespace(run=lying))
+    with pytest.raises(torch.VerificationError, match="a native loop of the segment at"):
+        f(torch.ones(2), 23)
 
 
 def test_a_long_loop_goes_forth_and_back() -> None:
