@@ -34,7 +34,7 @@ from jitgrad.primitive import Kind
 WARM = 128
 """How often a path is seen to lead back to its beginning before it is made a native loop."""
 
-SLICE = 1 << 20
+SLICE = 1 << 16
 """Turns after which the world outside is looked at again."""
 
 

@@ -244,6 +244,24 @@ class Performing(DictionaryRules, Operations):
             self.heads.setdefault(here, 0)
             raise Leave
 
+    def count_known(self) -> None:
+        """Count the visits of a decision that is known; behind many turns begin anew.
+
+        Only in loops that such a condition ends: a loop over the parameters of a model is recorded
+        as a whole.
+
+        Raises:
+            Leave: the recording has ended before the instruction at hand.
+        """
+        top = self.evaluator.frames[-1]
+        if not self.active or not top.code.turns_by_condition(top.pc):
+            return
+        here = tuple((each.code, each.pc) for each in self.evaluator.frames)
+        count = self.path.visits[here] = self.path.visits.get(here, 0) + 1
+        if count > self.heads.get(here, config.max_range) and self.go_on_anew():
+            self.heads.setdefault(here, 0)
+            raise Leave
+
     def _elements(self, x: Any, xo: Any) -> list[tuple[Any, Any]] | None:
         """Return the elements of a container that is known, with their origins."""
         if type(x) is tuple and isinstance(xo, Parts):
@@ -311,7 +329,10 @@ class Performing(DictionaryRules, Operations):
     def _enter(
         self, function: Any, co: Any, args: Any, ao: Any, kwargs: Any, ko: Any, owner: Any = None
     ) -> Any:
-        """Evaluate a Python function in a frame of its own."""
+        """Evaluate a Python function in a frame of its own; None where Python is to call it."""
+        if len(self.evaluator.frames) >= config.max_depth:
+            # each site would have to tell how to make all these frames again
+            return None
         try:
             code = code_for(function, generators=True)
         except Unlowerable:

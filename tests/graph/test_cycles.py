@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -144,3 +145,24 @@ def test_what_changes_others_is_no_native_loop() -> None:
     assert box["n"] == 63
     assert not loops_of(f)
     assert "it changes what others can see" in f.graph.unmerged.values()
+
+
+def test_a_loop_sees_what_another_thread_changes() -> None:
+    box = SimpleNamespace(stop=False)
+
+    @torch.compile
+    def f(x, most):
+        turns = 0
+        while not box.stop and turns < most:
+            x = x * 0.5 + 1
+            turns += 1
+        return x, turns
+
+    for most in (300, 301, 302, 303):
+        assert f(torch.ones(()), most)[1] == most
+    before = sum(each.last.hits for each in loops_of(f))
+    assert before > 500
+    threading.Timer(0.2, setattr, (box, "stop", True)).start()
+    _, turns = f(torch.ones(()), 10**9)
+    assert turns < 10**9
+    assert sum(each.last.hits for each in loops_of(f)) > before
