@@ -180,11 +180,10 @@ class Tape:
 
     def copy_arguments(self) -> None:
         """Copy what lies in argument memory that is about to be written."""
-        if not self.moved:
-            self.moved = True
-            for value, _ in self.layout.arguments:
-                if value in self.values:
-                    self.copies[value] = self.values[value].copy()
+        self.moved = True
+        for value, _ in self.layout.arguments:
+            if value in self.values and value not in self.copies:
+                self.copies[value] = self.values[value].copy()
 
     def storage(self, saved: SavedValue, array: np.ndarray) -> tuple[Storage, int]:
         """Return the storage of a saved value, and the version at which it was saved."""
@@ -277,6 +276,8 @@ class CompiledBackward(Node):
             True,
             state.grad_enabled,
             targets,
+            # one of them may have come from another: the engine goes on from there itself
+            frozenset(self.edges),
         )
         return {each: got for each, got in zip(wanted, found) if got is not None}
 

@@ -9,6 +9,7 @@ import pytest
 from tests.graph import (
     programs,
     programs_autograd,
+    programs_found,
     programs_hosts,
     programs_loops,
     programs_mixed,
@@ -23,6 +24,7 @@ from tests.graph.agreement import agree
 MODULES = (
     programs,
     programs_autograd,
+    programs_found,
     programs_hosts,
     programs_loops,
     programs_mixed,
