@@ -43,6 +43,7 @@ LATE_IMPORTS = {
     ("demo.plot", "matplotlib"): "an optional extra, needed for --plot alone",
     ("safetensors", "safetensors"): "an optional extra, needed for its files alone",
     ("kernels.program", "jitgrad"): "loads numba for the first program, not by import jitgrad",
+    ("kernels.loops", "jitgrad"): "loads numba for the first loop, not by import jitgrad",
 }
 
 # What the package may import at all, beside Python's own library and itself.

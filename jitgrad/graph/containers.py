@@ -10,10 +10,10 @@ from jitgrad.graph.counting import KIND, CountingRules
 from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import Place
-from jitgrad.graph.objects import ObjectRules
+from jitgrad.graph.operands import OperandRules
 from jitgrad.graph.origins import KNOWN, Bounds, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
-from jitgrad.graph.recipes import Sources
+from jitgrad.graph.recipes import Counting, Sources
 from jitgrad.python.operations import ABSENT, EXHAUSTED, Operations
 
 ITERATORS = (KIND, "iterator", "enumerate", "zip")
@@ -26,7 +26,7 @@ def plain_build(kind: str, values: Any) -> Any:
     return answer[0]
 
 
-class ContainerRules(CountingRules, ObjectRules):
+class ContainerRules(CountingRules, OperandRules):
     """What is built from parts, taken apart, and iterated."""
 
     def build(self, kind: str, values: Any, origins: Any) -> Any:
@@ -176,18 +176,24 @@ class ContainerRules(CountingRules, ObjectRules):
             x = rows
         view = isinstance(known, FreshObject) and known.kind in ("keys", "items", "values")
         if self._elements(x, xo) is not None and (
-            type(x) in (list, tuple, range, *DICTS) or view or self.is_module_list(x)
+            type(x) in (list, tuple, range, *DICTS)
+            or view
+            or self.is_module_list(x)
+            or self.is_record(x)
         ):
             it = iter(x)  # type: ignore[call-overload]
             return it, self.fresh(it, "iterator", [], Sources([(x, xo)]))
-        answer = self.enter_special("__iter__", x, xo)
+        answer = self.user_iterator(x, xo)
         if answer is not None:
             return answer
         return self.leave(f"iteration over a {type(x).__name__}").iterate(x, xo)
 
     def advance(self, it: Any, io: Any) -> Any:
         known = self.object(it)
-        if not isinstance(known, FreshObject) or known.extra is None:
+        answer = self.user_advance(it, io)
+        if answer is not None:
+            return answer
+        if not isinstance(known, FreshObject) or not isinstance(known.extra, (Sources, Counting)):
             return self.leave("an iterator that is not known").advance(it, io)
         if known.kind == KIND:
             return self.advance_counter(it, known)

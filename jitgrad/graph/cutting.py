@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MemberDescriptorType
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
+from jitgrad.graph import lookups
+from jitgrad.graph.class_recipes import Beyond, Bound, Instance, Record
 from jitgrad.graph.entrance import Layout, live_registers
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Value, Write
 from jitgrad.graph.knowledge import FreshObject
@@ -83,6 +86,8 @@ class Cutting(Recording):
         self._journal: list[tuple[Any, Any]] = []
         self._open: list[FreshObject] = []
         self.hopeless: set = set()
+        self.stalled = False
+        """It has ended without a result, since something raised."""
 
     def begin(self) -> None:
         super().begin()
@@ -149,7 +154,8 @@ class Cutting(Recording):
             method: Any = self.methods.get(id(obj))
             if method is obj and method is not None:
                 owner = method.__self__
-                return Method(self.recipe(owner, self.origin_of(owner)), method)
+                origin = KNOWN if isinstance(owner, type) else self.origin_of(owner)
+                return Method(self.recipe(owner, origin), method)
             raise Unrecordable(f"an object of unknown origin: {type(obj).__name__}")
         found = self._recipes.get(known)
         if found is None:
@@ -190,20 +196,44 @@ class Cutting(Recording):
             made = DictView(key, kind, self.recipe(known.extra, IDENTIFIED))
         elif kind == "library":
             made = Library(key, type(obj), dict(obj.__dict__))
+        elif kind == "instance":
+            return self._instance(obj, known)
         else:
             if known in self._open:
                 raise Unrecordable(f"a {kind} that contains itself")
-            values = (
-                [part for pair in obj.items() for part in pair] if kind == "dict" else list(obj)
-            )
             self._open.append(known)
             try:
-                made = self._container(
-                    {"list": list, "dict": dict, "set": set}[kind], values, origins, key
-                )
+                made = self._whole(obj, known)
             finally:
                 self._open.remove(known)
         self._recipes[known] = made
+        return made
+
+    def _whole(self, obj: Any, known: FreshObject) -> Recipe:
+        """Return how an object is made that cannot be there before its parts."""
+        kind, origins, key = known.kind, known.origins, known.key
+        if kind in ("super", "slot"):
+            *kinds, owner, origin = known.extra
+            descriptor = kinds.pop() if kind == "slot" else None
+            return Beyond(key, tuple(kinds), descriptor, self.recipe(owner, origin))
+        if kind == "partial":
+            values = (obj.func, *obj.args, *obj.keywords.values())
+            function, *rest = map(self.recipe, values, origins)
+            named = dict(zip(obj.keywords, rest[len(obj.args) :]))
+            return Bound(key, function, tuple(rest[: len(obj.args)]), named)
+        if kind == "record":
+            return Record(key, type(obj), tuple(map(self.recipe, obj, origins)))
+        values = [part for pair in obj.items() for part in pair] if kind == "dict" else list(obj)
+        made = {"list": list, "dict": dict, "set": set}[kind]
+        return self._container(made, values, origins, key)
+
+    def _instance(self, obj: Any, known: FreshObject) -> Recipe:
+        kind = type(obj)
+        found = {name: lookups.type_lookup(kind, name) for name in known.extra}
+        slots = {n: each for n, each in found.items() if isinstance(each, MemberDescriptorType)}
+        made = self._recipes[known] = Instance(known.key, kind, slots)
+        for name, origin in known.extra.items():
+            made.attributes[name] = self.recipe(lookups.static_lookup(obj, name), origin)
         return made
 
     def origin_of(self, value: Any) -> Origin | None:
@@ -228,14 +258,29 @@ class Cutting(Recording):
                 for register in live_registers(frame)
             }
             function = self.recipe(frame.function, frame.function_origin or KNOWN)
-            frames.append(FrameRecipe(frame.code, function, frame.pc, registers))
+            generator = frame.generator and self._object(frame.generator.made)
+            frames.append(FrameRecipe(frame.code, function, frame.pc, registers, generator))
+        kept = self.kept_tensors()
         variables = [
             each.variable
             for each in self._recipes.values()
             if isinstance(each, Fresh) and each.variable is not None
         ]
         freed = self.freed(ancestors(variables))
-        return Snapshot(frames, grad_enabled, self.path, variables, freed, self.where())
+        return Snapshot(frames, grad_enabled, self.path, variables, freed, self.where(), kept)
+
+    def kept_tensors(self) -> list[Recipe]:
+        """Return the recipes of tensors stored outside whose histories are still to be made."""
+        wanted = {entry for entries in self.path.kept.values() for entry in entries}
+        if not wanted:
+            return []
+        found = {entry: tensor for tensor, entry in self.tensors.values() if entry in wanted}
+        return [self._tensor(tensor) for tensor in found.values()]
+
+    def _live(self, snapshot: Any) -> list[Recipe]:
+        """Return the recipes of all that lives at a snapshot."""
+        registers = [each for frame in snapshot.frames for each in frame.parts()]
+        return [*registers, *snapshot.kept]
 
     # -- segments ---------------------------------------------------------------------------
 
@@ -258,7 +303,7 @@ class Cutting(Recording):
 
     def end_with_branch(self, test: Any, exact: bool, snapshot: Snapshot) -> Branch:
         """End the segment with a site."""
-        recipes = [each for frame in snapshot.frames for each in self._recipes_of(frame)]
+        recipes = self._live(snapshot)
         branch = Branch(None, exact, snapshot)
         needed = [] if test is None else [test]
         self._close(branch, recipes, needed, snapshot.variables, snapshot.freed)
@@ -267,9 +312,6 @@ class Cutting(Recording):
         snapshot.state = self.path.copy()
         self.attach(self.segment)
         return branch
-
-    def _recipes_of(self, frame: FrameRecipe) -> list[Recipe]:
-        return [*frame.registers.values(), frame.function]
 
     def _begin_after(self, branch: Branch, outcome: Any, snapshot: Snapshot) -> None:
         self.start = snapshot
@@ -313,6 +355,7 @@ class Cutting(Recording):
             for frame in self.evaluator.frames:
                 for register in live_registers(frame):
                     self.recipe(frame.values[register], frame.origins[register])
+            self.kept_tensors()
         except Unrecordable:
             return True
         variables = [
@@ -340,6 +383,10 @@ class Cutting(Recording):
         self._journal.append((identity, self.path.places.get(identity, ABSENT)))
         self.path.places[identity] = origin
 
+    def forget_place(self, identity: Any) -> None:
+        """Look at a place again where it is next asked for."""
+        self._journal.append((identity, self.path.places.pop(identity)))
+
     def go_on_anew(self) -> bool:
         """End the recording here, so that the rest of the call is recorded as one of its own."""
         try:
@@ -366,6 +413,7 @@ class Cutting(Recording):
                     raise Unrecordable(reason)
                 self._truncate()
             snapshot = self.snapshot(None if clean else self._marked_mode)
+            snapshot.give_frames_back()
         except Unrecordable:
             self._evaluate_from_start(reason)
             return
@@ -381,13 +429,42 @@ class Cutting(Recording):
         ):
             self.hopeless.add((top.code, top.pc))
 
+    def pause(self) -> None:
+        """End the recording before the instruction at hand, which has raised on what it was given.
+
+        Where replays come here the call is recorded on: the next time it may not raise.
+        """
+        if not self.active:
+            return
+        self._stop()
+        try:
+            if self._changed_since_mark():
+                raise Unrecordable("an operation has raised")
+            self._truncate()
+            if self.start is not None and not self.segment.steps and self._is_at(self.start):
+                self.stalled = True
+                return
+            snapshot = self.snapshot(self._marked_mode)
+        except Unrecordable as why:
+            self._evaluate_from_start(str(why))
+            return
+        self.end_with_branch(None, False, snapshot)
+
+    def _is_at(self, snapshot: Snapshot) -> bool:
+        """Is the evaluator where a snapshot was made?"""
+        frames = self.evaluator.frames
+        return len(frames) == len(snapshot.frames) and all(
+            frame.code is recipe.code and frame.pc == recipe.pc
+            for frame, recipe in zip(frames, snapshot.frames)
+        )
+
     def _stop(self) -> None:
         self.active = False
         state.recorder = None
 
     def _end_with(self, end: Continue) -> None:
         snapshot = end.snapshot
-        recipes = [each for frame in snapshot.frames for each in self._recipes_of(frame)]
+        recipes = self._live(snapshot)
         self._close(end, recipes, [], snapshot.variables, snapshot.freed, last=True)
         snapshot.state = self.path.copy()
         self.attach(self.segment)
@@ -415,6 +492,7 @@ class Cutting(Recording):
         self.active = False
         try:
             result = self.recipe(value, origin)
+            kept = self.kept_tensors()
         except Unrecordable as why:
             self._evaluate_from_start(str(why))
             return
@@ -426,7 +504,8 @@ class Cutting(Recording):
         variables: list[Variable] = [each.variable for each in outputs]  # type: ignore[misc]
         freed = self.freed(ancestors(variables))
         end = Return(result, state.grad_enabled, self.where(), outputs, self.path, freed)
-        self._close(end, [result], [], variables, freed, last=True)
+        end.kept = kept
+        self._close(end, [result, *kept], [], variables, freed, last=True)
         end.state = self.path.copy()
         self.attach(self.segment)
 
@@ -472,7 +551,7 @@ class Cutting(Recording):
     def start_here(self) -> None:
         """Make the first snapshot, from which a call begins again where it must."""
         start = self.start = self.segment.start = self.snapshot()
-        self._resolve(walk(each for frame in start.frames for each in self._recipes_of(frame)))
+        self._resolve(walk(self._live(start)))
         start.state = self.path.copy()
 
     def _note_versions(self, segment: Segment) -> None:

@@ -231,7 +231,8 @@ def differentiate(
         tape.notes = None
         cotangents, inputs = [], []
         for array in given.values():
-            tensor = wrap(array)
+            # an array of its own: two variables may be given the same one, and are told apart by it
+            tensor = wrap(array.view())
             strides = tuple(step // array.itemsize for step in array.strides)
             value = Value(array.shape, strides, array.dtype, Memory("cotangent"))
             notes.know(tensor, value)

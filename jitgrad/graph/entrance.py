@@ -168,8 +168,12 @@ class Going:
         return cls(layout, layout.values_of(frames))
 
     def frames(self) -> tuple[list[Frame], list[Any]]:
-        """Return frames from which an evaluator goes on, and the iterators that they alone have."""
-        return self.layout.frames_with(self.values, [None] * len(self.values))
+        """Return frames from which an evaluator goes on, and the iterators that they alone have.
+
+        What they hold is theirs alone from here on: generators end where the last of them is gone.
+        """
+        values, self.values = self.values, []
+        return self.layout.frames_with(values, [None] * len(values))
 
     def perform(self, hopeless: set) -> Any:
         """Let Python perform what was left to it; return the result of the call or a new Going."""

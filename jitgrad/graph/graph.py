@@ -260,6 +260,8 @@ class Graph:
             state.recorder = None
             self.record_seconds += time.perf_counter() - began
             self.take(recorder, raised)
+            # which is part of a cycle: what the frames hold is to end with the call
+            recorder.evaluator.frames = []
         return result
 
     def take(self, recorder: Recorder, raised: bool) -> None:
@@ -267,7 +269,8 @@ class Graph:
 
         With `fullgraph` an exit is an error, unless the user's code `raised` one itself.
         """
-        self.traces += 1
+        # what raises may do so at the next call, too: no reason to give up
+        self.traces += not recorder.stalled
         self.segments.extend(recorder.segments)
         last = recorder.segments[-1] if recorder.segments else None
         if last is not None:

@@ -118,6 +118,9 @@ class _Writer:
 
     def attribute(self, base: str, kind: type, name: str) -> str:
         """Return the expression of `static_lookup(base, name)`, for an object of class `kind`."""
+        if type(lookups.type_lookup(kind, name)) in (int, float):
+            # a number of the class may change, and another one is as good
+            return f"static_lookup({base}, {name!r})"
         on_type = self.class_attribute(kind, name)
         if on_type is not ABSENT and hasattr(type(on_type), "__set__"):
             if isinstance(on_type, MemberDescriptorType):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,13 @@ IDENTICAL_TYPES = (
 
 
 def has_lasting_identity(found: Any) -> bool:
-    """Is `found` a function, class or the like, which a guard knows by its identity?"""
+    """Is `found` a function, class, enumeration's member, known to a guard by its identity?"""
     if isinstance(found, types.BuiltinFunctionType):
         # a method of an object is made anew each time
         return isinstance(found.__self__, (types.ModuleType, type, type(None)))
-    return isinstance(found, IDENTICAL_TYPES) or type(found).__module__ == "jitgrad.compiled"
+    return isinstance(found, (*IDENTICAL_TYPES, Enum)) or (
+        type(found).__module__ == "jitgrad.compiled"
+    )
 
 
 def is_plain_tensor(value: Any) -> bool:

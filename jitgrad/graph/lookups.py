@@ -71,6 +71,44 @@ def read_class(cls: type, name: str) -> Any:
     return type_lookup(cls, name)
 
 
+def read_descriptor(cls: type, name: str) -> Any:
+    """Return what a class has that decides about an attribute of its instances before they do."""
+    found = type_lookup(cls, name)
+    kind = type(found)
+    decides = found is not ABSENT and (hasattr(kind, "__set__") or hasattr(kind, "__delete__"))
+    return found if decides else ABSENT
+
+
+def read_own(cls: type, name: str) -> Any:
+    """Return what a class itself has, without its bases."""
+    return cls.__dict__.get(name, ABSENT)
+
+
+def read_order(cls: type, _name: Any) -> tuple:
+    """Return the method resolution order of a class."""
+    return cls.__mro__
+
+
+def read_name(cls: type, name: str) -> str:
+    """Return the `__name__` or `__qualname__` of a class."""
+    return getattr(cls, name)
+
+
+def read_element(record: Any, index: int) -> Any:
+    """Return an element of a tuple, whatever its class."""
+    return tuple.__getitem__(record, index)
+
+
+def read_size(record: Any, _key: Any) -> int:
+    """Return the length of a tuple, whatever its class."""
+    return tuple.__len__(record)
+
+
+def read_part(partial: Any, name: str) -> Any:
+    """Return what a `functools.partial` is made of."""
+    return getattr(partial, name)
+
+
 def read_item(container: Any, key: Any) -> Any:
     """Return an item of an exact list, tuple or dict."""
     try:

@@ -77,7 +77,10 @@ class Models(ContainerRules, OperatorRules):
             return len(x), KNOWN
         if isinstance(known, int) and type(x) in (list, tuple, *DICTS):
             return self.take(Place(lookups.read_length, known, True, ""))
-        return self.enter_special("__len__", x, ao[0])
+        if self.is_record(x):
+            found = self.record_items(x, "__len__")
+            return None if found is None else (len(found), KNOWN)
+        return self.user_length(x, ao[0])
 
     def _getattr(self, args: Any, ao: Any) -> Any:
         if len(args) not in (2, 3) or ao[1] is not KNOWN or type(args[1]) is not str:
@@ -178,6 +181,7 @@ class Models(ContainerRules, OperatorRules):
             return None
         classes = args[1] if type(args[1]) is tuple else (args[1],)
         if all(type(each) is type for each in classes):
+            self.fixed_class(type(args[0]))
             return isinstance(*args), KNOWN
         return None
 
@@ -229,7 +233,7 @@ class Models(ContainerRules, OperatorRules):
         if len(args) != 1:
             return None
         if self._elements(args[0], ao[0]) is None:
-            return self.enter_special("__iter__", args[0], ao[0])
+            return self.user_iterator(args[0], ao[0])
         if type(args[0]) is range:
             return self.count(args[0], ao[0], exposed=True)
         return self.iterate(args[0], ao[0])

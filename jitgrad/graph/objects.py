@@ -27,12 +27,12 @@ WALKS = frozenset(
 
 
 class ObjectRules(Performing):
-    """What objects from outside do by the methods of their classes."""
+    """What objects do by the methods of their classes."""
 
     def special(self, obj: Any, name: str) -> Any:
         """Return the Python function `name` of the class of `obj`, as a fact; None without."""
         known = self.object(obj)
-        if not isinstance(known, int):
+        if not isinstance(known, int) and getattr(known, "kind", "") not in ("instance", "record"):
             return None
         found = lookups.type_lookup(type(obj), name)
         python = getattr(found, "__compiled_function__", found)
@@ -53,7 +53,9 @@ class ObjectRules(Performing):
         getter = self.special(obj, "__getattr__")
         if getter is None:
             return None
-        self.take(Place(lookups.static_lookup, self.object(obj), True, name))
+        known = self.object(obj)
+        if isinstance(known, int):
+            self.take(Place(lookups.static_lookup, known, True, name))
         if getter.__module__ == REGISTRY:
             return self._registered(obj, name)
         return self._enter(getter, KNOWN, [obj, name], [oo, KNOWN], {}, {})

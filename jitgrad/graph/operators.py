@@ -16,8 +16,9 @@ from jitgrad.graph.knowledge import (
     has_lasting_identity,
 )
 from jitgrad.graph.lookups import ABSENT, Place
+from jitgrad.graph.operands import OperandRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
-from jitgrad.graph.performing import PLAIN_TYPES, Performing
+from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.python.operations import BINARY, COMPARE, INPLACE, UNARY
 
 SINGLE_TYPES = (type(None), bool, type(...), type(NotImplemented), dtype)
@@ -26,7 +27,7 @@ SINGLE_TYPES = (type(None), bool, type(...), type(NotImplemented), dtype)
 CAN_RAISE = frozenset(("/", "//", "%", "**", "<<", ">>"))
 
 
-class OperatorRules(Performing):
+class OperatorRules(OperandRules):
     """Unary, binary, in-place and comparison operators, and the truth of values."""
 
     def unary(self, op: str, x: Any, xo: Any) -> Any:
@@ -38,6 +39,9 @@ class OperatorRules(Performing):
             return UNARY[op](x), KNOWN
         if isinstance(xo, Runtime) and type(x) in (float, int) and (op != "~" or type(x) is int):
             return self._number(f"{op}{{0}}", UNARY[op], (x,), (xo,), False)
+        answer = self.user_unary(op, x, xo)
+        if answer is not None:
+            return answer
         return self.leave(f"{op} of a {type(x).__name__}").unary(op, x, xo)
 
     def binary(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
@@ -65,6 +69,9 @@ class OperatorRules(Performing):
             left, right = self._elements(l, lo), self._elements(r, ro)
             if left is not None and right is not None:
                 return l + r, parts(origin for _, origin in [*left, *right])
+        answer = self.user_binary(op, name == "inplace", l, lo, r, ro)
+        if answer is not None:
+            return answer
         plain = self.leave(f"{type(l).__name__} {op} {type(r).__name__}")
         return getattr(plain, name)(op, l, lo, r, ro)
 
@@ -80,10 +87,8 @@ class OperatorRules(Performing):
         if op in ("is", "is not"):
             if self._has_identity(l, lo) and self._has_identity(r, ro):
                 return COMPARE[op](l, r), KNOWN
-            single = self._is_single(l, lo) or self._is_single(r, ro)
-            if single and any(isinstance(each, (Runtime, Parts)) for each in (lo, ro)):
-                # a number or tuple of run time is never one of these
-                return COMPARE[op](l, r), KNOWN
+            if self.differs_by_class(l, lo, r, ro):
+                return op == "is not", KNOWN
         elif op in ("in", "not in"):
             if lo is KNOWN and ro is KNOWN and type(r) in (tuple, str, range):
                 return self._folded(COMPARE[op], (l, r))
@@ -105,6 +110,11 @@ class OperatorRules(Performing):
                 return self._folded(COMPARE[op], (l, r))
         elif type(l) in numbers and type(r) in numbers:
             return self._number(f"{{0}} {op} {{1}}", COMPARE[op], (l, r), (lo, ro), False)
+        answer = None
+        if op not in ("is", "is not"):
+            answer = self.user_compare(op, l, lo, r, ro)
+        if answer is not None:
+            return answer
         return self.leave(f"{type(l).__name__} {op} {type(r).__name__}").compare(op, l, lo, r, ro)
 
     def _lacks(self, kind: type, *names: str) -> bool:
@@ -114,11 +124,6 @@ class OperatorRules(Performing):
         for name in names:
             self.take(Place(lookups.read_class, kind, False, name))
         return True
-
-    @staticmethod
-    def _is_single(value: Any, origin: Any) -> bool:
-        """Is it one of the objects that are the only one of their value?"""
-        return origin is KNOWN and (value is None or value is ... or value is NotImplemented)
 
     def _has_identity(self, value: Any, origin: Any) -> bool:
         if origin is KNOWN:
@@ -145,4 +150,7 @@ class OperatorRules(Performing):
                 return bool(self.take(Place(lookups.read_length, known, True, ""))[0])
             if isinstance(known, int) and self._lacks(type(x), "__bool__", "__len__"):
                 return True
+        answer = self.user_truth(x, xo)
+        if answer is not None:
+            return answer
         return self.leave(f"the truth of a {type(x).__name__}").truth(x, xo)

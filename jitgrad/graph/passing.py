@@ -8,7 +8,7 @@ in. So it goes on until an instruction works with a tensor, or calls what may do
 from __future__ import annotations
 
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType, MethodType
+from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
@@ -16,6 +16,7 @@ from jitgrad.graph.lookups import type_lookup
 from jitgrad.python.code import Instruction, Op, used
 from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import Frame
+from jitgrad.python.generators import may_act_at_its_end
 from jitgrad.python.operations import Leave, Operations
 from jitgrad.python.steps import STEPS, Step
 
@@ -58,6 +59,10 @@ class Passing(Operations):
             self.counters.append(it)
         return it, None
 
+    def begin_again(self, evaluator: Evaluator) -> None:
+        self.begun = False
+        evaluator.steps = WATCHING
+
     def leave_before(self, frame: Frame, instruction: Instruction) -> None:
         """Raise Leave if it pays to record from this instruction on."""
         if (
@@ -65,9 +70,18 @@ class Passing(Operations):
             and (frame.code, frame.pc) not in self.hopeless
             and len(self.evaluator.frames) <= DEPTH
             and is_worth_recording(frame, instruction)
+            and not any(map(holds_open_generator, self.evaluator.frames))
         ):
             raise Leave
         self.begun = True
+
+
+def holds_open_generator(frame: Frame) -> bool:
+    """Does a register hold a generator that runs code where it is dropped?
+
+    As an argument of the rest of the call it would live on until that ends.
+    """
+    return any(type(each) is GeneratorType and may_act_at_its_end(each) for each in frame.values)
 
 
 def is_worth_recording(frame: Frame, instruction: Instruction) -> bool:

@@ -37,6 +37,7 @@ UNTRUSTED = (
     "jitgrad.nn.utils.spectral_norm",
     "jitgrad.nn.utils.weight_norm",
     "jitgrad.optim",
+    "jitgrad.python.protocols",
 )
 
 
@@ -98,8 +99,9 @@ class Performing(DictionaryRules, Operations):
         named = {name: self._tracked(value, kwarg_origins[name]) for name, value in named.items()}
         try:
             result = function(*given, **named)
-        except BaseException as error:
-            self.unknown(f"it raised {type(error).__name__}")
+        except BaseException:
+            self.pause()
+            self._plain()
             raise
         if not self.active:
             return _untracked(result), None
@@ -162,7 +164,12 @@ class Performing(DictionaryRules, Operations):
         return result, None
 
     def _items(self, value: tuple, origin: Any) -> tuple:
-        return origin.items if isinstance(origin, Parts) else (KNOWN,) * len(value)
+        if isinstance(origin, Parts):
+            return origin.items
+        if origin is KNOWN:
+            return (KNOWN,) * len(value)
+        found = self._elements(value, origin)
+        return (None,) * len(value) if found is None else tuple(each for _, each in found)
 
     def _folded(self, function: Any, operands: Any) -> Any:
         try:
@@ -255,6 +262,8 @@ class Performing(DictionaryRules, Operations):
             if known.kind == "items":
                 return [(pair, parts(both)) for pair, both in zip(x, zip(keys, values))]
             return list(zip(x, keys if known.kind == "keys" else values))
+        if self.is_record(x):
+            return self.record_items(x, "__iter__")
         if isinstance(known, int) and type(x) in (list, tuple):
             self.take(Place(lookups.read_length, known, True, ""))
             found = [self.take(Place(lookups.read_item, known, True, i)) for i in range(len(x))]
@@ -270,6 +279,14 @@ class Performing(DictionaryRules, Operations):
         """Return the submodules of a module list, with their origins."""
         raise NotImplementedError
 
+    def is_record(self, obj: Any) -> bool:
+        """Is `obj` a named tuple, from outside or made in the call?"""
+        raise NotImplementedError
+
+    def record_items(self, obj: Any, method: str) -> list[tuple[Any, Any]] | None:
+        """Return the elements of a named tuple, with their origins."""
+        raise NotImplementedError
+
     def _identical(self, place: Place, value: Any) -> None:
         """Make it a fact that this very object is at `place`."""
         if place.identity() not in self.path.places:
@@ -281,7 +298,7 @@ class Performing(DictionaryRules, Operations):
     ) -> Any:
         """Evaluate a Python function in a frame of its own."""
         try:
-            code = code_for(function)
+            code = code_for(function, generators=True)
         except Unlowerable:
             return None
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from enum import Enum
 from types import (
     BuiltinFunctionType,
     CellType,
@@ -10,7 +11,6 @@ from types import (
     MethodDescriptorType,
     MethodType,
     ModuleType,
-    SimpleNamespace,
 )
 from typing import Any
 
@@ -19,29 +19,28 @@ from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.knowledge import CONSTANT_TYPES, FreshObject
 from jitgrad.graph.lookups import ABSENT, Place
-from jitgrad.graph.objects import ObjectRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
 from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.recipes import Recipe
+from jitgrad.graph.records import RecordRules
+from jitgrad.graph.stores import Waiting
+from jitgrad.python import protocols
 
 METADATA = frozenset(
     "shape dtype ndim device requires_grad is_leaf itemsize nbytes T mT H data".split()  # noqa: SIM905
 )
 
 
-def has_plain_attributes(kind: type) -> bool:
-    """Are attributes of this class looked up as `object` does it?"""
-    # a SimpleNamespace has a wrapper of its own around the same C function
-    return kind.__getattribute__ is object.__getattribute__ or kind is SimpleNamespace
-
-
-class PlaceRules(ObjectRules):
+class PlaceRules(RecordRules):
     """What is read from and stored in variables, objects and containers."""
 
     def constant(self, value: object) -> Any:
         return KNOWN
 
     def load_global(self, frame: Any, name: str) -> Any:
+        if frame.globals is protocols.NAMESPACE:
+            found: Any = super().load_global(frame, name)
+            return found[0], KNOWN
         place = Place(lookups.read_global, (frame.globals, frame.builtins), False, name)
         value, origin = self.take(place)
         if value is ABSENT or origin is None:
@@ -102,6 +101,10 @@ class PlaceRules(ObjectRules):
                 return value, origin
         elif isinstance(obj, type) and obj_origin is KNOWN:
             return self._class_attribute(obj, obj_origin, name)
+        elif isinstance(obj, Enum) and obj_origin is KNOWN:
+            answer = self.member_attribute(obj, name)
+            if answer is not None:
+                return answer
         elif obj_origin is KNOWN and type(obj) in CONSTANT_TYPES:
             value = getattr(obj, name)
             if type(value) in CONSTANT_TYPES or isinstance(value, BuiltinFunctionType):
@@ -131,14 +134,9 @@ class PlaceRules(ObjectRules):
         return self.leave(f"attribute {name} of a tensor").get_attribute(obj, obj_origin, name)
 
     def _class_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
-        if type(obj) is type:
-            value, origin = self.take(Place(lookups.read_class, obj, False, name))
-            if isinstance(value, (FunctionType, BuiltinFunctionType)) or (
-                type(value) in CONSTANT_TYPES
-            ):
-                return value, origin
-            if isinstance(value, staticmethod) and is_trusted(value):
-                return value.__func__, KNOWN
+        answer = self.class_attribute(obj, name)
+        if answer is not None:
+            return answer
         return self.leave(f"attribute {name} of class {obj.__name__}").get_attribute(
             obj, obj_origin, name
         )
@@ -146,7 +144,7 @@ class PlaceRules(ObjectRules):
     def _object_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
         known = self.object(obj)
         kind = type(obj)
-        if isinstance(known, FreshObject) and known.kind in ("list", "dict"):
+        if isinstance(known, FreshObject) and known.kind in ("list", "dict", "generator"):
             method = getattr(obj, name)
             self.methods[id(method)] = method
             return method, IDENTIFIED
@@ -156,50 +154,16 @@ class PlaceRules(ObjectRules):
             method = getattr(obj, name)
             self.methods[id(method)] = method
             return method, IDENTIFIED
-        if isinstance(known, int) and has_plain_attributes(kind):
-            place = Place(lookups.static_lookup, known, True, name)
-            value = place.look(self.run)
-            own = getattr(obj, "__dict__", None)
-            of_class = not (type(own) is dict and name in own)
-            function = isinstance(value, FunctionType) or hasattr(value, "__compiled_function__")
-            if function and of_class:
-                # that the instance has none of that name is part of the fact
-                self.take(place)
-                method = MethodType(value, obj)
-                self.methods[id(method)] = method
-                return method, IDENTIFIED
-            if isinstance(value, staticmethod) and of_class:
-                self._identical(place, value)
-                if isinstance(value.__func__, FunctionType):
-                    return value.__func__, KNOWN
-            if isinstance(value, property) and isinstance(value.fget, FunctionType):
-                self._identical(place, value)
-                answer = self._enter(value.fget, KNOWN, [obj], [obj_origin], {}, {}, value)
-                if answer is not None:
-                    return answer
-            elif value is not ABSENT and self._is_plain_value(obj, name, value):
-                value, origin = self.take(place)
-                if origin is not None:
-                    return value, origin
-            elif value is ABSENT:
-                answer = self.missing_attribute(obj, obj_origin, name)
-                if answer is not None:
-                    return answer
+        if isinstance(known, FreshObject) and known.kind == "super":
+            answer = self.super_attribute(obj, name)
+        elif self.is_record(obj):
+            answer = self.record_attribute(obj, obj_origin, name)
+        else:
+            answer = self.read_attribute(obj, obj_origin, name)
+        if answer is not None:
+            return answer
         return self.leave(f"attribute {name} of a {kind.__name__}").get_attribute(
             obj, obj_origin, name
-        )
-
-    @staticmethod
-    def _is_plain_value(obj: Any, name: str, value: Any) -> bool:
-        """Is `value` what the attribute gives, with no descriptor in between?"""
-        if not hasattr(type(value), "__get__"):
-            return True
-        own = getattr(obj, "__dict__", None)
-        on_type = lookups.type_lookup(type(obj), name)
-        return (
-            type(own) is dict
-            and own.get(name) is value
-            and (on_type is ABSENT or not hasattr(type(on_type), "__get__"))
         )
 
     def set_attribute(self, obj: Any, obj_origin: Any, name: str, value: Any, origin: Any) -> Any:
@@ -213,31 +177,21 @@ class PlaceRules(ObjectRules):
                     place, value, origin, lambda run, at, made: setattr(run.roots[at], "grad", made)
                 )
                 return None
-        known = None if isinstance(obj, TensorCore) else self.object(obj)
-        if (
-            isinstance(known, int)
-            and self._can_store(value, origin)
-            and (self._is_plain_store(obj, name) or self.stores_plainly(obj, name, value))
-        ):
-            setattr(obj, name, value)
-            place = Place(lookups.static_lookup, known, True, name)
-            self._store(
-                place, value, origin, lambda run, at, made: setattr(run.roots[at], name, made)
-            )
-            return None
+        if not isinstance(obj, TensorCore):
+            answer = self.store_attribute(obj, obj_origin, name, value, origin)
+            answer = self._awaited(answer)
+            if answer is not False:
+                return answer
         return self.leave(
             f"assignment to attribute {name} of a {type(obj).__name__}"
         ).set_attribute(obj, obj_origin, name, value, origin)
 
-    @staticmethod
-    def _is_plain_store(obj: Any, name: str) -> bool:
-        kind = type(obj)
-        return (
-            has_plain_attributes(kind)
-            and (kind.__setattr__ is object.__setattr__ or kind is SimpleNamespace)
-            and type(getattr(obj, "__dict__", None)) is dict
-            and not hasattr(type(lookups.type_lookup(kind, name)), "__set__")
-        )
+    def _awaited(self, answer: Any) -> Any:
+        """Enter the method that is to perform a store, if there is one."""
+        if not isinstance(answer, Waiting):
+            return answer
+        entered = self._enter(answer.method, KNOWN, answer.args, answer.origins, {}, {})
+        return False if entered is None else entered
 
     def _can_store(self, value: Any, origin: Any) -> bool:
         """May `value` be stored outside? Not what has a history, nor a container of this call."""
@@ -268,9 +222,15 @@ class PlaceRules(ObjectRules):
         return None
 
     def delete_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
+        answer = self._awaited(self.remove_attribute(obj, obj_origin, name))
+        if answer is not False:
+            return answer
         return self.leave(f"del .{name}").delete_attribute(obj, obj_origin, name)
 
     def get_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:
+        answer = self.enter_special("__getitem__", obj, obj_origin, [key], [key_origin])
+        if answer is not None:
+            return answer
         if not isinstance(obj, TensorCore):
             key_origin = self.fixed(key, key_origin)
         if not self.active:
@@ -310,9 +270,10 @@ class PlaceRules(ObjectRules):
                 return obj[key], known.origins[2 * at + 1]
             if type(obj).__name__ == "Size":
                 return obj[key], KNOWN
-        answer = self.enter_special("__getitem__", obj, obj_origin, [key], [key_origin])
-        if answer is not None:
-            return answer
+            if self.is_record(obj) and type(key) is int:
+                found = self.record_items(obj, "__getitem__")
+                if found is not None and -len(found) <= key < len(found):
+                    return found[key]
         return self.leave(f"an item of a {type(obj).__name__}").get_item(
             obj, obj_origin, key, key_origin
         )
@@ -331,6 +292,11 @@ class PlaceRules(ObjectRules):
     def set_item(
         self, obj: Any, obj_origin: Any, key: Any, key_origin: Any, value: Any, origin: Any
     ) -> Any:
+        answer = self.enter_special(
+            "__setitem__", obj, obj_origin, [key, value], [key_origin, origin]
+        )
+        if answer is not None:
+            return answer
         if not isinstance(obj, TensorCore):
             key_origin = self.fixed(key, key_origin)
         if not self.active:
@@ -355,7 +321,7 @@ class PlaceRules(ObjectRules):
             isinstance(known, int)
             and in_place
             and key_origin is KNOWN
-            and self._can_store(value, origin)
+            and self.may_store(value, origin)
         ):
             self.begin()
             if type(obj) is list:
@@ -372,12 +338,8 @@ class PlaceRules(ObjectRules):
             else:
                 self.take(Place(lookups.read_presence, known, True, key))
             place = Place(lookups.read_item, known, True, key)
-            target[key] = value
-            self._store(
-                place,
-                value,
-                origin,
-                lambda run, at, made: operator.setitem(run.roots[at], key, made),
+            self.store_outside(
+                place, value, origin, lambda held, made: operator.setitem(held, key, made), target
             )
             return None
         return self.leave(f"assignment to an item of a {type(obj).__name__}").set_item(
@@ -385,4 +347,7 @@ class PlaceRules(ObjectRules):
         )
 
     def delete_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:
+        answer = self.enter_special("__delitem__", obj, obj_origin, [key], [key_origin])
+        if answer is not None:
+            return answer
         return self.leave("del of an item").delete_item(obj, obj_origin, key, key_origin)

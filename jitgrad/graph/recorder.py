@@ -13,21 +13,22 @@ from typing import Any
 from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.callables import CallableRules
+from jitgrad.graph.exceptions import ExceptionRules
+from jitgrad.graph.generators import GeneratorRules
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
-from jitgrad.graph.models import EXACT, MATH, Models
+from jitgrad.graph.models import EXACT, MATH
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Bounds, Parts, Runtime
 from jitgrad.graph.passing import Passing
 from jitgrad.graph.performing import is_trusted
-from jitgrad.graph.places import PlaceRules
 from jitgrad.modes import state
-from jitgrad.python.operations import ABSENT
 
 CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 """Library classes whose objects a recording makes and keeps: simple state, trusted methods."""
 
 
-class Recorder(Models, PlaceRules):
+class Recorder(GeneratorRules, ExceptionRules, CallableRules):
     """Records one call, from its beginning or from a site on."""
 
     internal_files = Passing.internal_files
@@ -56,29 +57,15 @@ class Recorder(Models, PlaceRules):
         if type(callee).__module__ == "jitgrad.compiled" and co is KNOWN:
             inner = callee.__compiled_function__
             return self._enter(inner, KNOWN, args, ao, kwargs, ko)
+        for rule in (self.call_of_generator, self.call_of_exception):
+            answer = rule(callee, co, args, ao, kwargs)
+            if answer is not None:
+                return answer
+        answer = self.call_object(callee, co, args, ao, kwargs, ko)
+        if answer is not None:
+            return answer
         if isinstance(callee, MethodType):
-            if self.methods.get(id(callee)) is not callee and not self._take_method(callee):
-                return None
-            owner: Any = callee.__self__
-            function = getattr(callee.__func__, "__compiled_function__", callee.__func__)
-            if isinstance(owner, TensorCore):
-                return self._tensor_method(callee, args, ao, kwargs, ko)
-            if self.origin_of(owner) is not None and isinstance(function, FunctionType):
-                if is_trusted(function):
-                    # what a library object from outside holds is not guarded
-                    fresh = isinstance(self.object(owner), FreshObject)
-                    if type(owner) in CONTEXTS and not fresh:
-                        return self._outer_block(callee, args, ao)
-                    if type(owner) in (no_grad, enable_grad) and function.__name__ == "_again":
-                        # the block that a decorated function opens
-                        made = callee()
-                        return made, self.fresh(made, "library", [])
-                    return self.perform(callee, args, ao, kwargs, ko) if fresh else None
-                found = self.walk_modules(callee, args, ao, kwargs, ko)
-                if found is not None:
-                    return found
-                return self._enter(function, KNOWN, [owner, *args], [IDENTIFIED, *ao], kwargs, ko)
-            return None
+            return self._call_bound(callee, args, ao, kwargs, ko)
         if isinstance(callee, FunctionType):
             if is_trusted(callee):
                 args, ao = self._lists_for_iterators(args, ao)
@@ -110,16 +97,30 @@ class Recorder(Models, PlaceRules):
             return self._math(callee, f"math.{MATH[callee]}", args, ao)
         return self._container_method(callee, args, ao, kwargs)
 
-    def _take_method(self, method: MethodType) -> bool:
-        """Make facts of the function and the owner of a bound method that was found outside."""
-        known = self.object(method)
-        if not isinstance(known, int):
-            return False
-        for read in (lookups.read_function, lookups.read_owner):
-            if self.take(Place(read, known, True, ""))[1] is None:
-                return False
-        self.methods[id(method)] = method
-        return True
+    def _call_bound(self, callee: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+        """Call a bound method whose owner is known."""
+        if self.methods.get(id(callee)) is not callee:
+            return None
+        owner: Any = callee.__self__
+        function = getattr(callee.__func__, "__compiled_function__", callee.__func__)
+        if isinstance(owner, TensorCore):
+            return self._tensor_method(callee, args, ao, kwargs, ko)
+        if self.origin_of(owner) is not None and isinstance(function, FunctionType):
+            if is_trusted(function):
+                # what a library object from outside holds is not guarded
+                fresh = isinstance(self.object(owner), FreshObject)
+                if type(owner) in CONTEXTS and not fresh:
+                    return self._outer_block(callee, args, ao)
+                if type(owner) in (no_grad, enable_grad) and function.__name__ == "_again":
+                    # the block that a decorated function opens
+                    made = callee()
+                    return made, self.fresh(made, "library", [])
+                return self.perform(callee, args, ao, kwargs, ko) if fresh else None
+            found = self.walk_modules(callee, args, ao, kwargs, ko)
+            if found is not None:
+                return found
+            return self._enter(function, KNOWN, [owner, *args], [IDENTIFIED, *ao], kwargs, ko)
+        return None
 
     def _outer_block(self, method: Any, args: Any, ao: Any) -> Any:
         """Enter or leave the block of a grad mode that comes from outside."""
@@ -280,23 +281,6 @@ class Recorder(Models, PlaceRules):
 
     def get_length(self, subject: Any, origin: Any) -> Any:
         return self.leave("match").get_length(subject, origin)
-
-    def raise_exception(
-        self, exception: Any, origin: Any, cause: Any = ABSENT, cause_origin: Any = None
-    ) -> Any:
-        return self.leave("raise").raise_exception(exception, origin, cause, cause_origin)
-
-    def handle(self, exception: BaseException) -> Any:
-        if self.active:
-            self.abandon(f"{type(exception).__name__} was raised")
-            self._plain()
-        return None
-
-    def caught(self, exception: BaseException, origin: Any, wanted: Any, wo: Any) -> bool:
-        return self.leave("except").caught(exception, origin, wanted, wo)
-
-    def exception_part(self, exception: BaseException, origin: Any, part: Any) -> Any:
-        return self.leave("except").exception_part(exception, origin, part)
 
     def finished(self, value: Any, origin: Any) -> None:
         if self.active:

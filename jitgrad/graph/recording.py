@@ -25,6 +25,7 @@ from jitgrad.graph.taking import Taking
 from jitgrad.modes import TrackedFloat, plain_number, state
 from jitgrad.node import FREED, PrimitiveNode, Saved
 from jitgrad.primitive import Kind
+from jitgrad.python import protocols
 
 
 class Recording(Taking):
@@ -40,7 +41,9 @@ class Recording(Taking):
         if not self.evaluator.frames:
             # an exception has left the evaluator
             return self.segment.start.line if self.segment.start is not None else ("", 0)
-        frame = self.evaluator.frames[-1]
+        frames = self.evaluator.frames
+        # the interpreter's own protocols show where they are used
+        frame = next((f for f in reversed(frames) if f.code.filename != protocols.FILE), frames[-1])
         return frame.code.filename, frame.code.lines[frame.pc].line
 
     def unknown(self, reason: str) -> None:

@@ -25,8 +25,8 @@ from jitgrad.graph.segment import (
 from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
 from jitgrad.modes import state
 from jitgrad.node import Node
-from jitgrad.python.evaluate import Evaluator
-from jitgrad.python.frames import UNBOUND, Frame
+from jitgrad.python.evaluate import Evaluator, give_frames_back
+from jitgrad.python.frames import Frame
 from jitgrad.python.operations import Operations
 
 FAMILIAR = 4
@@ -144,6 +144,8 @@ def give_back(run: Run, end: Return, segment: Segment) -> Any:
             variables = [each.variable for each in end.outputs]
             end.layout = TapeLayout(variables, end.freed, end.state, segment.path(), end.shown)
         make_histories(run, end.layout, end.state)
+        for each in end.kept:
+            each.build(run)
     result = end.result.build(run)
     state.grad_enabled = end.grad_enabled
     return result
@@ -173,6 +175,9 @@ def go_on(run: Run, end: Continue, segment: Segment) -> Going:
             )
         make_histories(run, end.tape_layout, snapshot.state)
     values = end.layout.build(snapshot, run)
+    for each in snapshot.kept:
+        each.build(run)
+    run.release()
     state.grad_enabled = snapshot.grad_enabled
     return Going(end.layout, values, type(end) is Exit)
 
@@ -201,18 +206,12 @@ def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: A
     run.nodes = nodes
     if recorder is not None:
         recorder.adopt_nodes(nodes)
-    frames = []
-    for recipe in snapshot.frames:
-        count = recipe.code.register_count
-        values: list[Any] = [UNBOUND] * count
-        origins: list[Any] = [None] * count
-        for register, each in recipe.registers.items():
-            values[register] = each.build(run)
-            origins[register] = each.origin
-        function = recipe.function.build(run)
-        frames.append(
-            Frame(recipe.code, function, recipe.pc, values, origins, recipe.function.origin)
-        )
+    for each in snapshot.kept:
+        each.build(run)
+    frames = [each.build(run) for each in snapshot.frames]
+    if recorder is None:
+        give_frames_back(frames)
+    run.release()
     state.grad_enabled = snapshot.grad_enabled
     return frames
 

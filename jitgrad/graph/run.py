@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import GeneratorType
 from typing import Any
 
 from jitgrad.dispatch import wrap
@@ -106,6 +107,12 @@ class Run:
         """Tell the recorder, if any, of an object made."""
         if self.recorder is not None:
             self.recorder.register_object(made, key, origins, extra, kind)
+
+    def release(self) -> None:
+        """Hold no generators any longer: their ends are their own."""
+        self.made = {
+            key: made for key, made in self.made.items() if type(made) is not GeneratorType
+        }
 
     def register_method(self, method: Any) -> None:
         """Tell the recorder, if any, of a bound method made."""

@@ -11,6 +11,7 @@ from jitgrad.graph.ir import Memory, Scalar, Step, Value
 from jitgrad.graph.origins import StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Recipe
 from jitgrad.kernels.program import Program, lower
+from jitgrad.python.frames import UNBOUND, Frame
 
 
 class PathState:
@@ -27,6 +28,7 @@ class PathState:
         visits: how often the path has come to each site of the code.
         fixed: numbers of run time whose value a site behind has made sure of.
         shown: the storages of tensors made by the trace that effects have stored outside.
+        kept: by where they are, tensors among those that are to get their histories.
     """
 
     def __init__(self) -> None:
@@ -41,6 +43,7 @@ class PathState:
         self.visits: dict[Any, int] = {}
         self.fixed: dict[Scalar, Any] = {}
         self.shown: dict[StorageEntry, None] = {}
+        self.kept: dict[Any, tuple[TensorEntry, ...]] = {}
 
     def copy(self) -> PathState:
         """Return an independent copy."""
@@ -51,13 +54,39 @@ class PathState:
 
 
 class FrameRecipe:
-    """How to make one frame of the evaluator again."""
+    """How to make one frame of the evaluator again; that of a generator, if it is one's body."""
 
-    def __init__(self, code: Any, function: Recipe, pc: int, registers: dict[int, Recipe]) -> None:
+    def __init__(
+        self,
+        code: Any,
+        function: Recipe,
+        pc: int,
+        registers: dict[int, Recipe],
+        generator: Any = None,
+    ) -> None:
         self.code = code
         self.function = function
         self.pc = pc
         self.registers = registers
+        self.generator = generator
+
+    def build(self, run: Any) -> Frame:
+        """Return the frame."""
+        count = self.code.register_count
+        values: list[Any] = [UNBOUND] * count
+        origins: list[Any] = [None] * count
+        for register, each in self.registers.items():
+            values[register] = each.build(run)
+            origins[register] = each.origin
+        if self.generator is not None:
+            return self.generator.frame_with(run, self.pc, values, origins)
+        function = self.function.build(run)
+        return Frame(self.code, function, self.pc, values, origins, self.function.origin)
+
+    def parts(self) -> list[Recipe]:
+        """Return the recipes that it uses."""
+        generator = () if self.generator is None else (self.generator,)
+        return [*self.registers.values(), self.function, *generator]
 
 
 class Snapshot:
@@ -70,6 +99,7 @@ class Snapshot:
         freed: variables whose saved values a backward pass inside the call has freed.
         variables: those of live tensors that have a history.
         line: the source line, as (file, line).
+        kept: tensors stored outside, which get their histories here.
     """
 
     def __init__(
@@ -80,6 +110,7 @@ class Snapshot:
         variables: list[Variable],
         freed: frozenset[Variable],
         line: tuple[str, int],
+        kept: list[Recipe],
     ) -> None:
         self.frames = frames
         self.grad_enabled = grad_enabled
@@ -87,6 +118,15 @@ class Snapshot:
         self.variables = variables
         self.freed = freed
         self.line = line
+        self.kept = kept
+
+    def give_frames_back(self) -> None:
+        """Let generators run their frames by themselves, as `evaluate.give_frames_back` does."""
+        for at in range(len(self.frames) - 1, 0, -1):
+            generator = self.frames[at].generator
+            if generator is not None:
+                generator.take_back(self.frames[at:])
+                del self.frames[at:]
 
 
 class End:
@@ -133,7 +173,7 @@ class Branch(End):
 
 
 class Return(End):
-    """The result is made and returned."""
+    """The result is made and returned; tensors that were stored outside get their histories."""
 
     def __init__(
         self,
@@ -151,6 +191,7 @@ class Return(End):
         self.outputs = outputs
         self.state = state
         self.freed = freed
+        self.kept: list[Recipe] = []
         self.layout: Any = None
 
 

@@ -49,10 +49,10 @@ a Python number as float64 or as int64."""
 
 _HEADER = object.__basicsize__
 
-_DATA = _HEADER
+DATA = _HEADER
 """Where an ndarray's data pointer lies: the first field after the header, in every NumPy so far."""
 
-_TYPE = _HEADER - 8
+TYPE = _HEADER - 8
 """Where an object's type lies."""
 
 
@@ -74,7 +74,7 @@ class KernelCall(NamedTuple):
 
 
 @njit(types.int64(*[types.int64] * 5), error_model="numpy")
-def _split(kernel: int, table: int, length: int, pieces: int, wake: int) -> int:
+def split(kernel: int, table: int, length: int, pieces: int, wake: int) -> int:
     """Run a kernel in pieces, with help; return what `wake` returned, 0 for an exception."""
     job = new_bytes(0, JOB)
     if job == 0:
@@ -100,7 +100,7 @@ def _split(kernel: int, table: int, length: int, pieces: int, wake: int) -> int:
 def _launch(description: int, arguments: int, count: int) -> int:
     """Fill the table of each kernel and call it; the native code of every launch."""
     table = stack_table()
-    start = word(description + _DATA)
+    start = word(description + DATA)
     place = start + 48
     for _ in range(word(start)):
         kernel = word(place)
@@ -114,12 +114,12 @@ def _launch(description: int, arguments: int, count: int) -> int:
             if kind != CONSTANT:
                 given = word(arguments + 8 * word(place + 8))
                 if kind == ARRAY:
-                    if word(given + _TYPE) != word(start + 8):
+                    if word(given + TYPE) != word(start + 8):
                         set_error(word(start + 24), word(start + 32))
                         return 0
-                    value += word(given + _DATA)
+                    value += word(given + DATA)
                 elif kind == FLOAT:
-                    if word(given + _TYPE) == word(start + 16):
+                    if word(given + TYPE) == word(start + 16):
                         value = word(given + _HEADER)
                     else:
                         number = float_of(given)
@@ -139,7 +139,7 @@ def _launch(description: int, arguments: int, count: int) -> int:
             call_kernel(kernel, table, 0, length)
             retake_gil(state)
         else:
-            woken = _split(kernel, table, length, pieces, word(start + 40))
+            woken = split(kernel, table, length, pieces, word(start + 40))
             if woken == 0:
                 return 0
             forget(woken)
@@ -180,14 +180,14 @@ def builtin(definition: _Method, first: Any) -> Callable[..., Any]:
 _entry = cfunc(types.int64(types.int64, types.int64, types.int64), error_model="numpy")(_launch)
 _LAUNCH = method(b"launch", _entry.address, METH_FASTCALL)
 _helpers = threads.Helpers(builtin(method(b"help", threads.help_address(), METH_O), None))
-_WRONG_TYPE = ctypes.create_string_buffer(b"run: expected a numpy.ndarray for a tensor")
-_wake = _helpers.wake
+WRONG_TYPE = ctypes.create_string_buffer(b"run: expected a numpy.ndarray for a tensor")
+wake = _helpers.wake
 
 
 def launch(calls: Sequence[KernelCall]) -> Callable[..., Any]:
     """Return a built-in function that performs `calls` in order, given arrays and numbers."""
     known = (np.ndarray, float, TypeError)
-    words = [len(calls), *map(id, known), ctypes.addressof(_WRONG_TYPE), id(_wake)]
+    words = [len(calls), *map(id, known), ctypes.addressof(WRONG_TYPE), id(wake)]
     for kernel, length, pieces, table in calls:
         if len(table) > TABLE:
             raise ValueError(f"{kernel.name}: {len(table)} arguments, at most {TABLE} fit")

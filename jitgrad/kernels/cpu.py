@@ -18,7 +18,15 @@ import llvmlite.binding
 import numpy as np
 from numba.core import compiler, registry, types
 
-from jitgrad.kernels import arithmetic, math, memory, tiles, trigonometry  # noqa: F401  (FUNCTIONS)
+from jitgrad.kernels import (  # those that are not used define FUNCTIONS
+    arithmetic,  # noqa: F401
+    exact,  # noqa: F401
+    math,  # noqa: F401
+    memory,
+    products,
+    tiles,
+    trigonometry,  # noqa: F401
+)
 from jitgrad.kernels.functions import FUNCTIONS
 from jitgrad.kernels.operations import DTYPES
 
@@ -101,6 +109,8 @@ _NAMESPACE: dict[str, Any] = {
     "move": tiles.move,
     "multiply": tiles.multiply,
     "dot": tiles.dot,
+    "gemm": products.gemm,
+    "address": products.address,
     "inf": float("inf"),
     "nan": float("nan"),
 }

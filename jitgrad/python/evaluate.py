@@ -28,19 +28,19 @@ from types import FunctionType, TracebackType
 from typing import Any, Final
 
 from . import frames as frames_
-from . import generators, matching, steps, symbols
+from . import generators, matching, protocols, steps, symbols
 from . import operations as operations_
 from .code import Code, Instruction, Op
 from .frames import UNBOUND, Frame, is_stand_in_call, traceback_entry
 from .generators import Yielded, generator_over
-from .operations import Enter, Leave, Operations, bind_arguments
+from .operations import Enter, GiveBack, HandOut, Leave, Operations, Resume, bind_arguments
 from .steps import BEGUN, RETURNED, STEPS, WRITING, YIELDED, Step, raise_as_is
 
-__all__ = ["UNBOUND", "Evaluator", "Frame"]
+__all__ = ["UNBOUND", "Evaluator", "Frame", "give_frames_back"]
 
 _INTERNAL_FILES: Final = frozenset(
     module.__file__
-    for module in (frames_, generators, matching, operations_, steps, symbols)
+    for module in (frames_, generators, matching, operations_, protocols, steps, symbols)
     if module.__file__ is not None
 ) | {__file__}
 
@@ -127,7 +127,7 @@ class Evaluator:
                 _complete(frames[-1], *answer)
             if isinstance(exception, StopIteration) and _exhaust(frames[-1]):
                 exception = None
-            result = self._loop(exception)
+            result = self._result(exception)
         except Leave:
             raise
         except BaseException:
@@ -135,6 +135,15 @@ class Evaluator:
             raise
         self.frames = before
         return result
+
+    def _result(self, exception: BaseException | None) -> Any:
+        try:
+            return self._loop(exception)
+        except GiveBack:
+            self.operations.begin_again(self)
+        # outside of the handler, which would be the context of what is raised
+        give_frames_back(self.frames)
+        return self._loop(None)
 
     def _loop(self, pending: BaseException | None) -> Any:
         frames = self.frames
@@ -168,15 +177,16 @@ class Evaluator:
                         handled = frame.handled()
                 if answer is RETURNED:
                     register = instruction[1]
-                    value, origin = values[register], origins[register]
                     if len(frames) == 1:
-                        self.operations.finished(value, origin)
-                        return value
-                    _complete(frames[-2], value, origin)
-                    frames.pop()
-                    value = None  # or it would live on after its last use
+                        self.operations.finished(values[register], origins[register])
+                        return values[register]
+                    self._return(values[register], origins[register])
                 elif answer is YIELDED:
-                    return _yielded(frame)
+                    if len(frames) == 1:
+                        return _yielded(frame)
+                    self._hand_out(values[instruction[2]], origins[instruction[2]])
+                elif answer.__class__ is HandOut:
+                    self._hand_out(answer.value, answer.origin)
                 elif answer is BEGUN:
                     _complete(frame, *self.operations.make_generator(_suspended(frame), _make))
                 else:
@@ -184,10 +194,68 @@ class Evaluator:
             except Leave:
                 raise
             except BaseException as exception:
-                if not self._handle(exception):
+                left = self._handle(exception)
+                if left is exception:
                     raise
+                if left is not None:
+                    raise_as_is(left)
 
-    def _enter(self, answer: Enter, handled: BaseException | None) -> None:
+    def _return(self, value: Any, origin: Any) -> None:
+        """Take the frame at hand off, and complete what waits for it."""
+        frame = self.frames[-1]
+        if frame.generator is not None:
+            self._end_generator(value, origin)
+            return
+        caller = self.frames[-2]
+        if caller.code.instructions[caller.pc][0] == Op.UNPACK:
+            value, origin = self.operations.parts_of(value, origin), None
+        _complete(caller, value, origin)
+        self.frames.pop()
+
+    def _hand_out(self, value: Any, origin: Any) -> None:
+        """Let the generator at hand wait, and complete what waits for its item."""
+        frames = self.frames
+        while True:
+            frames.pop().generator.waits()
+            instruction = frames[-1].code.instructions[frames[-1].pc]
+            if instruction[0] != Op.YIELD_FROM:
+                break
+        _complete(frames[-1], value, origin)
+
+    def _end_generator(self, value: Any, origin: Any) -> None:
+        """Complete what waits for a generator that returns."""
+        frames = self.frames
+        frames.pop().generator.ends()
+        frame = frames[-1]
+        if _exhaust(frame):
+            return
+        instruction = frame.code.instructions[frame.pc]
+        if instruction[0] == Op.YIELD_FROM:
+            frame.generator.delegate = None
+            _complete(frame, value, origin)
+            return
+        _, _, callee, arguments, *_ = instruction
+        if frame.values[callee] is next and len(arguments) == 2:
+            _complete(frame, frame.values[arguments[1]], frame.origins[arguments[1]])
+            return
+        stop = self.operations.stop_iteration(value, origin)
+        stop.__context__ = frame.handled()
+        raise stop
+
+    def _go_on(self, answer: Resume, handled: BaseException | None) -> None:
+        """Go on in the frame of a generator."""
+        frame = answer.frame
+        self._make_room()
+        frame.inherited = handled
+        self.frames.append(frame)
+        generator = frame.generator
+        generator.is_running = True
+        if generator.has_begun and generator.delegate is None:
+            _complete(frame, answer.value, answer.origin)
+        generator.has_begun = True
+
+    def _make_room(self) -> None:
+        """Raise RecursionError if there are too many frames for one more."""
         frames = self.frames
         if self._room is None:
             depth = 0
@@ -198,6 +266,12 @@ class Evaluator:
             self._room = depth
         if len(frames) + self._room > sys.getrecursionlimit():
             raise RecursionError("maximum recursion depth exceeded")
+
+    def _enter(self, answer: Enter | Resume, handled: BaseException | None) -> None:
+        if isinstance(answer, Resume):
+            self._go_on(answer, handled)
+            return
+        self._make_room()
         new = Frame(
             answer.code,
             answer.function,
@@ -207,10 +281,10 @@ class Evaluator:
             answer.function_origin,
         )
         new.inherited = handled
-        frames.append(new)
+        self.frames.append(new)
 
-    def _handle(self, exception: BaseException) -> bool:
-        """Go to the handler of an exception and tell whether there is one.
+    def _handle(self, exception: BaseException) -> BaseException | None:
+        """Go to the handler of an exception; return what is to be raised if there is none.
 
         The frames without one are taken off, and each leaves its entry in the traceback, except
         where the exception is only raised again.
@@ -223,9 +297,11 @@ class Evaluator:
         if instruction[0] == Op.RAISE and instruction[1] is None:
             # If new, it says that there is none to be raised again.
             again = entries is not None or exception is frames[-1].handled()
+        exception.__traceback__ = entries
+        self.operations.raised(exception)
         while True:
             frame = frames[-1]
-            if not again:
+            if not again and frame.code.filename not in hidden:
                 entries = traceback_entry(frame, entries)
             again = False
             exception.__traceback__ = entries
@@ -235,12 +311,29 @@ class Evaluator:
                 origin = self.operations.handle(exception)
                 frame.values[register], frame.origins[register] = exception, origin
                 frame.pc = target
-                return True
+                return None
             if len(frames) == 1:
-                return False
+                return exception
             frames.pop()
-            if isinstance(exception, StopIteration) and _exhaust(frames[-1]):
-                return True
+            if frame.generator is not None:
+                frame.generator.ends()
+                if isinstance(exception, StopIteration):
+                    exception, entries = self.operations.stopped_inside(exception), None
+                if frames[-1].generator is not None:
+                    frames[-1].generator.delegate = None
+            elif isinstance(exception, StopIteration) and _exhaust(frames[-1]):
+                return None
+
+
+def give_frames_back(frames: list[Frame]) -> None:
+    """Let generators run their frames, and those above them, by themselves from here on.
+
+    Whoever waits for one of them performs the instruction again that resumes it.
+    """
+    for at in range(len(frames) - 1, 0, -1):
+        if frames[at].generator is not None:
+            frames[at].generator.take_back(frames[at + 1 :])
+            del frames[at:]
 
 
 def _suspended(frame: Frame) -> Frame:

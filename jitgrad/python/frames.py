@@ -14,8 +14,10 @@ __all__ = [
     "Frame",
     "call_from",
     "call_with_locals",
+    "entries_of",
     "is_stand_in_call",
     "traceback_entry",
+    "traceback_of",
 ]
 
 
@@ -42,6 +44,7 @@ class Frame:
         "code",
         "function",
         "function_origin",
+        "generator",
         "globals",
         "inherited",
         "origins",
@@ -66,6 +69,8 @@ class Frame:
         self.origins = origins
         self.globals: dict[str, Any] = function.__globals__
         self.builtins: Mapping[str, Any] = function.__builtins__
+        self.generator: Any = None
+        """What knows the generator whose body this is, if an evaluator resumes it by itself."""
         self.inherited: BaseException | None = None
         """The exception that the evaluated callers were handling when they called."""
 
@@ -96,17 +101,18 @@ class Frame:
 
 _FUTURE_FLAGS: Final = 0x1FE0000  # CO_FUTURE_*: exec() and eval() hand these on
 _MARK: Final = "called by the evaluator"
+_ENTRY_MARK: Final = "an entry of a traceback"
 
 
 def _call(f: Any, a: Any, k: Any) -> Any:
     return f(*a, **k)
 
 
-def _marked(code: CodeType) -> CodeType:
-    return code.replace(co_consts=(*code.co_consts, _MARK))
+def _marked(code: CodeType, mark: str = _MARK) -> CodeType:
+    return code.replace(co_consts=(*code.co_consts, mark))
 
 
-_ENTRY: Final = compile("f()", "", "eval", dont_inherit=True)
+_ENTRY: Final = _marked(compile("f()", "", "eval", dont_inherit=True), _ENTRY_MARK)
 _CALL: Final = _marked(_call.__code__)
 _CALL_WITH_LOCALS: Final = _marked(compile("f(*a, **k)", "", "eval", dont_inherit=True))
 
@@ -171,6 +177,32 @@ def traceback_entry(frame: Frame, following: TracebackType | None) -> TracebackT
     scope.clear()
     scope.update(frame.locals())
     return TracebackType(following, python_frame, 0, frame.code.lines[frame.pc].line)
+
+
+Entry = tuple[CodeType, dict[str, Any], int]
+
+
+def entries_of(traceback: TracebackType | None) -> list[Entry] | None:
+    """Return what `traceback_of` needs; None if other frames than evaluated ones are shown."""
+    found = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if code.co_consts[-1:] != (_ENTRY_MARK,) or code.co_consts[-1] is not _ENTRY_MARK:
+            return None
+        found.append((code, traceback.tb_frame.f_globals, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    return found
+
+
+def traceback_of(entries: Sequence[Entry]) -> TracebackType | None:
+    """Return a traceback that shows these places; its frames have no locals."""
+    made = None
+    for code, module_globals, line in reversed(entries):
+        scope: dict[str, Any] = {"f": sys._getframe}
+        python_frame = eval(code, module_globals, scope)
+        scope.clear()
+        made = TracebackType(made, python_frame, 0, line)
+    return made
 
 
 def call_from(

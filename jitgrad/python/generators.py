@@ -12,11 +12,12 @@ generator before it has begun has no entry of the generator in its traceback.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from types import GeneratorType
 from typing import Any, NamedTuple
 
 from .frames import Frame
 
-__all__ = ["Resume", "Yielded", "generator_over"]
+__all__ = ["Resume", "Yielded", "generator_over", "may_act_at_its_end"]
 
 Resume = Callable[[Frame, tuple[Any, Any] | None, BaseException | None], Any]
 """Goes on from a frame, with an answer or an exception for its `yield`."""
@@ -38,6 +39,20 @@ def generator_over(frame: Frame, resume: Resume) -> Generator[Any, Any, Any]:
     generator.__name__ = frame.function.__name__
     generator.__qualname__ = frame.function.__qualname__
     return generator
+
+
+def may_act_at_its_end(generator: Any) -> bool:
+    """Can a generator run code when nobody wants it any more: has it a block to leave?"""
+    python = generator.gi_frame
+    if python is None:
+        return False
+    if python.f_code is not _run.__code__:
+        return True
+    body: Frame = python.f_locals["frame"]
+    if any(entry is not None for entry in body.code.handlers):
+        return True
+    # or if it is the last to hold one that has
+    return any(type(each) is GeneratorType and may_act_at_its_end(each) for each in body.values)
 
 
 def _run(frame: Frame, resume: Resume) -> Generator[Any, Any, Any]:

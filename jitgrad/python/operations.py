@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from types import CellType, CodeType, FunctionType
 from typing import Any, Final
 
 from . import matching
+from .answers import ABSENT, EXHAUSTED, Answer, Enter, GiveBack, HandOut, Leave, Resume
 from .binding import bind_arguments
-from .code import Code
 from .frames import Frame, call_from, call_with_locals
 from .symbols import BINARY, COMPARE, INPLACE, UNARY
 
@@ -32,47 +31,14 @@ __all__ = [
     "UNARY",
     "Answer",
     "Enter",
+    "GiveBack",
+    "HandOut",
     "Leave",
     "Operations",
+    "Resume",
     "bind_arguments",
 ]
 
-
-class _Marker:
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        return self.name
-
-
-EXHAUSTED: Final = _Marker("EXHAUSTED")
-"""`advance` answers this when the iterator has no more."""
-ABSENT: Final = _Marker("ABSENT")
-"""In place of an operand that the source does not have."""
-
-
-@dataclass(eq=False, slots=True)
-class Enter:
-    """The answer that asks the evaluator to go on in a new frame."""
-
-    code: Code
-    function: Any  # a FunctionType; said so, type checkers take it for a method
-    values: list[Any]
-    origins: list[Any]
-    function_origin: Any = None
-
-
-class Leave(BaseException):
-    """Raised by an operation to leave the evaluator as it is.
-
-    No handler of the evaluated code sees it; `evaluator.frames` stay, each before its instruction.
-    """
-
-
-Answer = tuple[Any, Any] | Enter
 
 _CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {"s": str, "r": repr, "a": ascii}
 
@@ -261,6 +227,31 @@ class Operations:
         item = next(it, EXHAUSTED)
         return EXHAUSTED if item is EXHAUSTED else (item, None)
 
+    def parts_of(self, value: tuple[Any, ...], origin: Any) -> list[tuple[Any, Any]]:
+        """Return what a frame that was entered to unpack something has returned, part by part."""
+        return [(part, None) for part in value]
+
+    def begin_again(self, evaluator: Any) -> None:
+        """Learn that the evaluator goes on without the frames of generators."""
+        raise NotImplementedError
+
+    def hand_out(self, frame: Frame) -> None:
+        """Learn that a generator is about to yield."""
+
+    def delegate(self, frame: Frame, x: Any, xo: Any) -> Any:
+        """Begin or go on with a `yield from`; None leaves it to whoever runs the generator."""
+        return None
+
+    def stop_iteration(self, value: Any, origin: Any) -> StopIteration:
+        """Return what a call of `next` raises when a generator that was resumed returns."""
+        return StopIteration() if value is None else StopIteration(value)
+
+    def stopped_inside(self, exception: StopIteration) -> RuntimeError:
+        """Return what the body of a generator raises that lets a StopIteration out."""
+        error = RuntimeError("generator raised StopIteration")
+        error.__cause__ = error.__context__ = exception
+        return error
+
     # Calls
 
     def call(
@@ -388,6 +379,9 @@ class Operations:
         if cause is ABSENT:
             raise exception
         raise exception from cause
+
+    def raised(self, exception: BaseException) -> None:
+        """Learn what the instruction at hand has raised, before a handler is looked for."""
 
     def handle(self, exception: BaseException) -> Any:
         """Return the origin of an exception that a handler of the evaluated code receives."""

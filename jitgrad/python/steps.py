@@ -14,9 +14,9 @@ from typing import Any, Final
 from . import matching
 from .code import ROLES, Instruction, Op
 from .frames import UNBOUND, Frame
-from .operations import ABSENT, EXHAUSTED, Enter, Operations
+from .operations import ABSENT, EXHAUSTED, Enter, GiveBack, Operations
 
-__all__ = ["BEGUN", "RETURNED", "STEPS", "WRITING", "YIELDED", "Step", "raise_as_is"]
+__all__ = ["BEGUN", "GIVING_BACK", "RETURNED", "STEPS", "WRITING", "YIELDED", "Step", "raise_as_is"]
 
 Step = Callable[[Operations, Frame, Instruction], Any]
 
@@ -197,9 +197,12 @@ def _unpack(ops: Operations, frame: Frame, i: Instruction) -> Any:
     _, targets, source, before, has_star, after = i
     values, origins = frame.values, frame.origins
     parts = ops.unpack(values[source], origins[source], before, has_star, after)
+    if isinstance(parts, Enter):
+        return parts
     for register, (value, origin) in zip(targets, parts):
         values[register] = value
         origins[register] = origin
+    return None
 
 
 def _advance(ops: Operations, frame: Frame, i: Instruction) -> Any:
@@ -338,7 +341,13 @@ def _generator(ops: Operations, frame: Frame, i: Instruction) -> Any:
 
 
 def _yield(ops: Operations, frame: Frame, i: Instruction) -> Any:
+    ops.hand_out(frame)
     return YIELDED
+
+
+def _yield_from(ops: Operations, frame: Frame, i: Instruction) -> Any:
+    answer = ops.delegate(frame, frame.values[i[2]], frame.origins[i[2]])
+    return YIELDED if answer is None else answer
 
 
 _TABLE: Final[dict[Op, Step]] = {
@@ -405,8 +414,16 @@ _TABLE: Final[dict[Op, Step]] = {
     Op.JOIN_GROUPS: _two("join_groups", 2),
     Op.GENERATOR: _generator,
     Op.YIELD: _yield,
-    Op.YIELD_FROM: _yield,
+    Op.YIELD_FROM: _yield_from,
     Op.FORGET: _forget,
 }
 STEPS: Final[list[Step]] = [_TABLE[op] for op in Op]
+
+
+def _give_back(ops: Operations, frame: Frame, i: Instruction) -> Any:
+    raise GiveBack
+
+
+GIVING_BACK: Final[list[Step]] = [_give_back] * len(STEPS)
+"""The steps of an evaluator that is to go on without the frames of generators."""
 WRITING: Final = frozenset(op for op in Op if ROLES[op].startswith("d"))

@@ -547,3 +547,18 @@ def scene_momentum(s: Session) -> None:
         s.see(w, b, unused, optimizer)
         if i == 3:
             optimizer.lr = 0.05
+
+
+def scene_one_cotangent_for_two_variables(s: Session) -> None:
+    """A sum hands its cotangent to both sides; on another path the two are different ones."""
+
+    def f(x):
+        total = 0
+        for i in range(4):
+            y = x * i
+            total = total + (y / 2 if y.sum() > 3 else y)
+        return total
+
+    f = s.compile(f)
+    for value in (1.0, 1.0, 2.0, 9.0, 2.0, 1.0, -0.5, -0.5, 9.0):
+        s.call(f, grad(value, value * 2))

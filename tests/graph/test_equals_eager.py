@@ -9,7 +9,9 @@ import pytest
 from tests.graph import (
     programs,
     programs_autograd,
+    programs_exceptions,
     programs_found,
+    programs_generators,
     programs_hosts,
     programs_loops,
     programs_mixed,
@@ -24,7 +26,9 @@ from tests.graph.agreement import agree
 MODULES = (
     programs,
     programs_autograd,
+    programs_exceptions,
     programs_found,
+    programs_generators,
     programs_hosts,
     programs_loops,
     programs_mixed,

@@ -1,0 +1,393 @@
+"""One turn of a loop as operations: what may end the loop comes before what outlives the turn.
+
+The operations of a turn fall into sections. A section may end with a test, and operations that
+may *fail*, so that Python must do the turn, stand in all but the last one. The last one carries
+values over: it writes them to the memory that the next turn reads. Where the steps themselves
+write to that memory earlier, they are given a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write
+from jitgrad.kernels.aliases import Input, check_aliases
+from jitgrad.kernels.geometry import count
+from jitgrad.kernels.layout import allocate
+from jitgrad.kernels.loops import NotNative, Test
+from jitgrad.kernels.operations import (
+    DTYPES,
+    Call,
+    Constant,
+    Copy,
+    Extract,
+    Map,
+    Native,
+    Number,
+    Operation,
+    Product,
+)
+from jitgrad.kernels.products import is_small, matrix_layout
+from jitgrad.kernels.reading import operations
+from jitgrad.kernels.records import entry, number_type, thin
+from jitgrad.kernels.scalars import can_fail
+from jitgrad.modes import run_quietly
+from jitgrad.primitive import Kind
+
+
+class Check(Operation):
+    """Leave the loop unless a number has the expected truth."""
+
+    def __init__(self, scalar: Scalar, expected: bool, number: int) -> None:
+        super().__init__([], None, [scalar])
+        self.scalar = scalar
+        self.expected = expected
+        self.number = number
+
+
+class Record(Operation):
+    """Put a number on the tape."""
+
+    def __init__(self, scalar: Scalar, target: Value) -> None:
+        super().__init__([], target, [scalar])
+        self.scalar = scalar
+
+
+class Carry(Operation):
+    """The number `input` becomes `output`, for the next turn."""
+
+    def __init__(self, input: Scalar, output: Scalar) -> None:
+        super().__init__([], None, [output])
+        self.input = input
+        self.output = output
+
+
+class Plan:
+    """What a loop does.
+
+    Attributes:
+        sections: the operations.
+        carried: the inputs that are carried, in the order of the pairs.
+        invariant: the inputs that are the same in every turn.
+        given: all inputs that are not streamed, in their order.
+        streams: what is read of each record, and in which direction.
+        tape: what is written of each record.
+    """
+
+    def __init__(self) -> None:
+        self.sections: list[list[Operation]] = []
+        self.carried: list[Input] = []
+        self.invariant: list[Input] = []
+        self.given: list[Input] = []
+        self.streams: list[tuple[Value, int]] = []
+        self.tape: list[Value] = []
+
+    @property
+    def outside(self) -> set[Memory]:
+        """The memories that outlive a turn."""
+        values = [*self.carried, *self.invariant, *(each for each, _ in self.streams), *self.tape]
+        return {each.memory for each in values if isinstance(each, Value)}
+
+
+def plan(
+    steps: Sequence[Step],
+    inputs: Sequence[Input],
+    tests: Sequence[Test],
+    carried: Sequence[tuple[Input, Input]],
+    kept: Sequence[Input],
+    streamed: Mapping[Input, int],
+) -> Plan:
+    """Return what the loop does; the arguments are those of `lower_loop`."""
+    check_aliases(steps, inputs, carried)
+    copied: set[Memory] = set()
+    while True:
+        planner = _Planner(steps, inputs, carried, kept, streamed, copied)
+        early = planner.plan(tests)
+        if not early:
+            return planner.made
+        copied |= early
+
+
+class _Planner:
+    """Makes the plan of one loop.
+
+    Args:
+        copied: the carried memories that the steps write to before the turn is sure to count.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        inputs: Sequence[Input],
+        carried: Sequence[tuple[Input, Input]],
+        kept: Sequence[Input],
+        streamed: Mapping[Input, int],
+        copied: set[Memory],
+    ) -> None:
+        self.made = Plan()
+        self.made.carried = [each for each, _ in carried]
+        states = set(self.made.carried)
+        self.made.given = [each for each in inputs if each not in streamed]
+        self.made.invariant = [each for each in self.made.given if each not in states]
+        self.given = steps
+        self.steps: list[Step] = []
+        self.checks: dict[Scalar, Check] = {}
+        self.renamed = _Renamed()
+        for each in inputs:
+            if each in streamed:
+                self._stream(each, streamed[each])
+        for memory in copied:
+            self._copy(memory)
+        self.carried = carried
+        self.kept = kept
+
+    def plan(self, tests: Sequence[Test]) -> set[Memory]:
+        """Make the plan; return the carried memories that would have to be copied first."""
+        self._body(tests)
+        # behind the steps, by which views are known
+        self.carried = [(each, self.renamed(output)) for each, output in self.carried]
+        self.kept = [self.renamed(each) for each in self.kept]
+        numbers = self._keep()
+        self._carry()
+        pairs = [pair for pair in self.carried if isinstance(pair[0], Scalar)]
+        wanted = [pair[1] for pair in pairs] + [scalar for scalar, _ in numbers]
+        values = [each for each in self._inputs() if isinstance(each, Value)]
+        done = operations(self.steps, values, wanted)
+        for operation in done:
+            # nothing is seen of a turn that fails, so that only data orders them
+            operation.ordered = False
+        self._sections([self.checks.get(_marked(each), each) for each in _prepared(done)])
+        self._numbers(pairs, numbers)
+        states = {each.memory for each in self.made.carried if isinstance(each, Value)}
+        early = [operation.target for part in self.made.sections[:-1] for operation in part]
+        return {each.memory for each in early if each is not None and each.memory in states}
+
+    def _inputs(self) -> list[Input]:
+        made = self.made
+        return [*made.carried, *made.invariant, *(each for each, _ in made.streams), *made.tape]
+
+    def _stream(self, given: Input, direction: int) -> None:
+        value = entry(given)
+        self.made.streams.append((value, direction))
+        if isinstance(given, Scalar):
+            self.steps.append(Item(value, given))
+        elif value.strides == given.strides:
+            self.renamed.values[given] = value
+        else:
+            copy = Value(given.shape, given.strides, given.dtype, Memory("entry"))
+            self.steps.append(Write(thin(copy), thin(value)))
+            self.renamed.values[given] = copy
+
+    def _copy(self, memory: Memory) -> None:
+        self.renamed.memories[memory] = Memory("copy")
+        for each in self.made.carried:
+            if isinstance(each, Value) and each.memory is memory:
+                self.steps.append(Write(thin(self.renamed(each)), thin(each)))
+
+    def _body(self, tests: Sequence[Test]) -> None:
+        for position in range(len(self.given) + 1):
+            for number, test in enumerate(tests):
+                if test.position == position:
+                    self._test(test, number)
+            if position < len(self.given):
+                self.steps.append(self.renamed.step(self.given[position]))
+
+    def _test(self, test: Test, number: int) -> None:
+        operand = self.renamed(test.operand)
+        if isinstance(operand, Value):
+            scalar = Scalar(number_type(operand.dtype))
+            self.steps.append(Item(operand, scalar))
+        else:
+            scalar = operand
+        marker = Scalar(bool)
+        self.checks[marker] = Check(scalar, test.expected, number)
+        self.steps.append(ScalarCompute(bool, "bool({0})", (scalar,), marker))
+
+    def _keep(self) -> list[tuple[Scalar, Value]]:
+        """Write what is kept to the tape, as soon as it is complete; return the numbers."""
+        numbers = []
+        for each in self.kept:
+            value = entry(each)
+            self.made.tape.append(value)
+            if isinstance(each, Scalar):
+                numbers.append((each, value))
+                continue
+            makers = [at for at, step in enumerate(self.steps) if _written(step) is each.memory]
+            at = makers[-1] + 1 if makers else len(self.steps)
+            self.steps.insert(at, Write(thin(value), thin(each)))
+        return numbers
+
+    def _carry(self) -> None:
+        """Write what is carried to where the next turn reads it, all as if at once."""
+        waiting = [
+            (target, source)
+            for target, source in self.carried
+            if isinstance(target, Value)
+            and isinstance(source, Value)
+            and not source.same_region(target)
+        ]
+        while waiting:
+            sources = [source.memory for _, source in waiting]
+            for place, (target, source) in enumerate(waiting):
+                if target.memory not in sources[:place] + sources[place + 1 :]:
+                    self.steps.append(Write(thin(target), thin(source)))
+                    del waiting[place]
+                    break
+            else:  # all in a circle
+                targets = {target.memory for target, _ in waiting}
+                place = next(k for k, each in enumerate(sources) if each in targets)
+                target, source = waiting[place]
+                copy = Value(source.shape, target.strides, source.dtype, Memory("moved"))
+                self.steps.append(Write(thin(copy), thin(source)))
+                waiting[place] = (target, copy)
+
+    def _sections(self, done: list[Operation]) -> None:
+        sections: list[list[Operation]] = [[]]
+        for operation in done:
+            sections[-1].append(operation)
+            if isinstance(operation, Check):
+                sections.append([])
+        last = sections.pop()
+        failing = [at for at, operation in enumerate(last) if _can_fail(operation)]
+        cut = failing[-1] + 1 if failing else 0
+        self.made.sections = [*sections, last[:cut], last[cut:]]
+
+    def _numbers(self, pairs: list[tuple[Any, Any]], numbers: list[tuple[Scalar, Value]]) -> None:
+        """Let numbers go to the tape and to the next turn, where the last of them are computed."""
+        *_, risky, last = self.made.sections
+        # the stores of a kernel of numbers come after all that can fail in it
+        ready = bool(risky) and isinstance(risky[-1], Number)
+        place = risky if ready and not any(map(_is_number, last)) else last
+        for scalar, target in numbers:
+            place.append(Record(scalar, target))
+        for given, output in pairs:
+            if output is not given:
+                place.append(Carry(given, output))
+
+
+class _Renamed:
+    """Steps with other values in the place of some, and of what shows these.
+
+    Attributes:
+        values: what stands for an input.
+        memories: the memory that stands for another one.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[Value, Value] = {}
+        self.memories: dict[Memory, Memory] = {}
+
+    def __call__(self, operand: Any) -> Any:
+        if isinstance(operand, (list, tuple)):
+            return type(operand)(self(each) for each in operand)
+        if not isinstance(operand, Value):
+            return operand
+        made = self.values.get(operand)
+        if made is None:
+            memory = self.memories.get(operand.memory)
+            made = operand if memory is None else _moved(operand, memory, 0)
+            self.values[operand] = made
+        return made
+
+    def step(self, step: Step) -> Step:
+        if isinstance(step, Write):
+            return Write(self(step.target), self(step.source))
+        if isinstance(step, Item):
+            return Item(self(step.input), step.output)
+        if isinstance(step, ScalarCompute):
+            return step
+        inputs = self(step.inputs)
+        shown = inputs[0] if inputs else None
+        if isinstance(shown, Value) and step.output.memory is step.inputs[0].memory:
+            distance = shown.offset - step.inputs[0].offset
+            self.values[step.output] = _moved(step.output, shown.memory, distance)
+        return Compute(step.primitive, inputs, step.params, self(step.output))
+
+
+def _moved(value: Value, memory: Memory, distance: int) -> Value:
+    return Value(value.shape, value.strides, value.dtype, memory, value.offset + distance)
+
+
+def _written(step: Step) -> Memory | None:
+    """Return the memory whose elements `step` changes."""
+    if isinstance(step, Write):
+        return step.target.memory
+    if isinstance(step, Compute) and not step.primitive.is_view:
+        return step.output.memory
+    return None
+
+
+def _prepared(done: Sequence[Operation]) -> Iterator[Operation]:
+    """Yield the operations in the forms that loops have kernels for."""
+    for operation in done:
+        if isinstance(operation, Call):
+            yield from _constant(operation)
+        elif isinstance(operation, Product):
+            yield from _product(operation)
+        elif isinstance(operation, Copy):
+            raise NotNative("elements of a dtype that kernels do not know are copied")
+        else:
+            yield operation
+
+
+def _constant(call: Call) -> Iterator[Operation]:
+    """Make the elements of a constant once, and copy them in each turn."""
+    target = call.target
+    if (
+        call.primitive.kind is not Kind.CREATION
+        or call.reads
+        or call.scalars
+        or target is None
+        or target.dtype not in DTYPES
+    ):
+        raise NotNative(f"{call.primitive.name} is done by NumPy")
+    array = allocate(target)
+    made = run_quietly(call.primitive.numpy, *call.operands, **call.params)
+    run_quietly(np.copyto, array, made, casting="unsafe")
+    whole = Value(target.shape, target.strides, target.dtype, Memory("constant"))
+    yield Constant(array, whole)
+    if target.size:
+        yield _copied(whole, target)
+
+
+def _product(product: Product) -> Iterator[Operation]:
+    """Bring matrices into the form that products take."""
+    operands = [product.a, product.b]
+    if not is_small(product.a, product.b):
+        for k, each in enumerate(operands):
+            if matrix_layout(each) is None:
+                operands[k] = _dense(each)
+                yield _copied(each, operands[k])
+    target = product.target
+    assert target is not None
+    direct = target.strides[-1] == 1 and target.strides[-2] >= target.shape[-1]
+    made = target if direct else _dense(target)
+    yield Product(operands[0], operands[1], made)
+    if not direct:
+        yield _copied(made, target)
+
+
+def _copied(source: Value, target: Value) -> Map:
+    return Map("{0}", [source], source.dtype, target)
+
+
+def _dense(value: Value) -> Value:
+    strides = [count(value.shape[dim + 1 :]) for dim in range(len(value.shape))]
+    return Value(value.shape, tuple(strides), value.dtype, Memory("dense"))
+
+
+def _marked(operation: Operation) -> Any:
+    return operation.output if isinstance(operation, Number) else None
+
+
+def _is_number(operation: Operation) -> bool:
+    return isinstance(operation, (Number, Extract))
+
+
+def _can_fail(operation: Operation) -> bool:
+    if isinstance(operation, Number):
+        return can_fail(operation)
+    return isinstance(operation, Native) and operation.routine.declined is not None

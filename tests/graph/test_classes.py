@@ -1,0 +1,36 @@
+"""Users' classes do in compiled functions what they do in eager ones, and without leaving them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.graph import programs_classes, programs_stores
+from tests.graph.agreement import agree
+
+SCENES = [
+    scene
+    for module in (programs_classes, programs_stores)
+    for name, scene in vars(module).items()
+    if name.startswith("scene_")
+]
+LEAVING = frozenset(
+    {
+        "bases_are_changed_between_calls", "class_is_changed_between_calls",
+        "classes_that_make_one_object", "context_managers",
+        "dataclass_changes", "enumerations_of_integers", "exceptions_behind_stores",
+        "exceptions_in_methods", "frozen_dataclass_raises", "histories_seen_by_python",
+        "missing_attributes_that_raise", "odd_named_tuples", "reflected_operators",
+        "truth_that_is_none", "user_iterators",
+    }
+)  # fmt: skip
+"""Scenes with exceptions and other things that are left to Python."""
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
+def test_scene(scene: Callable, lowering: str) -> None:
+    session = agree(scene)
+    exits = {each[0] for function in session.functions for each in function.explain().exits}
+    assert bool(exits) == (scene.__name__[6:] in LEAVING), exits
+    assert not any(function.explain().eager for function in session.functions)
