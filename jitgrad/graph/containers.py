@@ -13,7 +13,7 @@ from jitgrad.graph.lookups import Place
 from jitgrad.graph.operands import OperandRules
 from jitgrad.graph.origins import KNOWN, Bounds, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
-from jitgrad.graph.recipes import Counting, Sources
+from jitgrad.graph.recipes import OVER, Counting, Sources
 from jitgrad.python.operations import ABSENT, EXHAUSTED, Operations
 
 ITERATORS = (KIND, "iterator", "enumerate", "zip")
@@ -230,9 +230,10 @@ class ContainerRules(CountingRules, OperandRules):
             return self.next_of_counter(state_of)
         if known.kind == "iterator":
             x, xo = state_of.sources[0]
-            origin = self._origin_at(x, xo, state_of.index)
-            if origin is not None:
-                state_of.index += 1
+            over = state_of.index == OVER
+            origin = None if over else self._origin_at(x, xo, state_of.index)
+            # it stays at its end, whatever is put behind that
+            state_of.index = OVER if origin is None else state_of.index + 1
             return origin
         inner = []
         for source, _ in state_of.sources:

@@ -25,6 +25,7 @@ from jitgrad.graph.recipes import Recipe
 from jitgrad.graph.records import RecordRules
 from jitgrad.graph.stores import Waiting
 from jitgrad.python import protocols
+from jitgrad.spec import Size
 
 METADATA = frozenset(
     "shape dtype ndim device requires_grad is_leaf itemsize nbytes T mT H data".split()  # noqa: SIM905
@@ -268,7 +269,7 @@ class PlaceRules(RecordRules):
             if isinstance(known, FreshObject) and known.kind == "dict" and key in obj:
                 at = list(obj).index(key)
                 return obj[key], known.origins[2 * at + 1]
-            if type(obj).__name__ == "Size":
+            if type(obj) is Size:
                 return obj[key], KNOWN
             if self.is_record(obj) and type(key) is int:
                 found = self.record_items(obj, "__getitem__")

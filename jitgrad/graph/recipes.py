@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -230,6 +231,10 @@ class Method(Recipe):
         return (self.owner,)
 
 
+OVER = -1
+"""In place of the index of an iterator that has said that there is no more."""
+
+
 class Sources:
     """What an iterator runs over: sources with their origins, and how far it has come."""
 
@@ -265,8 +270,9 @@ class Position(Recipe):
                 made = zip(*sources)
             else:
                 made = iter(sources[0])
-                for _ in range(self.index):
-                    next(made)
+                steps = itertools.count() if self.index == OVER else range(self.index)
+                for _ in zip(steps, made):
+                    pass
             run.made[self.key] = made
             held = [(source, each.origin) for source, each in zip(sources, self.sources)]
             run.register(made, self.key, [], Sources(held, self.start, self.index), self.kind)

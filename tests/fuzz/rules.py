@@ -50,7 +50,8 @@ MUTANTS = [
     ),
     Mutant(
         "fact: where a view begins", "graph/facts.py",
-        "!= self.offset\n        ):\n            return False", "!= self.offset\n        ):\n            pass",
+        "!= self.offset\n        ):\n            return False",
+        "!= self.offset\n        ):\n            pass",
     ),
     Mutant(
         "fact: the type of a value", "graph/facts.py",
@@ -324,8 +325,8 @@ MUTANTS = [
     ),
     Mutant(
         "places: how long a list is", "graph/performing.py",
-        '            self.take(Place(lookups.read_length, known, True, ""))\n            found = [self.take',
-        "            found = [self.take",
+        'self.take(Place(lookups.read_length, known, True, ""))\n            found = [self.take',
+        "found = [self.take",
     ),
     Mutant(
         "places: what an object lacks", "graph/objects.py",

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import hypothesis.strategies as st
 
-from tests.fuzz.prelude import PRELUDE
 from tests.fuzz.hosting import Hosting
+from tests.fuzz.prelude import PRELUDE
 
 
 class Writer(Hosting):
