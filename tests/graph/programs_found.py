@@ -159,3 +159,16 @@ def scene_class_called_like_one_of_ours(s: Session) -> None:
         for value in 1.0, 2.0, 3.0:
             s.call(f, kind(value, 2.0), torch.ones(2))
             s.call(g, kind(value, 2.0), torch.ones(2))
+
+
+def scene_number_of_run_time_that_raises(s: Session) -> None:
+    def body(x: Any, k: float) -> Any:
+        try:
+            x = x * (1 / int(k))
+        finally:
+            x = x + 1
+        return x
+
+    f = s.compile(body)
+    for k in 1.0, 0.0, 0.0, 2.0, 0.5, 1.0:
+        s.call(f, torch.ones(2), k)
