@@ -79,7 +79,8 @@ def main(show: Callable[[str], None] = print) -> int:
     if given_.notice:
         notice(given_.notice)
         return 0
-    runs = {"programs": ("-m", "tests.fuzz.mutants", "--notice", str(given_.programs))}
+    runs: dict[str, tuple[str, ...]] = {}
+    runs["programs"] = ("-m", "tests.fuzz.mutants", "--notice", str(given_.programs))
     if given_.scenes:
         scenes = ("-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", "tests/graph")
         runs["scenes"] = scenes

@@ -238,3 +238,11 @@ class Words:
         if own:
             self.own.append(name)
         return name
+
+    def block(self, loop: bool = False) -> None:
+        """Write some statements; what they bind is not used after the block."""
+        raise NotImplementedError
+
+    def statement(self) -> None:
+        """Write one statement."""
+        raise NotImplementedError

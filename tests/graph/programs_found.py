@@ -153,7 +153,9 @@ def scene_class_called_like_one_of_ours(s: Session) -> None:
         def __iter__(self) -> Any:
             return iter(self.sizes)
 
-    for kind in Size, type("Size", (tuple,), {"__new__": lambda cls, *x: tuple.__new__(cls, x)}):
+    kinds: list[Any] = [Size]
+    kinds.append(type("Size", (tuple,), {"__new__": lambda cls, *x: tuple.__new__(cls, x)}))
+    for kind in kinds:
         f = s.compile(lambda size, x: x * size[0])
         g = s.compile(lambda size, x: [x * each for each in size])
         for value in 1.0, 2.0, 3.0:
