@@ -254,7 +254,7 @@ class CompiledBackward(Node):
         wanted = [each for each, want in zip(layout.roots, needed) if want]
         if tape.freed and not tape.freed.isdisjoint(layout.freed_by(tuple(given), tuple(wanted))):
             raise RuntimeError(SECOND_BACKWARD)
-        if state.grad_enabled or tape.moved:
+        if state.grad_enabled or tape.moved or state.detect_anomaly:
             found = self._eagerly(tape, given, wanted)
         else:
             found = self._natively(tape, given, wanted)

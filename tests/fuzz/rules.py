@@ -226,11 +226,12 @@ MUTANTS = [
     ),
     Mutant(
         "tape: eager where arguments have moved", "graph/tape.py",
-        "if state.grad_enabled or tape.moved:", "if state.grad_enabled:",
+        "if state.grad_enabled or tape.moved or state.detect_anomaly:", "if state.grad_enabled:",
     ),
     Mutant(
         "tape: create_graph is eager", "graph/tape.py",
-        "if state.grad_enabled or tape.moved:", "if tape.moved:",
+        "if state.grad_enabled or tape.moved or state.detect_anomaly:",
+        "if tape.moved or state.detect_anomaly:",
     ),
     Mutant(
         "tape: overwritten in the call", "graph/derivative.py",

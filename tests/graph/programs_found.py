@@ -174,3 +174,32 @@ def scene_number_of_run_time_that_raises(s: Session) -> None:
     f = s.compile(body)
     for k in 1.0, 0.0, 0.0, 2.0, 0.5, 1.0:
         s.call(f, torch.ones(2), k)
+
+
+def scene_grad_mode_that_a_number_of_run_time_decides(s: Session) -> None:
+    def body(x: Any, n: int) -> Any:
+        with torch.set_grad_enabled(n > 1):
+            x = x * 2
+        return x + 1
+
+    f = s.compile(body)
+    x = torch.ones(2, requires_grad=True)
+    for n, outside in (1, True), (9, False), (9, True), (7, False), (7, True), (1, False):
+        with torch.set_grad_enabled(outside):
+            s.call(f, x, n)
+
+
+def scene_anomalies_are_looked_for(s: Session) -> None:
+    def body(x: Any) -> Any:
+        (x.sqrt() * 0).sum().backward()
+        return (x.sqrt() * 0).sum()
+
+    f, g = s.compile(body), s.compile(lambda x: (x.sqrt() * 0).sum())
+    for value in 1.0, 0.0, 1.0, 0.0:
+        for watched in False, True:
+            with torch.autograd.set_detect_anomaly(watched):
+                s.call(f, torch.tensor([value], requires_grad=True))
+        x = torch.tensor([value], requires_grad=True)
+        result = g(x)
+        with torch.autograd.set_detect_anomaly(True):
+            s.backward(result)
