@@ -8,21 +8,36 @@ from typing import Any
 import hypothesis.strategies as st
 
 
+CHANGES = [
+    "helper", "class", "shift", "train", "parameter", "frozen", "items", "table", "rate", "grad",
+    "same objects", "dtype", "default", "flag", "item", "keys",
+]  # fmt: skip
+"""What may be changed between two calls; see `running.change`."""
+
+CHANGE = st.sampled_from(CHANGES)
+
+
 @st.composite
 def calls(draw: Callable) -> list[dict[str, Any]]:
     """Draw how the program is called: what changes from call to call, and what does not."""
     usual = draw(kinds_of_call())
     # a second kind of call, which differs in one respect, so that both are replayed
     other = dict(usual)
-    name = draw(st.sampled_from([*sorted(usual), "alias", "alias", "n"]))
+    name = draw(st.sampled_from([*sorted(usual), "alias", "alias", "grad_enabled", "k", "n"]))
     other[name] = draw(kinds_of_call())[name]
-    made = []
-    for _ in range(draw(st.sampled_from([6, 4, 3, 9, 12, 16]))):
-        call = {**draw(st.sampled_from([usual, usual, other])), **draw(values_of_call())}
+    changes = draw(st.lists(CHANGE, max_size=2))
+    # so that the facts of a call have become familiar before something is different
+    steady = draw(st.sampled_from([0, 2, 3, 4]))
+    made: list[dict[str, Any]] = []
+    for at in range(draw(st.sampled_from([6, 4, 3, 9, 12, 16]))):
+        kind = usual if at < steady else draw(st.sampled_from([usual, usual, other]))
+        call = {**kind, **draw(values_of_call()), "change": ""}
         call["n"] += draw(st.sampled_from([0, 0, 0, 0, 1, 2]))
-        if made and not draw(st.integers(0, 3)):
+        if made and draw(st.booleans()):
             # so that the same path is taken again
-            call["values"] = made[-1]["values"]
+            call["values"], call["number"] = made[-1]["values"], made[-1]["number"]
+        if changes and at >= steady and draw(st.booleans()):
+            call["change"] = draw(st.sampled_from(changes))
         made.append(call)
     return made
 
@@ -35,7 +50,7 @@ def kinds_of_call() -> st.SearchStrategy:
             "layout": st.sampled_from(["plain", "plain", "strided", "transposed", "shared"]),
             "alias": st.sampled_from(
                 ["none", "none", "same", "view", "part", "detached", "number", "base", "overlap",
-                 "weight", "last", "item"]
+                 "weight", "last", "item", "data", "data"]
             ),
             "history": st.sampled_from(["both", "both", "none", "x", "y", "computed", "view"]),
             "grad_enabled": st.sampled_from([True, True, True, False]),
@@ -51,21 +66,13 @@ def values_of_call() -> st.SearchStrategy:
     return st.fixed_dictionaries(
         {
             "values": st.lists(small, min_size=18, max_size=18),
-            "number": small,
+            "number": st.sampled_from([1, 1, 1, 0, 2, -1, -3]),
             "again": st.sampled_from(["", "", "", "x", "last", "result", "kept"]),
             "write": st.sampled_from(["", "", "", "x", "y", "result", "last", "weight"]),
             "how": st.sampled_from(["in place", "in place", "data", "numpy"]),
             "backward": st.sampled_from(["", "once", "once", "later", "twice", "second order"]),
-            "change": st.sampled_from([""] * 20 + CHANGES),
         }
     )
-
-
-CHANGES = [
-    "helper", "class", "shift", "train", "parameter", "frozen", "items", "table", "rate", "grad",
-    "same objects", "dtype", "default",
-]  # fmt: skip
-"""What may be changed between two calls; see `running.change`."""
 
 
 def settings() -> st.SearchStrategy:

@@ -84,6 +84,8 @@ def arguments(call: dict[str, Any], box: Any, net: Any) -> tuple[Any, Any, Any]:
         y = x[:1]
     elif alias == "detached":
         y = x.detach()
+    elif alias == "data":
+        y = x.data
     elif alias == "base":
         x, y = x[..., :1], x
     elif alias == "overlap":
@@ -149,7 +151,13 @@ def change(what: str, namespace: dict[str, Any], box: Any, net: Any, x: Any) -> 
     elif what == "grad":
         net.weight.grad = None
     elif what == "same objects":
-        box.last, box.other = x, box
+        box.last, box.other = x, box if box.other is not box else SimpleNamespace(n=1)
+    elif what == "flag":
+        box.flag = {int: True, bool: 1.0, float: 1}[type(box.flag)]
+    elif what == "item":
+        box.items[0] = {int: True, bool: 1.0}.get(type(box.items[0]), 1)
+    elif what == "keys":
+        box.table = {1: 2.0, "t": x.detach(), **box.table}
     elif what == "dtype":
         net.total = net.total.to(torch.float32)
     elif what == "default":
@@ -178,8 +186,9 @@ def scene(source: str, calls: list[dict[str, Any]]) -> Callable[[Session], None]
         f, namespace = s.compile(function), function.__globals__
         net = Net()
         box = SimpleNamespace(
-            rate=1.0, total=0.0, n=0, last=None, items=[0, 1.0], table={}, seen=[]
+            rate=1.0, total=0.0, n=0, last=None, items=[0, 1.0], table={}, seen=[], flag=1
         )
+        box.other = SimpleNamespace(n=1)
         before: dict[str, Any] = {}
         waiting: list[Any] = []
         meter = namespace["meter"]

@@ -118,6 +118,9 @@ class Statements(Words):
             "net.seen += 1",
             f"net.shift = {c}",
             "box.other = box",
+            "box.other.n += 1",
+            "box.flag = 1",
+            f"box.kept = [box.flag, {c}, k]",
             "box.last = None",
         )
         rare = (

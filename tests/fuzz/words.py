@@ -32,7 +32,7 @@ class Words:
         self.lines: list[str] = []
         self.tensors = ["x", "y"]
         self.own: list[str] = []
-        self.numbers = ["k", "n", "box.rate"]
+        self.numbers = ["k", "n", "box.rate", "box.flag", "box.other.n"]
         self.counters: list[str] = []
         self.lists: list[str] = []
         self.tables: list[str] = []
