@@ -382,6 +382,7 @@ class Cutting(Recording):
         """Remember what the call stored at a place."""
         self._journal.append((identity, self.path.places.get(identity, ABSENT)))
         self.path.places[identity] = origin
+        self.path.stored[identity] = None
 
     def forget_place(self, identity: Any) -> None:
         """Look at a place again where it is next asked for."""
