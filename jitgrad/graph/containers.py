@@ -9,15 +9,16 @@ from jitgrad.graph import lookups
 from jitgrad.graph.counting import KIND, CountingRules
 from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.knowledge import FreshObject
+from jitgrad.graph.lists import ListRules
 from jitgrad.graph.lookups import Place
+from jitgrad.graph.mappings import MappingRules
 from jitgrad.graph.operands import OperandRules
 from jitgrad.graph.origins import KNOWN, Bounds, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
-from jitgrad.graph.recipes import Counting, Sources
-from jitgrad.python.operations import ABSENT, EXHAUSTED, Operations
-
-ITERATORS = (KIND, "iterator", "enumerate", "zip")
-"""The kinds of the iterators that a recording sees through."""
+from jitgrad.graph.positions import Sources
+from jitgrad.graph.recipes import Counting
+from jitgrad.python import stand_ins
+from jitgrad.python.operations import ABSENT, EXHAUSTED, Enter, Operations
 
 
 def plain_build(kind: str, values: Any) -> Any:
@@ -26,7 +27,7 @@ def plain_build(kind: str, values: Any) -> Any:
     return answer[0]
 
 
-class ContainerRules(CountingRules, OperandRules):
+class ContainerRules(CountingRules, ListRules, MappingRules, OperandRules):
     """What is built from parts, taken apart, and iterated."""
 
     def build(self, kind: str, values: Any, origins: Any) -> Any:
@@ -36,77 +37,73 @@ class ContainerRules(CountingRules, OperandRules):
         if kind == "list":
             made = list(values)
             return made, self.fresh(made, "list", list(origins))
-        keys = values[::2] if kind == "dict" else values
-        key_origins = origins[::2] if kind == "dict" else origins
-        simple = all(
-            origin is KNOWN and type(key) in (int, str) for key, origin in zip(keys, key_origins)
-        )
-        if simple and len(set(keys)) == len(keys):
-            made = plain_build(kind, values)
-            return made, self.fresh(made, kind, list(origins))
+        if kind == "dict":
+            pairs = list(zip(values[::2], origins[::2], values[1::2], origins[1::2]))
+            answer = self.new_dict(pairs)
+        else:
+            known = all(map(self._is_constant, values, origins))
+            answer = self.new_set(plain_build(kind, values)) if known else None
+        if answer is not None:
+            return answer
         return self.leave(f"a {kind} display").build(kind, values, origins)
 
-    def _fresh_list(self, target: Any) -> FreshObject | None:
-        known = self.object(target)
-        return known if isinstance(known, FreshObject) and known.kind == "list" else None
-
     def append(self, target: Any, lo: Any, value: Any, vo: Any) -> Any:
-        known = self._fresh_list(target)
-        if known is None:
+        if self.list_method(target, "append", [value], [vo]) is None:
             return self.leave("append").append(target, lo, value, vo)
-        target.append(value)
-        known.origins.append(vo)
         return None
 
     def add_to_set(self, target: Any, so: Any, value: Any, vo: Any) -> Any:
-        return self.leave("a set comprehension").add_to_set(target, so, value, vo)
+        if self.set_method(target, "add", [value], [vo]) is None:
+            return self.leave("a set comprehension").add_to_set(target, so, value, vo)
+        return None
 
     def store_in_dict(self, target: Any, do: Any, key: Any, ko: Any, value: Any, vo: Any) -> Any:
-        known = self.object(target)
-        if not isinstance(known, FreshObject) or ko is not KNOWN or type(key) not in (int, str):
+        ko = self.fixed(key, ko)
+        if not self.active:
+            return self._plain().store_in_dict(target, do, key, ko, value, vo)
+        if not self.set_dict_item(target, key, ko, value, vo):
             return self.leave("a key of run time").store_in_dict(target, do, key, ko, value, vo)
-        if key in target:
-            known.origins[2 * list(target).index(key) + 1] = vo
-        else:
-            known.origins.extend((ko, vo))
-        target[key] = value
         return None
 
     def extend_list(self, target: Any, lo: Any, more: Any, mo: Any) -> Any:
-        known = self._fresh_list(target)
-        found = self._elements(more, mo)
-        if known is None or found is None:
+        answer = self.list_method(target, "extend", [more], [mo])
+        if answer is None:
             return self.leave("unpacking in a display").extend_list(target, lo, more, mo)
-        target.extend(value for value, _ in found)
-        known.origins.extend(origin for _, origin in found)
-        return None
+        return answer if isinstance(answer, Enter) else None
 
     def update_set(self, target: Any, so: Any, more: Any, mo: Any) -> Any:
-        return self.leave("a set display").update_set(target, so, more, mo)
+        if self.set_method(target, "update", [more], [mo]) is None:
+            return self.leave("a set display").update_set(target, so, more, mo)
+        return None
 
     def update_dict(self, target: Any, do: Any, more: Any, mo: Any) -> Any:
-        inner = self.object(more)
-        if not isinstance(inner, FreshObject) or inner.kind != "dict":
+        known = self.fresh_dict(more) is not None or self.outer_dict(more) is not None
+        if not known or not self.update_with(target, self.pairs_of(more, mo)):
             return self.leave("** of a mapping").update_dict(target, do, more, mo)
-        for at, (key, value) in enumerate(list(more.items())):
-            self.store_in_dict(target, do, key, KNOWN, value, inner.origins[2 * at + 1])
         return None
 
     def merge_keywords(self, keywords: Any, ko: Any, more: Any, mo: Any, callee: Any, co: Any):
-        inner, outer = self.object(more), self.object(keywords)
-        simple = isinstance(inner, FreshObject) and isinstance(outer, FreshObject)
-        if not simple or any(key in keywords for key in more):
+        known = self.fresh_dict(more) is not None or self.outer_dict(more) is not None
+        pairs = self.pairs_of(more, mo) if known else None
+        fits = pairs is not None and all(
+            type(key) is str and key not in keywords for key, *_ in pairs
+        )
+        if not fits or not self.update_with(keywords, pairs):
             return self.leave("** of a call").merge_keywords(keywords, ko, more, mo, callee, co)
-        return self.update_dict(keywords, ko, more, mo)
+        return None
 
     def list_to_tuple(self, items: Any, lo: Any) -> Any:
-        known = self._fresh_list(items)
+        known = self.fresh_list(items)
         if known is None:
             return self.leave("a tuple display").list_to_tuple(items, lo)
         return tuple(items), parts(known.origins)
 
     def arguments_tuple(self, callee: Any, co: Any, value: Any, origin: Any) -> Any:
         found = self._elements(value, origin)
+        if isinstance(value, TensorCore) and value._array.ndim:
+            return self.perform(tuple, (value,), (origin,))
+        if found is None and self.can_iterate(value):
+            return self._enter(stand_ins.tuple_of, KNOWN, [value], [origin], {}, {})
         if found is None:
             return self.leave("* of a call").arguments_tuple(callee, co, value, origin)
         return tuple(each for each, _ in found), parts(each for _, each in found)
@@ -148,6 +145,11 @@ class ContainerRules(CountingRules, OperandRules):
         )
 
     def unpack(self, x: Any, xo: Any, before: int, has_star: bool, after: int) -> Any:
+        if self.is_iterator(x):
+            args, known = [x, before, has_star, after], [xo, KNOWN, KNOWN, KNOWN]
+            answer = self._enter(stand_ins.unpack, KNOWN, args, known, {}, {})
+            if answer is not None:
+                return answer
         if isinstance(x, TensorCore) and x._array.ndim:
             rows, origins = self.perform(tuple, (x,), (xo,))
             found = None if not self.active else self._elements(rows, origins)
@@ -165,7 +167,7 @@ class ContainerRules(CountingRules, OperandRules):
 
     def iterate(self, x: Any, xo: Any) -> Any:
         known = self.object(x)
-        if isinstance(known, FreshObject) and known.kind in ITERATORS:
+        if self.is_iterator(x):
             return x, xo
         if type(x) is range and (xo is KNOWN or isinstance(xo, Bounds)):
             return self.count(x, xo)
@@ -176,7 +178,7 @@ class ContainerRules(CountingRules, OperandRules):
             x = rows
         view = isinstance(known, FreshObject) and known.kind in ("keys", "items", "values")
         if self._elements(x, xo) is not None and (
-            type(x) in (list, tuple, range, *DICTS)
+            type(x) in (list, tuple, range, str, set, *DICTS)
             or view
             or self.is_module_list(x)
             or self.is_record(x)
@@ -197,9 +199,13 @@ class ContainerRules(CountingRules, OperandRules):
             return self.leave("an iterator that is not known").advance(it, io)
         if known.kind == KIND:
             return self.advance_counter(it, known)
+        if self.calls_back(it):
+            return self.step(known)
         origin = self._next_origin(known)
         value = next(it, EXHAUSTED)
         if value is EXHAUSTED:
+            # it stays so, whatever becomes of what it ran over
+            known.kind, known.extra = "iterator", Sources([((), KNOWN)])
             return EXHAUSTED
         return value, origin
 
@@ -223,6 +229,18 @@ class ContainerRules(CountingRules, OperandRules):
         found = self._elements(x, xo)
         return None if found is None or at >= len(found) else found[at][1]
 
+    def calls_back(self, it: Any) -> bool:
+        """Does an iterator made in the call, or one that it runs over, call functions?"""
+        raise NotImplementedError
+
+    def step(self, known: FreshObject) -> Any:
+        """Evaluate the next step of an iterator that calls a function."""
+        raise NotImplementedError
+
+    def next_of_kind(self, kind: str, held: Any) -> Origin | None:
+        """Return the origin of what an iterator yields next, None at its end."""
+        raise NotImplementedError
+
     def _next_origin(self, known: FreshObject) -> Origin | None:
         """Count one step of an iterator; return the origin of what it yields, None at its end."""
         state_of = known.extra
@@ -234,13 +252,7 @@ class ContainerRules(CountingRules, OperandRules):
             if origin is not None:
                 state_of.index += 1
             return origin
-        inner = []
-        for source, _ in state_of.sources:
-            known_source = self.object(source)
-            assert isinstance(known_source, FreshObject)
-            origin = self._next_origin(known_source)
-            if origin is None:
-                return None
-            inner.append(origin)
-        state_of.index += 1
-        return parts((KNOWN, *inner) if known.kind == "enumerate" else inner)
+        origin = self.next_of_kind(known.kind, state_of)
+        if origin is not None:
+            state_of.index += 1
+        return origin

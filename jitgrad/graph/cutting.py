@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from types import MemberDescriptorType
 from typing import Any
@@ -23,6 +24,7 @@ from jitgrad.graph.origins import (
     Variable,
     ancestors,
 )
+from jitgrad.graph.positions import ITERATORS, Position
 from jitgrad.graph.recipes import (
     BaseOf,
     Cell,
@@ -35,7 +37,6 @@ from jitgrad.graph.recipes import (
     Library,
     Method,
     Number,
-    Position,
     Range,
     Recipe,
     Root,
@@ -63,6 +64,15 @@ from jitgrad.python.frames import UNBOUND
 
 class Unrecordable(Exception):
     """Something is live that no recipe can make again; the message says what."""
+
+
+def insertion_order(values: list[Any]) -> list[Any]:
+    """Return in which order a set takes up constants to have them in the order of `values`."""
+    orders = itertools.permutations(values) if len(values) <= 6 else [values]
+    found = next((each for each in orders if list(set(each)) == values), None)
+    if found is None:
+        raise Unrecordable("a set that cannot be made again in its order")
+    return list(found)
 
 
 class Cutting(Recording):
@@ -189,7 +199,7 @@ class Cutting(Recording):
             state = known.extra
             numbers = (state.current, state.origin), (state.stop, state.end), (state.step, KNOWN)
             made = Counter(key, tuple(self.recipe(*each) for each in numbers), state.exposed)
-        elif kind in ("iterator", "enumerate", "zip"):
+        elif kind in ITERATORS:
             sources = tuple(self.recipe(*source) for source in known.extra.sources)
             made = Position(key, kind, sources, known.extra.index, known.extra.start)
         elif kind in ("keys", "items", "values"):
@@ -224,6 +234,8 @@ class Cutting(Recording):
         if kind == "record":
             return Record(key, type(obj), tuple(map(self.recipe, obj, origins)))
         values = [part for pair in obj.items() for part in pair] if kind == "dict" else list(obj)
+        if kind == "set":
+            values = insertion_order(values)
         made = {"list": list, "dict": dict, "set": set}[kind]
         return self._container(made, values, origins, key)
 
@@ -326,6 +338,7 @@ class Cutting(Recording):
         self.produced = set()
         self._effect_recipes = []
         self.visible = False
+        self.before = {}
         self._segment_writes = dict(self.path.writes)
         self.begin()
 
@@ -379,14 +392,12 @@ class Cutting(Recording):
         self.produced = {step.output for step in steps if not isinstance(step, Write)}
 
     def set_place(self, identity: Any, origin: Any) -> None:
-        """Remember what the call stored at a place."""
         self._journal.append((identity, self.path.places.get(identity, ABSENT)))
         self.path.places[identity] = origin
         self.path.stored[identity] = None
 
     def forget_place(self, identity: Any) -> None:
-        """Look at a place again where it is next asked for."""
-        self._journal.append((identity, self.path.places.pop(identity)))
+        self._journal.append((identity, self.path.places.pop(identity, ABSENT)))
 
     def go_on_anew(self) -> bool:
         """End the recording here, so that the rest of the call is recorded as one of its own."""

@@ -8,7 +8,6 @@ from typing import Any
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.cutting import Cutting
-from jitgrad.graph.facts import SameKeys
 from jitgrad.graph.lookups import ABSENT, Place, RootKey
 from jitgrad.graph.origins import KNOWN, Origin, parts
 
@@ -27,7 +26,8 @@ class DictionaryRules(Cutting):
     def key_of(self, key: Any, origin: Any) -> Any:
         """Return how a place names a key: a constant, or the number of a root; ABSENT if not."""
         if origin is KNOWN and type(key) in (int, str, bool, type(None)):
-            return key
+            # the same item has one name only
+            return int(key) if type(key) is bool else key
         if isinstance(key, TensorCore):
             entry = self.entry(key)
             # the hash and the equality of a dictionary's keys are those of identity here
@@ -35,14 +35,14 @@ class DictionaryRules(Cutting):
         return ABSENT
 
     def outer_keys(self, number: int) -> tuple | None:
-        """Return the keys of a dictionary from outside, in their order, as a fact."""
+        """Return the keys of a dict or the elements of a set from outside, in order, as a fact."""
         place = Place(lookups.read_keys, number, True, "")
         keys = place.look(self.run)
-        if not all(type(each) in (int, str) for each in keys):
+        before = self.before.get(number)
+        every = keys if before is None else (*keys, *before.keys)
+        if not all(type(each) in (int, str) for each in every):
             return None
-        if place.identity() not in self.path.places:
-            self.fact(SameKeys(place, keys))
-            self.path.places[place.identity()] = KNOWN
+        self.take(place)
         return keys
 
     def outer_item(self, number: int, key: Any, default: Any = ABSENT) -> Any:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
-import sys
 from types import BuiltinFunctionType
 from typing import Any, Final
 
-from jitgrad.graph import consumers
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.models import Models
 from jitgrad.graph.origins import KNOWN
@@ -17,12 +14,6 @@ from jitgrad.python.frames import UNBOUND, Frame
 from jitgrad.python.operations import EXHAUSTED, GiveBack, HandOut, Operations, Resume
 from jitgrad.python.steps import GIVING_BACK
 from jitgrad.python.suspended import Suspended
-
-CONSUMERS: Final = {builtins.list: consumers.to_list, builtins.tuple: consumers.to_tuple}
-"""Functions written in C, by what does the same to a generator."""
-if sys.version_info < (3, 12):
-    # later ones make up for the rounding of floats
-    CONSUMERS[builtins.sum] = consumers.add_all
 
 
 class Suspension(Recipe):
@@ -148,11 +139,6 @@ class GeneratorRules(Models):
             return None
         frame = self.evaluator.frames[-1]
         if co is KNOWN and args and (generator := self._generator(args[0])) is not None:
-            consumer = (
-                CONSUMERS.get(callee) if isinstance(callee, (type, BuiltinFunctionType)) else None
-            )
-            if consumer is not None:
-                return self._enter(consumer, KNOWN, args, ao, {}, {})
             is_call = frame.code.instructions[frame.pc][0] == Op.CALL
             if callee is next and len(args) in (1, 2) and is_call and not generator.is_over:
                 return self._resumed(generator)
@@ -191,7 +177,7 @@ class GeneratorRules(Models):
         if generator.delegate is None:
             if (
                 self._generator(x) is None
-                and not self._is_iterator(x)
+                and not self.is_iterator(x)
                 and self._elements(x, xo) is None
             ):
                 self.leave(f"yield from a {type(x).__name__}")
@@ -215,6 +201,12 @@ class GeneratorRules(Models):
             self.evaluator.steps = GIVING_BACK
         return plain
 
+    def is_iterator(self, x: Any) -> bool:
+        return self._generator(x) is not None or super().is_iterator(x)
+
+    def calls_back(self, it: Any) -> bool:
+        return self._generator(it) is not None or super().calls_back(it)
+
     # -- what takes all that they yield -----------------------------------------------------
 
     def iterate(self, x: Any, xo: Any) -> Any:
@@ -223,30 +215,8 @@ class GeneratorRules(Models):
     def truth(self, x: Any, xo: Any) -> Any:
         return True if self._generator(x) is not None else super().truth(x, xo)
 
-    def unpack(self, x: Any, xo: Any, before: int, has_star: bool, after: int) -> Any:
-        if self._generator(x) is not None:
-            args, known = [x, before, has_star, after], [xo, KNOWN, KNOWN, KNOWN]
-            answer = self._enter(consumers.unpack, KNOWN, args, known, {}, {})
-            if answer is not None:
-                return answer
-        return super().unpack(x, xo, before, has_star, after)
-
     def parts_of(self, value: Any, origin: Any) -> Any:
         return list(zip(value, self._items(value, origin)))
-
-    def extend_list(self, target: Any, lo: Any, more: Any, mo: Any) -> Any:
-        if self._generator(more) is not None and self._fresh_list(target) is not None:
-            answer = self._enter(consumers.extend, KNOWN, [target, more], [lo, mo], {}, {})
-            if answer is not None:
-                return answer
-        return super().extend_list(target, lo, more, mo)
-
-    def arguments_tuple(self, callee: Any, co: Any, value: Any, origin: Any) -> Any:
-        if self._generator(value) is not None:
-            answer = self._enter(consumers.to_tuple, KNOWN, [value], [origin], {}, {})
-            if answer is not None:
-                return answer
-        return super().arguments_tuple(callee, co, value, origin)
 
     # -- recipes ----------------------------------------------------------------------------
 

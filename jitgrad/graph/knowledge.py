@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import types
 from enum import Enum
 from typing import Any
@@ -23,7 +24,8 @@ CONSTANT_TYPES = (
 )  # fmt: skip
 IDENTICAL_TYPES = (
     type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, np.ufunc,
-    types.MethodDescriptorType, types.WrapperDescriptorType,
+    types.MethodDescriptorType, types.WrapperDescriptorType, operator.itemgetter,
+    operator.attrgetter,
 )  # fmt: skip
 
 
@@ -79,6 +81,8 @@ class Knowledge:
         self.made_in: dict[Memory, Segment] = {}
         self.varying: set[Any] = set()
         """The identities of places where integers have been seen to change."""
+        self.before: dict[int, Any] = {}
+        """By their root, the containers that the segment has changed, as it found them."""
         self.mark = 0
         self.visible = False
         self.visible_at_mark = False

@@ -157,6 +157,11 @@ def read_function(method: Any, _key: Any) -> Any:
     return method.__func__
 
 
+def read_method_name(function: Any, _key: Any) -> Any:
+    """Return the name of a function or method."""
+    return function.__name__
+
+
 def read_owner(method: Any, _key: Any) -> Any:
     """Return the object that a method is bound to."""
     return method.__self__

@@ -11,13 +11,12 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
-from jitgrad.graph.containers import ITERATORS, ContainerRules
 from jitgrad.graph.dictionaries import DICTS
+from jitgrad.graph.functions import FunctionRules
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import ABSENT, Place
-from jitgrad.graph.operators import OperatorRules
-from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
-from jitgrad.graph.recipes import Sources
+from jitgrad.graph.origins import KNOWN, Parts, Runtime
+from jitgrad.python import stand_ins
 
 SIZED = ("list", "dict", "set", "keys", "items", "values")
 
@@ -28,11 +27,11 @@ MATH = {
 }
 
 
-EXACT = frozenset({builtins.enumerate, operator.index})
+EXACT = frozenset({operator.index})
 """Built-in functions that need the values of integers."""
 
 
-class Models(ContainerRules, OperatorRules):
+class Models(FunctionRules):
     """Built-in functions by their models."""
 
     def _item(self, tensor: Any) -> Any:
@@ -56,10 +55,7 @@ class Models(ContainerRules, OperatorRules):
         return {
             builtins.len: self._len, builtins.range: self.make_range, builtins.float: self._float,
             builtins.int: self._int, builtins.bool: self._bool, builtins.abs: self._abs,
-            builtins.isinstance: self._isinstance, builtins.type: self._type,
-            builtins.enumerate: self._enumerate, builtins.zip: self._zip,
-            builtins.min: self._least(min), builtins.max: self._least(max),
-            builtins.list: self._list, builtins.tuple: self._tuple, builtins.iter: self._iter,
+            builtins.type: self._type, builtins.iter: self._iter, operator.abs: self._abs,
             builtins.getattr: self._getattr, builtins.hasattr: self._hasattr,
             operator.index: self._index,
         }  # fmt: skip
@@ -75,7 +71,7 @@ class Models(ContainerRules, OperatorRules):
         known = self.object(x)
         if isinstance(known, FreshObject) and known.kind in SIZED:
             return len(x), KNOWN
-        if isinstance(known, int) and type(x) in (list, tuple, *DICTS):
+        if isinstance(known, int) and type(x) in (list, tuple, set, frozenset, *DICTS):
             return self.take(Place(lookups.read_length, known, True, ""))
         if self.is_record(x):
             found = self.record_items(x, "__len__")
@@ -157,14 +153,6 @@ class Models(ContainerRules, OperatorRules):
             return self.perform(abs, args, ao)
         return self._math(abs, "abs", args, ao)
 
-    def _least(self, function: Any) -> Any:
-        def model(args: Any, ao: Any) -> Any:
-            kinds = set(map(type, args))
-            same = len(args) > 1 and kinds in ({float}, {int})
-            return self._math(function, function.__name__, args, ao) if same else None
-
-        return model
-
     def _math(self, function: Any, name: str, args: Any, ao: Any) -> Any:
         """Model a pure function of numbers."""
         if not all(type(each) in (int, float, bool) for each in args):
@@ -176,90 +164,64 @@ class Models(ContainerRules, OperatorRules):
             return self._number(text, function, args, ao, True)
         return None
 
-    def _isinstance(self, args: Any, ao: Any) -> Any:
-        if len(args) != 2 or ao[1] is not KNOWN:
-            return None
-        classes = args[1] if type(args[1]) is tuple else (args[1],)
-        if all(type(each) is type for each in classes):
-            self.fixed_class(type(args[0]))
-            return isinstance(*args), KNOWN
-        return None
-
     def _type(self, args: Any, ao: Any) -> Any:
         return (type(args[0]), KNOWN) if len(args) == 1 else None
-
-    def _enumerate(self, args: Any, ao: Any) -> Any:
-        start = args[1] if len(args) > 1 else 0
-        if not args or (len(args) > 1 and ao[1] is not KNOWN) or type(start) is not int:
-            return None
-        if not self._is_iterator(args[0]) and self._elements(args[0], ao[0]) is None:
-            return None
-        inner, inner_origin = self.iterate(args[0], ao[0])
-        made = enumerate(inner, start)
-        return made, self.fresh(made, "enumerate", [], Sources([(inner, inner_origin)], start))
-
-    def _is_iterator(self, x: Any) -> bool:
-        """Is `x` an iterator made in the call?"""
-        known = self.object(x)
-        return isinstance(known, FreshObject) and known.kind in ITERATORS
-
-    def _zip(self, args: Any, ao: Any) -> Any:
-        if any(
-            not self._is_iterator(x) and self._elements(x, xo) is None for x, xo in zip(args, ao)
-        ):
-            return None
-        inner = [self.iterate(x, xo) for x, xo in zip(args, ao)]
-        made = zip(*(each for each, _ in inner))
-        return made, self.fresh(made, "zip", [], Sources(inner))
-
-    def _list(self, args: Any, ao: Any) -> Any:
-        if len(args) > 1:
-            return None
-        found = self._elements(args[0], ao[0]) if args else []
-        if found is None:
-            return None
-        made = [value for value, _ in found]
-        return made, self.fresh(made, "list", [origin for _, origin in found])
-
-    def _tuple(self, args: Any, ao: Any) -> Any:
-        if len(args) > 1:
-            return None
-        found = self._elements(args[0], ao[0]) if args else []
-        if found is None:
-            return None
-        return tuple(value for value, _ in found), parts(origin for _, origin in found)
 
     def _iter(self, args: Any, ao: Any) -> Any:
         if len(args) != 1:
             return None
+        if self.is_iterator(args[0]):
+            return args[0], ao[0]
         if self._elements(args[0], ao[0]) is None:
             return self.user_iterator(args[0], ao[0])
         if type(args[0]) is range:
             return self.count(args[0], ao[0], exposed=True)
         return self.iterate(args[0], ao[0])
 
-    def _container_method(self, method: Any, args: Any, ao: Any, kwargs: Any) -> Any:
-        """Model the methods of lists and dicts made in the call, and of constants."""
-        if not isinstance(method, BuiltinFunctionType) or kwargs:
+    def _container_method(self, method: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+        """Model the methods of lists, dicts and sets, and of constants."""
+        if not isinstance(method, BuiltinFunctionType):
             return None
         owner: Any = method.__self__
         name = method.__name__
-        known = self.object(owner)
-        fresh = isinstance(known, FreshObject)
-        if fresh and known.kind == "list" and name == "append" and len(args) == 1:
-            self.append(owner, IDENTIFIED, args[0], ao[0])
-            return None, KNOWN
-        if fresh and known.kind == "dict" and name in ("keys", "items", "values") and not args:
-            made = method()
-            return made, self.fresh(made, name, [], owner)
-        outer = self.outer_dict(owner)
-        if outer is not None and name in ("keys", "items", "values") and not args:
-            made = method()
-            return made, self.fresh(made, name, [], owner)
-        if outer is not None and name == "get" and len(args) in (1, 2):
-            key = self.key_of(args[0], ao[0])
-            default = (args[1], ao[1]) if len(args) == 2 else (None, KNOWN)
-            return None if key is ABSENT else self.outer_item(outer, key, default)
-        if type(owner) is str and all(each is KNOWN for each in ao) and known is None:
-            return self._folded(method, args)
+        if self.methods.get(id(method)) is method or self._take_bound(method):
+            if type(owner) in DICTS:
+                return self.dict_method(owner, name, args, ao, kwargs, ko)
+            if kwargs:
+                return self._sort(owner, args, kwargs, ko) if name == "sort" else None
+            if type(owner) is list:
+                return self.list_method(owner, name, args, ao)
+            return self.set_method(owner, name, args, ao)
+        if type(owner) in (str, bytes, int) and self.object(owner) is None:
+            return self._constant_method(method, owner, args, ao, kwargs, ko)
         return None
+
+    def _take_bound(self, method: BuiltinFunctionType) -> bool:
+        """Make facts of the owner and the name of a container's method that was found outside."""
+        known = self.object(method)
+        if not isinstance(known, int) or type(method.__self__) not in (list, set, *DICTS):
+            return False
+        self.take(Place(lookups.read_method_name, known, True, ""))
+        self.take(Place(lookups.read_owner, known, True, ""))
+        return True
+
+    def _sort(self, x: Any, args: Any, kwargs: Any, ko: Any) -> Any:
+        if args or not self.is_list(x) or not set(kwargs) <= {"key", "reverse"}:
+            return None
+        return self._enter(stand_ins.sort, KNOWN, [x], [self.origin_of(x)], kwargs, ko)
+
+    def _constant_method(
+        self, method: Any, owner: Any, args: Any, ao: Any, kwargs: Any, ko: Any
+    ) -> Any:
+        if method.__name__ == "join" and type(owner) is str and len(args) == 1 and not kwargs:
+            texts = self._elements(args[0], ao[0])
+            if not self.are_constants(texts):
+                return None
+            return self._folded(method, ([each for each, _ in texts or ()],))
+        given = [*zip(args, ao), *((kwargs[each], ko[each]) for each in kwargs)]
+        if not all(o is KNOWN and self._has_plain_text(v) for v, o in given):
+            return None
+        answer = self._folded(functools.partial(method, **kwargs), args)
+        if type(answer[0]) is list:
+            return self.new_list([(each, KNOWN) for each in answer[0]])
+        return answer

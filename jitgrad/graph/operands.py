@@ -125,6 +125,8 @@ class OperandRules(RecordRules):
             return self.protocol(protocols.contains, given, origins) if method else None
         left, right = self.operand_class(l, lo), self.operand_class(r, ro)
         foreign = (*NUMBERS, *SEQUENCES)
+        if left is None and right is None:
+            return None
         if (left is None and not self._declines(l, lo, foreign)) or (
             right is None and not self._declines(r, ro, foreign)
         ):

@@ -24,6 +24,10 @@ from jitgrad.python.operations import BINARY, COMPARE, INPLACE, UNARY
 SINGLE_TYPES = (type(None), bool, type(...), type(NotImplemented), dtype)
 """Types with one object for each value, so that `is` says the same on every call."""
 
+NUMBERS = (int, float, bool)
+EQUAL_ALONE = {kind: at for at, kind in enumerate((str, bytes, type(None), list, tuple, dict), 1)}
+"""Classes whose objects equal nothing but others of their class."""
+
 CAN_RAISE = frozenset(("/", "//", "%", "**", "<<", ">>"))
 
 
@@ -65,15 +69,46 @@ class OperatorRules(OperandRules):
             lo is KNOWN and ro is KNOWN and type(l) in (str, tuple) and type(r) in (str, tuple, int)
         ):
             return self._folded(table[op], (l, r))
-        elif type(l) is tuple and type(r) is tuple and op == "+":
-            left, right = self._elements(l, lo), self._elements(r, ro)
-            if left is not None and right is not None:
-                return l + r, parts(origin for _, origin in [*left, *right])
+        else:
+            answer = self._of_containers(op, l, lo, r, ro, name == "inplace")
+            if answer is not None:
+                return answer
+            if not self.active:
+                return getattr(self._plain(), name)(op, l, lo, r, ro)
         answer = self.user_binary(op, name == "inplace", l, lo, r, ro)
         if answer is not None:
             return answer
         plain = self.leave(f"{type(l).__name__} {op} {type(r).__name__}")
         return getattr(plain, name)(op, l, lo, r, ro)
+
+    def _of_containers(self, op: str, l: Any, lo: Any, r: Any, ro: Any, in_place: bool) -> Any:  # noqa: E741
+        """Perform an operator of built-in containers; None if that cannot be followed."""
+        kinds = {type(l), type(r)}
+        if list in kinds:
+            return self.list_operator(op, l, lo, r, ro, in_place)
+        if kinds == {tuple} and op == "+":
+            left, right = self._elements(l, lo), self._elements(r, ro)
+            if left is not None and right is not None:
+                return l + r, parts(origin for _, origin in [*left, *right])
+        if kinds == {tuple, int} and op == "*":
+            (x, xo), (n, no) = ((l, lo), (r, ro)) if type(l) is tuple else ((r, ro), (l, lo))
+            found = self._elements(x, xo)
+            if found is not None and self.fixed(n, no) is KNOWN:
+                return x * n, parts(origin for _, origin in found * n)
+        if kinds <= {set, *DICTS}:
+            return self.mapping_operator(op, l, lo, r, ro, in_place)
+        if op == "|" and all(each is None or type(each) is type for each in (l, r)):
+            return self._folded(BINARY[op], (l, r)) if lo is KNOWN and ro is KNOWN else None
+        if lo is KNOWN and type(l) is str and op == "%":
+            return self._formatted(l, r, ro)
+        return None
+
+    def _formatted(self, text: str, given: Any, origin: Any) -> Any:
+        """Format constants, `text % given`."""
+        values = given if type(given) is tuple else (given,)
+        if origin is KNOWN and all(type(each) in (int, str, float, bool) for each in values):
+            return self._folded(BINARY["%"], (text, given))
+        return None
 
     def _beside(self, other: Any, x: Any, xo: Any) -> tuple[Any, Any]:
         """Return an integer of run time as the float that it is beside a floating-point tensor."""
@@ -90,12 +125,11 @@ class OperatorRules(OperandRules):
             if self.differs_by_class(l, lo, r, ro):
                 return op == "is not", KNOWN
         elif op in ("in", "not in"):
-            if lo is KNOWN and ro is KNOWN and type(r) in (tuple, str, range):
-                return self._folded(COMPARE[op], (l, r))
-            number, key = self.outer_dict(r), self.key_of(l, lo)
-            if number is not None and key is not ABSENT:
-                present, _ = self.take(Place(lookups.read_presence, number, True, key))
-                return present is (op == "in"), KNOWN
+            answer = self._membership(op, l, lo, r, ro)
+            if answer is not None:
+                return answer
+            if not self.active:
+                return self._plain().compare(op, l, lo, r, ro)
         elif isinstance(l, TensorCore) or isinstance(r, TensorCore):
             if all(
                 isinstance(each, TensorCore) or type(each) in numbers or each is None
@@ -103,6 +137,10 @@ class OperatorRules(OperandRules):
             ):
                 (l, lo), (r, ro) = self._beside(r, l, lo), self._beside(l, r, ro)  # noqa: E741
                 return self.perform(COMPARE[op], (l, r), (lo, ro))
+        elif type(l) is type(r) and type(l) in (list, set):
+            answer = self._compare_containers(op, l, lo, r, ro)
+            if answer is not None:
+                return answer
         elif lo is KNOWN and ro is KNOWN:
             if all(
                 type(each) in PLAIN_TYPES or isinstance(each, IDENTICAL_TYPES) for each in (l, r)
@@ -110,12 +148,57 @@ class OperatorRules(OperandRules):
                 return self._folded(COMPARE[op], (l, r))
         elif type(l) in numbers and type(r) in numbers:
             return self._number(f"{{0}} {op} {{1}}", COMPARE[op], (l, r), (lo, ro), False)
+        elif op in ("==", "!=") and self._are_never_equal(l, lo, r, ro):
+            return op == "!=", KNOWN
         answer = None
         if op not in ("is", "is not"):
             answer = self.user_compare(op, l, lo, r, ro)
         if answer is not None:
             return answer
         return self.leave(f"{type(l).__name__} {op} {type(r).__name__}").compare(op, l, lo, r, ro)
+
+    def _are_never_equal(self, l: Any, lo: Any, r: Any, ro: Any) -> bool:  # noqa: E741
+        """Are they of classes of which an object equals none of the other, whatever it holds?"""
+        if lo is None or ro is None:
+            return False
+        kinds = [0 if type(each) in NUMBERS else EQUAL_ALONE.get(type(each)) for each in (l, r)]
+        return None not in kinds and kinds[0] != kinds[1]
+
+    def _compare_containers(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
+        """Compare two lists or two sets of constants; lists also where their lengths differ."""
+        left, right = self._elements(l, lo), self._elements(r, ro)
+        if left is None or right is None:
+            return None
+        known = all(o is KNOWN and type(value) in PLAIN_TYPES for value, o in (*left, *right))
+        if known or (type(l) is list and op in ("==", "!=") and len(l) != len(r)):
+            return self._folded(COMPARE[op], (l, r))
+        return None
+
+    def _membership(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
+        """Tell whether `l in r`; None if that cannot be followed."""
+        if lo is KNOWN and ro is KNOWN and type(r) in (tuple, str, range):
+            return self._folded(COMPARE[op], (l, r))
+        if type(r) in (set, frozenset, *DICTS):
+            present = self.has_key(r, l, lo)
+            return None if present is None else (present is (op == "in"), KNOWN)
+        found = self._elements(r, ro) if type(r) in (list, tuple) else None
+        if found is None:
+            return None
+        if lo is KNOWN and all(o is KNOWN for _, o in found):
+            if all(type(each) in PLAIN_TYPES or isinstance(each, IDENTICAL_TYPES)
+                   for each in (l, *(v for v, _ in found))):  # fmt: skip
+                return self._folded(COMPARE[op], (l, r))
+        else:
+            return self.search(r, ro, found, l, lo, op == "in")
+        return None
+
+    def has_key(self, x: Any, key: Any, ko: Any) -> bool | None:
+        """Has a dict or set this key? None if it is not known."""
+        raise NotImplementedError
+
+    def search(self, container: Any, co: Any, found: Any, wanted: Any, wo: Any, there: bool) -> Any:
+        """Look for a value among elements; `there` is the answer if it is found."""
+        raise NotImplementedError
 
     def _lacks(self, kind: type, *names: str) -> bool:
         """Has a class none of these methods? If so, it is a fact."""

@@ -244,12 +244,12 @@ class Performing(DictionaryRules, Operations):
         if (xo is KNOWN and type(x) in (tuple, str, range)) or type(x).__name__ == "Size":
             return [(each, KNOWN) for each in x]
         known = self.object(x)
-        if isinstance(known, int) and type(x) in DICTS:
+        if isinstance(known, int) and type(x) in (set, frozenset, *DICTS):
             keys = self.outer_keys(known)
             return None if keys is None else [(key, KNOWN) for key in keys]
         if isinstance(known, int) and self.is_module_list(x):
             return self.listed_modules(x)
-        if isinstance(known, FreshObject) and known.kind == "list":
+        if isinstance(known, FreshObject) and known.kind in ("list", "set"):
             return list(zip(x, known.origins))
         if isinstance(known, FreshObject) and known.kind == "dict":
             return list(zip(x, known.origins[::2]))
@@ -270,6 +270,14 @@ class Performing(DictionaryRules, Operations):
             if all(origin is not None for _, origin in found):
                 return found
         return None
+
+    def list_operator(self, op: str, l: Any, lo: Any, r: Any, ro: Any, in_place: bool) -> Any:  # noqa: E741
+        """Perform `+` or `*` of a list; None if that cannot be followed."""
+        raise NotImplementedError
+
+    def mapping_operator(self, op: str, l: Any, lo: Any, r: Any, ro: Any, in_place: bool) -> Any:  # noqa: E741
+        """Perform an operator of two dicts or two sets; None if that cannot be followed."""
+        raise NotImplementedError
 
     def is_module_list(self, x: Any) -> bool:
         """Is `x` a module that iterates over its submodules, as the library's lists do?"""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import functools
 import operator
 from enum import Enum
 from types import (
@@ -17,37 +19,66 @@ from typing import Any
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
+from jitgrad.graph.guards import is_immutable
 from jitgrad.graph.knowledge import CONSTANT_TYPES, FreshObject
+from jitgrad.graph.lists import ListRules
 from jitgrad.graph.lookups import ABSENT, Place
+from jitgrad.graph.mappings import MappingRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
 from jitgrad.graph.performing import is_trusted
-from jitgrad.graph.recipes import Recipe
 from jitgrad.graph.records import RecordRules
 from jitgrad.graph.stores import Waiting
-from jitgrad.python import protocols
+from jitgrad.python import protocols, stand_ins
 
 METADATA = frozenset(
     "shape dtype ndim device requires_grad is_leaf itemsize nbytes T mT H data".split()  # noqa: SIM905
 )
 
+ORIGINALS = dict(vars(builtins))
 
-class PlaceRules(RecordRules):
+
+def _fill(place: Place, run: Any, made: Any) -> None:
+    """Store in the cell that a place is in."""
+    cell = run.roots[place.base] if place.is_root else place.base
+    (cell.cell_contents,) = made
+
+
+class PlaceRules(ListRules, MappingRules, RecordRules):
     """What is read from and stored in variables, objects and containers."""
 
     def constant(self, value: object) -> Any:
         return KNOWN
 
     def load_global(self, frame: Any, name: str) -> Any:
-        if frame.globals is protocols.NAMESPACE:
-            found: Any = super().load_global(frame, name)
-            return found[0], KNOWN
+        if frame.globals is protocols.NAMESPACE or frame.globals is stand_ins.NAMESPACE:
+            # nor do functions written in C look for others by their names
+            return frame.globals.get(name, ORIGINALS.get(name)), KNOWN
         place = Place(lookups.read_global, (frame.globals, frame.builtins), False, name)
-        value, origin = self.take(place)
+        value, origin = self._take_global(place, frame.globals)
         if value is ABSENT or origin is None:
             return self.leave(f"the global {name} is missing").load_global(frame, name)
         return value, origin
 
+    def _take_global(self, place: Place, space: dict) -> tuple[Any, Any]:
+        """Take a variable of a module, which may be named by the module or in its functions."""
+        stored = self.path.places.get(("global", id(space), place.key))
+        return self.take(place) if stored is None else (space[place.key], stored)
+
     def store_global(self, frame: Any, name: str, value: Any, origin: Any) -> Any:
+        if self.may_store(value, origin):
+            space = frame.globals
+            place = Place(lookups.read_item, space, False, name)
+            self.begin_change((value,), (origin,))
+            space[name] = value
+            self.set_place(("global", id(space), name), origin)
+            self.show_effect(
+                (value,),
+                (origin,),
+                place,
+                lambda run, made: operator.setitem(space, name, *made),
+                f"global {name} = ...",
+            )
+            return None
         return self.leave("assignment to a global").store_global(frame, name, value, origin)
 
     def delete_global(self, frame: Any, name: str) -> Any:
@@ -80,6 +111,16 @@ class PlaceRules(RecordRules):
         self, frame: Any, cell: Any, cell_origin: Any, name: str, value: Any, origin: Any
     ) -> Any:
         known = self.object(cell)
+        fresh, outer = isinstance(known, FreshObject), isinstance(known, int)
+        if not fresh and cell_origin is not None and self.may_store(value, origin):
+            place = Place(lookups.read_cell, known if outer else cell, outer, "")
+            self.begin_change((value,), (origin,))
+            cell.cell_contents = value
+            self.set_place(place.identity(), origin)
+            self.show_effect(
+                (value,), (origin,), place, functools.partial(_fill, place), f"{name} = ..."
+            )
+            return None
         if not isinstance(known, FreshObject):
             plain = self.leave(f"assignment to the outer variable {name}")
             return plain.store_cell(frame, cell, cell_origin, name, value, origin)
@@ -96,7 +137,8 @@ class PlaceRules(RecordRules):
         if isinstance(obj, ModuleType) and obj_origin is KNOWN:
             if obj.__name__ == "jitgrad":
                 getattr(obj, name, None)  # some names come at their first use
-            value, origin = self.take(Place(lookups.read_module, obj, False, name))
+            place = Place(lookups.read_module, obj, False, name)
+            value, origin = self._take_global(place, vars(obj))
             if value is not ABSENT and origin is not None:
                 return value, origin
         elif isinstance(obj, type) and obj_origin is KNOWN:
@@ -134,6 +176,10 @@ class PlaceRules(RecordRules):
         return self.leave(f"attribute {name} of a tensor").get_attribute(obj, obj_origin, name)
 
     def _class_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
+        if is_immutable(obj):
+            method = getattr(obj, name, None)
+            if isinstance(method, BuiltinFunctionType) and method.__self__ is obj:
+                return method, KNOWN
         answer = self.class_attribute(obj, name)
         if answer is not None:
             return answer
@@ -144,11 +190,11 @@ class PlaceRules(RecordRules):
     def _object_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
         known = self.object(obj)
         kind = type(obj)
-        if isinstance(known, FreshObject) and known.kind in ("list", "dict", "generator"):
+        if isinstance(known, FreshObject) and known.kind == "generator":
             method = getattr(obj, name)
             self.methods[id(method)] = method
             return method, IDENTIFIED
-        if self.outer_dict(obj) is not None and isinstance(
+        if kind in (list, set, *DICTS) and isinstance(
             lookups.type_lookup(kind, name), MethodDescriptorType
         ):
             method = getattr(obj, name)
@@ -193,23 +239,6 @@ class PlaceRules(RecordRules):
         entered = self._enter(answer.method, KNOWN, answer.args, answer.origins, {}, {})
         return False if entered is None else entered
 
-    def _can_store(self, value: Any, origin: Any) -> bool:
-        """May `value` be stored outside? Not what has a history, nor a container of this call."""
-        if origin is KNOWN or isinstance(origin, Runtime):
-            return True
-        if isinstance(value, TensorCore):
-            entry = self.entry(value)
-            return entry is not None and (
-                entry.root is not None or (self.variable(value) is None and value._base is None)
-            )
-        return origin is IDENTIFIED and isinstance(self.object(value), int)
-
-    def _store(self, place: Place, value: Any, origin: Any, act: Any) -> None:
-        recipe: Recipe = self.recipe(value, origin)
-        at = place.base
-        self.effect(lambda run: act(run, at, recipe.build(run)), f"{place} = ...", (recipe,))
-        self.set_place(place.identity(), origin)
-
     def write_grad(self, leaf: Any, gradient: Any) -> None:
         if not self.active:
             return
@@ -238,9 +267,8 @@ class PlaceRules(RecordRules):
         if isinstance(obj, TensorCore):
             if self._is_index(key, key_origin):
                 return self.perform(operator.getitem, (obj, key), (obj_origin, KNOWN))
-        elif (number := self.outer_dict(obj)) is not None:
-            at = self.key_of(key, key_origin)
-            found = None if at is ABSENT else self.outer_item(number, at)
+        elif type(obj) in DICTS:
+            found = self.dict_item(obj, key, key_origin)
             if found is not None:
                 return found
         elif key_origin is KNOWN and type(key) in (int, str, slice):
@@ -251,23 +279,9 @@ class PlaceRules(RecordRules):
             if isinstance(obj_origin, Parts) and type(obj) is tuple and inside:
                 found = obj_origin.items[key]
                 return obj[key], parts(found) if isinstance(key, slice) else found
-            known = self.object(obj)
-            if isinstance(known, int) and type(obj) in (list, tuple) and type(key) is int:
-                if -len(obj) <= key < 0:
-                    # the same place has one name only
-                    self.take(Place(lookups.read_length, known, True, ""))
-                    key += len(obj)
-                value, origin = self.take(Place(lookups.read_item, known, True, key))
-                if value is not ABSENT and origin is not None:
-                    return value, origin
-            if isinstance(known, FreshObject) and known.kind == "list" and type(key) is int:
-                return obj[key], known.origins[key]
-            if isinstance(known, FreshObject) and known.kind == "list" and type(key) is slice:
-                made = obj[key]
-                return made, self.fresh(made, "list", known.origins[key])
-            if isinstance(known, FreshObject) and known.kind == "dict" and key in obj:
-                at = list(obj).index(key)
-                return obj[key], known.origins[2 * at + 1]
+            found = self._item_of(obj, key)
+            if found is not None:
+                return found
             if type(obj).__name__ == "Size":
                 return obj[key], KNOWN
             if self.is_record(obj) and type(key) is int:
@@ -277,6 +291,21 @@ class PlaceRules(RecordRules):
         return self.leave(f"an item of a {type(obj).__name__}").get_item(
             obj, obj_origin, key, key_origin
         )
+
+    def _item_of(self, obj: Any, key: int | slice) -> Any:
+        """Return an element or a slice of a list or tuple, with its origin."""
+        known = self.object(obj)
+        if known is None or type(obj) not in (list, tuple):
+            return None
+        if not isinstance(key, slice):
+            return self.element(obj, key)
+        found = self._elements(obj, IDENTIFIED)
+        if found is None:
+            return None
+        chosen: list[tuple[Any, Any]] = found[key]
+        if type(obj) is list:
+            return self.new_list(chosen)
+        return obj[key], parts(origin for _, origin in chosen)
 
     def _is_index(self, key: Any, origin: Any) -> bool:
         if origin is KNOWN:
@@ -305,42 +334,12 @@ class PlaceRules(RecordRules):
         if isinstance(obj, TensorCore) and plain and self._is_index(key, key_origin):
             self.perform(operator.setitem, (obj, key, value), (obj_origin, KNOWN, origin))
             return None
-        known = self.object(obj)
-        target: Any = obj
-        if isinstance(known, FreshObject) and key_origin is KNOWN:
-            if known.kind == "list" and type(key) is int:
-                target[key] = value
-                known.origins[key] = origin
-                return None
-            if known.kind == "dict" and type(key) in (int, str):
-                return self.store_in_dict(target, obj_origin, key, key_origin, value, origin)
-        in_place = (type(obj) in DICTS and type(key) in (int, str)) or (
-            type(obj) is list and type(key) is int and -len(obj) <= key < len(obj)
-        )
-        if (
-            isinstance(known, int)
-            and in_place
-            and key_origin is KNOWN
-            and self.may_store(value, origin)
-        ):
-            self.begin()
-            if type(obj) is list:
-                self.take(Place(lookups.read_length, known, True, ""))
-                key %= len(obj)
-            elif self.path.places.get(Place(lookups.read_item, known, True, key).identity()):
-                pass  # read or stored before
-            elif key not in target:
-                # from here on the keys differ from what the entry's facts saw
-                self.take(Place(lookups.read_length, known, True, ""))
-                self.take(Place(lookups.read_presence, known, True, key))
-                self.outer_keys(known)
-                self.take(Place(lookups.read_item, known, True, key))
-            else:
-                self.take(Place(lookups.read_presence, known, True, key))
-            place = Place(lookups.read_item, known, True, key)
-            self.store_outside(
-                place, value, origin, lambda held, made: operator.setitem(held, key, made), target
-            )
+        if type(obj) in DICTS:
+            done = self.set_dict_item(obj, key, key_origin, value, origin)
+        else:
+            fits = key_origin is KNOWN and type(key) in (int, slice) and self.is_list(obj)
+            done = fits and self.set_list_item(obj, key, value, origin)
+        if done:
             return None
         return self.leave(f"assignment to an item of a {type(obj).__name__}").set_item(
             obj, obj_origin, key, key_origin, value, origin
@@ -350,4 +349,14 @@ class PlaceRules(RecordRules):
         answer = self.enter_special("__delitem__", obj, obj_origin, [key], [key_origin])
         if answer is not None:
             return answer
+        key_origin = self.fixed(key, key_origin)
+        if not self.active:
+            return self._plain().delete_item(obj, obj_origin, key, key_origin)
+        if type(obj) in DICTS:
+            done = self.delete_dict_item(obj, key, key_origin)
+        else:
+            fits = key_origin is KNOWN and type(key) in (int, slice) and self.is_list(obj)
+            done = fits and self.delete_list_item(obj, key)
+        if done:
+            return None
         return self.leave("del of an item").delete_item(obj, obj_origin, key, key_origin)

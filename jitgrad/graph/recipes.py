@@ -230,52 +230,6 @@ class Method(Recipe):
         return (self.owner,)
 
 
-class Sources:
-    """What an iterator runs over: sources with their origins, and how far it has come."""
-
-    __slots__ = ("index", "sources", "start")
-
-    def __init__(self, sources: list[tuple[Any, Any]], start: int = 0, index: int = 0) -> None:
-        self.sources = sources
-        self.index = index
-        self.start = start
-
-
-class Position(Recipe):
-    """An iterator over containers that are known, at a known place."""
-
-    __slots__ = ("index", "key", "kind", "sources", "start")
-
-    def __init__(
-        self, key: Any, kind: str, sources: tuple[Recipe, ...], index: int, start: int
-    ) -> None:
-        self.key = key
-        self.kind = kind
-        self.sources = sources
-        self.index = index
-        self.start = start
-
-    def build(self, run: Any) -> Any:
-        made = run.made.get(self.key)
-        if made is None:
-            sources = [each.build(run) for each in self.sources]
-            if self.kind == "enumerate":
-                made = enumerate(sources[0], self.start + self.index)
-            elif self.kind == "zip":
-                made = zip(*sources)
-            else:
-                made = iter(sources[0])
-                for _ in range(self.index):
-                    next(made)
-            run.made[self.key] = made
-            held = [(source, each.origin) for source, each in zip(sources, self.sources)]
-            run.register(made, self.key, [], Sources(held, self.start, self.index), self.kind)
-        return made
-
-    def parts(self) -> tuple[Recipe, ...]:
-        return self.sources
-
-
 class Counting:
     """How far an iterator over a range has come.
 

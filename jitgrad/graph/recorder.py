@@ -7,6 +7,7 @@ perform it; every replay will hand over to the evaluator at that place.
 
 from __future__ import annotations
 
+import operator
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
@@ -16,19 +17,31 @@ from jitgrad.graph import lookups
 from jitgrad.graph.callables import CallableRules
 from jitgrad.graph.exceptions import ExceptionRules
 from jitgrad.graph.generators import GeneratorRules
+from jitgrad.graph.imports import ImportRules
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.models import EXACT, MATH
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Bounds, Parts, Runtime
 from jitgrad.graph.passing import Passing
+from jitgrad.graph.patterns import PatternRules
 from jitgrad.graph.performing import is_trusted
 from jitgrad.modes import state
+from jitgrad.python import stand_ins
 
 CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 """Library classes whose objects a recording makes and keeps: simple state, trusted methods."""
 
+PASS = object()
+"""The answer of a rule that does not know a function, which another one may."""
+GETTERS = (operator.itemgetter, operator.attrgetter)
 
-class Recorder(GeneratorRules, ExceptionRules, CallableRules):
+
+def is_stand_in(function: Any) -> bool:
+    """Is it one of the functions that are evaluated in place of those written in C?"""
+    return function.__module__ == stand_ins.__name__
+
+
+class Recorder(GeneratorRules, ExceptionRules, PatternRules, ImportRules, CallableRules):
     """Records one call, from its beginning or from a site on."""
 
     internal_files = Passing.internal_files
@@ -66,36 +79,62 @@ class Recorder(GeneratorRules, ExceptionRules, CallableRules):
             return answer
         if isinstance(callee, MethodType):
             return self._call_bound(callee, args, ao, kwargs, ko)
+        if co is KNOWN and (
+            type(callee) is type or isinstance(callee, (BuiltinFunctionType, FunctionType))
+        ):
+            answer = self._model_of(callee, args, ao, kwargs, ko)
+            if answer is not PASS:
+                return answer
+        if type(callee) in GETTERS and co is KNOWN:
+            return None if kwargs else self.call_getter(callee, args, ao)
         if isinstance(callee, FunctionType):
-            if is_trusted(callee):
-                args, ao = self._lists_for_iterators(args, ao)
-                if (
-                    co is KNOWN
-                    and not callee.__name__.startswith("set_")
-                    and self._are_library_arguments(args, ao, kwargs, ko)
-                ):
-                    return self.perform(callee, args, ao, kwargs, ko)
-                return None
-            return self._enter(callee, co, args, ao, kwargs, ko)
+            return self._call_function(callee, co, args, ao, kwargs, ko)
         if isinstance(callee, type) and is_trusted(callee) and co is KNOWN:
             return self._library_object(callee, args, ao, kwargs)
         method = self.special(callee, "__call__")
         if method is not None:
             return self._enter(method, KNOWN, [callee, *args], [co, *ao], kwargs, ko)
         if co is not KNOWN or not isinstance(callee, (type, BuiltinFunctionType)):
-            return self._container_method(callee, args, ao, kwargs)
+            return self._container_method(callee, args, ao, kwargs, ko)
         if isinstance(callee, type) and type(callee) is not type:
             return None
         if callee in self.models and not kwargs:
-            exact = callee in EXACT
-            ao = [
-                self.fixed(each, origin) if exact or isinstance(origin, Bounds) else origin
-                for each, origin in zip(args, ao)
-            ]
+            ao = self._exact(args, ao, callee in EXACT)
             return self.models[callee](args, ao) if self.active else None
         if callee in MATH and not kwargs:
             return self._math(callee, f"math.{MATH[callee]}", args, ao)
-        return self._container_method(callee, args, ao, kwargs)
+        return self._container_method(callee, args, ao, kwargs, ko)
+
+    def _model_of(self, callee: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+        """Do what the model of a function says; PASS if it has none, or its own code does."""
+        model = self.functions.get(callee)
+        if model is None:
+            return PASS
+        ao = self._exact(args, ao, False)
+        answer = model(args, ao, kwargs, ko) if self.active else None
+        evaluated = isinstance(callee, FunctionType) and not is_stand_in(callee)
+        return PASS if answer is None and evaluated else answer
+
+    def _call_function(
+        self, callee: FunctionType, co: Any, args: Any, ao: Any, kwargs: Any, ko: Any
+    ) -> Any:
+        if not is_trusted(callee):
+            return self._enter(callee, co, args, ao, kwargs, ko)
+        args, ao = self._lists_for_iterators(args, ao)
+        if (
+            co is KNOWN
+            and not callee.__name__.startswith("set_")
+            and self._are_library_arguments(args, ao, kwargs, ko)
+        ):
+            return self.perform(callee, args, ao, kwargs, ko)
+        return None
+
+    def _exact(self, args: Any, ao: Any, every: bool) -> list[Any]:
+        """Return the origins of arguments whose ranges, or all of whose numbers, are known."""
+        return [
+            self.fixed(each, origin) if every or isinstance(origin, Bounds) else origin
+            for each, origin in zip(args, ao)
+        ]
 
     def _call_bound(self, callee: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         """Call a bound method whose owner is known."""
@@ -258,29 +297,6 @@ class Recorder(GeneratorRules, ExceptionRules, CallableRules):
         return self.leave(f"{name} of a {type(obj).__name__}").load_special(obj, obj_origin, name)
 
     # -- what is left to the plain operations -----------------------------------------------
-
-    def import_name(self, frame: Any, name: str, fromlist: Any, level: int) -> Any:
-        return self.leave(f"import {name}").import_name(frame, name, fromlist, level)
-
-    def import_from(self, module: Any, module_origin: Any, name: str) -> Any:
-        return self.leave(f"import of {name}").import_from(module, module_origin, name)
-
-    def match_sequence(self, subject: Any, origin: Any) -> Any:
-        return self.leave("match").match_sequence(subject, origin)
-
-    def match_mapping(self, subject: Any, origin: Any) -> Any:
-        return self.leave("match").match_mapping(subject, origin)
-
-    def match_keys(self, subject: Any, so: Any, keys: Any, ko: Any) -> Any:
-        return self.leave("match").match_keys(subject, so, keys, ko)
-
-    def match_class(
-        self, subject: Any, so: Any, wanted: Any, wo: Any, positional: int, names: Any
-    ) -> Any:
-        return self.leave("match").match_class(subject, so, wanted, wo, positional, names)
-
-    def get_length(self, subject: Any, origin: Any) -> Any:
-        return self.leave("match").get_length(subject, origin)
 
     def finished(self, value: Any, origin: Any) -> None:
         if self.active:

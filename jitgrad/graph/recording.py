@@ -11,6 +11,7 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore, node_of
 from jitgrad.graph import lookups
+from jitgrad.graph.changes import Changes
 from jitgrad.graph.facts import SameOutcome, address
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write
 from jitgrad.graph.lookups import Place
@@ -21,14 +22,15 @@ from jitgrad.graph.origins import (
     TensorEntry,
     Variable,
 )
-from jitgrad.graph.taking import Taking
 from jitgrad.modes import TrackedFloat, plain_number, state
 from jitgrad.node import FREED, PrimitiveNode, Saved
 from jitgrad.primitive import Kind
-from jitgrad.python import protocols
+from jitgrad.python import protocols, stand_ins
+
+STANDING_IN = (protocols.FILE, stand_ins.FILE)
 
 
-class Recording(Taking):
+class Recording(Changes):
     """The notes of one recording, from an entry or a site to where it ends."""
 
     def begin(self) -> None:
@@ -42,8 +44,9 @@ class Recording(Taking):
             # an exception has left the evaluator
             return self.segment.start.line if self.segment.start is not None else ("", 0)
         frames = self.evaluator.frames
-        # the interpreter's own protocols show where they are used
-        frame = next((f for f in reversed(frames) if f.code.filename != protocols.FILE), frames[-1])
+        # what stands in for the interpreter shows where it is used
+        shown = (f for f in reversed(frames) if f.code.filename not in STANDING_IN)
+        frame = next(shown, frames[-1])
         return frame.code.filename, frame.code.lines[frame.pc].line
 
     def unknown(self, reason: str) -> None:
@@ -173,10 +176,15 @@ class Recording(Taking):
         writes = self.path.writes
         count = writes.get(known.storage, 0) + 1
         if computed.variable is not None:
-            if known.root is not None or target._base is not None or known.storage.root is not None:
+            if (
+                known.root is not None
+                or target._base is not None
+                or known.storage.root is not None
+                or (known.storage in self.path.shown and not self._is_kept(known))
+            ):
                 return self.unknown(
                     f"{computed.primitive.name}_: an in-place operation with history on an "
-                    "argument or a view"
+                    "argument, a view, or what was stored outside"
                 )
             history = computed.variable.history
             if history.out is not None:
@@ -192,6 +200,10 @@ class Recording(Taking):
         if self.made_in.get(known.storage.memory) is not self.segment:
             self.visible = True
         return None
+
+    def _is_kept(self, known: TensorEntry) -> bool:
+        """Is a tensor that was stored outside to get its history in the end?"""
+        return any(known in entries for entries in self.path.kept.values())
 
     def _may_overlap_unseen(self, known: TensorEntry) -> bool:
         return known.value.memory in self.foreign and len(self.foreign) > 1

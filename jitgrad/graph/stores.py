@@ -175,9 +175,28 @@ class StoreRules(InstanceRules):
 
     # -- what the call made, stored outside -------------------------------------------------
 
+    def _can_store(self, value: Any, origin: Any) -> bool:
+        """May `value` be stored outside by itself? Not what has a history, nor what a call made."""
+        if origin is KNOWN or isinstance(origin, Runtime):
+            return True
+        if isinstance(value, TensorCore):
+            entry = self.entry(value)
+            return entry is not None and (
+                entry.root is not None or (self.variable(value) is None and value._base is None)
+            )
+        if isinstance(origin, Parts) and type(value) is tuple:
+            return all(map(self._can_store, value, origin.items))
+        return origin is IDENTIFIED and isinstance(self.object(value), int)
+
+    def _store(self, place: Place, value: Any, origin: Any, act: Any) -> None:
+        recipe: Recipe = self.recipe(value, origin)
+        at = place.base
+        self.effect(lambda run: act(run, at, recipe.build(run)), f"{place} = ...", (recipe,))
+        self.set_place(place.identity(), origin)
+
     def may_store(self, value: Any, origin: Origin | None) -> bool:
         """May `value` be stored in an object from outside?"""
-        if self._can_store(value, origin):  # type: ignore[attr-defined]
+        if self._can_store(value, origin):
             return True
         found: dict[int, Any] = {}
         if not self._may_escape(value, origin, found):
@@ -219,32 +238,55 @@ class StoreRules(InstanceRules):
 
     def store_outside(self, place: Place, value: Any, origin: Any, act: Any, target: Any) -> None:
         """Store what `may_store`: now by `act(target, value)`, and as an effect of replays."""
-        self.begin()
-        simple = self._can_store(value, origin)  # type: ignore[attr-defined]
-        found: dict[int, Any] = {}
-        if not simple:
-            self._may_escape(value, origin, found)
-        if found:
-            self._turn()
-        act(target, value)
         at = place.base
-        if simple:
-            self._store(place, value, origin, lambda run, at, made: act(run.roots[at], made))  # type: ignore[attr-defined]
-            self.path.kept.pop(place.identity(), None)
-            return
-        recipe = self._without_histories(value, origin, place, found)
+        self.begin_change((value,), (origin,))
+        act(target, value)
+        self.set_place(place.identity(), origin)
+        self.show_effect(
+            (value,),
+            (origin,),
+            place,
+            lambda run, made: act(run.roots[at], *made),
+            f"{place} = ...",
+        )
+
+    def begin_change(self, values: Any, origins: Any) -> None:
+        """Mark where objects from outside begin to change, to hold `values`."""
+        self.begin()
+        if self._escaping(values, origins):
+            self._turn()
+
+    def _escaping(self, values: Any, origins: Any) -> dict[int, Any]:
+        """Return the objects of the call that are in `values`, which may be stored outside."""
+        found: dict[int, Any] = {}
+        for value, origin in zip(values, origins):
+            if not self._can_store(value, origin):
+                self._may_escape(value, origin, found)
+        return found
+
+    def show_effect(self, values: Any, origins: Any, place: Place, act: Any, text: str) -> None:
+        """Let replays do `act(run, values)`, which the call has done, and know what it stored.
+
+        Args:
+            place: where a single value is stored.
+        """
+        found = self._escaping(values, origins)
+        self.path.kept.pop(place.identity(), None)
+        recipes = tuple(
+            self._without_histories(value, origin, place, found)
+            for value, origin in zip(values, origins)
+        )
         numbers: list[tuple[Any, int]] = []
         for each in found.values():
             numbers.append((self.object(each).key, len(self.path.roots) + len(numbers)))  # type: ignore[union-attr]
 
         def perform(run: Any) -> None:
-            made = recipe.build(run)
+            made = [each.build(run) for each in recipes]
             for key, number in numbers:
                 run.take_object(run.made[key], number)
-            act(run.roots[at], made)
+            act(run, made)
 
-        self.effect(perform, f"{place} = ...", (recipe,))
-        self.set_place(place.identity(), origin)
+        self.effect(perform, text, recipes)
         for each, (_, number) in zip(found.values(), numbers):
             self._becomes_root(each, number)
         if found:
@@ -264,7 +306,6 @@ class StoreRules(InstanceRules):
                 tensors.append(each.entry)
         # what is held by a container may be seen as long as anybody has that
         identity = (object(), *tensors) if found else place.identity()
-        self.path.kept.pop(place.identity(), None)
         if tensors:
             self.path.kept[identity] = tuple(tensors)
         return recipe

@@ -28,7 +28,7 @@ from types import FunctionType, TracebackType
 from typing import Any, Final
 
 from . import frames as frames_
-from . import generators, matching, protocols, steps, symbols
+from . import generators, matching, protocols, stand_ins, steps, symbols
 from . import operations as operations_
 from .code import Code, Instruction, Op
 from .frames import UNBOUND, Frame, is_stand_in_call, traceback_entry
@@ -40,7 +40,7 @@ __all__ = ["UNBOUND", "Evaluator", "Frame", "give_frames_back"]
 
 _INTERNAL_FILES: Final = frozenset(
     module.__file__
-    for module in (frames_, generators, matching, operations_, protocols, steps, symbols)
+    for module in (frames_, generators, matching, operations_, protocols, stand_ins, steps, symbols)
     if module.__file__ is not None
 ) | {__file__}
 

@@ -1,0 +1,102 @@
+"""Iterators at a place: how a replay makes them again, to go on from where they were."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from jitgrad.graph.recipes import Recipe
+
+
+class Sources:
+    """What an iterator runs over: sources with their origins, and how far it has come.
+
+    What `start` means depends on the kind of the iterator, see `ITERATORS`.
+    """
+
+    __slots__ = ("drawn", "index", "sources", "start")
+
+    def __init__(self, sources: list[tuple[Any, Any]], start: Any = 0, index: int = 0) -> None:
+        self.sources = sources
+        self.index = index
+        self.start = start
+        self.drawn: Any = None
+
+    def values(self) -> list[Any]:
+        """Return the sources without their origins."""
+        return [value for value, _ in self.sources]
+
+
+def _behind(it: Any, index: int) -> Any:
+    for _ in range(index):
+        next(it)
+    return it
+
+
+def _reversed(sources: list[Any], start: int, index: int) -> Any:
+    made: Any = reversed(sources[0])
+    if type(sources[0]) is not list:
+        return _behind(made, index)
+    # its length may be another than when this began
+    made.__setstate__(start - 1 - index)
+    return made
+
+
+ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
+    "iterator": lambda sources, start, index: _behind(iter(sources[0]), index),
+    "reversed": _reversed,
+    "enumerate": lambda sources, start, index: enumerate(sources[0], start + index),
+    "zip": lambda sources, start, index: zip(*sources),
+    "zip_longest": lambda sources, start, index: itertools.zip_longest(
+        *sources[1:], fillvalue=sources[0]
+    ),
+    "chain": lambda sources, start, index: itertools.chain(*sources),
+    "islice": lambda sources, start, index: itertools.islice(
+        sources[0], max(start[0] - index, 0), None if start[1] is None else start[1] - index
+    ),
+    "repeat": lambda sources, start, index: (
+        itertools.repeat(sources[0])
+        if start is None
+        else itertools.repeat(sources[0], start - index)
+    ),
+    "count": lambda sources, start, index: itertools.count(start[0] + index * start[1], start[1]),
+    "drawn": lambda sources, start, index: _behind(start(*sources), index),
+    "map": lambda sources, start, index: map(*sources),
+    "starmap": lambda sources, start, index: itertools.starmap(*sources),
+    "filter": lambda sources, start, index: filter(*sources),
+}
+"""How iterators are made again: from their sources, `start`, and the steps so far.
+
+Those that run over other iterators share these with what was made before, so that they are where
+they were. `start` of "reversed" is the length when it began, of "islice" where it begins and ends,
+of "repeat" how often, of "count" the first number and the step, of "drawn" the function that makes
+it.
+"""
+
+
+class Position(Recipe):
+    """An iterator over containers that are known, at a known place."""
+
+    __slots__ = ("index", "key", "kind", "sources", "start")
+
+    def __init__(
+        self, key: Any, kind: str, sources: tuple[Recipe, ...], index: int, start: Any
+    ) -> None:
+        self.key = key
+        self.kind = kind
+        self.sources = sources
+        self.index = index
+        self.start = start
+
+    def build(self, run: Any) -> Any:
+        made = run.made.get(self.key)
+        if made is None:
+            sources = [each.build(run) for each in self.sources]
+            made = run.made[self.key] = ITERATORS[self.kind](sources, self.start, self.index)
+            held = [(source, each.origin) for source, each in zip(sources, self.sources)]
+            run.register(made, self.key, [], Sources(held, self.start, self.index), self.kind)
+        return made
+
+    def parts(self) -> tuple[Recipe, ...]:
+        return self.sources

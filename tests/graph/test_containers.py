@@ -1,0 +1,26 @@
+"""Scenes of containers and built-in functions: equal to eager, and recorded as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.graph import programs_builtins, programs_containers
+from tests.graph.agreement import agree
+
+SCENES = [
+    scene
+    for module in (programs_containers, programs_builtins)
+    for name, scene in vars(module).items()
+    if name.startswith("scene_")
+]
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
+def test_scene(scene: Callable, lowering: str) -> None:
+    session = agree(scene)
+    if not scene.__name__.endswith(("_raises", "_leaves")):
+        exits = [each for function in session.functions for each in function.explain().exits]
+        assert exits == []
+        assert not any(function.graph.reason for function in session.functions)
