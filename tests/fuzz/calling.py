@@ -7,7 +7,6 @@ from typing import Any
 
 import hypothesis.strategies as st
 
-
 CHANGES = [
     "helper", "class", "shift", "train", "parameter", "frozen", "items", "table", "rate", "grad",
     "same objects", "dtype", "default", "flag", "item", "keys",
