@@ -69,8 +69,7 @@ class Explanation:
     def trace(self) -> str:
         """Return what was recorded, as Python that runs."""
         graph = self._graph
-        entrances = [graph.entrance, *graph.entrances.values()]
-        return show([group for each in entrances for group in each.entries.values()])
+        return show(graph.function, [graph.entrance, *graph.entrances.values()])
 
     def __str__(self) -> str:
         lines = [

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from jitgrad import config
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     [
@@ -76,6 +78,9 @@ def test_code_blocks_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    for name, value in [each for each in vars(config).items() if each[0][0] != "_"]:
+        # what a page sets is for that page alone
+        monkeypatch.setattr(config, name, value)
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks:
         # A file, because compiling a function reads its source.

@@ -396,6 +396,7 @@ class Cutting(Recording):
     def set_place(self, identity: Any, origin: Any) -> None:
         self._journal.append((identity, self.path.places.get(identity, ABSENT)))
         self.path.places[identity] = origin
+        self.path.stored[identity] = None
 
     def forget_place(self, identity: Any) -> None:
         self._journal.append((identity, self.path.places.pop(identity, ABSENT)))

@@ -233,6 +233,18 @@ class Entrance:
                     parts[3 + number] = int
         return tuple(parts)
 
+    def reachable(self) -> dict[Any, list[Segment]]:
+        """Return the entries but those for one value of what is a number of run time by now."""
+        varying = self.varying
+        return {
+            key: candidates
+            for key, candidates in self.entries.items()
+            if not any(
+                type(part) is tuple and part[0] is int and Argument(at).identity() in varying
+                for at, part in enumerate(key[3:])
+            )
+        }
+
     def learn(self, run: Run, candidates: list[Segment]) -> None:
         """Find the integers and closures that have changed since `candidates` were recorded."""
         roots, slots = len(run.roots), len(run.slots)

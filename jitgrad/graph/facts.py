@@ -14,7 +14,7 @@ import numpy as np
 
 from jitgrad.dispatch import TensorCore, node_of
 from jitgrad.dtypes import FROM_NUMPY
-from jitgrad.graph.lookups import Place
+from jitgrad.graph.lookups import PLAIN, Names, Place
 from jitgrad.node import AccumulateGrad
 
 
@@ -26,6 +26,13 @@ class Fact:
     def holds(self, run: Any) -> bool:
         """Does it hold? If so, what it takes is in the run."""
         raise NotImplementedError
+
+    def text(self, names: Names = PLAIN) -> str:
+        """Return it in words."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.text()
 
 
 class _AtPlace(Fact):
@@ -47,8 +54,9 @@ class SameObject(_AtPlace):
     def holds(self, run: Any) -> bool:
         return self.place.look(run) is self.expected
 
-    def __str__(self) -> str:
-        return f"{self.place} is {getattr(self.expected, '__name__', repr(self.expected))}"
+    def text(self, names: Names = PLAIN) -> str:
+        expected = getattr(self.expected, "__name__", None) or repr(self.expected)
+        return f"{self.place.text(names)} is {expected}"
 
 
 class SameValue(_AtPlace):
@@ -64,8 +72,27 @@ class SameValue(_AtPlace):
         found = self.place.look(run)
         return type(found) is type(self.expected) and found == self.expected
 
+    def text(self, names: Names = PLAIN) -> str:
+        return f"{self.place.text(names)} == {self.expected!r}"
+
+
+class SameRange(_AtPlace):
+    """A range with these bounds is there, which says more than an equal one."""
+
+    __slots__ = ("expected",)
+
+    def __init__(self, place: Place, expected: range) -> None:
+        super().__init__(place)
+        self.expected = expected
+
+    def holds(self, run: Any) -> bool:
+        found, expected = self.place.look(run), self.expected
+        return type(found) is range and (
+            (found.start, found.stop, found.step) == (expected.start, expected.stop, expected.step)
+        )
+
     def __str__(self) -> str:
-        return f"{self.place} == {self.expected!r}"
+        return f"{self.place} is {self.expected}"
 
 
 class SameKeys(_AtPlace):
@@ -82,8 +109,8 @@ class SameKeys(_AtPlace):
         found = self.place.look(run)
         return found == self.expected and tuple(map(type, found)) == self.types
 
-    def __str__(self) -> str:
-        return f"{self.place} is {self.expected}"
+    def text(self, names: Names = PLAIN) -> str:
+        return f"{self.place.text(names)} is {self.expected}"
 
 
 class IsNumber(_AtPlace):
@@ -102,8 +129,8 @@ class IsNumber(_AtPlace):
         run.slots.append(found)
         return True
 
-    def __str__(self) -> str:
-        return f"{self.place} is a number ({self.kind.__name__})"
+    def text(self, names: Names = PLAIN) -> str:
+        return f"{self.place.text(names)} is a number ({self.kind.__name__})"
 
 
 class IsObject(_AtPlace):
@@ -123,8 +150,8 @@ class IsObject(_AtPlace):
         found = self.place.look(run)
         return type(found) is self.kind and run.take_object(found, self.number)
 
-    def __str__(self) -> str:
-        return f"{self.place} is a {self.kind.__name__}"
+    def text(self, names: Names = PLAIN) -> str:
+        return f"{self.place.text(names)} is a {self.kind.__name__}"
 
 
 class IsTensor(_AtPlace):
@@ -143,27 +170,29 @@ class IsTensor(_AtPlace):
             return self.spec.take_known(run, found)
         return isinstance(found, TensorCore) and self.spec.take(run, found)
 
-    def __str__(self) -> str:
+    def text(self, names: Names = PLAIN) -> str:
         _, shape, _, dtype, *_ = self.spec.key
-        return f"{self.place} is a tensor {tuple(shape)} {FROM_NUMPY[dtype].name}"
+        return f"{self.place.text(names)} is a tensor {tuple(shape)} {FROM_NUMPY[dtype].name}"
 
 
 class SameOutcome(Fact):
     """A function of numbers of run time, by which library code decides, gives what it gave."""
 
-    __slots__ = ("function", "operands", "outcome", "text")
+    __slots__ = ("function", "operands", "outcome", "question")
 
-    def __init__(self, function: Callable, operands: list[Any], outcome: Any, text: str) -> None:
+    def __init__(
+        self, function: Callable, operands: list[Any], outcome: Any, question: str
+    ) -> None:
         self.function = function
         self.operands = operands
         self.outcome = outcome
-        self.text = text
+        self.question = question
 
     def holds(self, run: Any) -> bool:
         return self.function(*(each(run) for each in self.operands)) is self.outcome
 
-    def __str__(self) -> str:
-        return f"{self.text} is still {self.outcome}"
+    def text(self, names: Names = PLAIN) -> str:
+        return f"{self.question} is still {self.outcome}"
 
 
 _keys: dict[tuple, tuple] = {}

@@ -110,10 +110,13 @@ def read_part(partial: Any, name: str) -> Any:
 
 
 def read_item(container: Any, key: Any) -> Any:
-    """Return an item of an exact list, tuple or dict."""
+    """Return an item of a list, tuple or dict."""
+    if isinstance(container, dict):
+        # a defaultdict's own way would make the item
+        return dict.get(container, key, ABSENT)
     try:
         return container[key]
-    except (KeyError, IndexError):
+    except IndexError:
         return ABSENT
 
 
@@ -195,6 +198,48 @@ class RootKey:
         return f"root {self.number}"
 
 
+class Names:
+    """What places are called: by their numbers here, by names of the source in `naming`."""
+
+    def argument(self, number: int) -> str:
+        """Return the name of an argument."""
+        return f"argument {number}"
+
+    def root(self, number: int) -> str:
+        """Return the name of a root."""
+        return f"root {number}"
+
+
+PLAIN: Final = Names()
+
+PATTERNS: Final = {
+    read_cell: "the variable in {0}",
+    read_class: "class {0}.{1}",
+    read_code: "the code of {0}",
+    read_descriptor: "the descriptor {0}.{1}",
+    read_element: "{0}[{1!r}]",
+    read_global: "global {1}",
+    read_globals: "the module of {0}",
+    read_item: "{0}[{1!r}]",
+    read_keys: "keys of {0}",
+    read_length: "len({0})",
+    read_order: "the bases of {0}",
+    read_owner: "the object of {0}",
+    read_presence: "({1!r} in {0})",
+    read_size: "len({0})",
+}
+"""How places are written, by reader: with the base and the key."""
+
+
+def place_text(read: Callable, base: str, key: Any) -> str:
+    """Return what a reader finds, in words."""
+    key = getattr(key, "__name__", key)
+    pattern = PATTERNS.get(read)
+    if pattern is not None:
+        return pattern.format(base, key)
+    return f"{base}.{key}" if key else f"{base} ({read.__name__})"
+
+
 class Place:
     """Where a fact looks: in a constant object, or in a root of the run.
 
@@ -226,16 +271,14 @@ class Place:
             key = run.roots[key.number]
         return self.read(run.roots[self.base] if self.is_root else self.base, key)
 
+    def text(self, names: Names) -> str:
+        """Return the place in words."""
+        base = names.root(self.base) if self.is_root else getattr(self.base, "__name__", "cell")
+        key = self.key
+        return place_text(self.read, base, names.root(key.number) if type(key) is RootKey else key)
+
     def __str__(self) -> str:
-        key = getattr(self.key, "__name__", self.key)
-        if self.read is read_global:
-            return f"global {key}"
-        base = f"root {self.base}" if self.is_root else getattr(self.base, "__name__", "cell")
-        if self.read is read_presence:
-            return f"({key!r} in {base})"
-        if self.read is read_item:
-            return f"{base}[{key!r}]"
-        return f"{base}.{key}" if key else f"{base} ({self.read.__name__})"
+        return self.text(PLAIN)
 
 
 class Argument(Place):
@@ -249,5 +292,5 @@ class Argument(Place):
     def look(self, run: Any) -> Any:
         return run.arguments[self.key]
 
-    def __str__(self) -> str:
-        return f"argument {self.key}"
+    def text(self, names: Names) -> str:
+        return names.argument(self.key)

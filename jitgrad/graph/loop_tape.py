@@ -138,7 +138,7 @@ class LoopBackward(Node):
         }
         wanted = [each for each, want in zip(layout.roots, needed) if want]
         self._reached = []
-        if state.grad_enabled:
+        if state.grad_enabled or state.detect_anomaly:
             found = self._eagerly(given, wanted)
         else:
             found = self._back(given, wanted)
@@ -229,7 +229,7 @@ class LoopBackward(Node):
             True,
             state.grad_enabled,
             [begun[each] for each in wanted],
-            set(self.edges),
+            frozenset(self.edges),
         )
         return {each: got for each, got in zip(wanted, found) if got is not None}
 

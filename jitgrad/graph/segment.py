@@ -21,6 +21,7 @@ class PathState:
         slot_of: which slot of a run holds a value or number.
         slots: how many slots there are.
         places: what was found at places outside, or stored there since, by their identity.
+        stored: the identities of places to which the call has stored.
         writes: how often the trace wrote to each storage.
         roots: for each root the tensor's entry, or None for another object.
         storages, memories: of root tensors, by the number of the first root that has them.
@@ -35,6 +36,7 @@ class PathState:
         self.slot_of: dict[Value | Scalar, int] = {}
         self.slots = 0
         self.places: dict[Any, Any] = {}
+        self.stored: dict[Any, None] = {}
         self.writes: dict[StorageEntry, int] = {}
         self.roots: list[TensorEntry | None] = []
         self.storages: dict[int, StorageEntry] = {}

@@ -6,13 +6,16 @@ import gc
 import keyword
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jitgrad.dispatch import bind
 from jitgrad.graph.cutting import operands
+from jitgrad.graph.entrance import Entrance
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, Write
+from jitgrad.graph.linking import Finder, Unlinkable, choices
+from jitgrad.graph.naming import Outside, Where, argument_names, live_names, short, words
 from jitgrad.graph.recipes import Constant as ConstantRecipe
 from jitgrad.graph.recipes import Container, Fresh, Number, Recipe, Root
 from jitgrad.graph.segment import Branch, Continue, Evaluate, Exit, Return, Segment
@@ -24,11 +27,38 @@ class HandsOver(Exception):
     """What a printed trace raises where a replay hands over to Python."""
 
 
-class BeginsAnew(Exception):
-    """What a printed trace raises at the head of a loop that has turned often.
+class GoesOn(NamedTuple):
+    """A call with which another one goes on, once that has ended."""
 
-    The next trace goes on from there.
+    function: Callable
+    arguments: tuple
+
+
+def goes_on(function: Callable, *arguments: Any) -> GoesOn:
+    """Return what a printed trace returns to go on with one that may lead back to it."""
+    return GoesOn(function.inner, arguments)  # type: ignore[attr-defined]
+
+
+def in_turns(function: Callable) -> Callable:
+    """Let a function go on with others without calling from within one another."""
+
+    def call(*arguments: Any) -> Any:
+        result = function(*arguments)
+        while type(result) is GoesOn:
+            result = result.function(*result.arguments)
+        return result
+
+    call.inner = function  # type: ignore[attr-defined]
+    return call
+
+
+def hands_over(reason: str, **live: Any) -> Any:
+    """Stand for what Python does at an exit; `live` are the tensors and numbers it works with.
+
+    Raises:
+        HandsOver: always; put a function of your own in the namespace to go on.
     """
+    raise HandsOver(reason)
 
 
 def primitives() -> dict[str, Primitive]:
@@ -71,7 +101,9 @@ def namespace() -> dict[str, Any]:
         item=lambda tensor: tensor.item(),
         truth=lambda value: bool(value),
         HandsOver=HandsOver,
-        BeginsAnew=BeginsAnew,
+        hands_over=hands_over,
+        goes_on=goes_on,
+        in_turns=in_turns,
         dtype=np.dtype,
         array=np.array,
         inf=float("inf"),
@@ -81,29 +113,139 @@ def namespace() -> dict[str, Any]:
     return names
 
 
+class Trace:
+    """A tree of segments, which is printed as one function.
+
+    Attributes:
+        first: its first segment.
+        name: what the function is called.
+        key: that of the entry.
+        arguments: what the values are called with which it begins.
+        parameters: what it takes from outside, as far as it is known by now.
+        follows: the traces with which it goes on.
+    """
+
+    def __init__(self, first: Segment, name: str, key: Any, arguments: list[str]) -> None:
+        self.first = first
+        self.name = name
+        self.key = key
+        self.arguments = arguments
+        self.parameters: list[Where] = []
+        self.follows: set[str] = set()
+
+
+class Traces:
+    """All traces of a graph.
+
+    Args:
+        function: the function that was recorded.
+        entrances: where traces begin, the beginning of the function first.
+    """
+
+    def __init__(self, function: Any, entrances: list[Entrance]) -> None:
+        self.by_first: dict[Segment, Trace] = {}
+        self.entries = {each.layout.key: each.reachable() for each in entrances if each.layout}
+        for entrance in entrances:
+            for key, candidates in entrance.reachable().items():
+                layout = entrance.layout
+                count = len(key) - 3
+                names = (
+                    argument_names(function, count, key[2])
+                    if layout is None
+                    else live_names(layout)
+                )
+                for first in candidates:
+                    name = f"trace_{len(self.by_first) + 1}"
+                    self.by_first[first] = Trace(first, name, key, names)
+
+    def text(self) -> str:
+        """Return them as Python."""
+        while True:
+            # what one takes, those have to hand on that go on with it
+            printed = [Printer(each, self) for each in self.by_first.values()]
+            texts = [each.text() for each in printed]
+            if all(each.is_settled() for each in printed):
+                return "\n\n\n".join(texts)
+            for each in printed:
+                each.settle()
+
+    def leads_back(self, source: Trace, target: Trace) -> bool:
+        """May the call come from `target` to `source` again?"""
+        following = {each.name: each.follows for each in self.by_first.values()}
+        seen: set[str] = set()
+        pending = {target.name}
+        while pending:
+            name = pending.pop()
+            seen.add(name)
+            pending |= following[name] - seen
+        return source.name in seen
+
+
 class Printer:
     """Prints one tree of segments as a function."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, trace: Trace, traces: Traces) -> None:
+        self.trace = trace
+        self.traces = traces
         self.names: dict[Value | Scalar, str] = {}
-        self.parameters: list[str] = []
+        self.parameters: dict[str, Where | None] = {}
+        self.where: dict[Value | Scalar, Where] = {}
+        self.handed_on: dict[Where, str] = {}
+        self.follows: set[str] = set()
+        self.made = 0
         self.lines: list[str] = []
+        self.outside: dict[Segment | None, Outside | None] = {None: None}
+
+    def is_settled(self) -> bool:
+        """Was it printed with what is known now?"""
+        trace = self.trace
+        return (list(self.parameters.values()), self.follows) == (trace.parameters, trace.follows)
+
+    def settle(self) -> None:
+        """Let the others know what this one takes, and where it goes on."""
+        self.trace.parameters = list(self.parameters.values())  # type: ignore[assignment]
+        self.trace.follows = self.follows
+
+    # -- names ------------------------------------------------------------------------------
 
     def name(self, held: Value | Scalar, prefix: str = "v") -> str:
         """Return the name of a value, given at its first use."""
         found = self.names.get(held)
         if found is None:
-            found = self.names[held] = f"{prefix}{len(self.names)}"
             if prefix == "x":
-                self.parameters.append(found)
+                found = self.parameter(self.where.get(held))
+            else:
+                self.made += 1
+                found = f"{prefix}{self.made}"
+            self.names[held] = found
         return found
+
+    def parameter(self, where: Where | None) -> str:
+        """Return the name of a new parameter."""
+        name = f"x{len(self.parameters)}"
+        self.parameters[name] = where
+        return name
 
     def operand(self, each: Any) -> str:
         """Return an operand as text."""
         if isinstance(each, (Value, Scalar)):
             return self.name(each, "v" if each in self.names else "x")
         return repr(each)
+
+    def found(self, where: Where, finder: Finder, outside: Outside) -> str:
+        """Return what another trace takes, as an expression."""
+        made = finder.find(where)
+        if isinstance(made, Recipe):
+            return self.recipe(made, outside)
+        if isinstance(made, Scalar):
+            return self.operand(made)
+        if made in outside.held:
+            return self.operand(outside.held[made])
+        if made not in self.handed_on:
+            self.handed_on[made] = self.parameter(made)
+        return self.handed_on[made]
+
+    # -- statements -------------------------------------------------------------------------
 
     def step(self, step: Step) -> str:
         """Return a step as a statement."""
@@ -124,11 +266,15 @@ class Printer:
         """Print a segment and what follows it."""
         while True:
             last = None
-            for fact in segment.facts:
-                self.lines.append(f"{indent}# guard: {fact}")
+            outside = Outside(segment, self.trace.arguments, self.outside[segment.parent])
+            self.outside[segment] = outside
+            for where, held in outside.held.items():
+                self.where.setdefault(held, where)
+            for guard in outside.guards(segment.facts):
+                self.lines.append(f"{indent}# guard: {guard}")
             for step in segment.steps:
                 statement = self.step(step)
-                line = step.line and f"{step.line[0].rsplit('/', 1)[-1]}:{step.line[1]}"
+                line = step.line and short(step.line)
                 note = f"  # {line}" if line and line != last else ""
                 last = line
                 self.lines.append(f"{indent}{statement}{note}")
@@ -142,14 +288,14 @@ class Printer:
     def end(self, segment: Segment, indent: str) -> Segment | None:
         """Print the end of a segment; return what goes on without indentation."""
         end = segment.end
+        outside = self.outside[segment]
+        assert outside is not None
         if isinstance(end, Return):
-            self.lines.append(f"{indent}return {self.recipe(end.result)}")
+            self.lines.append(f"{indent}return {self.recipe(end.result, outside)}")
         elif isinstance(end, (Exit, Evaluate)):
-            where = f"{end.line[0].rsplit('/', 1)[-1]}:{end.line[1]}"
-            self.lines.append(f"{indent}raise HandsOver({f'{end.reason} at {where}'!r})")
+            self.lines.append(f"{indent}return {self.exit(end, outside)}")
         elif isinstance(end, Continue):
-            where = f"{end.line[0].rsplit('/', 1)[-1]}:{end.line[1]}"
-            self.lines.append(f"{indent}raise BeginsAnew({where!r})")
+            self.lines.extend(indent + each for each in self.going_on(end, outside))
         elif isinstance(end, Branch):
             return self.branch(end, indent)
         return None
@@ -175,29 +321,97 @@ class Printer:
         self.lines.append(f"{indent}    raise HandsOver('an outcome that was not recorded')")
         return group
 
-    def recipe(self, recipe: Recipe) -> str:
+    def exit(self, end: Exit | Evaluate, outside: Outside) -> str:
+        """Return the call of what stands for Python."""
+        live = {}
+        if isinstance(end, Exit):
+            frame = end.snapshot.frames[-1]
+            for register, recipe in frame.registers.items():
+                name = frame.code.register_names[register]
+                is_tensor = isinstance(recipe, Fresh) or (
+                    isinstance(recipe, Root) and outside.state.roots[recipe.index] is not None
+                )
+                is_named = register < frame.code.named_count and name.isidentifier()
+                if is_named and (is_tensor or isinstance(recipe, Number)):
+                    live[name] = self.recipe(recipe, outside)
+        reason = repr(f"{end.reason} at {short(end.line)}")
+        return f"hands_over({', '.join([reason, *(f'{n}={text}' for n, text in live.items())])})"
+
+    def going_on(self, end: Continue, outside: Outside) -> list[str]:
+        """Return the statements that go on with another trace, or with this one again."""
+        lines = [f"# begins anew at {short(end.line)}"]
+        entries = self.traces.entries.get(end.layout.key, {})
+        found = choices(end, self.trace.key, outside, entries)
+        finder = Finder(end, outside)
+        for first, tests in found:
+            target = self.traces.by_first[first]
+            try:
+                given = [self.found(where, finder, outside) for where in target.parameters]
+            except Unlinkable as why:
+                lines.append(f"raise HandsOver('{target.name} takes {why}')")
+                return lines
+            self.follows.add(target.name)
+            calls = self.call(target, given)
+            if not tests:
+                return lines + calls
+            text = " and ".join(f"{self.operand(held)} == {value!r}" for held, value in tests)
+            lines.append(f"if {text}:")
+            lines.extend("    " + each for each in calls)
+        lines.append("raise HandsOver('nothing was recorded from here')")
+        return lines
+
+    def call(self, target: Trace, given: list[str]) -> list[str]:
+        """Return the statements that go on with `target`."""
+        if target is self.trace:
+            pairs = [(f"x{at}", each) for at, each in enumerate(given) if each != f"x{at}"]
+            if not pairs:
+                return ["continue"]
+            names, values = zip(*pairs)
+            return [f"{', '.join(names)} = {', '.join(values)}", "continue"]
+        if self.traces.leads_back(self.trace, target):
+            return [f"return goes_on({', '.join([target.name, *given])})"]
+        return [f"return {target.name}({', '.join(given)})"]
+
+    def recipe(self, recipe: Recipe, outside: Outside) -> str:
         """Return how a result is made, as an expression."""
         if isinstance(recipe, Fresh):
             return self.operand(recipe.entry.value)
         if isinstance(recipe, Number):
             return self.operand(recipe.scalar)
         if isinstance(recipe, Root):
-            return f"'root {recipe.index}'"
+            entry = outside.state.roots[recipe.index]
+            return repr(outside.root(recipe.index)) if entry is None else self.operand(entry.value)
         if isinstance(recipe, ConstantRecipe):
             return repr(recipe.value)
         if isinstance(recipe, Container):
-            inner = [self.recipe(each) for each in recipe.items]
+            inner = [self.recipe(each, outside) for each in recipe.items]
             if recipe.kind is dict:
                 return "{" + ", ".join(map(": ".join, zip(inner[::2], inner[1::2]))) + "}"
             text = ", ".join(inner)
             return f"[{text}]" if recipe.kind is list else f"({text}{',' * (len(inner) == 1)})"
         return repr(type(recipe).__name__)
 
-    def text(self, first: Segment) -> str:
+    def text(self) -> str:
         """Return the whole function."""
-        self.segment(first, "    ")
-        head = f"def trace_{self.number}({', '.join(self.parameters)}):"
-        return "\n".join([head, *self.lines])
+        trace = self.trace
+        turns = trace.name in trace.follows
+        self.segment(trace.first, "        " if turns else "    ")
+        lines = [f"def {trace.name}({', '.join(self.parameters)}):"]
+        if any(self.traces.leads_back(trace, each) for each in self._others()):
+            lines.insert(0, "@in_turns")
+        lines.extend(
+            f"    # {name} is {words(where, trace.arguments)}"
+            for name, where in self.parameters.items()
+            if where is not None
+        )
+        if turns:
+            lines.append("    while True:")
+        return "\n".join([*lines, *self.lines])
+
+    def _others(self) -> list[Trace]:
+        trace = self.trace
+        everyone = self.traces.by_first.values()
+        return [each for each in everyone if each is not trace and each.name in trace.follows]
 
 
 def _test(ask: str, key: Any, exact: bool) -> str:
@@ -216,7 +430,6 @@ def _depth(segment: Segment) -> int:
     return deepest
 
 
-def show(entries: list[list[Segment]]) -> str:
-    """Return all trees of a graph, each as a function."""
-    firsts = [segment for group in entries for segment in group]
-    return "\n\n\n".join(Printer(number).text(each) for number, each in enumerate(firsts, 1))
+def show(function: Any, entrances: list[Entrance]) -> str:
+    """Return all that was recorded of a function, each trace as a function."""
+    return Traces(function, entrances).text()

@@ -1,0 +1,211 @@
+"""Where the rest of a call begins anew: which trace goes on there, and with what.
+
+A path ends with recipes of the values with which the rest begins. A trace that begins there takes
+tensors and numbers from these values and from the world outside. Both are found here among what
+the path before has, so that one printed function can call the other.
+"""
+
+from __future__ import annotations
+
+from types import CellType, FunctionType
+from typing import Any, NamedTuple
+
+from jitgrad.graph import lookups
+from jitgrad.graph.class_recipes import Instance
+from jitgrad.graph.facts import IsTensor, SameObject
+from jitgrad.graph.ir import Scalar
+from jitgrad.graph.lookups import Argument, RootKey
+from jitgrad.graph.naming import Fixed, Given, Inside, Outside, Where
+from jitgrad.graph.origins import Runtime
+from jitgrad.graph.recipes import Cell, Closure, Constant, Container, Fresh, Number, Recipe, Root
+from jitgrad.graph.segment import Continue, Segment
+
+
+class Unlinkable(Exception):
+    """Something cannot be found among what the path before has; the message says what."""
+
+
+class Choice(NamedTuple):
+    """A trace with which the call may go on.
+
+    Attributes:
+        first: its first segment.
+        tests: numbers that have to be these values for it.
+    """
+
+    first: Segment
+    tests: list[tuple[Scalar, Any]]
+
+
+def live_recipes(end: Continue) -> list[Recipe]:
+    """Return how the values are made with which the rest of the call begins, as `Layout.build`."""
+    found: list[Recipe] = []
+    for frame, (_, _, _, counters) in zip(end.snapshot.frames, end.layout.frames):
+        found.append(frame.function)
+        for register, each in frame.registers.items():
+            found.extend(each.parts() if register in counters else (each,))
+    return found
+
+
+def choices(end: Continue, key: Any, outside: Outside, entries: dict) -> list[Choice]:
+    """Return the traces among `entries` with which a path may go on, those with tests first.
+
+    Args:
+        key: that of the entry where the path begins.
+        outside: what it has taken.
+    """
+    recipes = live_recipes(end)
+    tested: list[Choice] = []
+    plain: Choice | None = None
+    for other, candidates in entries.items():
+        if other[:2] != (end.snapshot.grad_enabled, key[1]):
+            continue
+        tests: list[tuple[Scalar, Any]] = []
+        if not all(_fits(*pair, outside, tests) for pair in zip(recipes, other[3:])):
+            continue
+        first = next(
+            (each for each in reversed(candidates) if _agrees(recipes, each, outside)), None
+        )
+        if first is not None and tests:
+            tested.append(Choice(first, tests))
+        elif first is not None:
+            plain = Choice(first, tests)
+    return tested if plain is None else [*tested, plain]
+
+
+def _fits(recipe: Recipe, part: Any, outside: Outside, tests: list) -> bool:
+    """May what `recipe` makes have this part of an entry's key?"""
+    if isinstance(recipe, Fresh):
+        value = recipe.entry.value
+        if not (type(part) is tuple and len(part) > 4):
+            return False
+        _, shape, strides, dtype, kind, *_ = part
+        same_steps = all(
+            size == 1 or step == mine * dtype.itemsize
+            for size, step, mine in zip(shape, strides, value.strides)
+        )
+        same = (shape, dtype) == (value.shape, value.dtype) and same_steps
+        return same and kind == (0 if recipe.variable is None else 2)
+    if isinstance(recipe, Root):
+        known = outside.keys.get(recipe.index)
+        return known is None or part == known
+    if isinstance(recipe, Number):
+        kind = recipe.scalar.type
+        if type(part) is tuple and len(part) == 2:
+            tests.append((recipe.scalar, part[1]))
+            return part[0] is kind
+        return part is kind
+    if isinstance(recipe, Constant):
+        kind = type(recipe.value)
+        return part == (kind, recipe.value) or part is kind
+    kinds = {Cell: CellType, Closure: FunctionType}
+    kind = getattr(recipe, "kind", kinds.get(type(recipe)))
+    return not isinstance(kind, type) or part is kind
+
+
+def _agrees(recipes: list[Recipe], first: Segment, outside: Outside) -> bool:
+    """Does a path make what `first` takes for granted of functions, and of what shares memory?"""
+    mine: list[tuple[Any, Any]] = []
+    theirs: list[tuple[Any, Any]] = []
+    for fact in first.facts:
+        if not isinstance(fact, (IsTensor, SameObject)) or type(fact.place) is not Argument:
+            continue
+        recipe = recipes[fact.place.key]
+        if isinstance(fact, SameObject):
+            if not isinstance(recipe, Constant) or recipe.value is not fact.expected:
+                return False
+            continue
+        entry: Any = None
+        if isinstance(recipe, Fresh):
+            entry = recipe.entry
+        elif isinstance(recipe, Root):
+            entry = outside.state.roots[recipe.index]
+        if entry is None:
+            return False
+        mine.append((entry, entry.value.memory))
+        theirs.append((fact.spec.number, fact.spec.memory))
+    return all(
+        [each.index(part) for part in each] == [other.index(part) for part in other]
+        for each, other in zip(zip(*mine), zip(*theirs))
+    )
+
+
+class Finder:
+    """Finds what a trace takes, among what the path before has.
+
+    Args:
+        end: the end of this path.
+        outside: what it has taken.
+    """
+
+    def __init__(self, end: Continue, outside: Outside) -> None:
+        self.recipes = live_recipes(end)
+        self.outside = outside
+        self.state = end.snapshot.state
+        self.numbers = {where: number for number, where in reversed(outside.roots.items())}
+
+    def find(self, where: Where) -> Recipe | Scalar | Where:
+        """Return how the path makes what is at a place, or where it is for the path itself.
+
+        Raises:
+            Unlinkable: it cannot be told.
+        """
+        if isinstance(where, Given):
+            return self.recipes[where.number]
+        if isinstance(where, Fixed):
+            return where
+        base = self.find(where.base)
+        key = self.find(where.key) if isinstance(where.key, Given | Fixed | Inside) else where.key
+        if isinstance(key, Root):
+            key = self.outside.roots[key.index]
+        if isinstance(base, Root):
+            base = self.outside.roots[base.index]
+        elif isinstance(base, Constant):
+            name = getattr(base.value, "__name__", "cell")
+            base = Fixed(id(base.value), name)
+        elif isinstance(base, Recipe):
+            return _part(base, where.read, key)
+        if not isinstance(base, Given | Fixed | Inside) or isinstance(key, Recipe):
+            raise Unlinkable("what the call made")
+        found = Inside(base, where.read, key)
+        return self._since(found) or found
+
+    def _since(self, where: Inside) -> Scalar | None:
+        """Return the number that the path has stored at a place."""
+        base, key = where.base, where.key
+        if isinstance(key, Given | Fixed | Inside):
+            if key not in self.numbers:
+                return None
+            key = RootKey(self.numbers[key])
+        if isinstance(base, Fixed):
+            identity: Any = (where.read, False, base.identity, type(key), key)
+            space = base.identity[0] if where.read is lookups.read_global else base.identity
+            stored = [
+                each for each in (identity, ("global", space, key)) if each in self.state.stored
+            ]
+        elif base in self.numbers:
+            identity = (where.read, True, self.numbers[base], type(key), key)
+            stored = [identity] if identity in self.state.stored else []
+        else:
+            return None
+        if not stored:
+            return None
+        origin = self.state.places.get(stored[0])
+        if isinstance(origin, Runtime):
+            return origin.scalar
+        raise Unlinkable("what the call stored outside")
+
+
+def _part(recipe: Recipe, read: Any, key: Any) -> Recipe:
+    """Return how a part is made of what `recipe` makes."""
+    if isinstance(recipe, Container) and type(key) is int and read is lookups.read_item:
+        return recipe.items[key]
+    if isinstance(recipe, Container) and recipe.kind is dict and read is lookups.read_item:
+        for name, item in zip(recipe.items[::2], recipe.items[1::2]):
+            if isinstance(name, Constant) and name.value == key:
+                return item
+    if isinstance(recipe, Instance) and read is lookups.static_lookup and key in recipe.attributes:
+        return recipe.attributes[key]
+    if isinstance(recipe, Cell) and read is lookups.read_cell and recipe.content is not None:
+        return recipe.content
+    raise Unlinkable("what the call made")
