@@ -193,11 +193,11 @@ MUTANTS = [
     # -- the tape ---------------------------------------------------------------------------------
     Mutant(
         "tape: versions of a plan", "graph/tape.py",
-        "                _check_versions(tape, plan.checks)\n", "                pass\n",
+        "            check_versions(tape, plan.checks)\n", "            pass\n",
     ),
     Mutant(
         "tape: versions of a segment", "graph/tape.py",
-        "        _check_versions(tape, checks)\n        return derivative",
+        "        check_versions(tape, checks)\n        return derivative",
         "        return derivative",
     ),
     Mutant(
