@@ -287,7 +287,7 @@ MUTANTS = [
     ),
     Mutant(
         "versions: .data has its own", "graph/knowledge.py",
-        "        if not shared:\n", "        if False:\n",
+        "        if held is not tensor._storage:\n", "        if False:\n",
     ),
     Mutant(
         "write: history on an argument", "graph/recording.py",

@@ -151,7 +151,7 @@ def change(what: str, namespace: dict[str, Any], box: Any, net: Any, x: Any) -> 
     elif what == "grad":
         net.weight.grad = None
     elif what == "same objects":
-        box.last, box.other = x, box if box.other is not box else SimpleNamespace(n=1)
+        box.last, box.other = x, box if box.other is not box else box.spare
     elif what == "flag":
         box.flag = {int: True, bool: 1.0, float: 1}[type(box.flag)]
     elif what == "item":
@@ -188,7 +188,9 @@ def scene(source: str, calls: list[dict[str, Any]]) -> Callable[[Session], None]
         box = SimpleNamespace(
             rate=1.0, total=0.0, n=0, last=None, items=[0, 1.0], table={}, seen=[], flag=1
         )
-        box.other = SimpleNamespace(n=1)
+        box.pool = {1}
+        box.other = SimpleNamespace(n=1, items=box.items, table={0: 1})
+        box.spare = box.other
         before: dict[str, Any] = {}
         waiting: list[Any] = []
         meter = namespace["meter"]

@@ -203,3 +203,16 @@ def scene_anomalies_are_looked_for(s: Session) -> None:
         result = g(x)
         with torch.autograd.set_detect_anomaly(True):
             s.backward(result)
+
+
+def scene_arguments_with_one_array_and_two_storages(s: Session) -> None:
+    def body(x: Any, y: Any) -> Any:
+        made = y.detach()
+        made.add_(1)
+        return made, x.detach()
+
+    f = s.compile(body)
+    for _ in range(4):
+        x = torch.ones(2)
+        s.call(f, x, x.data)
+        s.call(f, x.data, x)
