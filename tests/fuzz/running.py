@@ -99,7 +99,7 @@ def arguments(call: dict[str, Any], box: Any, net: Any) -> tuple[Any, Any, Any]:
     if alias == "last":
         box.last = x
     elif alias == "item":
-        box.items[0] = y
+        box.items[:1] = [y]
     return x, y, type(call["k"])(call["number"])
 
 
@@ -155,7 +155,7 @@ def change(what: str, namespace: dict[str, Any], box: Any, net: Any, x: Any) -> 
     elif what == "flag":
         box.flag = {int: True, bool: 1.0, float: 1}[type(box.flag)]
     elif what == "item":
-        box.items[0] = {int: True, bool: 1.0}.get(type(box.items[0]), 1)
+        box.items[:1] = [{int: True, bool: 1.0}.get(type(each), 1) for each in box.items[:1]]
     elif what == "keys":
         box.table = {1: 2.0, "t": x.detach(), **box.table}
     elif what == "dtype":

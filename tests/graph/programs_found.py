@@ -216,3 +216,23 @@ def scene_arguments_with_one_array_and_two_storages(s: Session) -> None:
         x = torch.ones(2)
         s.call(f, x, x.data)
         s.call(f, x.data, x)
+
+
+def scene_traceback_of_an_exception_on_its_way_through_frames(s: Session) -> None:
+    def body(x: Any, module: Any) -> Any:
+        try:
+
+            def inner(a: Any) -> Any:
+                try:
+                    return module.missing
+                finally:
+                    a = a * x
+
+            return inner(x + 1)
+        finally:
+            x = x * 2
+
+    f = s.compile(body)
+    module = torch.nn.Linear(1, 1)
+    for _ in range(5):
+        s.call(f, torch.ones(2), module)
