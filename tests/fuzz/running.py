@@ -221,7 +221,8 @@ def scene(source: str, calls: list[dict[str, Any]]) -> Callable[[Session], None]
                 _again(s, result, x)
             elif how:
                 s.backward(result)
-                if how == "twice":
+                # after an error eager may have freed what came before it
+                if how == "twice" and s.log[-1][0] != "backward":
                     s.backward(result)
             if isinstance(result, tuple) and callable(result[-1]):
                 s.see(result[-1](), label="the closure")
