@@ -323,7 +323,8 @@ MUTANTS = [
     ),
     Mutant(
         "places: keys that a store adds", "graph/mappings.py",
-        "            self.changing(known)\n        x[key] = value\n", "            pass\n        x[key] = value\n",
+        "            self.changing(known)\n        x[key] = value\n",
+        "            pass\n        x[key] = value\n",
     ),
     Mutant(
         "places: how long a list is", "graph/performing.py",
