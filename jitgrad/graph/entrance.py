@@ -33,6 +33,7 @@ class Layout:
             those of them which hold an iterator over a range that nobody else has: that is three
             values, what is still before it.
         line: the source line.
+        place: the code and the position of each frame.
     """
 
     def __init__(self, frames: list[tuple[Code, int, tuple[int, ...], tuple[int, ...]]]) -> None:
@@ -40,6 +41,7 @@ class Layout:
         code, position, *_ = frames[-1]
         self.line = code.filename, code.lines[position].line
         self.key = tuple((id(code), *rest) for code, *rest in frames)
+        self.place = tuple((code, position) for code, position, *_ in frames)
 
     @classmethod
     def of_snapshot(cls, snapshot: Snapshot) -> Layout:
@@ -150,14 +152,20 @@ class Going:
         layout: the place.
         values: what is live there.
         performs: Python is to perform the first instruction.
+        turned: the native loop that has come here, and does not turn again.
+        came: the first and the last segment of the path that came here.
     """
 
-    __slots__ = ("layout", "performs", "values")
+    __slots__ = ("came", "layout", "performs", "turned", "values")
 
-    def __init__(self, layout: Layout, values: list[Any], performs: bool = False) -> None:
+    def __init__(
+        self, layout: Layout, values: list[Any], performs: bool = False, turned: Any = None
+    ) -> None:
         self.layout = layout
         self.values = values
         self.performs = performs
+        self.turned = turned
+        self.came: tuple[Segment, Segment] | None = None
 
     @classmethod
     def on_from(cls, evaluator: Evaluator) -> Going:

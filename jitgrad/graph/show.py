@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import keyword
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,6 +111,13 @@ def namespace() -> dict[str, Any]:
     )
     names["math"] = math
     return names
+
+
+def printed_steps(steps: Iterable[Step]) -> Iterator[str]:
+    """Yield steps as statements, as they stand in a trace."""
+    printer = Printer(Trace(Segment(None, 0), "", (), []), Traces(None, []))
+    for step in steps:
+        yield printer.step(step)
 
 
 class Trace:
