@@ -287,8 +287,7 @@ class CompiledBackward(Node):
             True,
             state.grad_enabled,
             targets,
-            # one of them may have come from another: the engine goes on from there itself
-            frozenset(self.edges),
+            set(self.edges),
         )
         return {each: got for each, got in zip(wanted, found) if got is not None}
 
