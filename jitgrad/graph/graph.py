@@ -188,7 +188,8 @@ class Graph:
         recorder.arrivals = recorder.segment.arrivals
         if entrance.layout is not None:
             # the first turn is not counted
-            recorder.path.visits[entrance.layout.place] = -1
+            visits = recorder.path.visits
+            visits[entrance.layout.place] = visits["known", entrance.layout.place] = -1
         origins = [recorder.take_argument(i, each) for i, each in enumerate(values)]
         recorder.evaluator = Evaluator(recorder)
         return recorder, origins

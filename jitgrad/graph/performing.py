@@ -240,10 +240,29 @@ class Performing(DictionaryRules, Operations):
         count = visits[here] = visits.get(here, 0) + 1
         arrivals = self.arrivals[here] = self.arrivals.get(here, 0) + 1
         most = config.unroll if arrivals <= config.max_arrivals else 0
+        if here not in self.heads and self._has_better_head(here, count, most):
+            return
         if count > self.heads.get(here, most) and self.go_on_anew():
             # turn by turn from now on, which may become a native loop
             self.heads.setdefault(here, 0)
             raise Leave
+
+    def _has_better_head(self, here: tuple, count: int, most: int) -> bool:
+        """Is this site in a loop whose head is a site, too? Less is live there."""
+        visits = self.path.visits
+        for depth, (code, position) in enumerate(here):
+            for loop in code.loops_around(position):
+                head = code.head_of(loop)
+                place = (*here[:depth], (code, head))
+                if head is None or place == here:
+                    continue
+                if visits.get(place, 0) >= max(count - 1, 1):
+                    return True
+                if count > most and visits.get(("known", place), 0) >= max(count - 1, 1):
+                    # numbers decide there that are known for some turns only
+                    self.heads.setdefault(place, 0)
+                    return True
+        return False
 
     def count_known(self) -> None:
         """Count the visits of a decision that is known; behind many turns begin anew.
@@ -258,7 +277,8 @@ class Performing(DictionaryRules, Operations):
         if not self.active or not top.code.turns_by_condition(top.pc):
             return
         here = tuple((each.code, each.pc) for each in self.evaluator.frames)
-        count = self.path.visits[here] = self.path.visits.get(here, 0) + 1
+        visits = self.path.visits
+        count = visits["known", here] = visits.get(("known", here), 0) + 1
         if count > self.heads.get(here, config.max_range) and self.go_on_anew():
             self.heads.setdefault(here, 0)
             raise Leave

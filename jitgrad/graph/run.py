@@ -77,11 +77,17 @@ class Run:
                 found = Storage(array)
                 found.version = version
             else:
-                other = self.storage(entry.sibling, array, version)
+                other = self.storages.get(entry.sibling)
+                if other is None:
+                    # how often it was written is known where a tensor of its own is made
+                    other = self.storage(entry.sibling, array, -1)
                 other.lend()
                 found = Storage(other.array, other.borrowed)
                 found.lent = True
+                found.version = version
             self.storages[entry] = found
+        elif found.version < 0:
+            found.version = version
         return found
 
     def fresh_tensor(self, recipe: Fresh) -> Any:
@@ -123,5 +129,5 @@ class Run:
         """Raise the version of a storage that exists by now."""
         if entry.root is not None:
             self.roots[entry.root]._storage.version += count
-        elif entry in self.storages:
+        elif entry in self.storages and self.storages[entry].version >= 0:
             self.storages[entry].version += count

@@ -617,3 +617,18 @@ def scene_broadcast_and_promotion(s: Session) -> None:
         (T([1.0, 2.0]), T(5)),
     ):
         s.call(f, one, other)
+
+
+def scene_versions_of_data_that_is_written(s: Session) -> None:
+    def f(x, y):
+        a = x * 1
+        shown = a.data
+        with torch.no_grad():
+            shown.add_(1)
+        a += y
+        a += y
+        return shown, a
+
+    f = s.compile(f)
+    for value in (1.0, 2.0, 3.0):
+        s.call(f, T([value], requires_grad=True), T([0.5], requires_grad=True), backward=False)
