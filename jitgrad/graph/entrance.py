@@ -150,14 +150,16 @@ class Going:
         layout: the place.
         values: what is live there.
         performs: Python is to perform the first instruction.
+        kept_bytes: what the call has kept for a backward pass on its way here.
     """
 
-    __slots__ = ("layout", "performs", "values")
+    __slots__ = ("kept_bytes", "layout", "performs", "values")
 
     def __init__(self, layout: Layout, values: list[Any], performs: bool = False) -> None:
         self.layout = layout
         self.values = values
         self.performs = performs
+        self.kept_bytes = 0
 
     @classmethod
     def on_from(cls, evaluator: Evaluator) -> Going:

@@ -11,6 +11,7 @@ from typing import Any
 from jitgrad import config
 from jitgrad.errors import CompileError
 from jitgrad.graph.entrance import Entrance, Going, Layout
+from jitgrad.graph.notes import Notes
 from jitgrad.graph.origins import KNOWN
 from jitgrad.graph.recorder import Recorder
 from jitgrad.graph.replay import Miss, follow, frames_of, select
@@ -27,6 +28,10 @@ from jitgrad.python.operations import Leave, Operations
 
 FIRST_REST, LONGEST_REST = 256, 1 << 16
 """For how many calls a function runs eagerly that had to be recorded too often."""
+
+SAMPLED = 7
+"""The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
+call would take 5 % of the shortest ones."""
 
 UNSTABLE = 8
 """How many more recordings than replays begin at a place before the call no longer begins there."""
@@ -46,6 +51,7 @@ class Graph:
         traces: how many recordings were made.
         reason: why the function runs eagerly, empty if it does not.
         checks: what has been checked, None if nothing is.
+        notes: what is noted for reports.
     """
 
     def __init__(self, function: Any, fullgraph: bool, verify: bool) -> None:
@@ -64,6 +70,7 @@ class Graph:
         self.rested = ""
         self.ended: tuple[str, int] | None = None
         self.record_seconds = 0.0
+        self.notes = Notes(function)
         self.last: Segment | None = None
         self.reason = ""
         self.lock = threading.Lock()
@@ -104,6 +111,7 @@ class Graph:
             self.resting -= 1
             return self.function(*args, **kwargs)
         self.calls += 1
+        began = time.perf_counter() if self.calls & SAMPLED == 0 else 0.0
         traces = self.traces
         entrance, values, names = self.entrance, [*args, *kwargs.values()], tuple(kwargs)
         run = Run(values)
@@ -114,16 +122,27 @@ class Graph:
             result = self.record_call(args, kwargs)
         else:
             result = self.replay(entrance, segment, run)
-        while type(result) is Going:
-            result = self.go_on(result)
+        if type(result) is Going:
+            result = self.go_on_to_the_end(result)
         if self.traces != traces:
             self.count_miss()
+        elif began:
+            self.notes.sample(time.perf_counter() - began)
+        return result
+
+    def go_on_to_the_end(self, going: Going) -> Any:
+        """Go on with a call, from place to place."""
+        kept_bytes, result = 0, going
+        while type(result) is Going:
+            kept_bytes += result.kept_bytes
+            result = self.go_on(result)
+        self.notes.kept_before = self.calls, kept_bytes
         return result
 
     def go_on(self, going: Going) -> Any:
         """Go on with a call from a place in the code, by replay or recording."""
         if going.performs:
-            return going.perform(self.hopeless)
+            return self.notes.perform(going, self.hopeless)
         if self.reason:
             return going.finish()
         entrance = self.entrances.get(going.layout.key)
@@ -159,6 +178,7 @@ class Graph:
     def recorder_at(self, entrance: Entrance, values: list, names: tuple = ()) -> tuple:
         """Return a recorder that begins with `values`, and their origins."""
         run = Run(values)
+        self.notes.miss_at_entrance(self.calls, entrance, values, names)
         entrance.learn(run, entrance.entries.get(entrance.key(values, names), []))
         entrance.learn_arguments(values)
         attach = entrance.entries.setdefault(entrance.key(values, names), []).append
@@ -224,6 +244,7 @@ class Graph:
             if not recording:
                 frames = frames_of(run, branch.snapshot, miss.segment, None)
                 return Evaluator(Operations()).resume(frames)
+            self.notes.miss_at_site(self.calls, entrance, miss, run)
             entrance.learn(run, branch.outcomes.get(miss.outcome, []))
             attach = branch.outcomes.setdefault(miss.outcome, []).append
             recorder = Recorder(run, path, attach)

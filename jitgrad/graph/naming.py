@@ -72,6 +72,11 @@ def live_names(layout: Layout) -> list[str]:
     return found
 
 
+def entry_names(function: Any, layout: Layout | None, key: Any) -> list[str]:
+    """Return what the values are called with which an entry of this key begins."""
+    return argument_names(function, len(key) - 3, key[2]) if layout is None else live_names(layout)
+
+
 def words(where: Where, arguments: Sequence[str]) -> str:
     """Return the name of a place."""
     if isinstance(where, Given):

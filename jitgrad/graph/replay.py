@@ -179,7 +179,10 @@ def go_on(run: Run, end: Continue, segment: Segment) -> Going:
         each.build(run)
     run.release()
     state.grad_enabled = snapshot.grad_enabled
-    return Going(end.layout, values, type(end) is Exit)
+    going = Going(end.layout, values, type(end) is Exit)
+    if end.tape_layout is not None:
+        going.kept_bytes = end.tape_layout.kept_bytes
+    return going
 
 
 def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: Any) -> list[Frame]:

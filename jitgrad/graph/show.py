@@ -15,7 +15,7 @@ from jitgrad.graph.cutting import operands
 from jitgrad.graph.entrance import Entrance
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, Write
 from jitgrad.graph.linking import Finder, Unlinkable, choices
-from jitgrad.graph.naming import Outside, Where, argument_names, live_names, short, words
+from jitgrad.graph.naming import Outside, Where, entry_names, short, words
 from jitgrad.graph.recipes import Constant as ConstantRecipe
 from jitgrad.graph.recipes import Container, Fresh, Number, Recipe, Root
 from jitgrad.graph.segment import Branch, Continue, Evaluate, Exit, Return, Segment
@@ -147,13 +147,7 @@ class Traces:
         self.entries = {each.layout.key: each.reachable() for each in entrances if each.layout}
         for entrance in entrances:
             for key, candidates in entrance.reachable().items():
-                layout = entrance.layout
-                count = len(key) - 3
-                names = (
-                    argument_names(function, count, key[2])
-                    if layout is None
-                    else live_names(layout)
-                )
+                names = entry_names(function, entrance.layout, key)
                 for first in candidates:
                     name = f"trace_{len(self.by_first) + 1}"
                     self.by_first[first] = Trace(first, name, key, names)
