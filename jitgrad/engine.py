@@ -166,12 +166,18 @@ class _Pass:
     Attributes:
         alone: nothing is recorded, so that what the walk itself has made has no other owner.
         own: the waiting cotangents that it has made itself, to which it may add in place.
+        ends: nodes that it does not pass.
     """
 
     def __init__(
-        self, roots: list[Node], targets: set[tuple[Node, int]] | None, alone: bool
+        self,
+        roots: list[Node],
+        targets: set[tuple[Node, int]] | None,
+        alone: bool,
+        ends: frozenset[Node],
     ) -> None:
         self.alone = alone
+        self.ends = ends
         self.own: set[tuple[Node, int]] = set()
         self.waiting: dict[Node, list] = {}
         self.missing: dict[Node, int] = {}
@@ -185,7 +191,8 @@ class _Pass:
         stack = list(roots)
         seen = set(stack)
         while stack:
-            for edge in stack.pop().edges:
+            node = stack.pop()
+            for edge in () if node in self.ends else node.edges:
                 if edge is not None:
                     missing[edge] = missing.get(edge, 0) + 1
                     if edge not in seen:
@@ -204,9 +211,10 @@ class _Pass:
             elif node not in seen:
                 seen.add(node)
                 stack.append((node, True))
-                stack.extend((edge, False) for edge in node.edges if edge is not None)
+                if node not in self.ends:
+                    stack.extend((edge, False) for edge in node.edges if edge is not None)
         for node in order:
-            if any(edge in useful for edge in node.edges):
+            if node not in self.ends and any(edge in useful for edge in node.edges):
                 useful.add(node)
         self.useful = useful
 
@@ -262,7 +270,12 @@ def run(
 
 
 def run_nodes(
-    roots: Sequence, cotangents: list, keep: bool, create_graph: bool, wanted: Sequence | None
+    roots: Sequence,
+    cotangents: list,
+    keep: bool,
+    create_graph: bool,
+    wanted: Sequence | None,
+    ends: frozenset[Node] = frozenset(),
 ) -> list:
     """Walk back from `roots`, pairs of a node and the number of its output.
 
@@ -272,10 +285,12 @@ def run_nodes(
         create_graph: record the walk itself.
         wanted: pairs whose cotangents are returned (None where nothing arrives); None: the
             leaves take what arrives into `.grad`.
+        ends: nodes at which the walk ends, as if there were nothing behind them: somebody else
+            walks on from there, and runs their hooks.
     """
     nodes = list(dict.fromkeys(node for node, _ in roots))
     alone = not create_graph and state.recorder is None
-    walk = _Pass(nodes, None if wanted is None else set(wanted), alone)
+    walk = _Pass(nodes, None if wanted is None else set(wanted), alone, ends)
     found: dict = {}
     enabled = state.grad_enabled
     state.grad_enabled = create_graph
@@ -296,12 +311,15 @@ def _visit(
     node: Any, walk: _Pass, wanted: Any, found: dict, keep: bool, create_graph: bool, ready: list
 ) -> None:
     cotangents = walk.waiting.pop(node, None)
-    if cotangents is not None and node.hooks is not None:
+    is_end = node in walk.ends
+    if cotangents is not None and node.hooks is not None and not is_end:
         _run_hooks(node, cotangents)
     if cotangents is not None and wanted is not None:
         for index, cotangent in enumerate(cotangents):
             if cotangent is not None and (node, index) in wanted:
                 found[node, index] = cotangent
+    if is_end:
+        return
     useful = walk.useful
     flows: tuple = ()
     fresh = False

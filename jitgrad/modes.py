@@ -179,6 +179,10 @@ class _State(threading.local):
         self.forced_eager = False
         self.quietly = _quiet()
 
+    def is_watched(self) -> bool:
+        """Is something to see every single operation, so that compiled functions run eagerly?"""
+        return self.forced_eager or self.detect_anomaly or self.recorder is not None
+
 
 state = _State()
 """The calling thread's modes."""

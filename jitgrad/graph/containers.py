@@ -15,7 +15,7 @@ from jitgrad.graph.mappings import MappingRules
 from jitgrad.graph.operands import OperandRules
 from jitgrad.graph.origins import KNOWN, Bounds, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
-from jitgrad.graph.positions import Sources
+from jitgrad.graph.positions import OVER, Sources
 from jitgrad.graph.recipes import Counting
 from jitgrad.python import stand_ins
 from jitgrad.python.operations import ABSENT, EXHAUSTED, Enter, Operations
@@ -248,9 +248,10 @@ class ContainerRules(CountingRules, ListRules, MappingRules, OperandRules):
             return self.next_of_counter(state_of)
         if known.kind == "iterator":
             x, xo = state_of.sources[0]
-            origin = self._origin_at(x, xo, state_of.index)
-            if origin is not None:
-                state_of.index += 1
+            over = state_of.index == OVER
+            origin = None if over else self._origin_at(x, xo, state_of.index)
+            # it stays at its end, whatever is put behind that
+            state_of.index = OVER if origin is None else state_of.index + 1
             return origin
         origin = self.next_of_kind(known.kind, state_of)
         if origin is not None:

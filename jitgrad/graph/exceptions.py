@@ -87,6 +87,15 @@ class Traceback(Recipe):
         return made
 
 
+def _raises(function: Any, values: Any) -> bool:
+    """Does a function of numbers raise? What it raises must not be the context of anything."""
+    try:
+        function(*values)
+    except (ArithmeticError, ValueError, TypeError):
+        return True
+    return False
+
+
 class ExceptionRules(Models, PlaceRules):
     """What makes, raises, takes and looks at exceptions."""
 
@@ -213,16 +222,13 @@ class ExceptionRules(Models, PlaceRules):
         return super()._folded(function, operands)
 
     def _number(self, text: str, function: Any, values: Any, origins: Any, can_raise: bool) -> Any:
-        if can_raise and self._may_be_handled(None):
-            try:
-                function(*values)
-            except (ArithmeticError, ValueError, TypeError):
-                # so it does for these numbers
-                origins = [self.fixed(*each) for each in zip(values, origins)]
-                if self.active and all(each is KNOWN for each in origins):
-                    return self._folded(function, values)
-                if not self.active:
-                    raise
+        if can_raise and self._may_be_handled(None) and _raises(function, values):
+            # so it does for these numbers
+            origins = [self.fixed(*each) for each in zip(values, origins)]
+            if not self.active:
+                return function(*values), None
+            if all(each is KNOWN for each in origins):
+                return self._folded(function, values)
         return super()._number(text, function, values, origins, can_raise)
 
     def get_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:

@@ -76,6 +76,25 @@ class SameValue(_AtPlace):
         return f"{self.place.text(names)} == {self.expected!r}"
 
 
+class SameRange(_AtPlace):
+    """A range with these bounds is there, which says more than an equal one."""
+
+    __slots__ = ("expected",)
+
+    def __init__(self, place: Place, expected: range) -> None:
+        super().__init__(place)
+        self.expected = expected
+
+    def holds(self, run: Any) -> bool:
+        found, expected = self.place.look(run), self.expected
+        return type(found) is range and (
+            (found.start, found.stop, found.step) == (expected.start, expected.stop, expected.step)
+        )
+
+    def __str__(self) -> str:
+        return f"{self.place} is {self.expected}"
+
+
 class SameKeys(_AtPlace):
     """A dictionary has these keys, integers and strings, in this order."""
 

@@ -105,7 +105,7 @@ class Graph:
         """Call the function: replay what is known, record what is not."""
         if self.lowered is not self.function.__code__:
             self.lower()
-        if self.reason or config.eager or state.forced_eager or state.recorder is not None:
+        if self.reason or config.eager or state.is_watched():
             return self.function(*args, **kwargs)
         if self.resting:
             self.resting -= 1
@@ -143,7 +143,7 @@ class Graph:
         """Go on with a call from a place in the code, by replay or recording."""
         if going.performs:
             return self.notes.perform(going, self.hopeless)
-        if self.reason:
+        if self.reason or state.detect_anomaly:
             return going.finish()
         entrance = self.entrances.get(going.layout.key)
         if entrance is None:

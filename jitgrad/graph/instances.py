@@ -70,6 +70,13 @@ class InstanceRules(ObjectRules):
         self._identical(Place(lookups.read_class, kind, False, name), found)
         return found
 
+    def looks_up_plainly(self, kind: type) -> bool:
+        """Are attributes of instances looked up as `object` does it? If so, it is a fact."""
+        if lookups.type_lookup(kind, "__getattribute__") not in LOOKUPS:
+            return False
+        self.class_fact(kind, "__getattribute__")
+        return True
+
     def is_own(self, kind: type, name: str) -> bool:
         """Do instances keep this attribute themselves, in a `__dict__` or slot? It is a fact."""
         found = lookups.type_lookup(kind, name)
@@ -141,11 +148,8 @@ class InstanceRules(ObjectRules):
         """Read an attribute of an object that is known; None if there is no rule."""
         known, kind = self.object(obj), type(obj)
         fresh = self.instance(obj)
-        if (fresh is None and not isinstance(known, int)) or (
-            lookups.type_lookup(kind, "__getattribute__") not in LOOKUPS
-        ):
+        if (fresh is None and not isinstance(known, int)) or not self.looks_up_plainly(kind):
             return None
-        self.class_fact(kind, "__getattribute__")
         if fresh is None:
             return self._root_attribute(obj, oo, name)
         on_type = lookups.type_lookup(kind, name)

@@ -110,10 +110,13 @@ def read_part(partial: Any, name: str) -> Any:
 
 
 def read_item(container: Any, key: Any) -> Any:
-    """Return an item of an exact list, tuple or dict."""
+    """Return an item of a list, tuple or dict."""
+    if isinstance(container, dict):
+        # a defaultdict's own way would make the item
+        return dict.get(container, key, ABSENT)
     try:
         return container[key]
-    except (KeyError, IndexError):
+    except IndexError:
         return ABSENT
 
 

@@ -95,15 +95,17 @@ class Models(FunctionRules):
 
     def _has(self, obj: Any, origin: Any, name: str) -> bool:
         """Has an object from outside an ordinary attribute of its own, in its `__dict__`?"""
-        held = getattr(obj, "__dict__", None) if isinstance(self.object(obj), int) else None
-        return type(held) is dict and name in held
+        if not isinstance(self.object(obj), int) or not self.looks_up_plainly(type(obj)):
+            return False
+        held = getattr(obj, "__dict__", None)
+        return type(held) is dict and name in held and self.is_own(type(obj), name)
 
     def _lacks_attribute(self, obj: Any, name: str) -> bool:
         """Has an object from outside no such attribute? If so, it is a fact."""
         known = self.object(obj)
         if not isinstance(known, int) or lookups.static_lookup(obj, name) is not ABSENT:
             return False
-        if not self._lacks(type(obj), "__getattr__"):
+        if not self.looks_up_plainly(type(obj)) or not self._lacks(type(obj), "__getattr__"):
             return False
         self.take(Place(lookups.static_lookup, known, True, name))
         return True

@@ -23,6 +23,7 @@ from jitgrad.python.binding import bind_arguments
 from jitgrad.python.code import Unlowerable
 from jitgrad.python.lower import code_for
 from jitgrad.python.operations import Enter, Leave, Operations
+from jitgrad.spec import Size
 
 PLAIN_TYPES = (*CONSTANT_TYPES, float, tuple, slice)
 
@@ -241,7 +242,7 @@ class Performing(DictionaryRules, Operations):
         """Return the elements of a container that is known, with their origins."""
         if type(x) is tuple and isinstance(xo, Parts):
             return list(zip(x, xo.items))
-        if (xo is KNOWN and type(x) in (tuple, str, range)) or type(x).__name__ == "Size":
+        if (xo is KNOWN and type(x) in (tuple, str, range)) or type(x) is Size:
             return [(each, KNOWN) for each in x]
         known = self.object(x)
         if isinstance(known, int) and type(x) in (set, frozenset, *DICTS):

@@ -29,6 +29,7 @@ from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.records import RecordRules
 from jitgrad.graph.stores import Waiting
 from jitgrad.python import protocols, stand_ins
+from jitgrad.spec import Size
 
 METADATA = frozenset(
     "shape dtype ndim device requires_grad is_leaf itemsize nbytes T mT H data".split()  # noqa: SIM905
@@ -282,7 +283,7 @@ class PlaceRules(ListRules, MappingRules, RecordRules):
             found = self._item_of(obj, key)
             if found is not None:
                 return found
-            if type(obj).__name__ == "Size":
+            if type(obj) is Size:
                 return obj[key], KNOWN
             if self.is_record(obj) and type(key) is int:
                 found = self.record_items(obj, "__getitem__")

@@ -8,6 +8,9 @@ from typing import Any
 
 from jitgrad.graph.recipes import Recipe
 
+OVER = -1
+"""In place of the steps of an iterator that has said that there is no more."""
+
 
 class Sources:
     """What an iterator runs over: sources with their origins, and how far it has come.
@@ -29,8 +32,9 @@ class Sources:
 
 
 def _behind(it: Any, index: int) -> Any:
-    for _ in range(index):
-        next(it)
+    # what a list has got since its iterator came to the end is not for that
+    for _ in it if index == OVER else zip(range(index), it):
+        pass
     return it
 
 

@@ -164,6 +164,9 @@ class Recorder(GeneratorRules, ExceptionRules, PatternRules, ImportRules, Callab
     def _outer_block(self, method: Any, args: Any, ao: Any) -> Any:
         """Enter or leave the block of a grad mode that comes from outside."""
         owner = method.__self__
+        for name in ("_before", "_enabled"):
+            if self.take(Place(lookups.static_lookup, self.object(owner), True, name))[1] != KNOWN:
+                return None
         place = Place(lookups.static_lookup, self.object(owner), True, "_previous")
         before, origin = self.take(place)
         if method.__name__ not in ("__enter__", "__exit__") or type(before) is not tuple:

@@ -12,6 +12,7 @@ from jitgrad.graph.facts import (
     IsObject,
     IsTensor,
     SameObject,
+    SameRange,
     SameValue,
     TensorSpec,
 )
@@ -73,7 +74,7 @@ class Taking(Knowledge):
             self.add_slot(scalar, found)
             return Runtime(scalar)
         if kind in CONSTANT_TYPES:
-            self.fact(SameValue(place, found))
+            self.fact((SameRange if kind is range else SameValue)(place, found))
             return KNOWN
         varies = kind is FunctionType and place.identity() in self.varying
         if found is ABSENT or (has_lasting_identity(found) and not varies):

@@ -191,11 +191,10 @@ class Tape:
 
     def copy_arguments(self) -> None:
         """Copy what lies in argument memory that is about to be written."""
-        if not self.moved:
-            self.moved = True
-            for value, _ in self.layout.arguments:
-                if value in self.values:
-                    self.copies[value] = self.values[value].copy()
+        self.moved = True
+        for value, _ in self.layout.arguments:
+            if value in self.values and value not in self.copies:
+                self.copies[value] = self.values[value].copy()
 
     def storage(self, saved: SavedValue, array: np.ndarray) -> tuple[Storage, int]:
         """Return the storage of a saved value, and the version at which it was saved."""
@@ -266,7 +265,7 @@ class CompiledBackward(Node):
         wanted = [each for each, want in zip(layout.roots, needed) if want]
         if tape.freed and not tape.freed.isdisjoint(layout.freed_by(tuple(given), tuple(wanted))):
             raise RuntimeError(SECOND_BACKWARD)
-        if state.grad_enabled or tape.moved:
+        if state.grad_enabled or tape.moved or state.detect_anomaly:
             found = self._eagerly(tape, given, wanted)
         else:
             found = self._natively(tape, given, wanted)
@@ -288,6 +287,8 @@ class CompiledBackward(Node):
             True,
             state.grad_enabled,
             targets,
+            # one of them may have come from another: the engine goes on from there itself
+            frozenset(self.edges),
         )
         return {each: got for each, got in zip(wanted, found) if got is not None}
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import jitgrad as torch
+from tests.fuzz.prelude import HOSTS
 from tests.graph.agreement import Session
 
 _files = count()
@@ -38,6 +39,7 @@ def build(source: str) -> Callable:
     name = f"<fuzz/programs {next(_files)}>"
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
     namespace: dict[str, Any] = {"torch": torch, "__name__": "fuzz_program"}
+    exec(compile(HOSTS, "<without source>", "exec"), namespace)
     exec(compile(source, name, "exec"), namespace)
     return namespace["f"]
 
@@ -69,7 +71,7 @@ def _tensor(call: dict[str, Any], values: list[int], name: str) -> Any:
     return made
 
 
-def arguments(call: dict[str, Any]) -> tuple[Any, Any, Any]:
+def arguments(call: dict[str, Any], box: Any, net: Any) -> tuple[Any, Any, Any]:
     """Return x, y and k of a call."""
     values = call["values"]
     x = _tensor(call, values[:9], "x")
@@ -82,10 +84,22 @@ def arguments(call: dict[str, Any]) -> tuple[Any, Any, Any]:
         y = x[:1]
     elif alias == "detached":
         y = x.detach()
+    elif alias == "data":
+        y = x.data
+    elif alias == "base":
+        x, y = x[..., :1], x
+    elif alias == "overlap":
+        x, y = x[..., 1:], x[..., :-1]
+    elif alias == "weight":
+        y = net.weight
     elif alias == "number":
         y = torch.tensor(float(values[9]), dtype=torch.float64)
     else:
         y = _tensor(call, values[9:], "y")
+    if alias == "last":
+        box.last = x
+    elif alias == "item":
+        box.items[0] = y
     return x, y, type(call["k"])(call["number"])
 
 
@@ -96,38 +110,120 @@ def _first(found: Any) -> Any:
     return found
 
 
+def _write(found: Any, how: str) -> None:
+    """Write to a tensor, in one of the ways in which callers may do so."""
+    written = _first(found)
+    if not isinstance(written, torch.Tensor):
+        return
+    try:
+        if how == "data":
+            written.data.add_(1)
+        elif how == "numpy":
+            written.detach().numpy()[...] += 1
+        else:
+            with torch.no_grad():
+                written.view_as(written).mul_(2)
+    except (RuntimeError, ValueError):
+        pass  # an expanded one
+
+
+def change(what: str, namespace: dict[str, Any], box: Any, net: Any, x: Any) -> None:
+    """Change something that the program reads."""
+    meter = namespace["Meter"]
+    if what == "helper":
+        namespace["helper"], namespace["swapped"] = namespace["swapped"], namespace["helper"]
+    elif what == "class":
+        meter.__call__, meter.other = meter.other, meter.__call__
+    elif what == "shift":
+        net.shift = 3.0 - net.shift
+    elif what == "train":
+        net.train(not net.training)
+    elif what == "parameter":
+        net.weight = torch.nn.Parameter(net.weight.detach() + 1)
+    elif what == "frozen":
+        net.weight.requires_grad_(not net.weight.requires_grad)
+    elif what == "items":
+        box.items = [*box.items[::-1], 2]
+    elif what == "table":
+        box.table = dict(reversed(box.table.items()))
+    elif what == "rate":
+        box.rate = 2 if type(box.rate) is float else 1.0
+    elif what == "grad":
+        net.weight.grad = None
+    elif what == "same objects":
+        box.last, box.other = x, box if box.other is not box else SimpleNamespace(n=1)
+    elif what == "flag":
+        box.flag = {int: True, bool: 1.0, float: 1}[type(box.flag)]
+    elif what == "item":
+        box.items[0] = {int: True, bool: 1.0}.get(type(box.items[0]), 1)
+    elif what == "keys":
+        box.table = {1: 2.0, "t": x.detach(), **box.table}
+    elif what == "dtype":
+        net.total = net.total.to(torch.float32)
+    elif what == "default":
+        torch.set_default_dtype(torch.float64)
+
+
+def _again(s: Session, result: Any, x: Any) -> None:
+    """Differentiate a result twice."""
+    found = _first(result)
+    try:
+        (slope,) = torch.autograd.grad(
+            (found * found).sum(), x, create_graph=True, allow_unused=True
+        )
+        s.see(slope, label="the slope")
+        if slope is not None and slope.requires_grad:
+            slope.sum().backward()
+    except (RuntimeError, TypeError, AttributeError) as error:
+        s.see(type(error).__name__, str(error), label="second order")
+
+
 def scene(source: str, calls: list[dict[str, Any]]) -> Callable[[Session], None]:
     """Return a scene that calls a program."""
 
     def run(s: Session) -> None:
         function = build(source)
-        f = s.compile(function)
+        f, namespace = s.compile(function), function.__globals__
         net = Net()
         box = SimpleNamespace(
-            rate=1.0, total=0.0, n=0, last=None, items=[0, 1.0], table={}, seen=[]
+            rate=1.0, total=0.0, n=0, last=None, items=[0, 1.0], table={}, seen=[], flag=1
         )
+        box.other = SimpleNamespace(n=1)
         before: dict[str, Any] = {}
+        waiting: list[Any] = []
+        meter = namespace["meter"]
         for call in calls:
-            x, y, k = arguments(call)
+            x, y, k = arguments(call, box, net)
             again = _first(before.get(call["again"]))
             if isinstance(again, torch.Tensor):
                 x = again
+            change(call["change"], namespace, box, net, x)
             with torch.set_grad_enabled(call["grad_enabled"]):
                 if call["by_name"]:
                     result = s.attempt(f, x, y, box=box, net=net, n=call["n"], k=k)
                 else:
                     result = s.attempt(f, x, y, k, call["n"], box, net)
-            meter = function.__globals__["meter"]
-            before = {"x": x, "y": y, "result": result, "last": box.last, "kept": meter.kept}
-            written = _first(before.get(call["write"]))
-            if isinstance(written, torch.Tensor):
-                with torch.no_grad():
-                    written.view_as(written).mul_(2)
-            if call["backward"]:
+            torch.set_default_dtype(torch.float32)
+            before = {
+                "x": x, "y": y, "result": result, "last": box.last, "kept": meter.kept,
+                "weight": net.weight,
+            }  # fmt: skip
+            _write(before.get(call["write"]), call["how"])
+            if waiting:
+                s.backward(*waiting)
+                waiting.clear()
+            how = call["backward"]
+            if how == "later":
+                waiting.append(result)
+            elif how == "second order":
+                _again(s, result, x)
+            elif how:
                 s.backward(result)
+                if how == "twice":
+                    s.backward(result)
             if isinstance(result, tuple) and callable(result[-1]):
                 s.see(result[-1](), label="the closure")
-            s.see(x, y, box, net, meter, {n: function.__globals__[n] for n in ("log", "RATE")})
+            s.see(x, y, box, net, meter, {n: namespace[n] for n in ("log", "RATE")})
 
     run.__name__ = "random program"
     return run

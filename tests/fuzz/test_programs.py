@@ -3,41 +3,53 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as options
 
 import jitgrad as torch
-from jitgrad.graph import replay
-from tests.fuzz import running, writing
+from jitgrad.graph import replay, segment, tape
+from tests.fuzz import calling, running, writing
+from tests.graph import reference
 from tests.graph.agreement import agree
 
 USUAL = 300
 """How many programs a usual run compares: half a minute."""
 
 
-def compare(source: str, calls: list) -> None:
+def compare(source: str, calls: list, settings: dict) -> None:
     """Compare one program, and show it if it differs."""
-    try:
-        agree(running.scene(source, calls), exact=True)
-    except (AssertionError, torch.VerificationError) as error:
-        program = source[source.index("def f(") :]
-        shown = "\n".join(str(each) for each in calls)
-        raise AssertionError(f"{error}\n\n{program}\n{shown}") from None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.config, "verify", True)
+        for name in ("unroll", "max_range", "max_outcomes"):
+            patch.setattr(torch.config, name, settings[name])
+        # by which what the kernels compute and what the guards check is compared from the first
+        # replay on, and whole paths after a few
+        patch.setattr(replay, "FAMILIAR", settings["familiar"])
+        for module in (replay, tape):
+            patch.setattr(module, "WARM", settings["warm"])
+        if settings["lowering"] == "reference":
+            patch.setattr(segment, "lower", reference.lower)
+        try:
+            agree(running.scene(source, calls), exact=True)
+        except (AssertionError, torch.VerificationError) as error:
+            program = source[source.index("def f(") :]
+            shown = "\n".join(str(each) for each in (*calls, settings))
+            raise AssertionError(f"{error}\n\n{program}\n{shown}") from None
+        finally:
+            torch.set_default_dtype(torch.float32)
 
 
-def test_random_programs(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    # what the kernels compute and what the guards check is compared from the first replay on
-    monkeypatch.setattr(replay, "FAMILIAR", 1)
-    monkeypatch.setattr(torch.config, "verify", True)
+def test_random_programs(pytestconfig: pytest.Config) -> None:
     count = pytestconfig.getoption("--fuzz")
 
-    @settings(
+    @options(
         max_examples=count or USUAL,
         derandomize=count is None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(writing.programs(), writing.calls())
-    def run(source: str, calls: list) -> None:
-        compare(source, calls)
+    @given(writing.programs(), calling.calls(), calling.settings())
+    def run(source: str, calls: list, settings: dict) -> None:
+        compare(source, calls, settings)
 
     run()

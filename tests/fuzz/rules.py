@@ -1,0 +1,372 @@
+"""Mutants: places where a rule is broken that keeps compiled functions right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one file.
+
+    Attributes:
+        name: the rule that is broken.
+        file: the path below the package.
+        old, new: a text that the file has once, and what it becomes.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+    def apply(self, package: Path) -> None:
+        """Change the file in a copy of the package."""
+        path = package / self.file
+        text = path.read_text()
+        if text.count(self.old) != 1:
+            raise ValueError(
+                f"{self.name}: {self.file} has {text.count(self.old)} times {self.old!r}"
+            )
+        path.write_text(text.replace(self.old, self.new))
+
+
+# fmt: off
+MUTANTS = [
+    # -- facts, looked at one by one ------------------------------------------------------------
+    Mutant(
+        "fact: the same tensor at two places", "graph/facts.py",
+        "setdefault(id(tensor), index) != self.number\n            or ",
+        "setdefault(id(tensor), index) < 0\n            or ",
+    ),
+    Mutant(
+        "fact: the same storage at two places", "graph/facts.py",
+        "or setdefault(id(storage), index) != self.storage\n", "\n",
+    ),
+    Mutant(
+        "fact: the same memory at two places", "graph/facts.py",
+        "or setdefault(-id(storage.owner), index) != self.memory\n", "\n",
+    ),
+    Mutant(
+        "fact: where a view begins", "graph/facts.py",
+        "!= self.offset\n        ):\n            return False",
+        "!= self.offset\n        ):\n            pass",
+    ),
+    Mutant(
+        "fact: the type of a value", "graph/facts.py",
+        "return type(found) is type(self.expected) and found == self.expected",
+        "return found == self.expected",
+    ),
+    Mutant(
+        "fact: the same object", "graph/facts.py",
+        "return self.place.look(run) is self.expected", "return True",
+    ),
+    Mutant(
+        "fact: the kind of a number", "graph/facts.py",
+        "if type(found) is not self.kind:\n            return False\n", "",
+    ),
+    Mutant(
+        "fact: the class of an object", "graph/facts.py",
+        "return type(found) is self.kind and run.take_object(found, self.number)",
+        "return run.take_object(found, self.number)",
+    ),
+    Mutant(
+        "fact: the identity of an object", "graph/run.py",
+        "if self.numbers.setdefault(id(found), index) != number:\n            return False\n", "",
+    ),
+    Mutant(
+        "fact: keys and their order", "graph/facts.py",
+        "return found == self.expected and tuple(map(type, found)) == self.types", "return True",
+    ),
+    Mutant(
+        "fact: what library code decided", "graph/facts.py",
+        "return self.function(*(each(run) for each in self.operands)) is self.outcome",
+        "return True",
+    ),
+    Mutant(
+        "fact: the key of a tensor from outside", "graph/facts.py",
+        "return tensor_key(tensor) == self.key and self.take_known(run, tensor)",
+        "return self.take_known(run, tensor)",
+    ),
+    # -- the same as a function ------------------------------------------------------------------
+    Mutant(
+        "guard: storage and memory", "graph/guards.py",
+        '            self.fail_if(f"setdefault({part}, {index}) != {number}")',
+        '            self.lines.append(f"setdefault({part}, {index})")',
+    ),
+    Mutant(
+        "guard: where a view begins", "graph/guards.py",
+        'self.fail_if(f"address({name}._array) - address({memory}._array) != {spec.offset}")',
+        "str(memory)",
+    ),
+    Mutant(
+        "guard: the same root twice", "graph/guards.py",
+        'self.fail_if(f"{name} is not {self.root(number)}")', "pass",
+    ),
+    Mutant(
+        "guard: a root that is new", "graph/guards.py",
+        'self.fail_if(f"setdefault(id({name}), {index}) != {index}")',
+        'self.lines.append(f"setdefault(id({name}), {index})")',
+    ),
+    Mutant(
+        "guard: the type of a value", "graph/guards.py",
+        'f"type(found) is not {self.constant(kind)} or found != {self.constant(expected)}"',
+        'f"found != {self.constant(expected)}"',
+    ),
+    Mutant(
+        "guard: the same object", "graph/guards.py",
+        'self.fail_if(f"{self.look(place)} is not {self.constant(expected)}")',
+        "self.look(place)",
+    ),
+    Mutant(
+        "guard: the kind of a number", "graph/guards.py",
+        'self.fail_if(f"type({name}) is not {self.constant(fact.kind)}")', "pass",
+    ),
+    Mutant(
+        "guard: the key of a tensor from outside", "graph/guards.py",
+        'if tensor_key({name}) != {key}: return False', "if False: return False",
+    ),
+    Mutant(
+        "guard: attributes of classes", "graph/guards.py",
+        'self.fail_if(f"{space}.get({name!r}, ABSENT) is not {self.constant(own)}")', "pass",
+    ),
+    # -- what a tensor's key says ----------------------------------------------------------------
+    Mutant("key: the class of autograd", "graph/facts.py", "        kind,\n", "        0,\n"),
+    Mutant("key: strides", "graph/facts.py", "        array.strides,\n", "        (),\n"),
+    Mutant(
+        "key: hooks", "graph/facts.py",
+        "if node is not None and node.hooks is not None:\n        kind += 2\n", "",
+    ),
+    Mutant("key: grad mode", "graph/entrance.py", "[state.grad_enabled, ", "[None, "),
+    Mutant(
+        "key: default dtype", "graph/entrance.py", "dtypes.get_default_dtype(), names]",
+        "None, names]",
+    ),
+    Mutant(
+        "key: types of arguments", "graph/entrance.py",
+        "parts.append((kind, value) if kind in ARGUMENT_CONSTANTS else kind)",
+        "parts.append(value if kind in ARGUMENT_CONSTANTS else kind)",
+    ),
+    Mutant(
+        "run: forget what was taken in vain", "graph/run.py",
+        "if number < roots}", "if number >= 0}",
+    ),
+    # -- replay -----------------------------------------------------------------------------------
+    Mutant(
+        "replay: announce writes", "graph/replay.py",
+        "            storage.prepare_write()\n", "            pass\n",
+    ),
+    Mutant(
+        "replay: effects in order", "graph/replay.py",
+        "for effect in segment.effects:", "for effect in segment.effects[::-1]:",
+    ),
+    Mutant(
+        "replay: grad mode of a result", "graph/replay.py",
+        "    state.grad_enabled = end.grad_enabled\n", "",
+    ),
+    Mutant(
+        "replay: grad mode where a call goes on", "graph/replay.py",
+        "    state.grad_enabled = snapshot.grad_enabled\n    return Going",
+        "    return Going",
+    ),
+    Mutant(
+        "replay: grad mode of frames", "graph/replay.py",
+        "    state.grad_enabled = snapshot.grad_enabled\n    return frames", "    return frames",
+    ),
+    Mutant(
+        "replay: a result that depends on another", "graph/replay.py",
+        "if layout.dependent:", "if False:",
+    ),
+    Mutant(
+        "hot: no effects on a guessed path", "graph/hot.py",
+        "if segment.effects or segment.prepares or ", "if ",
+    ),
+    Mutant(
+        "hot: what must not have been true", "graph/hot.py",
+        "test = _compute(steps, LOGICAL_NOT, test)", "continue",
+    ),
+    Mutant(
+        "hot: facts on a guessed path", "graph/hot.py",
+        "or (segment.facts and not first)", "",
+    ),
+    # -- the tape ---------------------------------------------------------------------------------
+    Mutant(
+        "tape: versions of a plan", "graph/tape.py",
+        "                _check_versions(tape, plan.checks)\n", "                pass\n",
+    ),
+    Mutant(
+        "tape: versions of a segment", "graph/tape.py",
+        "        _check_versions(tape, checks)\n        return derivative",
+        "        return derivative",
+    ),
+    Mutant(
+        "tape: watch arguments", "graph/tape.py",
+        "        storage.watchers.append(weakref.ref(self))\n", "",
+    ),
+    Mutant(
+        "tape: copy what is lent", "graph/tape.py",
+        "        if storage.lent:\n", "        if False:\n",
+    ),
+    Mutant(
+        "tape: copies where they are needed", "graph/tape.py",
+        "held = self.copies.get(value) if again else None", "held = None",
+    ),
+    Mutant(
+        "tape: own saved values are not copies", "graph/tape.py",
+        "held = self.copies.get(value) if again else None", "held = self.copies.get(value)",
+    ),
+    Mutant(
+        "tape: freed once", "graph/tape.py",
+        "if tape.freed and not tape.freed.isdisjoint(", "if False and not tape.freed.isdisjoint(",
+    ),
+    Mutant(
+        "tape: freed in the call", "graph/recording.py",
+        "and node.inputs is FREED", "and node.inputs is None",
+    ),
+    Mutant(
+        "tape: eager where arguments have moved", "graph/tape.py",
+        "if state.grad_enabled or tape.moved or state.detect_anomaly:", "if state.grad_enabled:",
+    ),
+    Mutant(
+        "tape: create_graph is eager", "graph/tape.py",
+        "if state.grad_enabled or tape.moved or state.detect_anomaly:",
+        "if tape.moved or state.detect_anomaly:",
+    ),
+    Mutant(
+        "tape: overwritten in the call", "graph/derivative.py",
+        "stale = tape.layout.state.writes.get(saved.storage, 0) != saved.version",
+        "stale = False",
+    ),
+    # -- residuals --------------------------------------------------------------------------------
+    Mutant(
+        "residuals: written memory", "graph/residuals.py",
+        "if value.memory in self.written or value.memory in self.unstable:",
+        "if value.memory in self.unstable:",
+    ),
+    Mutant(
+        "residuals: memory that results show", "graph/residuals.py",
+        "if value.memory in self.written or value.memory in self.unstable:",
+        "if value.memory in self.written:",
+    ),
+    Mutant(
+        "residuals: keep all in the middle", "graph/residuals.py",
+        "    if not last:\n        return [*kept, *wanted]\n", "",
+    ),
+    Mutant(
+        "residuals: shown by effects", "graph/residuals.py",
+        "    escaped.update(each.memory for each in recording.path.shown)\n", "",
+    ),
+    # -- recording --------------------------------------------------------------------------------
+    Mutant(
+        "cut: before a step that can raise", "graph/recording.py",
+        "            self.split()\n        self.segment.can_raise = True",
+        "            pass\n        self.segment.can_raise = True",
+    ),
+    Mutant(
+        "cut: a step can raise", "graph/recording.py",
+        "        self.segment.can_raise = True\n", "",
+    ),
+    Mutant(
+        "site: the value of a number of run time", "graph/performing.py",
+        "            self._decide(origin.scalar, True, (type(value), value), value)\n", "",
+    ),
+    Mutant(
+        "site: an exact value", "graph/models.py",
+        "self._decide(entry.value, True, (type(value), value), value)\n        return self._folded",
+        "return self._folded",
+    ),
+    Mutant(
+        "versions: effects of writes", "graph/cutting.py",
+        "lambda run, storage=storage, more=more: run.written(storage, more)",
+        "lambda run, storage=storage, more=more: None",
+    ),
+    Mutant(
+        "versions: announced roots", "graph/cutting.py",
+        "                segment.prepares.append(storage.root)\n", "                pass\n",
+    ),
+    Mutant(
+        "versions: .data has its own", "graph/knowledge.py",
+        "        if not shared:\n", "        if False:\n",
+    ),
+    Mutant(
+        "write: history on an argument", "graph/recording.py",
+        "if known.root is not None or target._base is not None or known.storage.root is not None:",
+        "if False:",
+    ),
+    Mutant(
+        "write: cuts a history", "graph/recording.py",
+        "elif node_of(target) is not None and state.grad_enabled:", "elif False:",
+    ),
+    Mutant(
+        "write: borrowed memory may overlap", "graph/recording.py",
+        "return known.value.memory in self.foreign and len(self.foreign) > 1", "return False",
+    ),
+    Mutant(
+        "store: what has a history", "graph/places.py",
+        "entry.root is not None or (self.variable(value) is None and value._base is None)",
+        "True",
+    ),
+    Mutant(
+        "places: a copy for each path", "graph/segment.py",
+        "setattr(made, name, value.copy() if isinstance(value, (dict, list)) else value)",
+        "setattr(made, name, value)",
+    ),
+    Mutant(
+        "places: undone with what is truncated", "graph/cutting.py",
+        "for identity, before in reversed(self._journal):", "for identity, before in ():",
+    ),
+    Mutant(
+        "places: one name for an index", "graph/places.py",
+        "                    key += len(obj)\n", "                    pass\n",
+    ),
+    Mutant(
+        "places: keys that a store adds", "graph/places.py",
+        "            elif key not in target:\n", "            elif False:\n",
+    ),
+    Mutant(
+        "places: how long a list is", "graph/performing.py",
+        'self.take(Place(lookups.read_length, known, True, ""))\n            found = [self.take',
+        "found = [self.take",
+    ),
+    Mutant(
+        "places: what an object lacks", "graph/objects.py",
+        "        self.take(Place(lookups.static_lookup, self.object(obj), True, name))\n"
+        "        if getter",
+        "        if getter",
+    ),
+    Mutant(
+        "closures: code and globals", "graph/taking.py",
+        "for read in (read_code, read_globals):", "for read in ():",
+    ),
+    Mutant(
+        "recipes: an object is made once", "graph/recipes.py",
+        "made = run.made[self.key] = self.kind()", "made = self.kind()",
+    ),
+    Mutant(
+        "recipes: versions of what was made", "graph/cutting.py",
+        'version = self.path.writes.get(entry.storage, 0)', "version = 0",
+    ),
+    # -- where calls go on ------------------------------------------------------------------------
+    Mutant(
+        "layout: an iterator that was in Python's hands", "graph/entrance.py",
+        "                and not each.exposed\n", "",
+    ),
+    Mutant(
+        "layout: an iterator that something else holds", "graph/entrance.py",
+        "                and uses[id(each)] == 1\n", "",
+    ),
+    Mutant(
+        "layout: iterators of frames", "graph/entrance.py",
+        "if id(values[each]) in alone\n                and ", "if ",
+    ),
+    Mutant(
+        "exit: what the instruction changed", "graph/cutting.py",
+        "                if self._changed_since_mark():\n                    raise",
+        "                if False:\n                    raise",
+    ),
+    Mutant(
+        "exit: drop what the instruction did", "graph/cutting.py",
+        "                self._truncate()\n            snapshot", "            snapshot",
+    ),
+]
