@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import linecache
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,8 @@ from jitgrad.graph.show import show
 if TYPE_CHECKING:
     from jitgrad.graph.graph import Graph
 
-GUARDS = 4
-"""How many guards of a segment the text shows; `data` has all."""
+SHOWN = 4
+"""How many guards of a segment, and values at an entry, the text shows; `data` has all."""
 
 NUMBERS = (
     "name",
@@ -124,12 +125,16 @@ class Explanation:
         if self.eager:
             more = f"; it rests for {self.resting} more calls" if self.resting else ""
             lines.append(f"  runs eagerly: {self.eager}{more}")
-        for entry in self.entries:
+        ran = [each for each in self.entries if any(one["hits"] for one in each["segments"])]
+        for entry in ran or self.entries:
             where = "entry" if entry["line"] is None else f"on from {short(entry['line'])}"
-            given = ", ".join(entry["given"]) or "no arguments"
+            given = _some(entry["given"], ", ") or "no arguments"
             lines.append(f"  {entry['trace']}, {where} with {given}")
             for node in folded(entry["segments"]):
                 node.tell("    ", lines)
+        waiting = [each["trace"] for each in self.entries if ran and each not in ran]
+        if waiting:
+            lines.append(f"  recorded, but not replayed since: {', '.join(waiting)}")
         lines += self._about_loops() + self._about_python() + self._about_misses()
         if self.checked_runs:
             lines.append(f"  checked {self.checked_runs} times, {self.close_calls} close calls")
@@ -150,9 +155,11 @@ class Explanation:
     def _about_python(self) -> list[str]:
         lines = []
         for each in self.host_calls:
+            if not each["count"]:
+                continue
             cost = "where Python finishes the call"
             if each["seconds"] is not None:
-                cost = f"{_time(each['seconds'] / max(each['count'], 1))} each"
+                cost = f"{_time(each['seconds'] / each['count'])} each"
             line = short(each["line"])
             times = _count(each["count"], "time")
             lines.append(f"  Python does at {line}: {each['reason']}, {times}, {cost}")
@@ -160,8 +167,11 @@ class Explanation:
 
     def _about_misses(self) -> list[str]:
         lines = ["  the latest recordings:"] if self.misses else []
-        for each in self.misses:
-            lines.append(f"    call {each.call} at {short(each.line)}: {each.why}")
+        for call, group in itertools.groupby(self.misses, lambda each: each.call):
+            told = [f"    call {call} at {short(each.line)}: {each.why}" for each in group]
+            lines += told[:SHOWN]
+            if len(told) > SHOWN:
+                lines.append(f"    call {call}: and {len(told) - SHOWN} more")
         return lines
 
     __repr__ = __str__
@@ -199,8 +209,7 @@ class Node:
             lines.append(indent + label + node.text())
             guards = node.segment["guards"]
             if guards:
-                more = f"; and {len(guards) - GUARDS} more" if len(guards) > GUARDS else ""
-                lines.append(f"{indent}  guards: {'; '.join(guards[:GUARDS])}{more}")
+                lines.append(f"{indent}  guards: {_some(guards, '; ')}")
             for outcome in node.again:
                 lines.append(f"{indent}  {outcome}: the same again")
             inner = indent + "  " * (len(node.nodes) + len(node.again) > 1)
@@ -267,6 +276,11 @@ def _ranges(lines: list[tuple[str, int]], end: tuple[str, int]) -> str:
         many = len(numbers) > 1
         parts.append(f"line{'s' * many} {text}{name}")
     return ", ".join(parts)
+
+
+def _some(parts: list[str], between: str) -> str:
+    more = [f"and {len(parts) - SHOWN} more"] if len(parts) > SHOWN else []
+    return between.join([*parts[:SHOWN], *more])
 
 
 def _source(line: tuple[str, int]) -> str:

@@ -122,25 +122,18 @@ class Graph:
             result = self.record_call(args, kwargs)
         else:
             result = self.replay(entrance, segment, run)
-        if type(result) is Going:
-            result = self.go_on_to_the_end(result)
+        while type(result) is Going:
+            result = self.go_on(result)
         if self.traces != traces:
             self.count_miss()
         elif began:
             self.notes.sample(time.perf_counter() - began)
         return result
 
-    def go_on_to_the_end(self, going: Going) -> Any:
-        """Go on with a call, from place to place."""
-        kept_bytes, result = 0, going
-        while type(result) is Going:
-            kept_bytes += result.kept_bytes
-            result = self.go_on(result)
-        self.notes.kept_before = self.calls, kept_bytes
-        return result
-
     def go_on(self, going: Going) -> Any:
         """Go on with a call from a place in the code, by replay or recording."""
+        if going.kept_bytes:
+            self.notes.keep(self.calls, going.kept_bytes)
         if going.performs:
             return self.notes.perform(going, self.hopeless)
         if self.reason or state.detect_anomaly:

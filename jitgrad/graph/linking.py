@@ -161,8 +161,7 @@ class Finder:
         if isinstance(base, Root):
             base = self.outside.roots[base.index]
         elif isinstance(base, Constant):
-            name = getattr(base.value, "__name__", "cell")
-            base = Fixed(id(base.value), name)
+            base = Fixed(id(base.value), lookups.name_of(base.value))
         elif isinstance(base, Recipe):
             return _part(base, where.read, key)
         if not isinstance(base, Given | Fixed | Inside) or isinstance(key, Recipe):

@@ -13,6 +13,7 @@ from jitgrad.dispatch import TensorCore
 from jitgrad.dtypes import FROM_NUMPY
 from jitgrad.graph.entrance import Entrance, Going
 from jitgrad.graph.facts import Fact, tensor_key
+from jitgrad.graph.lookups import name_of
 from jitgrad.graph.naming import Outside, entry_names
 from jitgrad.graph.replay import Miss
 from jitgrad.graph.run import Run
@@ -82,6 +83,11 @@ class Notes:
         """Note what a call took in which nothing was recorded."""
         self.samples += 1
         self.seconds += seconds
+
+    def keep(self, call: int, count: int) -> None:
+        """Note that a call keeps so many bytes more on its way."""
+        before, kept = self.kept_before
+        self.kept_before = call, count + (kept if before == call else 0)
 
     def perform(self, going: Going, hopeless: set) -> Any:
         """Let Python perform what was left to it, and note what that costs."""
@@ -182,7 +188,8 @@ def describe(value: Any) -> str:
 def part_text(part: Any) -> str:
     """Return in words what an entry's key knows of one argument."""
     if isinstance(part, type):
-        return f"{'an' if part.__name__[0] in 'aeiou' else 'a'} {part.__name__}"
+        name = name_of(part)
+        return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"
     if len(part) > 4:
         _, shape, _, dtype, kind, *_ = part
         return f"a tensor {tuple(shape)} {FROM_NUMPY[dtype].name}{HISTORIES[kind]}"

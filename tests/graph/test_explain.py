@@ -9,6 +9,7 @@ import warnings
 import pytest
 
 import jitgrad as torch
+from jitgrad.graph import facts
 from tests.graph import programs_small as programs
 
 T = torch.tensor
@@ -139,6 +140,15 @@ def test_guards_are_in_words_of_the_source() -> None:
     assert "model.sizes[0] == 2" in guards
     assert "bias is a number (float)" in guards
     assert not any("root" in each for each in guards)
+
+
+def test_every_kind_of_fact_has_words() -> None:
+    kinds = [facts.Fact]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    assert len(kinds) > 8
+    for kind in kinds[1:]:
+        assert kind.text is not facts.Fact.text or kind.__subclasses__()
 
 
 def test_turns_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
