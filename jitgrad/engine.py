@@ -265,8 +265,44 @@ def run(
 ) -> list:
     """Walk back from `outputs`; return the cotangents of `inputs`, or fill `.grad` of leaves."""
     roots = [(node_of(each), each._index) for each in outputs]
+    if inputs is None and len(roots) == 1 and not create_graph:
+        ((node, index),) = roots
+        assert node is not None
+        if _is_flat(node):
+            _run_flat(node, index, cotangents[0], keep)
+            return []
     wanted = None if inputs is None else [(node_of(each), each._index) for each in inputs]
     return run_nodes(roots, cotangents, keep, create_graph, wanted)
+
+
+def _is_flat(node: Node) -> bool:
+    """Does the history end right behind `node`, in different leaves, with nobody to be told?"""
+    if node.hooks is not None or state.recorder is not None or state.detect_anomaly:
+        return False
+    edges = [edge for edge in node.edges if edge is not None]
+    return 0 < len(set(edges)) == len(edges) and all(
+        type(edge) is AccumulateGrad and edge.hooks is None for edge in edges
+    )
+
+
+def _run_flat(node: Node, index: int, cotangent: Any, keep: bool) -> None:
+    """Walk back through one node to the leaves, in half the time of a walk through any history."""
+    edges = node.edges
+    cotangents = [None] * node.outputs
+    cotangents[index] = cotangent
+    enabled = state.grad_enabled
+    state.grad_enabled = False
+    try:
+        flows = node.backward(cotangents, [edge is not None for edge in edges])
+        if not keep:
+            node.release()
+        for edge, flow in zip(edges, flows):
+            if edge is not None and flow is not None:
+                leaf = edge.leaf()
+                if leaf is not None:
+                    accumulate(leaf, flow, False)
+    finally:
+        state.grad_enabled = enabled
 
 
 def run_nodes(

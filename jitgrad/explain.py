@@ -146,6 +146,8 @@ class Explanation:
             how = "in one native call" if each["native"] else "path by path"
             why = f", since {each['why_not']}" if each["why_not"] else ""
             line = each["line"]
+            if not each["turns"]:
+                continue
             lines.append(
                 f"  loop at {short(line)}{_source(line)}, in {each['trace']}: "
                 f"followed {_count(each['turns'], 'time')}, {how}{why}"

@@ -96,6 +96,8 @@ class Cutting(Recording):
         self._journal: list[tuple[Any, Any]] = []
         self._open: list[FreshObject] = []
         self.hopeless: set = set()
+        self.heads: dict[Any, int] = {}
+        self.arrivals: dict[Any, int] = {}
         self.stalled = False
         """It has ended without a result, since something raised."""
 

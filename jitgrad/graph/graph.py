@@ -10,6 +10,7 @@ from typing import Any
 
 from jitgrad import config
 from jitgrad.errors import CompileError
+from jitgrad.graph.cycles import count_return
 from jitgrad.graph.entrance import Entrance, Going, Layout
 from jitgrad.graph.notes import Notes
 from jitgrad.graph.origins import KNOWN
@@ -43,6 +44,8 @@ class Graph:
     Attributes:
         entrance: where calls begin.
         entrances: where they go on behind the turns of long loops, by place.
+        heads: how many turns are recorded in a row behind the heads of long loops.
+        unmerged: by its line, why a loop is not a native one.
         hopeless: places where recordings ended at once; there the call does not begin anew.
         misses: how many calls in a row had to be recorded.
         rest, resting, rested: for how many calls it rested last, rests now, and why.
@@ -61,6 +64,8 @@ class Graph:
         self.entrance = Entrance()
         self.entrances: dict[Any, Entrance] = {}
         self.hopeless: set = set()
+        self.heads: dict[Any, int] = {}
+        self.unmerged: dict[tuple[str, int], str] = {}
         self.segments: list[Segment] = []
         self.traces = 0
         self.calls = 0
@@ -152,6 +157,17 @@ class Graph:
             return self.record_from(entrance, going)
         if entrance.misses:
             entrance.misses -= 1
+        for cycle in segment.cycles:
+            turned = None if cycle is going.turned else cycle.run(run, going)
+            if turned is not None:
+                return turned
+        if going.came is not None and going.came[0] is segment:
+            reason = count_return(*going.came, going.values)
+            if reason:
+                # then many turns in a row are better than one at a time
+                self.heads[going.layout.place] = config.unroll
+                self.unmerged[going.layout.line] = reason
+                entrance.entries.clear()
         return self.replay(entrance, segment, run)
 
     def replay(self, entrance: Entrance, segment: Segment, run: Run) -> Any:
@@ -178,9 +194,14 @@ class Graph:
         recorder = Recorder(run, PathState(), attach)
         recorder.varying = entrance.varying
         recorder.hopeless = self.hopeless
+        recorder.heads = self.heads
         if config.verify and self.checks is None:
             self.checks = Checks()
         recorder.begin_segment(Segment(None, 0, self.checks))
+        recorder.arrivals = recorder.segment.arrivals
+        if entrance.layout is not None:
+            # the first turn is not counted
+            recorder.path.visits[entrance.layout.place] = -1
         origins = [recorder.take_argument(i, each) for i, each in enumerate(values)]
         recorder.evaluator = Evaluator(recorder)
         return recorder, origins
@@ -243,9 +264,11 @@ class Graph:
             recorder = Recorder(run, path, attach)
             recorder.varying = entrance.varying
             recorder.hopeless = self.hopeless
+            recorder.heads = self.heads
             segment = Segment(miss.segment, path.slots)
             segment.start = recorder.start = branch.snapshot
             recorder.begin_segment(segment)
+            recorder.arrivals = segment.path()[0].arrivals
             recorder.resuming = branch.slot is not None
             recorder.evaluator = Evaluator(recorder)
             frames = frames_of(run, branch.snapshot, miss.segment, recorder)

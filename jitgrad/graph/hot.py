@@ -7,8 +7,9 @@ so, the call has skipped the sites between; if not, nothing has happened, and it
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from jitgrad.dispatch import wrap
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, Step, Value, Write
@@ -131,38 +132,33 @@ def _compute(steps: list[Step], primitive: Any, *inputs: Value) -> Value:
     return made
 
 
-class WholePlan:
-    """One program for the derivatives of all segments of a path.
+class JoinedPlan(NamedTuple):
+    """The derivatives of the segments of a path, as one.
 
     Attributes:
-        program: takes what `inputs` name on the tape, then the cotangents of `given`.
-        targets: the variables whose cotangents it returns.
+        steps: what is computed.
+        inputs: what it reads from the tape.
+        given: the cotangents that go in.
+        targets, outputs: the variables whose cotangents come out, and these.
     """
 
-    def __init__(self, program: Any, inputs: list, given: list[Variable], targets: list[Variable]):
-        self.program = program
-        self.inputs = inputs
-        self.given = given
-        self.targets = targets
-
-    def run(self, tape: Any, waiting: dict) -> dict:
-        """Return the cotangents of the targets, as tensors."""
-        values = tape.values
-        made = self.program.run(
-            *[values[each] for each in self.inputs], *[waiting[each] for each in self.given]
-        )
-        return {target: wrap(array) for target, array in zip(self.targets, made)}
+    steps: list[Step]
+    inputs: list[Value | Scalar]
+    given: dict[Variable, Value]
+    targets: list[Variable]
+    outputs: list[Value]
 
 
-def whole_plan(parts: list[Any], wanted: list[Variable], last: Segment) -> WholePlan | None:
-    """Return one program for the derivatives `parts`, None where they do not fit together.
+def join_plan(
+    parts: list[Any], wanted: list[Variable], begun: Collection[Variable]
+) -> JoinedPlan | None:
+    """Join derivatives, None where they do not fit together.
 
     Args:
-        parts: of the segments of a path, whose `last` comes first.
-        wanted: the variables whose cotangents it is to return.
+        parts: of the segments of a path, the last segment first.
+        begun: the variables whose cotangents go in.
+        wanted: the variables whose cotangents are to come out.
     """
-    if len(parts) < 2:
-        return None
     steps: list[Step] = []
     flowing: dict[Variable, Value] = {}
     inputs: dict[Value | Scalar, None] = {}
@@ -178,6 +174,11 @@ def whole_plan(parts: list[Any], wanted: list[Variable], last: Segment) -> Whole
             held = renamed[value] = flowing.pop(variable)
             if (held.shape, held.strides, held.dtype) != (value.shape, value.strides, value.dtype):
                 return None
+            if variable in begun:
+                # one result depends on another: what goes in meets what comes from there
+                outer = Value(value.shape, value.strides, value.dtype, Memory("cotangent"))
+                given[variable] = outer
+                renamed[value] = _compute(steps, ADD, outer, held)
         for step in derivative.steps:
             if not isinstance(step, Compute) or (
                 step.primitive.is_view and any(each in renamed for each in step.inputs)
@@ -194,7 +195,46 @@ def whole_plan(parts: list[Any], wanted: list[Variable], last: Segment) -> Whole
     targets = [each for each in wanted if each in flowing]
     if any(each not in targets for each in flowing):
         return None
-    outputs = [flowing[each] for each in targets]
-    what = "backward pass from the end"
-    program = last.lower(steps, [*inputs, *given.values()], outputs, what)
-    return WholePlan(program, list(inputs), list(given), targets)
+    return JoinedPlan(steps, list(inputs), given, targets, [flowing[each] for each in targets])
+
+
+class WholePlan:
+    """One program for the derivatives of all segments of a path.
+
+    Attributes:
+        program: takes what `inputs` name on the tape, then the cotangents of `given`.
+        targets: the variables whose cotangents it returns.
+    """
+
+    def __init__(self, joined: JoinedPlan, last: Segment) -> None:
+        self.inputs = joined.inputs
+        self.given = list(joined.given)
+        self.targets = joined.targets
+        self.program = last.lower(
+            joined.steps,
+            [*joined.inputs, *joined.given.values()],
+            joined.outputs,
+            "backward pass from the end",
+        )
+
+    def run(self, tape: Any, waiting: dict) -> dict:
+        """Return the cotangents of the targets, as tensors."""
+        values = tape.values
+        made = self.program.run(
+            *[values[each] for each in self.inputs], *[waiting[each] for each in self.given]
+        )
+        return {target: wrap(array) for target, array in zip(self.targets, made)}
+
+
+def whole_plan(
+    parts: list[Any], wanted: list[Variable], begun: Collection[Variable], last: Segment
+) -> WholePlan | None:
+    """Return one program for the derivatives `parts`, None where they do not fit together.
+
+    Args:
+        parts: of the segments of a path, whose `last` comes first.
+        wanted: the variables whose cotangents it is to return.
+        begun: those whose cotangents it is given.
+    """
+    joined = join_plan(parts, wanted, begun) if len(parts) > 1 else None
+    return None if joined is None else WholePlan(joined, last)

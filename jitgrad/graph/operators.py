@@ -224,6 +224,7 @@ class OperatorRules(OperandRules):
         elif (
             xo is KNOWN and (type(x) in PLAIN_TYPES or isinstance(x, IDENTICAL_TYPES))
         ) or isinstance(xo, Parts):
+            self.count_known()
             return bool(x)
         elif xo is IDENTIFIED:
             known = self.object(x)

@@ -227,7 +227,10 @@ class Performing(DictionaryRules, Operations):
         return answer
 
     def _turn(self) -> None:
-        """Count the visits of this site; behind many turns of a loop let the call begin anew.
+        """Count the visits of this site; where there are many let the call begin anew.
+
+        So it is behind many turns of a loop, and where many ways meet: each of two ways on from
+        there would be recorded for each way that leads there.
 
         Raises:
             Leave: the recording has ended before the instruction at hand.
@@ -235,7 +238,29 @@ class Performing(DictionaryRules, Operations):
         here = tuple((each.code, each.pc) for each in self.evaluator.frames)
         visits = self.path.visits
         count = visits[here] = visits.get(here, 0) + 1
-        if count > config.unroll and self.go_on_anew():
+        arrivals = self.arrivals[here] = self.arrivals.get(here, 0) + 1
+        most = config.unroll if arrivals <= config.max_arrivals else 0
+        if count > self.heads.get(here, most) and self.go_on_anew():
+            # turn by turn from now on, which may become a native loop
+            self.heads.setdefault(here, 0)
+            raise Leave
+
+    def count_known(self) -> None:
+        """Count the visits of a decision that is known; behind many turns begin anew.
+
+        Only in loops that such a condition ends: a loop over the parameters of a model is recorded
+        as a whole.
+
+        Raises:
+            Leave: the recording has ended before the instruction at hand.
+        """
+        top = self.evaluator.frames[-1]
+        if not self.active or not top.code.turns_by_condition(top.pc):
+            return
+        here = tuple((each.code, each.pc) for each in self.evaluator.frames)
+        count = self.path.visits[here] = self.path.visits.get(here, 0) + 1
+        if count > self.heads.get(here, config.max_range) and self.go_on_anew():
+            self.heads.setdefault(here, 0)
             raise Leave
 
     def _elements(self, x: Any, xo: Any) -> list[tuple[Any, Any]] | None:
@@ -305,7 +330,10 @@ class Performing(DictionaryRules, Operations):
     def _enter(
         self, function: Any, co: Any, args: Any, ao: Any, kwargs: Any, ko: Any, owner: Any = None
     ) -> Any:
-        """Evaluate a Python function in a frame of its own."""
+        """Evaluate a Python function in a frame of its own; None where Python is to call it."""
+        if len(self.evaluator.frames) >= config.max_depth:
+            # each site would have to tell how to make all these frames again
+            return None
         try:
             code = code_for(function, generators=True)
         except Unlowerable:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from jitgrad.dispatch import node_of
 from jitgrad.errors import VerificationError
 from jitgrad.graph.derivative import rebuild
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.guards import compile_guards
 from jitgrad.graph.hot import WARM, hot_path
-from jitgrad.graph.origins import Variable
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import (
     Branch,
@@ -22,9 +20,8 @@ from jitgrad.graph.segment import (
     Segment,
     Snapshot,
 )
-from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
+from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout, root_nodes
 from jitgrad.modes import state
-from jitgrad.node import Node
 from jitgrad.python.evaluate import Evaluator, give_frames_back
 from jitgrad.python.frames import Frame
 from jitgrad.python.operations import Operations
@@ -108,7 +105,9 @@ def follow(segment: Segment, run: Run) -> Any:
         segment = following
     if isinstance(end, Continue):
         run.last = segment
-        return go_on(run, end, segment)
+        going = go_on(run, end, segment)
+        going.came = first, segment
+        return going
     if isinstance(end, Return):
         run.last = segment
         result = give_back(run, end, segment)
@@ -124,17 +123,6 @@ def _announce_writes(segment: Segment, run: Run) -> None:
         storage = run.roots[root]._storage
         if storage.watchers is not None:
             storage.prepare_write()
-
-
-def root_nodes(run: Run, variables: dict[int, Variable]) -> dict[Variable, tuple[Node, int]]:
-    """Return the nodes of the root tensors that have a history."""
-    found = {}
-    for number, variable in variables.items():
-        tensor = run.roots[number]
-        node = node_of(tensor)
-        if node is not None:
-            found[variable] = (node, tensor._index)
-    return found
 
 
 def give_back(run: Run, end: Return, segment: Segment) -> Any:

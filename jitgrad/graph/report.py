@@ -92,7 +92,8 @@ def loops(graph: Graph) -> list[dict[str, Any]]:
     """Return the paths that lead back to where they began: the turns of long loops.
 
     Each is a dictionary of the `trace` that it is in; `line`, the head of the loop; `turns`, how
-    often replays have gone this way; `native`, and `why_not`.
+    often replays have gone this way; `native`, whether it is turned by one native call; `why_not`,
+    empty if it is, or has not turned often enough.
     """
     found = []
     for number, (entrance, _, first) in enumerate(firsts(graph), 1):
@@ -106,8 +107,8 @@ def loops(graph: Graph) -> list[dict[str, Any]]:
                     "trace": f"trace_{number}",
                     "line": end.line,
                     "turns": last.hits,
-                    "native": False,
-                    "why_not": "",
+                    "native": any(each.last is last for each in first.cycles),
+                    "why_not": graph.unmerged.get(end.line, ""),
                 }
             )
     return found

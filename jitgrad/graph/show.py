@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import keyword
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -163,6 +163,13 @@ class Statements:
             assert isinstance(step, Item)
             call = f"item({given[0]})"
         return f"{self.name(step.output)} = {call}"
+
+
+def printed_steps(steps: Iterable[Step]) -> Iterator[str]:
+    """Yield steps as statements, as they stand in a trace."""
+    statements = Statements()
+    for step in steps:
+        yield statements.step(step)
 
 
 class Trace:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.dispatch import bind, wrap
+from jitgrad.dispatch import bind, node_of, wrap
 from jitgrad.engine import run_nodes
 from jitgrad.graph.derivative import Derivative, add_cotangents, differentiate, rebuild, tracked
 from jitgrad.graph.hot import WARM, WholePlan, whole_plan
@@ -236,6 +236,17 @@ class Tape:
             state.grad_enabled = enabled
 
 
+def root_nodes(run: Any, variables: dict[int, Variable]) -> dict[Variable, tuple[Node, int]]:
+    """Return the nodes of the root tensors that have a history."""
+    found = {}
+    for number, variable in variables.items():
+        tensor = run.roots[number]
+        node = node_of(tensor)
+        if node is not None:
+            found[variable] = (node, tensor._index)
+    return found
+
+
 class CompiledBackward(Node):
     """The history of all results of one compiled call."""
 
@@ -268,7 +279,7 @@ class CompiledBackward(Node):
         if state.grad_enabled or tape.moved or state.detect_anomaly:
             found = self._eagerly(tape, given, wanted)
         else:
-            found = self._natively(tape, given, wanted)
+            found = natively(tape, given, wanted)
         self._reached = tuple(given), tuple(wanted)
         return tuple(found.get(each) for each in layout.roots)
 
@@ -292,48 +303,50 @@ class CompiledBackward(Node):
         )
         return {each: got for each, got in zip(wanted, found) if got is not None}
 
-    def _natively(self, tape: Tape, given: dict, wanted: list[Variable]) -> dict:
-        layout = tape.layout
-        waiting = {each: tensor._array for each, tensor in given.items()}
-        key = (tuple((each, array.strides) for each, array in waiting.items()), tuple(wanted))
-        plan = layout.plans.get(key)
-        if plan is None:
-            plan = _plan(tape, waiting, wanted)
-            if all(each.derivative.program is not None for each in plan.parts):
-                layout.plans[key] = plan
-        else:
-            if plan.checks:
-                _check_versions(tape, plan.checks)
-            whole = plan.whole
-            if whole is not None:
-                return whole.run(tape, waiting)
-            plan.hits += 1
-            if plan.hits == WARM:
-                plan.whole = whole_plan(plan.parts, wanted, layout.segments[-1])
-            values, take = tape.values, waiting.pop
-            for part in plan.parts:
-                if part.is_simple:
-                    # a loop's turn on one tensor: a third of the time of the general case
-                    target = part.targets[0]
-                    (array,) = part.run(take(part.given[0]))
-                    held = waiting.get(target)
-                    waiting[target] = array if held is None else add_cotangents(held, array)
-                    continue
-                given_arrays = [take(each) for each in part.given]
-                if part.inputs:
-                    given_arrays = [*[values[each] for each in part.inputs], *given_arrays]
-                for target, array in zip(part.targets, part.run(*given_arrays)):
-                    if target in waiting:
-                        array = add_cotangents(waiting[target], array)
-                    waiting[target] = array
-        return {each: wrap(waiting[each]) for each in wanted if each in waiting}
-
     def release(self) -> None:
         tape = self.tape
         if tape is not None and tape.layout.saving:
             tape.freed.update(tape.layout.freed_by(*self._reached))
             if tape.freed.issuperset(tape.layout.saving):
                 tape.values.clear()
+
+
+def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:
+    """Go back through the segments of a path; return the cotangents of `wanted`, as tensors."""
+    layout = tape.layout
+    waiting = {each: tensor._array for each, tensor in given.items()}
+    key = (tuple((each, array.strides) for each, array in waiting.items()), tuple(wanted))
+    plan = layout.plans.get(key)
+    if plan is None:
+        plan = _plan(tape, waiting, wanted)
+        if all(each.derivative.program is not None for each in plan.parts):
+            layout.plans[key] = plan
+    else:
+        if plan.checks:
+            _check_versions(tape, plan.checks)
+        whole = plan.whole
+        if whole is not None:
+            return whole.run(tape, waiting)
+        plan.hits += 1
+        if plan.hits == WARM:
+            plan.whole = whole_plan(plan.parts, wanted, given, layout.segments[-1])
+        values, take = tape.values, waiting.pop
+        for part in plan.parts:
+            if part.is_simple:
+                # a loop's turn on one tensor: a third of the time of the general case
+                target = part.targets[0]
+                (array,) = part.run(take(part.given[0]))
+                held = waiting.get(target)
+                waiting[target] = array if held is None else add_cotangents(held, array)
+                continue
+            given_arrays = [take(each) for each in part.given]
+            if part.inputs:
+                given_arrays = [*[values[each] for each in part.inputs], *given_arrays]
+            for target, array in zip(part.targets, part.run(*given_arrays)):
+                if target in waiting:
+                    array = add_cotangents(waiting[target], array)
+                waiting[target] = array
+    return {each: wrap(waiting[each]) for each in wanted if each in waiting}
 
 
 class Part:

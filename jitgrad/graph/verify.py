@@ -23,7 +23,7 @@ from jitgrad.errors import VerificationError
 from jitgrad.graph.facts import address
 from jitgrad.graph.ir import Compute, Memory, Scalar, ScalarCompute, Step, Value, Write
 from jitgrad.graph.segment import Branch, Segment
-from jitgrad.graph.show import Statements
+from jitgrad.graph.show import printed_steps
 from jitgrad.kernels.program import Program
 from jitgrad.modes import run_quietly
 from jitgrad.ops.generator import default_generator
@@ -337,10 +337,8 @@ class CheckedProgram:
 
     def _maker(self, name: Value | Scalar, is_output: bool = True) -> str:
         """Return the step that made a value or wrote last to its memory, as traces print it."""
-        statements = Statements()
         found = "an input"
-        for step in self.steps:
-            text = statements.step(step)
+        for step, text in zip(self.steps, printed_steps(self.steps)):
             if isinstance(step, Write):
                 mine = isinstance(name, Value) and step.target.memory is name.memory
             else:

@@ -268,6 +268,7 @@ class Code:
     handled: tuple[int, ...]
     """For each pc: the register with the exception being handled there, or -1."""
     _live: list[tuple[int, ...]] | None = field(default=None, init=False, repr=False)
+    _loops: list[tuple[int, int]] | None = field(default=None, init=False, repr=False)
     # By pc, what `frames` shows to Python in place of this function's frame.
     entries: dict[int, CodeType] = field(default_factory=dict, init=False, repr=False)
     callers: dict[int, FunctionType] = field(default_factory=dict, init=False, repr=False)
@@ -299,6 +300,20 @@ class Code:
         if self._live is None:
             self._live = _liveness(self)
         return self._live[pc]
+
+    def turns_by_condition(self, pc: int) -> bool:
+        """Is the innermost loop around `pc` one that a condition ends, and no iterator?"""
+        if self._loops is None:
+            self._loops = [
+                (instruction[-1], end)
+                for end, instruction in enumerate(self.instructions)
+                if ROLES[instruction[0]].endswith("t") and instruction[-1] <= end
+            ]
+        around = [(start, end) for start, end in self._loops if start <= pc <= end]
+        if not around:
+            return False
+        start, _ = min(around, key=lambda loop: loop[1] - loop[0])
+        return self.instructions[start][0] != Op.ADVANCE
 
     def describe(self, pc: int) -> str:
         """Return the instruction at `pc` as text, with register names."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import jitgrad
-from jitgrad.graph import replay, segment
+from jitgrad.graph import cycles, replay, segment
 from tests.graph import reference
 
 
@@ -16,10 +16,14 @@ def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """How segments run: as kernels with compiled guards, or by plain interpreters of both."""
     # what the kernels compute and what the guards check is compared from the first replay on
     monkeypatch.setattr(replay, "FAMILIAR", 1 if request.param == "native" else 10**9)
+    monkeypatch.setattr(cycles, "WARM", 2)
+    if request.param == "native":
+        monkeypatch.setattr(jitgrad.config, "unroll", 4)
     if request.param == "reference":
         # and loops begin anew behind their second turn already
         monkeypatch.setattr(jitgrad.config, "unroll", 2)
         monkeypatch.setattr(jitgrad.config, "max_range", 3)
+        monkeypatch.setattr(jitgrad.config, "max_arrivals", 5)
         monkeypatch.setattr(segment, "lower", reference.lower)
     return request.param
 

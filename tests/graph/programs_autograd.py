@@ -549,6 +549,24 @@ def scene_momentum(s: Session) -> None:
             optimizer.lr = 0.05
 
 
+def scene_second_orders_through_several_calls(s: Session) -> None:
+    hooked: list = []
+
+    def f(x, w):
+        return (x * w).sin() + x * 0.5
+
+    f = s.compile(f)
+    for value in (1.0, 2.0, 3.0, 0.5):
+        x, w = grad(value, -0.5), grad(0.9, 1.5)
+        y = f(x, w)
+        y.register_hook(lambda g: hooked.append(g.sum().item()))
+        z = f(f(y, w), y)
+        first = torch.autograd.grad(z.sum(), (x, w, y), create_graph=True)
+        s.see(first, hooked)
+        s.see(torch.autograd.grad(sum(each.sum() for each in first), (x, w)))
+        s.see(hooked)
+
+
 def scene_one_cotangent_for_two_variables(s: Session) -> None:
     """A sum hands its cotangent to both sides; on another path the two are different ones."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from types import SimpleNamespace
 
@@ -410,3 +412,94 @@ def scene_range_bounds_from_the_surroundings(s: Session) -> None:
     box["step"] = 2
     for _ in range(4):
         s.call(f, T([0.5], requires_grad=True))
+
+
+def scene_recursion_of_any_depth(s: Session) -> None:
+    def f(x, n):
+        if n == 0 or x.sum() > 1e6:
+            return x
+        return f(x * 1.25, n - 1) + 1
+
+    g = s.compile(f)
+    for n in (0, 3, 4, 5, 70, 71, 150, 300, 3):
+        s.call(g, T([1.0, 0.5], requires_grad=True), n)
+
+
+def scene_reduce_over_repeat(s: Session) -> None:
+    def f(x, n):
+        return functools.reduce(lambda a, b: a * 1.5 + b, itertools.repeat(2.0, n), x)
+
+    f = s.compile(f)
+    for n in (0, 1, 2, 50, 51, 40):
+        s.call(f, T([1.0, 0.5], requires_grad=True), n)
+
+
+def scene_one_turn_differs_from_all_others(s: Session) -> None:
+    def f(x, n):
+        for i in range(n):
+            if i == 50:
+                x = x - 100
+            x = x * 0.99 + 1
+        return x
+
+    def g(x, n):
+        i = 0
+        while i < n:
+            i += 1
+            if i == 50:
+                continue
+            if i == 150:
+                break
+            x = x * 0.99 + i
+        return x, i
+
+    f, g = s.compile(f), s.compile(g)
+    for n in (10, 49, 50, 51, 52, 200, 201, 202, 300, 0):
+        s.call(f, T([1.0, 0.5], requires_grad=True), n)
+        s.call(g, T([1.0, 0.5], requires_grad=True), n)
+
+
+def scene_a_flag_that_the_loop_clears(s: Session) -> None:
+    class Box:
+        def __init__(self):
+            self.fresh = True
+            self.n = 0
+
+    def f(x, box, n):
+        for _ in range(n):
+            if box.fresh:
+                x = x + 10
+                box.fresh = False
+            else:
+                x = x * 0.5
+            box.n += 1
+            if box.n % 13 == 0:
+                box.fresh = True
+        return x
+
+    f = s.compile(f)
+    for n in (0, 1, 2, 60, 61, 45):
+        box = Box()
+        s.call(f, T([1.0, 0.5], requires_grad=True), box, n)
+        s.see(box)
+
+
+def scene_loops_that_numbers_of_the_function_end(s: Session) -> None:
+    def f(x, step):
+        i = 0
+        while i < 400:
+            if x.sum() > 3:
+                x = x * 0.5
+            x = x + 0.125
+            i += step
+        j = 400
+        while True:
+            j -= 1
+            if not j:
+                break
+            x = x * 0.99
+        return x, i
+
+    f = s.compile(f)
+    for step in (1, 1, 1, 2, 2, 3):
+        s.call(f, T([1.0, 0.5], requires_grad=True), step)

@@ -20,7 +20,8 @@ SCENES = [
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
 def test_scene(scene: Callable, lowering: str) -> None:
     session = agree(scene)
-    if not scene.__name__.endswith(("_raises", "_leaves")):
+    # with the settings of the other mode calls begin anew all the time, and know no lists any more
+    if lowering == "native" and not scene.__name__.endswith(("_raises", "_leaves")):
         exits = [each for function in session.functions for each in function.explain().exits]
         assert exits == []
         assert not any(function.graph.reason for function in session.functions)

@@ -9,6 +9,7 @@ import pytest
 from tests.graph import (
     programs,
     programs_autograd,
+    programs_cycles,
     programs_exceptions,
     programs_found,
     programs_generators,
@@ -26,6 +27,7 @@ from tests.graph.agreement import agree
 MODULES = (
     programs,
     programs_autograd,
+    programs_cycles,
     programs_exceptions,
     programs_found,
     programs_generators,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import jitgrad as torch
@@ -82,3 +83,62 @@ def test_a_loop_that_fills_a_list_of_the_call_begins_anew(monkeypatch) -> None:
         found = collect(torch.ones(1), 2.0**count - 1)
         assert [each.item() for each in found] == [2.0**i for i in range(1, count + 1)]
     assert len(collect.graph.segments) < 30
+
+
+def patterns(count: int, turns: int) -> list:
+    """Return rows of random truths."""
+    draw = np.random.default_rng(0)
+    return [torch.tensor(row) for row in draw.integers(0, 2, (count, turns)).astype(np.float32)]
+
+
+def test_ways_through_a_loop_are_joined() -> None:
+    @torch.compile
+    def f(x, bits):
+        for i in range(20):
+            x = x * 2 - i if bits[i] > 0.5 else x + 1
+        return x
+
+    def eager(x, bits):
+        for i in range(20):
+            x = x * 2 - i if bits[i] > 0.5 else x + 1
+        return x
+
+    for at, bits in enumerate(patterns(200, 20)):
+        x, y = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+        found, wanted = f(x, bits), eager(y, bits)
+        assert found.tolist() == wanted.tolist()
+        found.sum().backward()
+        wanted.sum().backward()
+        assert x.grad.tolist() == y.grad.tolist()
+        if at == 159:
+            known = f.graph.traces
+    assert f.graph.traces == known
+
+
+def test_decisions_in_a_row_are_joined(monkeypatch) -> None:
+    monkeypatch.setattr(config, "max_arrivals", 8)
+
+    def body(x, bits):
+        if bits[0] > 0.5:
+            x = x * 2
+        if bits[1] > 0.5:
+            x = x + 3
+        if bits[2] > 0.5:
+            x = x - 0.5
+        if bits[3] > 0.5:
+            x = x * x
+        if bits[4] > 0.5:
+            x = x * 0.5
+        if bits[5] > 0.5:
+            x = x + 1
+        if bits[6] > 0.5:
+            x = x - 1
+        if bits[7] > 0.5:
+            x = x * 3
+        return x
+
+    f = torch.compile(body)
+    for bits in patterns(200, 8):
+        assert f(torch.ones(2), bits).tolist() == body(torch.ones(2), bits).tolist()
+    # 2^8 ways, with 511 segments if nothing is joined
+    assert len(f.graph.segments) < 200

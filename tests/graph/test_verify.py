@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_wrong_forward_pass(confuse: Callable) -> None:
     text = str(caught.value)
     line = line_of(f, "h = h + x")
     assert f"the segment at {__file__}:{line_of(f, 'h = x @ w')}: " in text
-    assert f"= add(v1, x0)  # test_verify.py:{line}\n" in text
+    assert re.search(rf"= add\(v\d, x\d\)  # test_verify.py:{line}\n", text)
     assert "native code: 2.0\n  primitives:  4.0\n  at [0, 0]: 2 of 4 elements" in text
 
 

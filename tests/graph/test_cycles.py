@@ -1,0 +1,168 @@
+"""Loops that lead back to where they began turn natively, and go back natively."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import jitgrad as torch
+from jitgrad import config
+from jitgrad.graph import cycles, replay
+from tests.graph import programs_cycles
+from tests.graph.agreement import agree
+
+SCENES = [scene for name, scene in vars(programs_cycles).items() if name.startswith("scene_")]
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "unroll", 3)
+    monkeypatch.setattr(config, "max_range", 3)
+    monkeypatch.setattr(cycles, "WARM", 2)
+    monkeypatch.setattr(replay, "FAMILIAR", 1)
+
+
+def loops_of(function: Any) -> list[cycles.Cycle]:
+    return [cycle for each in function.graph.segments for cycle in each.cycles]
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
+def test_native_loops_do_what_eager_does(scene: Callable) -> None:
+    session = agree(scene)
+    reasons = [why for each in session.functions for why in each.graph.unmerged.values()]
+    assert any(each.last.hits > 30 for f in session.functions for each in loops_of(f)), reasons
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
+def test_native_loops_check_themselves(scene: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "verify", True)
+    session = agree(scene)
+    loops = [each for f in session.functions for each in loops_of(f)]
+    assert any(type(each.loop).__name__ == "CheckedLoop" for each in loops)
+
+
+def test_a_wrong_loop_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    @torch.verify
+    def f(x, n):
+        for _ in range(n):
+            x = x * 0.5 + 1
+        return x
+
+    for n in (20, 21, 22):
+        f(torch.ones(2), n)
+    cycle = max(loops_of(f), key=lambda each: each.last.hits)
+    honest = cycle.loop.loop.run
+
+    def lying(*given: Any) -> Any:
+        turns = honest(*given)
+        if turns.tape:
+            turns.tape[0][turns.finished // 2] += 1e-3
+        return turns
+
+    monkeypatch.setattr(cycle.loop, "loop", SimpleNamespace(run=lying))
+    with pytest.raises(torch.VerificationError, match="a native loop of the segment at"):
+        f(torch.ones(2), 23)
+
+
+def test_a_long_loop_goes_forth_and_back() -> None:
+    @torch.compile
+    def f(x, w, n):
+        for _ in range(n):
+            x = x * w + 0.125
+        return x
+
+    def run(n: int) -> None:
+        x = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+        w = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+        y = f(x, w, n)
+        (y * 1).backward()
+        value, by_w, by_x = 1.0, 0.0, 1.0
+        for _ in range(n):
+            value, by_w, by_x = value * 0.5 + 0.125, value + by_w * 0.5, by_x * 0.5
+        found = 0.0 if w.grad is None else w.grad.item()
+        assert (y.item(), found, x.grad.item()) == (value, by_w, by_x)
+
+    for n in (20, 21, 22, 23, 0, 1, 2, 3, 4):
+        run(n)
+    known = f.graph.traces
+    for n in (3, 1000, 100_000, 0, 1, 7):
+        run(n)
+    assert f.graph.traces == known
+    loop = max(loops_of(f), key=lambda each: each.last.hits)
+    assert loop.last.hits > 100_000
+    assert any(each is not None for each in loop.turn.reverses.values())
+
+
+def test_a_loop_without_history_needs_no_memory() -> None:
+    @torch.compile
+    def f(n):
+        x = torch.zeros(())
+        while x < n:
+            x = x + 1
+        return x
+
+    for n in (20, 21, 3_000_000):
+        assert f(torch.tensor(float(n))).item() == n
+    (loop,) = loops_of(f)
+    assert loop.turn is None
+
+
+def test_facts_of_the_turns_are_looked_at_when_a_loop_begins() -> None:
+    table = {"scale": 2.0, "name": "a"}
+
+    @torch.compile
+    def f(x, n):
+        for _ in range(n):
+            x = x + (table["scale"] if table["name"] == "a" else 100.0)
+        return x
+
+    for n in (10, 20, 30):
+        assert f(torch.zeros(()), n).item() == 2 * n
+    table["scale"] = 3.0
+    assert f(torch.zeros(()), 20).item() == 60
+    table["name"] = "b"
+    assert f(torch.zeros(()), 20).item() == 2000
+    table["name"] = "a"
+    assert f(torch.zeros(()), 20).item() == 60
+
+
+def test_what_changes_others_is_no_native_loop() -> None:
+    box = {"n": 0}
+
+    @torch.compile
+    def f(x, n):
+        for _ in range(n):
+            x = x * 0.5
+            box["n"] += 1
+        return x
+
+    for n in (20, 21, 22):
+        f(torch.ones(()), n)
+    assert box["n"] == 63
+    assert not loops_of(f)
+    assert "it changes what others can see" in f.graph.unmerged.values()
+
+
+def test_a_loop_sees_what_another_thread_changes() -> None:
+    box = SimpleNamespace(stop=False)
+
+    @torch.compile
+    def f(x, most):
+        turns = 0
+        while not box.stop and turns < most:
+            x = x * 0.5 + 1
+            turns += 1
+        return x, turns
+
+    for most in (300, 301, 302, 303):
+        assert f(torch.ones(()), most)[1] == most
+    before = sum(each.last.hits for each in loops_of(f))
+    assert before > 500
+    threading.Timer(0.2, setattr, (box, "stop", True)).start()
+    _, turns = f(torch.ones(()), 10**9)
+    assert turns < 10**9
+    assert sum(each.last.hits for each in loops_of(f)) > before
