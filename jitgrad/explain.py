@@ -143,8 +143,8 @@ class Explanation:
     def _about_loops(self) -> list[str]:
         lines = []
         for each in self.loops:
-            how = "in one native call" if each["native"] else "path by path"
-            why = f", since {each['why_not']}" if each["why_not"] else ""
+            how = "many turns in a native call" if each["native"] else "turn by turn"
+            why = f": {each['why_not']}" if each["why_not"] else ""
             line = each["line"]
             if not each["turns"]:
                 continue

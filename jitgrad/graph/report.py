@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from jitgrad.graph.cycles import WARM
 from jitgrad.graph.entrance import Entrance
 from jitgrad.graph.graph import Graph
 from jitgrad.graph.naming import Outside, entry_names
 from jitgrad.graph.notes import outcome_text, part_text
+from jitgrad.graph.residuals import count_bytes
 from jitgrad.graph.segment import Branch, Continue, Evaluate, Exit, Return, Segment
 
 Line = tuple[str, int]
@@ -92,8 +94,7 @@ def loops(graph: Graph) -> list[dict[str, Any]]:
     """Return the paths that lead back to where they began: the turns of long loops.
 
     Each is a dictionary of the `trace` that it is in; `line`, the head of the loop; `turns`, how
-    often replays have gone this way; `native`, whether it is turned by one native call; `why_not`,
-    empty if it is, or has not turned often enough.
+    often replays have gone this way; `native`, whether one native call makes many turns; `why_not`.
     """
     found = []
     for number, (entrance, _, first) in enumerate(firsts(graph), 1):
@@ -102,13 +103,17 @@ def loops(graph: Graph) -> list[dict[str, Any]]:
             layout = entrance.layout
             if type(end) is not Continue or layout is None or end.layout.key != layout.key:
                 continue
+            native = any(each.last is last for each in first.cycles)
+            why_not = graph.unmerged.get(end.line, "")
+            if not native and not why_not:
+                why_not = f"it has led back {end.returns} times, of {WARM} at which that pays"
             found.append(
                 {
                     "trace": f"trace_{number}",
                     "line": end.line,
                     "turns": last.hits,
-                    "native": any(each.last is last for each in first.cycles),
-                    "why_not": graph.unmerged.get(end.line, ""),
+                    "native": native,
+                    "why_not": why_not,
                 }
             )
     return found
@@ -126,10 +131,12 @@ def _leaves(first: Segment) -> Iterator[Segment]:
 
 def kept_bytes(graph: Graph) -> int:
     """Return what the latest call has kept for a backward pass, of memory of its own."""
-    end: Any = None if graph.last is None else graph.last.end
-    layout = getattr(end, "layout", None) if isinstance(end, Return) else None
-    call, before = graph.notes.kept_before
-    return (0 if layout is None else layout.kept_bytes) + (before if call == graph.calls else 0)
+    call, kept = graph.notes.kept_before
+    count = kept if call == graph.calls else 0
+    end = None if graph.last is None else graph.last.end
+    if isinstance(end, Return) and end.layout is not None:
+        count += count_bytes(end.layout.slots, end.layout.state.memories.values())
+    return count
 
 
 def host_calls(graph: Graph) -> list[dict[str, Any]]:

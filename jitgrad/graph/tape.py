@@ -17,7 +17,7 @@ from jitgrad.dispatch import bind, node_of, wrap
 from jitgrad.engine import run_nodes
 from jitgrad.graph.derivative import Derivative, add_cotangents, differentiate, rebuild, tracked
 from jitgrad.graph.hot import WARM, WholePlan, whole_plan
-from jitgrad.graph.ir import Compute, Memory, Scalar, Value
+from jitgrad.graph.ir import Compute, Scalar, Value
 from jitgrad.graph.origins import SavedValue, StorageEntry, Variable, ancestors
 from jitgrad.graph.segment import PathState, Segment
 from jitgrad.modes import state
@@ -40,7 +40,6 @@ class TapeLayout:
         arguments: those among them that lie in argument memory, with their roots. Eager may not
             have saved them, so that whoever writes to them must not spoil the derivative.
         shown: the storages made by the trace that somebody can see.
-        kept_bytes: of what a tape holds of the call's own memory.
     """
 
     def __init__(
@@ -87,7 +86,6 @@ class TapeLayout:
         self.read: set[Value | Scalar] = set()
         self.slots = self._slots()
         self.arguments = self._arguments()
-        self.kept_bytes = self._kept_bytes()
 
     def _slots(self) -> dict[Value | Scalar, int]:
         slot_of = self.state.slot_of
@@ -117,15 +115,6 @@ class TapeLayout:
                 pending.extend(found)
                 self.read.update(found)
         return needed
-
-    def _kept_bytes(self) -> int:
-        given = set(self.state.memories.values())
-        sizes: dict[Memory, int] = {}
-        for each in self.slots:
-            if isinstance(each, Value) and each.memory not in given:
-                size = each.size * each.dtype.itemsize
-                sizes[each.memory] = max(size, sizes.get(each.memory, 0))
-        return sum(sizes.values())
 
     def freed_by(self, given: tuple, wanted: tuple) -> frozenset[Variable]:
         """Return the variables whose saved values a pass from `given` to `wanted` frees."""
@@ -298,8 +287,7 @@ class CompiledBackward(Node):
             True,
             state.grad_enabled,
             targets,
-            # one of them may have come from another: the engine goes on from there itself
-            frozenset(self.edges),
+            set(self.edges),
         )
         return {each: got for each, got in zip(wanted, found) if got is not None}
 
