@@ -204,7 +204,7 @@ def _nearest(key: Any, known: list, arguments: list[str]) -> str:
 
     alike = [each for each in known if len(each) == len(key) and each[2] == key[2]]
     if not alike:
-        return "it was called with other arguments"
+        return f"it was called with {', '.join(arguments) or 'no arguments'}"
     other = min(alike, key=lambda each: len(differing(each)))
     told = []
     for at in differing(other):
