@@ -1,7 +1,7 @@
 """The backward pass: cotangents walk the history from results to leaves."""
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -166,7 +166,6 @@ class _Pass:
     Attributes:
         alone: nothing is recorded, so that what the walk itself has made has no other owner.
         own: the waiting cotangents that it has made itself, to which it may add in place.
-        ends: nodes that it does not pass.
     """
 
     def __init__(
@@ -174,25 +173,23 @@ class _Pass:
         roots: list[Node],
         targets: set[tuple[Node, int]] | None,
         alone: bool,
-        ends: frozenset[Node],
+        ends: Collection[Node],
     ) -> None:
         self.alone = alone
-        self.ends = ends
         self.own: set[tuple[Node, int]] = set()
         self.waiting: dict[Node, list] = {}
         self.missing: dict[Node, int] = {}
         self.useful: set[Node] | None = None
-        self._count(roots)
+        self._count(roots, ends)
         if targets is not None:
             self._find_useful(roots, {node for node, _ in targets})
 
-    def _count(self, roots: list[Node]) -> None:
+    def _count(self, roots: list[Node], ends: Collection[Node]) -> None:
         missing = self.missing
         stack = list(roots)
-        seen = set(stack)
+        seen = {*stack, *ends}
         while stack:
-            node = stack.pop()
-            for edge in () if node in self.ends else node.edges:
+            for edge in stack.pop().edges:
                 if edge is not None:
                     missing[edge] = missing.get(edge, 0) + 1
                     if edge not in seen:
@@ -211,10 +208,9 @@ class _Pass:
             elif node not in seen:
                 seen.add(node)
                 stack.append((node, True))
-                if node not in self.ends:
-                    stack.extend((edge, False) for edge in node.edges if edge is not None)
+                stack.extend((edge, False) for edge in node.edges if edge is not None)
         for node in order:
-            if node not in self.ends and any(edge in useful for edge in node.edges):
+            if any(edge in useful for edge in node.edges):
                 useful.add(node)
         self.useful = useful
 
@@ -311,7 +307,7 @@ def run_nodes(
     keep: bool,
     create_graph: bool,
     wanted: Sequence | None,
-    ends: frozenset[Node] = frozenset(),
+    ends: Collection[Node] = (),
 ) -> list:
     """Walk back from `roots`, pairs of a node and the number of its output.
 
@@ -321,8 +317,7 @@ def run_nodes(
         create_graph: record the walk itself.
         wanted: pairs whose cotangents are returned (None where nothing arrives); None: the
             leaves take what arrives into `.grad`.
-        ends: nodes at which the walk ends, as if there were nothing behind them: somebody else
-            walks on from there, and runs their hooks.
+        ends: nodes at which the walk ends, whatever leads on from them: their hooks do not run.
     """
     nodes = list(dict.fromkeys(node for node, _ in roots))
     alone = not create_graph and state.recorder is None
@@ -337,6 +332,11 @@ def run_nodes(
         heapq.heapify(ready)
         while ready:
             _, node = heapq.heappop(ready)
+            if node in ends:
+                for index, cotangent in enumerate(walk.waiting.pop(node, ())):
+                    if cotangent is not None:
+                        found[node, index] = cotangent
+                continue
             _visit(node, walk, wanted, found, keep, create_graph, ready)
     finally:
         state.grad_enabled = enabled
@@ -347,15 +347,12 @@ def _visit(
     node: Any, walk: _Pass, wanted: Any, found: dict, keep: bool, create_graph: bool, ready: list
 ) -> None:
     cotangents = walk.waiting.pop(node, None)
-    is_end = node in walk.ends
-    if cotangents is not None and node.hooks is not None and not is_end:
+    if cotangents is not None and node.hooks is not None:
         _run_hooks(node, cotangents)
     if cotangents is not None and wanted is not None:
         for index, cotangent in enumerate(cotangents):
             if cotangent is not None and (node, index) in wanted:
                 found[node, index] = cotangent
-    if is_end:
-        return
     useful = walk.useful
     flows: tuple = ()
     fresh = False

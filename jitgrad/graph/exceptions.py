@@ -298,9 +298,11 @@ class ExceptionRules(Models, PlaceRules):
     def raised(self, exception: BaseException) -> None:
         if not self.active:
             return
-        if self.object(exception) is None:
+        known = self.object(exception)
+        if known is None:
             self._drop()
-        elif not self._may_be_handled(exception):
+        elif isinstance(known, int) or not self._may_be_handled(exception):
+            # the traceback of one from outside, which Python has raised, grows on its way
             frame = self.evaluator.frames[-1]
             again = frame.code.instructions[frame.pc][0] in RAISING
             if again or (type(exception) is StopIteration and not exception.args):

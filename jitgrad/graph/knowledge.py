@@ -72,6 +72,7 @@ class Knowledge:
         self.produced: set[Value | Scalar] = set()
         self.tensors: dict[int, tuple[Any, TensorEntry]] = {}
         self.arrays: dict[int, tuple[Any, TensorEntry]] = {}
+        self.storages: dict[int, tuple[Any, StorageEntry]] = {}
         self.bases: dict[int, tuple[Any, int]] = {}
         self.objects: dict[int, tuple[Any, FreshObject | int]] = {}
         self.methods: dict[int, Any] = {}
@@ -93,6 +94,7 @@ class Knowledge:
         if tensor._storage.is_foreign:
             self.foreign.add(entry.value.memory)
         self.arrays.setdefault(id(tensor._array), (tensor, entry))
+        self.storages.setdefault(id(tensor._storage), (tensor._storage, entry.storage))
 
     def _register_base(self, tensor: Any, root: int) -> None:
         base = tensor if tensor._base is None else tensor._base
@@ -154,10 +156,9 @@ class Knowledge:
         if near is None or near[0]._array is not tensor._array:
             return None
         # another tensor on the same memory: detach(), .data, a saved tensor unpacked
-        other, found = near
-        shared = other._storage is tensor._storage
-        storage = found.storage
-        if not shared:
+        found = near[1]
+        held, storage = self.storages.get(id(tensor._storage), (None, found.storage))
+        if held is not tensor._storage:
             storage = StorageEntry(found.storage.memory, None, found.storage)
         made = TensorEntry(found.value, None, storage)
         self.register_tensor(tensor, made)

@@ -193,11 +193,11 @@ MUTANTS = [
     # -- the tape ---------------------------------------------------------------------------------
     Mutant(
         "tape: versions of a plan", "graph/tape.py",
-        "                _check_versions(tape, plan.checks)\n", "                pass\n",
+        "            check_versions(tape, plan.checks)\n", "            pass\n",
     ),
     Mutant(
         "tape: versions of a segment", "graph/tape.py",
-        "        _check_versions(tape, checks)\n        return derivative",
+        "        check_versions(tape, checks)\n        return derivative",
         "        return derivative",
     ),
     Mutant(
@@ -287,12 +287,13 @@ MUTANTS = [
     ),
     Mutant(
         "versions: .data has its own", "graph/knowledge.py",
-        "        if not shared:\n", "        if False:\n",
+        "        if held is not tensor._storage:\n", "        if False:\n",
     ),
     Mutant(
         "write: history on an argument", "graph/recording.py",
-        "if known.root is not None or target._base is not None or known.storage.root is not None:",
-        "if False:",
+        "                known.root is not None\n                or target._base is not None\n"
+        "                or known.storage.root is not None\n",
+        "                False\n",
     ),
     Mutant(
         "write: cuts a history", "graph/recording.py",
@@ -303,7 +304,7 @@ MUTANTS = [
         "return known.value.memory in self.foreign and len(self.foreign) > 1", "return False",
     ),
     Mutant(
-        "store: what has a history", "graph/places.py",
+        "store: what has a history", "graph/stores.py",
         "entry.root is not None or (self.variable(value) is None and value._base is None)",
         "True",
     ),
@@ -317,12 +318,13 @@ MUTANTS = [
         "for identity, before in reversed(self._journal):", "for identity, before in ():",
     ),
     Mutant(
-        "places: one name for an index", "graph/places.py",
-        "                    key += len(obj)\n", "                    pass\n",
+        "places: one name for an index", "graph/lists.py",
+        "        if at < 0:\n", "        if False:\n",
     ),
     Mutant(
-        "places: keys that a store adds", "graph/places.py",
-        "            elif key not in target:\n", "            elif False:\n",
+        "places: keys that a store adds", "graph/mappings.py",
+        "            self.changing(known)\n        x[key] = value\n",
+        "            pass\n        x[key] = value\n",
     ),
     Mutant(
         "places: how long a list is", "graph/performing.py",
@@ -331,9 +333,8 @@ MUTANTS = [
     ),
     Mutant(
         "places: what an object lacks", "graph/objects.py",
-        "        self.take(Place(lookups.static_lookup, self.object(obj), True, name))\n"
-        "        if getter",
-        "        if getter",
+        "            self.take(Place(lookups.static_lookup, known, True, name))\n        if getter",
+        "            pass\n        if getter",
     ),
     Mutant(
         "closures: code and globals", "graph/taking.py",

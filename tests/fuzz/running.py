@@ -99,7 +99,7 @@ def arguments(call: dict[str, Any], box: Any, net: Any) -> tuple[Any, Any, Any]:
     if alias == "last":
         box.last = x
     elif alias == "item":
-        box.items[0] = y
+        box.items[:1] = [y]
     return x, y, type(call["k"])(call["number"])
 
 
@@ -151,11 +151,11 @@ def change(what: str, namespace: dict[str, Any], box: Any, net: Any, x: Any) -> 
     elif what == "grad":
         net.weight.grad = None
     elif what == "same objects":
-        box.last, box.other = x, box if box.other is not box else SimpleNamespace(n=1)
+        box.last, box.other = x, box if box.other is not box else box.spare
     elif what == "flag":
         box.flag = {int: True, bool: 1.0, float: 1}[type(box.flag)]
     elif what == "item":
-        box.items[0] = {int: True, bool: 1.0}.get(type(box.items[0]), 1)
+        box.items[:1] = [{int: True, bool: 1.0}.get(type(each), 1) for each in box.items[:1]]
     elif what == "keys":
         box.table = {1: 2.0, "t": x.detach(), **box.table}
     elif what == "dtype":
@@ -188,7 +188,9 @@ def scene(source: str, calls: list[dict[str, Any]]) -> Callable[[Session], None]
         box = SimpleNamespace(
             rate=1.0, total=0.0, n=0, last=None, items=[0, 1.0], table={}, seen=[], flag=1
         )
-        box.other = SimpleNamespace(n=1)
+        box.pool = {1}
+        box.other = SimpleNamespace(n=1, items=box.items, table={0: 1})
+        box.spare = box.other
         before: dict[str, Any] = {}
         waiting: list[Any] = []
         meter = namespace["meter"]
@@ -219,7 +221,8 @@ def scene(source: str, calls: list[dict[str, Any]]) -> Callable[[Session], None]
                 _again(s, result, x)
             elif how:
                 s.backward(result)
-                if how == "twice":
+                # after an error eager may have freed what came before it
+                if how == "twice" and s.log[-1][0] != "backward":
                     s.backward(result)
             if isinstance(result, tuple) and callable(result[-1]):
                 s.see(result[-1](), label="the closure")

@@ -156,6 +156,60 @@ class Statements(Words):
             )
         )
 
+    def alter(self) -> None:
+        """Change a container from outside by its methods and operators, and read it."""
+        a, c, i = self.tensor(), self.number(), self.integer()
+        held = self.pick("box.items", "box.seen", "log", "box.other.items")
+        table = self.pick("box.table", "box.other.table")
+        for _ in range(self.number_up_to(1, 2)):
+            self.emit(
+                self.pick(
+                    f"{held}.append({c})",
+                    f"{held}.append({a}.detach())",
+                    f"{held}.append({a})",
+                    f"{held}.insert(0, {c})",
+                    f"if {held}: {held}.pop()",
+                    f"{held}.reverse()",
+                    f"{held}.extend(({c}, {i}))",
+                    f"{held} += [{c}]",
+                    f"if len({held}) > 1: del {held}[0]",
+                    f"if len({held}) > 3: {held}.clear(); {held}.append({c})",
+                    f"{held}[1:] = [{i}]",
+                    f"if {held}: {held}[-1] = {c}",
+                    f"if {held}: {held}[0], {held}[-1] = {held}[-1], {held}[0]",
+                    f"{table}[{i} % 3] = {c}",
+                    f"{table}.pop({i} % 3, None)",
+                    f"{table}.setdefault({i} % 2, {c})",
+                    f"{table}.update(t={c})",
+                    f"{table}['l'] = [{c}, {i}]",
+                    f"if len({table}) > 2: {table}.clear()",
+                    f"if 't' in {table}: del {table}['t']",
+                    f"box.pool.add({i} % 4)",
+                    f"box.pool.discard({i} % 4)",
+                    "box.other.items = box.items",
+                    "box.other.table = dict(box.table)",
+                    "box.other.items = [*box.items]",
+                    f"box.pair = [{c}]",
+                )
+            )
+        if self.maybe():
+            self.bind(
+                self.pick(
+                    f"{a} + len({held})",
+                    f"{a} + ({held}[-1] if {held} else 0)",
+                    f"{a} + ({held}[0] if len({held}) > 1 else 1)",
+                    f"{a} + sum([1 for each in {held} if each is not None])",
+                    f"{a} + len({table})",
+                    f"{a} + ({i} in {table})",
+                    f"{a} + sum([key for key in {table} if key in (0, 1, 2)])",
+                    f"{a} + ({i} % 4 in box.pool)",
+                    f"{a} + ({c} in {held}[:1])",
+                    f"{a} + len({table}.get('l', ()))",
+                    f"{a} + len(box.other.items)",
+                ),
+                own=True,
+            )
+
     def keep(self) -> None:
         """Make a list or dict that lives on, or change one."""
         a, c = self.tensor(), self.number()

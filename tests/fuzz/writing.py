@@ -36,7 +36,7 @@ class Writer(Hosting):
         self.budget -= 1
         kinds = [
             self.assign, self.assign, self.rebind, self.in_place, self.count_up, self.store,
-            self.take_view, self.containers, self.differentiate, self.keep,
+            self.take_view, self.containers, self.differentiate, self.keep, self.alter,
         ]  # fmt: skip
         if self.hosts:
             kinds += [self.host, self.host]
@@ -52,7 +52,7 @@ class Writer(Hosting):
         themes: dict[str, list[Callable]] = {
             "mixed": kinds,
             "memory": [self.in_place, self.overwrite, self.overwrite, self.take_view, self.assign],
-            "places": [self.store, self.store, self.keep, self.count_up, self.assign],
+            "places": [self.store, self.alter, self.alter, self.keep, self.count_up, self.assign],
             "turns": [self.while_loop, self.for_loop, self.branch] if is_open else kinds,
             "Python": [self.host, self.host, self.keep, self.assign],
             "gradients": [self.differentiate, self.differentiate, self.overwrite, self.assign],

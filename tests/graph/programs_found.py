@@ -203,3 +203,36 @@ def scene_anomalies_are_looked_for(s: Session) -> None:
         result = g(x)
         with torch.autograd.set_detect_anomaly(True):
             s.backward(result)
+
+
+def scene_arguments_with_one_array_and_two_storages(s: Session) -> None:
+    def body(x: Any, y: Any) -> Any:
+        made = y.detach()
+        made.add_(1)
+        return made, x.detach()
+
+    f = s.compile(body)
+    for _ in range(4):
+        x = torch.ones(2)
+        s.call(f, x, x.data)
+        s.call(f, x.data, x)
+
+
+def scene_traceback_of_an_exception_on_its_way_through_frames(s: Session) -> None:
+    def body(x: Any, module: Any) -> Any:
+        try:
+
+            def inner(a: Any) -> Any:
+                try:
+                    return module.missing
+                finally:
+                    a = a * x
+
+            return inner(x + 1)
+        finally:
+            x = x * 2
+
+    f = s.compile(body)
+    module = torch.nn.Linear(1, 1)
+    for _ in range(5):
+        s.call(f, torch.ones(2), module)
