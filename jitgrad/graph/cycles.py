@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from jitgrad import config
 from jitgrad.dispatch import wrap
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.facts import IsNumber, IsObject, IsTensor
@@ -229,17 +230,23 @@ class Cycle:
         if begun is None:
             return None
         slots = begun.slots
-        turns = self.loop.run([slots[at] for at in self.slots], limit=SLICE)
-        if turns.stop is Stop.MEMORY and not turns.finished:
+        values = [slots[at] for at in self.slots]
+        turns = self.loop.run(values, (), SLICE, config.max_tape or 1 << 62)
+        if turns.stop is Stop.MEMORY:
             file, line = self.end.line
-            raise MemoryError(f"the tape of the loop at {file}:{line} takes too much memory")
+            raise MemoryError(
+                f"the loop at {file}:{line}: what its turns leave for the backward pass takes more "
+                f"than {config.max_tape} bytes after {turns.finished} turns "
+                "(jitgrad.config.max_tape). Raise the limit, or cut the history with detach(), or "
+                "compute under no_grad()."
+            )
         if self.dependent:
             turns = self._but_the_last(turns)
         if not turns.finished:
             return None
         self.last.hits += turns.finished
         tensors: list[Any] = []
-        values: list[Any] = []
+        values = []
         for position, (kind, what) in enumerate(self.makers):
             if kind == "same":
                 values.append(going.values[position])

@@ -77,7 +77,12 @@ class Layout:
                 and each >= frame.code.named_count
             )
             found.append((frame.code, frame.pc, registers, counters))
-        return cls(found)
+        key = tuple(found)
+        known = frames[0].code.layouts
+        layout = known.get(key)
+        if layout is None:
+            layout = known[key] = cls(found)
+        return layout
 
     def values_of(self, frames: list[Frame]) -> list[Any]:
         """Return what is live in `frames`: of each the function, and what the registers hold."""
