@@ -76,7 +76,7 @@ class Cycle:
         self.makers: list[tuple[str, Any]] = []
         self.entering: dict[Variable, Variable] = {}
         self.moved: dict[int, Any] = {}
-        self._join(_recipes(self.end), values)
+        self._join(self.end.layout.recipes(snapshot), values)
         inputs = dict.fromkeys(each for each, _ in self.carried)
         made: set[Any] = {step.output for step in self.steps}  # type: ignore[union-attr]
         for segment in self.segments:
@@ -264,9 +264,11 @@ class Cycle:
                     made = wrap(made)
                     tensors.append(made)
                 values.append(made)
+        gone = Going(going.layout, values, turned=None if turns.stop is Stop.LIMIT else self)
         if self.turn is not None:
             self._remember(begun, turns, values)
-        return Going(going.layout, values, turned=None if turns.stop is Stop.LIMIT else self)
+            gone.kept_bytes = sum(each.nbytes for each in turns.tape)
+        return gone
 
     def _but_the_last(self, turns: Turns) -> Turns:
         """Return what was done before the last turn."""
@@ -316,16 +318,6 @@ class Cycle:
             if kind == "carried" and isinstance(what[1], Fresh) and what[1].variable is not None:
                 value._node, value._index = node, self.turn.number_of[what[1].variable]
                 node.show(what[1].entry.storage, value._storage)
-
-
-def _recipes(end: Continue) -> list[Recipe]:
-    """Return what is made at the end of a path, argument by argument."""
-    found: list[Recipe] = []
-    for frame, (_, _, _, counters) in zip(end.snapshot.frames, end.layout.frames):
-        found.append(frame.function)
-        for register, each in frame.registers.items():
-            found.extend(each.parts() if register in counters else (each,))
-    return found
 
 
 def _entry(record: np.ndarray, at: int, given: Value | Scalar) -> Any:
