@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from jitgrad.graph import report
@@ -47,7 +48,8 @@ class Explanation:
         kernels: different native kernels in use.
         native_calls: kernel and BLAS calls of the latest replay, its derivative not counted.
         kept_bytes: what the latest call has left for the backward pass, if replays made it.
-        call_seconds: the mean of some calls in which nothing was recorded; None if there are none.
+        call_seconds: the median of the latest calls that were timed, every eighth in which nothing
+            was recorded; None if there were none.
         record_seconds: what was spent in recording.
         compile_seconds: what was spent on lowering and compiling kernels.
         exits: where replays hand over to Python, as (reason, file, line, hits).
@@ -79,7 +81,7 @@ class Explanation:
         self.compile_seconds = sum(program.compile_seconds for program in programs)
         self.record_seconds = graph.record_seconds
         notes = graph.notes
-        self.call_seconds = notes.seconds / notes.samples if notes.samples else None
+        self.call_seconds = median(notes.samples) if notes.samples else None
         self.kept_bytes = report.kept_bytes(graph)
         path = graph.last.path() if graph.last is not None else []
         self.native_calls = sum(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -215,6 +216,12 @@ class Going:
         return Evaluator(Operations()).resume(self.frames()[0])
 
 
+@functools.cache
+def identity_of(number: int) -> Any:
+    """Return the identity of an argument's place; to make it each time is 5 % of a host call."""
+    return Argument(number).identity()
+
+
 class Entrance:
     """The segments that begin at one place, by what is known of the values there.
 
@@ -245,7 +252,7 @@ class Entrance:
                 parts.append((kind, value) if kind in ARGUMENT_CONSTANTS else kind)
         if self.varying:
             for number, value in enumerate(values):
-                if type(value) is int and Argument(number).identity() in self.varying:
+                if type(value) is int and identity_of(number) in self.varying:
                     parts[3 + number] = int
         return tuple(parts)
 
@@ -256,7 +263,7 @@ class Entrance:
             key: candidates
             for key, candidates in self.entries.items()
             if not any(
-                type(part) is tuple and part[0] is int and Argument(at).identity() in varying
+                type(part) is tuple and part[0] is int and identity_of(at) in varying
                 for at, part in enumerate(key[3:])
             )
         }
@@ -281,7 +288,7 @@ class Entrance:
         """Find the integers that differ from those given first."""
         for number, value in enumerate(values):
             if type(value) is int and self.integers.setdefault(number, value) != value:
-                self.varying.add(Argument(number).identity())
+                self.varying.add(identity_of(number))
 
 
 def _may_vary(fact: Fact, found: Any) -> bool:

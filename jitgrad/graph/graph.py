@@ -132,7 +132,7 @@ class Graph:
         if self.traces != traces:
             self.count_miss()
         elif began:
-            self.notes.sample(time.perf_counter() - began)
+            self.notes.samples.append(time.perf_counter() - began)
         return result
 
     def go_on(self, going: Going) -> Any:

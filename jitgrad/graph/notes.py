@@ -20,7 +20,7 @@ from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Branch, Segment
 
 KEPT = 16
-"""How many misses are remembered."""
+"""How many misses, and times of calls, are remembered."""
 SHOWN = 3
 """Of how many candidates, the newest, a miss is explained."""
 
@@ -66,7 +66,7 @@ class Notes:
     Attributes:
         misses: the latest ones.
         performed: by file and line what was left to Python, and what it took.
-        samples, seconds: some calls in which nothing was recorded, and what they took together.
+        samples: the seconds that the latest ones of some calls took in which nothing was recorded.
         kept_before: the number of the latest call that went on from place to place, and the bytes
             that it kept for a backward pass before the last part.
     """
@@ -75,14 +75,8 @@ class Notes:
         self.function = function
         self.misses: deque[Missed] = deque(maxlen=KEPT)
         self.performed: dict[tuple[str, int], Cost] = {}
-        self.samples = 0
-        self.seconds = 0.0
+        self.samples: deque[float] = deque(maxlen=KEPT)
         self.kept_before: tuple[int, int] = 0, 0
-
-    def sample(self, seconds: float) -> None:
-        """Note what a call took in which nothing was recorded."""
-        self.samples += 1
-        self.seconds += seconds
 
     def keep(self, call: int, count: int) -> None:
         """Note that a call keeps so many bytes more on its way."""
