@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import networks
+from bench import leaving, networks
 from bench.subjects import Tools
 from bench.workload import Run, Workload, random
 
@@ -241,4 +241,5 @@ WORKLOADS: Sequence[Workload] = (
     *(small_operation(name, backward=False) for name in OPERATIONS),
     *(small_operation(name, backward=True) for name in OPERATIONS),
     *networks.WORKLOADS,
+    *leaving.WORKLOADS,
 )

@@ -10,6 +10,7 @@
 | `max_outcomes` | `JITGRAD_MAX_OUTCOMES` | outcomes of one decision before Python decides |
 | `unroll` | `JITGRAD_UNROLL` | turns of a loop that are recorded one after the other |
 | `max_range` | `JITGRAD_MAX_RANGE` | turns of a loop over a range that is recorded as a whole |
+| `max_tape` | `JITGRAD_MAX_TAPE` | bytes that the tape of a native loop may take; 0: no limit |
 | `max_misses` | `JITGRAD_MAX_MISSES` | recorded calls in a row before it runs eagerly for a while |
 """
 
@@ -38,5 +39,6 @@ max_range: int = _integer("JITGRAD_MAX_RANGE", 128)
 max_depth: int = _integer("JITGRAD_MAX_DEPTH", 64)
 max_arrivals: int = _integer("JITGRAD_MAX_ARRIVALS", 64)
 max_outcomes: int = _integer("JITGRAD_MAX_OUTCOMES", 32)
+max_tape: int = _integer("JITGRAD_MAX_TAPE", 0)
 max_misses: int = _integer("JITGRAD_MAX_MISSES", 64)
 num_threads: int = _integer("JITGRAD_NUM_THREADS", 0)

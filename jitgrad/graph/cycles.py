@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from jitgrad import config
 from jitgrad.dispatch import wrap
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.facts import IsNumber, IsObject, IsTensor
@@ -75,7 +76,7 @@ class Cycle:
         self.makers: list[tuple[str, Any]] = []
         self.entering: dict[Variable, Variable] = {}
         self.moved: dict[int, Any] = {}
-        self._join(_recipes(self.end), values)
+        self._join(self.end.layout.recipes(snapshot), values)
         inputs = dict.fromkeys(each for each, _ in self.carried)
         made: set[Any] = {step.output for step in self.steps}  # type: ignore[union-attr]
         for segment in self.segments:
@@ -229,17 +230,23 @@ class Cycle:
         if begun is None:
             return None
         slots = begun.slots
-        turns = self.loop.run([slots[at] for at in self.slots], limit=SLICE)
-        if turns.stop is Stop.MEMORY and not turns.finished:
+        values = [slots[at] for at in self.slots]
+        turns = self.loop.run(values, (), SLICE, config.max_tape or 1 << 62)
+        if turns.stop is Stop.MEMORY:
             file, line = self.end.line
-            raise MemoryError(f"the tape of the loop at {file}:{line} takes too much memory")
+            raise MemoryError(
+                f"the loop at {file}:{line}: what its turns leave for the backward pass takes more "
+                f"than {config.max_tape} bytes after {turns.finished} turns "
+                "(jitgrad.config.max_tape). Raise the limit, or cut the history with detach(), or "
+                "compute under no_grad()."
+            )
         if self.dependent:
             turns = self._but_the_last(turns)
         if not turns.finished:
             return None
         self.last.hits += turns.finished
         tensors: list[Any] = []
-        values: list[Any] = []
+        values = []
         for position, (kind, what) in enumerate(self.makers):
             if kind == "same":
                 values.append(going.values[position])
@@ -257,9 +264,11 @@ class Cycle:
                     made = wrap(made)
                     tensors.append(made)
                 values.append(made)
+        gone = Going(going.layout, values, turned=None if turns.stop is Stop.LIMIT else self)
         if self.turn is not None:
             self._remember(begun, turns, values)
-        return Going(going.layout, values, turned=None if turns.stop is Stop.LIMIT else self)
+            gone.kept_bytes = sum(each.nbytes for each in turns.tape)
+        return gone
 
     def _but_the_last(self, turns: Turns) -> Turns:
         """Return what was done before the last turn."""
@@ -309,16 +318,6 @@ class Cycle:
             if kind == "carried" and isinstance(what[1], Fresh) and what[1].variable is not None:
                 value._node, value._index = node, self.turn.number_of[what[1].variable]
                 node.show(what[1].entry.storage, value._storage)
-
-
-def _recipes(end: Continue) -> list[Recipe]:
-    """Return what is made at the end of a path, argument by argument."""
-    found: list[Recipe] = []
-    for frame, (_, _, _, counters) in zip(end.snapshot.frames, end.layout.frames):
-        found.append(frame.function)
-        for register, each in frame.registers.items():
-            found.extend(each.parts() if register in counters else (each,))
-    return found
 
 
 def _entry(record: np.ndarray, at: int, given: Value | Scalar) -> Any:

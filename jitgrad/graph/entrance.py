@@ -12,7 +12,7 @@ from jitgrad.dispatch import TensorCore
 from jitgrad.graph.facts import Fact, SameObject, SameValue, tensor_key
 from jitgrad.graph.lookups import Argument, read_length
 from jitgrad.graph.passing import Passing
-from jitgrad.graph.recipes import Counter, walk
+from jitgrad.graph.recipes import Counter, Recipe, walk
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Segment, Snapshot
 from jitgrad.graph.taking import ARGUMENT_CONSTANTS
@@ -77,7 +77,12 @@ class Layout:
                 and each >= frame.code.named_count
             )
             found.append((frame.code, frame.pc, registers, counters))
-        return cls(found)
+        key = tuple(found)
+        known = frames[0].code.layouts
+        layout = known.get(key)
+        if layout is None:
+            layout = known[key] = cls(found)
+        return layout
 
     def values_of(self, frames: list[Frame]) -> list[Any]:
         """Return what is live in `frames`: of each the function, and what the registers hold."""
@@ -104,6 +109,15 @@ class Layout:
                 else:
                     values.append(each.build(run))
         return values
+
+    def recipes(self, snapshot: Snapshot) -> list[Recipe]:
+        """Return how these values are made, one recipe for each."""
+        found: list[Recipe] = []
+        for frame, (_, _, _, counters) in zip(snapshot.frames, self.frames):
+            found.append(frame.function)
+            for register, each in frame.registers.items():
+                found.extend(each.parts() if register in counters else (each,))
+        return found
 
     def frames_with(
         self, values: list[Any], origins: list[Any], adopt: Callable | None = None
@@ -154,9 +168,10 @@ class Going:
         performs: Python is to perform the first instruction.
         turned: the native loop that has come here, and does not turn again.
         came: the first and the last segment of the path that came here.
+        kept_bytes: what the call has kept for a backward pass on its way here.
     """
 
-    __slots__ = ("came", "layout", "performs", "turned", "values")
+    __slots__ = ("came", "kept_bytes", "layout", "performs", "turned", "values")
 
     def __init__(
         self, layout: Layout, values: list[Any], performs: bool = False, turned: Any = None
@@ -164,6 +179,7 @@ class Going:
         self.layout = layout
         self.values = values
         self.performs = performs
+        self.kept_bytes = 0
         self.turned = turned
         self.came: tuple[Segment, Segment] | None = None
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from jitgrad.dispatch import TensorCore, node_of
 from jitgrad.dtypes import FROM_NUMPY
-from jitgrad.graph.lookups import PLAIN, Names, Place
+from jitgrad.graph.lookups import ABSENT, PLAIN, Names, Place, name_of
 from jitgrad.node import AccumulateGrad
 
 
@@ -29,7 +29,7 @@ class Fact:
 
     def text(self, names: Names = PLAIN) -> str:
         """Return it in words."""
-        raise NotImplementedError
+        return name_of(type(self))
 
     def __str__(self) -> str:
         return self.text()
@@ -55,7 +55,7 @@ class SameObject(_AtPlace):
         return self.place.look(run) is self.expected
 
     def text(self, names: Names = PLAIN) -> str:
-        expected = getattr(self.expected, "__name__", None) or repr(self.expected)
+        expected = "absent" if self.expected is ABSENT else name_of(self.expected)
         return f"{self.place.text(names)} is {expected}"
 
 
@@ -91,8 +91,8 @@ class SameRange(_AtPlace):
             (found.start, found.stop, found.step) == (expected.start, expected.stop, expected.step)
         )
 
-    def __str__(self) -> str:
-        return f"{self.place} is {self.expected}"
+    def text(self, names: Names = PLAIN) -> str:
+        return f"{self.place.text(names)} is {self.expected}"
 
 
 class SameKeys(_AtPlace):
@@ -130,7 +130,7 @@ class IsNumber(_AtPlace):
         return True
 
     def text(self, names: Names = PLAIN) -> str:
-        return f"{self.place.text(names)} is a number ({self.kind.__name__})"
+        return f"{self.place.text(names)} is a number ({name_of(self.kind)})"
 
 
 class IsObject(_AtPlace):
@@ -151,7 +151,7 @@ class IsObject(_AtPlace):
         return type(found) is self.kind and run.take_object(found, self.number)
 
     def text(self, names: Names = PLAIN) -> str:
-        return f"{self.place.text(names)} is a {self.kind.__name__}"
+        return f"{self.place.text(names)} is a {name_of(self.kind)}"
 
 
 class IsTensor(_AtPlace):

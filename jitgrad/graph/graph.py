@@ -12,6 +12,7 @@ from jitgrad import config
 from jitgrad.errors import CompileError
 from jitgrad.graph.cycles import count_return
 from jitgrad.graph.entrance import Entrance, Going, Layout
+from jitgrad.graph.notes import Notes
 from jitgrad.graph.origins import KNOWN
 from jitgrad.graph.recorder import Recorder
 from jitgrad.graph.replay import Miss, follow, frames_of, select
@@ -28,6 +29,10 @@ from jitgrad.python.operations import Leave, Operations
 
 FIRST_REST, LONGEST_REST = 256, 1 << 16
 """For how many calls a function runs eagerly that had to be recorded too often."""
+
+SAMPLED = 7
+"""The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
+call would take 5 % of the shortest ones."""
 
 UNSTABLE = 8
 """How many more recordings than replays begin at a place before the call no longer begins there."""
@@ -49,6 +54,7 @@ class Graph:
         traces: how many recordings were made.
         reason: why the function runs eagerly, empty if it does not.
         checks: what has been checked, None if nothing is.
+        notes: what is noted for reports.
     """
 
     def __init__(self, function: Any, fullgraph: bool, verify: bool) -> None:
@@ -69,6 +75,7 @@ class Graph:
         self.rested = ""
         self.ended: tuple[str, int] | None = None
         self.record_seconds = 0.0
+        self.notes = Notes(function)
         self.last: Segment | None = None
         self.reason = ""
         self.lock = threading.Lock()
@@ -109,6 +116,7 @@ class Graph:
             self.resting -= 1
             return self.function(*args, **kwargs)
         self.calls += 1
+        began = time.perf_counter() if self.calls & SAMPLED == 0 else 0.0
         traces = self.traces
         entrance, values, names = self.entrance, [*args, *kwargs.values()], tuple(kwargs)
         run = Run(values)
@@ -123,12 +131,16 @@ class Graph:
             result = self.go_on(result)
         if self.traces != traces:
             self.count_miss()
+        elif began:
+            self.notes.sample(time.perf_counter() - began)
         return result
 
     def go_on(self, going: Going) -> Any:
         """Go on with a call from a place in the code, by replay or recording."""
+        if going.kept_bytes:
+            self.notes.keep(self.calls, going.kept_bytes)
         if going.performs:
-            return going.perform(self.hopeless)
+            return self.notes.perform(going, self.hopeless)
         if self.reason or state.detect_anomaly:
             return going.finish()
         entrance = self.entrances.get(going.layout.key)
@@ -175,6 +187,7 @@ class Graph:
     def recorder_at(self, entrance: Entrance, values: list, names: tuple = ()) -> tuple:
         """Return a recorder that begins with `values`, and their origins."""
         run = Run(values)
+        self.notes.miss_at_entrance(self.calls, entrance, values, names)
         entrance.learn(run, entrance.entries.get(entrance.key(values, names), []))
         entrance.learn_arguments(values)
         attach = entrance.entries.setdefault(entrance.key(values, names), []).append
@@ -245,6 +258,7 @@ class Graph:
             if not recording:
                 frames = frames_of(run, branch.snapshot, miss.segment, None)
                 return Evaluator(Operations()).resume(frames)
+            self.notes.miss_at_site(self.calls, entrance, miss, run)
             entrance.learn(run, branch.outcomes.get(miss.outcome, []))
             attach = branch.outcomes.setdefault(miss.outcome, []).append
             recorder = Recorder(run, path, attach)

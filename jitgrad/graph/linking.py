@@ -37,16 +37,6 @@ class Choice(NamedTuple):
     tests: list[tuple[Scalar, Any]]
 
 
-def live_recipes(end: Continue) -> list[Recipe]:
-    """Return how the values are made with which the rest of the call begins, as `Layout.build`."""
-    found: list[Recipe] = []
-    for frame, (_, _, _, counters) in zip(end.snapshot.frames, end.layout.frames):
-        found.append(frame.function)
-        for register, each in frame.registers.items():
-            found.extend(each.parts() if register in counters else (each,))
-    return found
-
-
 def choices(end: Continue, key: Any, outside: Outside, entries: dict) -> list[Choice]:
     """Return the traces among `entries` with which a path may go on, those with tests first.
 
@@ -54,7 +44,7 @@ def choices(end: Continue, key: Any, outside: Outside, entries: dict) -> list[Ch
         key: that of the entry where the path begins.
         outside: what it has taken.
     """
-    recipes = live_recipes(end)
+    recipes = end.layout.recipes(end.snapshot)
     tested: list[Choice] = []
     plain: Choice | None = None
     for other, candidates in entries.items():
@@ -139,7 +129,7 @@ class Finder:
     """
 
     def __init__(self, end: Continue, outside: Outside) -> None:
-        self.recipes = live_recipes(end)
+        self.recipes = end.layout.recipes(end.snapshot)
         self.outside = outside
         self.state = end.snapshot.state
         self.numbers = {where: number for number, where in reversed(outside.roots.items())}
@@ -161,8 +151,7 @@ class Finder:
         if isinstance(base, Root):
             base = self.outside.roots[base.index]
         elif isinstance(base, Constant):
-            name = getattr(base.value, "__name__", "cell")
-            base = Fixed(id(base.value), name)
+            base = Fixed(id(base.value), lookups.name_of(base.value))
         elif isinstance(base, Recipe):
             return _part(base, where.read, key)
         if not isinstance(base, Given | Fixed | Inside) or isinstance(key, Recipe):

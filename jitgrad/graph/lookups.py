@@ -6,7 +6,8 @@ To look never runs user code: it reads dictionaries, type slots and exact built-
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import MemberDescriptorType, ModuleType
+from enum import Enum
+from types import BuiltinFunctionType, CellType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any, Final
 
 
@@ -45,6 +46,21 @@ def type_lookup(cls: type, name: str) -> Any:
         if found is not ABSENT:
             return found
     return ABSENT
+
+
+def name_of(obj: Any) -> str:
+    """Return what a function, class, module or other object is called, without running user code.
+
+    What has no name is an object of its class.
+    """
+    if isinstance(obj, type):
+        return type.__dict__["__name__"].__get__(obj)
+    if isinstance(obj, CellType):
+        return "a variable"
+    found = static_lookup(obj, "_name_" if isinstance(obj, Enum) else "__name__")
+    if isinstance(obj, (FunctionType, BuiltinFunctionType)):
+        found = obj.__name__
+    return found if type(found) is str else "a " + type.__dict__["__name__"].__get__(type(obj))
 
 
 def read_global(base: Any, name: Any) -> Any:
@@ -213,7 +229,7 @@ class Names:
 PLAIN: Final = Names()
 
 PATTERNS: Final = {
-    read_cell: "the variable in {0}",
+    read_cell: "what is in {0}",
     read_class: "class {0}.{1}",
     read_code: "the code of {0}",
     read_descriptor: "the descriptor {0}.{1}",
@@ -233,7 +249,6 @@ PATTERNS: Final = {
 
 def place_text(read: Callable, base: str, key: Any) -> str:
     """Return what a reader finds, in words."""
-    key = getattr(key, "__name__", key)
     pattern = PATTERNS.get(read)
     if pattern is not None:
         return pattern.format(base, key)
@@ -273,7 +288,7 @@ class Place:
 
     def text(self, names: Names) -> str:
         """Return the place in words."""
-        base = names.root(self.base) if self.is_root else getattr(self.base, "__name__", "cell")
+        base = names.root(self.base) if self.is_root else name_of(self.base)
         key = self.key
         return place_text(self.read, base, names.root(key.number) if type(key) is RootKey else key)
 

@@ -13,7 +13,7 @@ from jitgrad.graph.hot import JoinedPlan, join_plan
 from jitgrad.graph.ir import Compute, Memory, Scalar, Step, Value
 from jitgrad.graph.origins import StorageEntry, Variable
 from jitgrad.graph.run import Run
-from jitgrad.graph.tape import Tape, TapeLayout, natively
+from jitgrad.graph.tape import Tape, TapeLayout, check_versions, natively
 from jitgrad.graph.verify_loops import make_loop
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.loops import NotNative
@@ -165,7 +165,7 @@ class LoopBackward(Node):
             self._reached.append(key)
 
     def _back(self, given: dict, wanted: list[Variable]) -> dict:
-        """Go back turn by turn; natively between the first and the last."""
+        """Go back turn by turn; natively once it is known how."""
         turn = self.turn
         through = [*turn.entering, *(each for each in wanted if each not in turn.entering)]
         totals: dict[Variable, np.ndarray] = {}
@@ -175,10 +175,13 @@ class LoopBackward(Node):
             self._reach(waiting, through)
             key = _key(waiting, through)
             reverse = turn.reverses.get(key)
-            if reverse is not None and 0 < at < self.turns - 1:
+            if reverse is not None:
+                if reverse.checks:
+                    # what others can write to: what comes out of the last turn, and what went in
+                    for each in {at, 0}:
+                        check_versions(self.tape(each), reverse.checks)
                 waiting = reverse.run(self, at, waiting, totals)
-                at = 0
-                continue
+                break
             tape = self.tape(at)
             found = natively(tape, waiting, through)
             before = _next_waiting(turn, found)
@@ -201,10 +204,10 @@ class LoopBackward(Node):
         known = tuple((each, array.strides) for each, array in waiting.items()), tuple(through)
         plan = layout.plans.get(known)
         joined = None if plan is None else join_plan(plan.parts, through, given)
-        if joined is None:
+        if plan is None or joined is None:
             return None
         try:
-            return ReverseLoop(self.turn, joined)
+            return ReverseLoop(self.turn, joined, plan.checks)
         except NotNative:
             return None
 
@@ -251,12 +254,18 @@ def _next_waiting(turn: Turn, found: dict) -> dict:
 class ReverseLoop:
     """The way back through a turn, as a native loop.
 
+    Args:
+        turn: what is known of each turn.
+        joined: what is computed in one.
+        checks: what must not have been written since, see `tape.Plan`.
+
     Raises:
         NotNative: it has to be gone turn by turn.
     """
 
-    def __init__(self, turn: Turn, joined: JoinedPlan) -> None:
+    def __init__(self, turn: Turn, joined: JoinedPlan, checks: list) -> None:
         self.turn = turn
+        self.checks = checks
         steps: list[Step] = list(joined.steps)
         outputs = dict(zip(joined.targets, joined.outputs))
         self.given = list(joined.given)
@@ -288,7 +297,7 @@ class ReverseLoop:
         )
 
     def run(self, node: LoopBackward, at: int, waiting: dict, totals: dict) -> dict:
-        """Go from a turn back to the second one; return what waits for the first."""
+        """Go from a turn back through the first; return what then waits."""
         begun = [totals.pop(each, None) for each in self.totals]
         values = [
             *(node.invariant[each] for each in self.fixed),
@@ -298,9 +307,9 @@ class ReverseLoop:
                 for array, like in zip(begun, self.shapes)
             ),
         ]
-        streams = [node.records[each][1 : at + 1] for each in self.streamed]
-        turns = self.loop.run(values, streams, limit=at)
-        assert turns.finished == at
+        streams = [node.records[each][: at + 1] for each in self.streamed]
+        turns = self.loop.run(values, streams, limit=at + 1)
+        assert turns.finished == at + 1
         count = len(self.given)
         for target, array in zip(self.totals, turns.carried[count:]):
             totals[target] = array

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from jitgrad.graph.entrance import Layout
 from jitgrad.graph.facts import Fact, IsNumber, IsObject, IsTensor
 from jitgrad.graph.ir import Scalar, Value
-from jitgrad.graph.lookups import Argument, Names, Place, RootKey, place_text
+from jitgrad.graph.lookups import Argument, Names, Place, RootKey, name_of, place_text
 from jitgrad.graph.segment import Evaluate, Segment
 
 
@@ -52,7 +52,8 @@ def argument_names(function: Any, count: int, keywords: tuple[str, ...]) -> list
     positional = count - len(keywords)
     names = list(code.co_varnames[: min(code.co_argcount, positional)])
     if len(names) < positional:
-        star = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
+        # without any such parameter the call is about to raise
+        star = (*code.co_varnames, "arguments")[code.co_argcount + code.co_kwonlyargcount]
         names += [f"{star}[{at}]" for at in range(positional - len(names))]
     return [*names, *keywords]
 
@@ -70,6 +71,11 @@ def live_names(layout: Layout) -> list[str]:
             else:
                 found.append("a value in between")
     return found
+
+
+def entry_names(function: Any, layout: Layout | None, key: Any) -> list[str]:
+    """Return what the values are called with which an entry of this key begins."""
+    return argument_names(function, len(key) - 3, key[2]) if layout is None else live_names(layout)
 
 
 def words(where: Where, arguments: Sequence[str]) -> str:
@@ -131,7 +137,7 @@ class Outside(Names):
             return Inside(self._root(place.base), place.read, key)
         base = place.base
         _, _, identity, *_ = place.identity()
-        return Inside(Fixed(identity, getattr(base, "__name__", "cell")), place.read, key)
+        return Inside(Fixed(identity, name_of(base)), place.read, key)
 
     def _root(self, number: int) -> Where:
         made = Fixed(("made", number, id(self.state)), "an object made in the call")

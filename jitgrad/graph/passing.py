@@ -13,7 +13,7 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph.lookups import type_lookup
-from jitgrad.python.code import Instruction, Op, used
+from jitgrad.python.code import Instruction, Op
 from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import Frame
 from jitgrad.python.generators import may_act_at_its_end
@@ -87,8 +87,9 @@ def holds_open_generator(frame: Frame) -> bool:
 def is_worth_recording(frame: Frame, instruction: Instruction) -> bool:
     """Does the instruction work with a tensor, or call what may do so?"""
     values = frame.values
-    if any(isinstance(values[register], TensorCore) for register in used(instruction)):
-        return True
+    for register in frame.code.used_at(frame.pc):
+        if isinstance(values[register], TensorCore):
+            return True
     if instruction[0] not in CALLS:
         return False
     callee = values[instruction[2]]

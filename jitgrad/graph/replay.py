@@ -9,6 +9,7 @@ from jitgrad.graph.derivative import rebuild
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.guards import compile_guards
 from jitgrad.graph.hot import WARM, hot_path
+from jitgrad.graph.residuals import count_bytes
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import (
     Branch,
@@ -161,13 +162,17 @@ def go_on(run: Run, end: Continue, segment: Segment) -> Going:
             end.tape_layout = TapeLayout(
                 snapshot.variables, snapshot.freed, snapshot.state, segment.path(), end.shown
             )
+            kept, given = end.tape_layout.slots, snapshot.state.memories.values()
+            end.kept_bytes = count_bytes(kept, given)
         make_histories(run, end.tape_layout, snapshot.state)
     values = end.layout.build(snapshot, run)
     for each in snapshot.kept:
         each.build(run)
     run.release()
     state.grad_enabled = snapshot.grad_enabled
-    return Going(end.layout, values, type(end) is Exit)
+    going = Going(end.layout, values, type(end) is Exit)
+    going.kept_bytes = end.kept_bytes
+    return going
 
 
 def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: Any) -> list[Frame]:

@@ -8,9 +8,10 @@ everything saved is kept, since what follows may write to its origins.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from jitgrad.graph.ir import Compute, Scalar, Step, Value, Write
+from jitgrad.graph.ir import Compute, Memory, Scalar, Step, Value, Write
 from jitgrad.graph.origins import Variable, ancestors
 from jitgrad.primitive import Kind
 
@@ -76,3 +77,14 @@ class Recomputation:
             return False
         self.numbers.update((each, None) for each in maker.inputs if isinstance(each, Scalar))
         return True
+
+
+def count_bytes(kept: Iterable[Value | Scalar], given: Iterable[Memory]) -> int:
+    """Return what is kept in bytes, without what lies in memory that was `given`."""
+    sizes: dict[Memory, int] = dict.fromkeys(given, 0)
+    given = frozenset(sizes)
+    for each in kept:
+        if isinstance(each, Value) and each.memory not in given:
+            size = each.size * each.dtype.itemsize
+            sizes[each.memory] = max(size, sizes.get(each.memory, 0))
+    return sum(sizes.values())

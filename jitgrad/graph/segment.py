@@ -204,6 +204,7 @@ class Continue(End):
         snapshot: how the values are made with which it begins.
         layout: the place in the code.
         tape_layout: of the histories of these values, once a replay has made them.
+        kept_bytes: what they keep.
         returns: how often the path went on where it had begun.
     """
 
@@ -214,6 +215,7 @@ class Continue(End):
         self.layout = layout
         self.line = snapshot.line
         self.tape_layout: Any = None
+        self.kept_bytes = 0
 
 
 class Exit(Continue):

@@ -15,7 +15,7 @@ from jitgrad.graph.cutting import operands
 from jitgrad.graph.entrance import Entrance
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, Write
 from jitgrad.graph.linking import Finder, Unlinkable, choices
-from jitgrad.graph.naming import Outside, Where, argument_names, live_names, short, words
+from jitgrad.graph.naming import Fixed, Outside, Where, entry_names, short, words
 from jitgrad.graph.recipes import Constant as ConstantRecipe
 from jitgrad.graph.recipes import Container, Fresh, Number, Recipe, Root
 from jitgrad.graph.segment import Branch, Continue, Evaluate, Exit, Return, Segment
@@ -113,11 +113,63 @@ def namespace() -> dict[str, Any]:
     return names
 
 
+class Statements:
+    """Writes steps, with names for what they make.
+
+    Attributes:
+        parameters: what they take, by the place that it comes from, with names.
+        where: the places of values and numbers from outside.
+    """
+
+    def __init__(self) -> None:
+        self.names: dict[Value | Scalar, str] = {}
+        self.parameters: dict[Where, str] = {}
+        self.where: dict[Value | Scalar, Where] = {}
+        self.made = 0
+
+    def name(self, held: Value | Scalar, prefix: str = "v") -> str:
+        """Return the name of a value, given at its first use."""
+        found = self.names.get(held)
+        if found is None:
+            if prefix == "x":
+                found = self.parameter(self.where.get(held, Fixed(id(held), "a value")))
+            else:
+                self.made += 1
+                found = f"{prefix}{self.made}"
+            self.names[held] = found
+        return found
+
+    def parameter(self, where: Where) -> str:
+        """Return the name of the parameter for what is at a place."""
+        return self.parameters.setdefault(where, f"x{len(self.parameters)}")
+
+    def operand(self, each: Any) -> str:
+        """Return an operand as text."""
+        if isinstance(each, (Value, Scalar)):
+            return self.name(each, "v" if each in self.names else "x")
+        return repr(each)
+
+    def step(self, step: Step) -> str:
+        """Return a step as a statement."""
+        given = [self.operand(each) for each in operands(step)]
+        if isinstance(step, Write):
+            return f"write({given[0]}, {given[1]})"
+        if isinstance(step, Compute):
+            params = [f"{name}={value!r}" for name, value in step.params.items()]
+            call = f"{_name(step.primitive)}({', '.join([*given, *params])})"
+        elif isinstance(step, ScalarCompute):
+            call = step.expression.format(*given)
+        else:
+            assert isinstance(step, Item)
+            call = f"item({given[0]})"
+        return f"{self.name(step.output)} = {call}"
+
+
 def printed_steps(steps: Iterable[Step]) -> Iterator[str]:
     """Yield steps as statements, as they stand in a trace."""
-    printer = Printer(Trace(Segment(None, 0), "", (), []), Traces(None, []))
+    statements = Statements()
     for step in steps:
-        yield printer.step(step)
+        yield statements.step(step)
 
 
 class Trace:
@@ -154,13 +206,7 @@ class Traces:
         self.entries = {each.layout.key: each.reachable() for each in entrances if each.layout}
         for entrance in entrances:
             for key, candidates in entrance.reachable().items():
-                layout = entrance.layout
-                count = len(key) - 3
-                names = (
-                    argument_names(function, count, key[2])
-                    if layout is None
-                    else live_names(layout)
-                )
+                names = entry_names(function, entrance.layout, key)
                 for first in candidates:
                     name = f"trace_{len(self.by_first) + 1}"
                     self.by_first[first] = Trace(first, name, key, names)
@@ -188,56 +234,28 @@ class Traces:
         return source.name in seen
 
 
-class Printer:
+class Printer(Statements):
     """Prints one tree of segments as a function."""
 
     def __init__(self, trace: Trace, traces: Traces) -> None:
+        super().__init__()
         self.trace = trace
         self.traces = traces
-        self.names: dict[Value | Scalar, str] = {}
-        self.parameters: dict[str, Where | None] = {}
-        self.where: dict[Value | Scalar, Where] = {}
-        self.handed_on: dict[Where, str] = {}
+        for where in trace.parameters:
+            self.parameter(where)
         self.follows: set[str] = set()
-        self.made = 0
         self.lines: list[str] = []
         self.outside: dict[Segment | None, Outside | None] = {None: None}
 
     def is_settled(self) -> bool:
         """Was it printed with what is known now?"""
         trace = self.trace
-        return (list(self.parameters.values()), self.follows) == (trace.parameters, trace.follows)
+        return (list(self.parameters), self.follows) == (trace.parameters, trace.follows)
 
     def settle(self) -> None:
         """Let the others know what this one takes, and where it goes on."""
-        self.trace.parameters = list(self.parameters.values())  # type: ignore[assignment]
+        self.trace.parameters = list(self.parameters)
         self.trace.follows = self.follows
-
-    # -- names ------------------------------------------------------------------------------
-
-    def name(self, held: Value | Scalar, prefix: str = "v") -> str:
-        """Return the name of a value, given at its first use."""
-        found = self.names.get(held)
-        if found is None:
-            if prefix == "x":
-                found = self.parameter(self.where.get(held))
-            else:
-                self.made += 1
-                found = f"{prefix}{self.made}"
-            self.names[held] = found
-        return found
-
-    def parameter(self, where: Where | None) -> str:
-        """Return the name of a new parameter."""
-        name = f"x{len(self.parameters)}"
-        self.parameters[name] = where
-        return name
-
-    def operand(self, each: Any) -> str:
-        """Return an operand as text."""
-        if isinstance(each, (Value, Scalar)):
-            return self.name(each, "v" if each in self.names else "x")
-        return repr(each)
 
     def found(self, where: Where, finder: Finder, outside: Outside) -> str:
         """Return what another trace takes, as an expression."""
@@ -248,26 +266,9 @@ class Printer:
             return self.operand(made)
         if made in outside.held:
             return self.operand(outside.held[made])
-        if made not in self.handed_on:
-            self.handed_on[made] = self.parameter(made)
-        return self.handed_on[made]
-
-    # -- statements -------------------------------------------------------------------------
-
-    def step(self, step: Step) -> str:
-        """Return a step as a statement."""
-        given = [self.operand(each) for each in operands(step)]
-        if isinstance(step, Write):
-            return f"write({given[0]}, {given[1]})"
-        if isinstance(step, Compute):
-            params = [f"{name}={value!r}" for name, value in step.params.items()]
-            call = f"{_name(step.primitive)}({', '.join([*given, *params])})"
-        elif isinstance(step, ScalarCompute):
-            call = step.expression.format(*given)
-        else:
-            assert isinstance(step, Item)
-            call = f"item({given[0]})"
-        return f"{self.name(step.output)} = {call}"
+        if isinstance(made, Fixed):
+            raise Unlinkable(made.text)
+        return self.parameter(made)
 
     def segment(self, segment: Segment, indent: str) -> None:
         """Print a segment and what follows it."""
@@ -403,13 +404,12 @@ class Printer:
         trace = self.trace
         turns = trace.name in trace.follows
         self.segment(trace.first, "        " if turns else "    ")
-        lines = [f"def {trace.name}({', '.join(self.parameters)}):"]
+        lines = [f"def {trace.name}({', '.join(self.parameters.values())}):"]
         if any(self.traces.leads_back(trace, each) for each in self._others()):
             lines.insert(0, "@in_turns")
         lines.extend(
             f"    # {name} is {words(where, trace.arguments)}"
-            for name, where in self.parameters.items()
-            if where is not None
+            for where, name in self.parameters.items()
         )
         if turns:
             lines.append("    while True:")

@@ -311,7 +311,7 @@ def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:
             layout.plans[key] = plan
     else:
         if plan.checks:
-            _check_versions(tape, plan.checks)
+            check_versions(tape, plan.checks)
         whole = plan.whole
         if whole is not None:
             return whole.run(tape, waiting)
@@ -414,7 +414,7 @@ def _segment(
             for each in owned
             for saved in each.history.saved()  # type: ignore[union-attr]
         ]
-        _check_versions(tape, checks)
+        check_versions(tape, checks)
         return derivative, derivative.run(tape, list(mine.values()))
     derivative = Derivative()
     found = differentiate(derivative, segment, owned, mine, list(targets), tape)
@@ -430,7 +430,7 @@ def _useful(layout: TapeLayout, wanted: list[Variable]) -> set[Variable]:
     return useful
 
 
-def _check_versions(tape: Tape, checks: list[tuple[StorageEntry, int, Variable]]) -> None:
+def check_versions(tape: Tape, checks: list[tuple[StorageEntry, int, Variable]]) -> None:
     """Raise as eager does where something saved has been written since."""
     storages, writes = tape.storages, tape.layout.state.writes
     for entry, expected, variable in checks:

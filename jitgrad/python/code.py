@@ -268,10 +268,13 @@ class Code:
     handled: tuple[int, ...]
     """For each pc: the register with the exception being handled there, or -1."""
     _live: list[tuple[int, ...]] | None = field(default=None, init=False, repr=False)
+    _used: list[tuple[int, ...]] | None = field(default=None, init=False, repr=False)
     _loops: list[tuple[int, int]] | None = field(default=None, init=False, repr=False)
     # By pc, what `frames` shows to Python in place of this function's frame.
     entries: dict[int, CodeType] = field(default_factory=dict, init=False, repr=False)
     callers: dict[int, FunctionType] = field(default_factory=dict, init=False, repr=False)
+    # By where calls begin anew that have this function's frame outermost, what describes the place.
+    layouts: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def register_count(self) -> int:
@@ -300,6 +303,12 @@ class Code:
         if self._live is None:
             self._live = _liveness(self)
         return self._live[pc]
+
+    def used_at(self, pc: int) -> tuple[int, ...]:
+        """Return the registers that the instruction at `pc` reads."""
+        if self._used is None:
+            self._used = [tuple(used(each)) for each in self.instructions]
+        return self._used[pc]
 
     def turns_by_condition(self, pc: int) -> bool:
         """Is the innermost loop around `pc` one that a condition ends, and no iterator?"""

@@ -86,6 +86,7 @@ def settings() -> st.SearchStrategy:
         {
             "unroll": st.sampled_from([32, 2, 4, 1]),
             "max_range": st.sampled_from([128, 3, 8, 0]),
+            "max_arrivals": st.sampled_from([64, 64, 4]),
             "max_outcomes": st.sampled_from([32, 32, 2, 1]),
             "familiar": st.sampled_from([1, 1, 1, 10**9]),
             "warm": st.sampled_from([2, 64]),

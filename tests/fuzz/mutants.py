@@ -58,15 +58,14 @@ def passes(folder: Path, *arguments: str) -> bool:
     return done.returncode == 0
 
 
-def judge(mutant: Mutant, runs: dict[str, tuple[str, ...]]) -> list[str] | None:
-    """Return the names of the runs that notice a mutant, None if it cannot be made any more."""
+def judge(mutant: Mutant, runs: dict[str, tuple[str, ...]]) -> list[str]:
+    """Return the names of the runs that notice a mutant."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in ("jitgrad", "tests"):
             shutil.copytree(ROOT / part, folder / part)
         shutil.copy(ROOT / "pyproject.toml", folder)
-        if not mutant.apply(folder / "jitgrad"):
-            return None
+        mutant.apply(folder / "jitgrad")
         return [who for who, arguments in runs.items() if not passes(folder, *arguments)]
 
 
@@ -91,11 +90,7 @@ def main(show: Callable[[str], None] = print) -> int:
             continue
         found = judge(mutant, runs)
         survived += not found
-        if found is None:
-            show(f"{mutant.name}: does not apply to {mutant.file}; bring it up to date")
-        else:
-            outcome = f"noticed by {' and '.join(found)}" if found else "SURVIVED"
-            show(f"{mutant.name}: {outcome}")
+        show(f"{mutant.name}: {'noticed by ' + ' and '.join(found) if found else 'SURVIVED'}")
     return 1 if survived else 0
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as options
 
 import jitgrad as torch
-from jitgrad.graph import replay, segment, tape
+from jitgrad.graph import cycles, replay, segment, tape
 from tests.fuzz import calling, running, writing
+from tests.fuzz.rules import MUTANTS, Mutant
 from tests.graph import reference
 from tests.graph.agreement import agree
 
@@ -20,12 +23,12 @@ def compare(source: str, calls: list, settings: dict) -> None:
     """Compare one program, and show it if it differs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.config, "verify", True)
-        for name in ("unroll", "max_range", "max_outcomes"):
+        for name in ("unroll", "max_range", "max_outcomes", "max_arrivals"):
             patch.setattr(torch.config, name, settings[name])
         # by which what the kernels compute and what the guards check is compared from the first
         # replay on, and whole paths after a few
         patch.setattr(replay, "FAMILIAR", settings["familiar"])
-        for module in (replay, tape):
+        for module in (replay, tape, cycles):
             patch.setattr(module, "WARM", settings["warm"])
         if settings["lowering"] == "reference":
             patch.setattr(segment, "lower", reference.lower)
@@ -53,3 +56,9 @@ def test_random_programs(pytestconfig: pytest.Config) -> None:
         compare(source, calls, settings)
 
     run()
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutants_are_up_to_date(mutant: Mutant) -> None:
+    """The text that a mutant changes is there, once."""
+    assert (Path(torch.__file__).parent / mutant.file).read_text().count(mutant.old) == 1

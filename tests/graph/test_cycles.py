@@ -166,3 +166,23 @@ def test_a_loop_sees_what_another_thread_changes() -> None:
     _, turns = f(torch.ones(()), 10**9)
     assert turns < 10**9
     assert sum(each.last.hits for each in loops_of(f)) > before
+
+
+def test_a_tape_that_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    @torch.compile
+    def f(x, n):
+        for _ in range(n):
+            x = x.sin()
+        return x
+
+    for n in (20, 21, 22):
+        f(torch.ones(10, requires_grad=True), n)
+    monkeypatch.setattr(config, "max_tape", 4000)
+    f(torch.ones(10, requires_grad=True), 50)
+    f(torch.ones(10), 10_000)
+    with pytest.raises(MemoryError, match=r"test_cycles.py:\d+: what its turns leave .* 4000 byte"):
+        f(torch.ones(10, requires_grad=True), 10_000)
+    monkeypatch.setattr(config, "max_tape", 0)
+    x = torch.ones(10, requires_grad=True)
+    f(x, 10_000).sum().backward()
+    assert x.grad is not None
