@@ -24,6 +24,12 @@ def calls(draw: Callable) -> list[dict[str, Any]]:
     other = dict(usual)
     name = draw(st.sampled_from([*sorted(usual), "alias", "alias", "grad_enabled", "k", "n"]))
     other[name] = draw(kinds_of_call())[name]
+    if not draw(st.integers(0, 5)):
+        # tensors that are as before, but share memory now
+        usual["alias"], usual["history"] = "none", draw(st.sampled_from(["none", "x"]))
+        usual["layout"], usual["shape"] = "plain", (3,)
+        alias = draw(st.sampled_from(["detached", "data", "view", "overlap", "base", "part"]))
+        other = {**usual, "alias": alias}
     changes = draw(st.lists(CHANGE, max_size=2))
     # so that the facts of a call have become familiar before something is different
     steady = draw(st.sampled_from([0, 2, 3, 4]))

@@ -160,6 +160,17 @@ class Tally:
         return self.kept[at]
 
 
+def look_around(x, y, box, net):
+    a = helper(x, y) + meter(x) + net(y) + torch.zeros(())
+    for each in box.table:
+        a = a * 2 if each == "t" else a + 1
+    for each in box.items:
+        a = a + (each if isinstance(each, int) else 2)
+    box.kept = [box.flag, box.rate, box.other.n, box.other is box, box.last is x, *box.items[:1]]
+    box.n += 1
+    return a.clamp(-16, 16) + box.other.n
+
+
 class Lenient:
     def __init__(self, box):
         self.box = box

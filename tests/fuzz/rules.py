@@ -167,8 +167,8 @@ MUTANTS = [
     ),
     Mutant(
         "replay: grad mode where a call goes on", "graph/replay.py",
-        "    state.grad_enabled = snapshot.grad_enabled\n    return Going",
-        "    return Going",
+        "    state.grad_enabled = snapshot.grad_enabled\n    going",
+        "    going",
     ),
     Mutant(
         "replay: grad mode of frames", "graph/replay.py",

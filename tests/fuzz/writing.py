@@ -170,20 +170,8 @@ class Writer(Hosting):
     def source(self) -> str:
         """Return the program."""
         self.bind("x * 1")
-        if self.theme == "places":
-            # reads what may change between the calls
-            for _ in range(self.number_up_to(1, 2)):
-                self.bind(
-                    self.pick(
-                        "helper(x, y) + box.other.n",
-                        "meter(x) + box.flag",
-                        "net(y) + box.items[0]",
-                        "y if box.last is None else box.last + y",
-                        "sum([y for each in box.table], x)",
-                        "sum([y * 1 for each in box.items], x)",
-                        "torch.zeros(()) + x",
-                    )
-                )
+        if self.theme == "places" or self.number_up_to(0, 3) == 3:
+            self.bind("look_around(x, y, box, net)")
         for _ in range(self.number_up_to(1, 8)):
             self.statement()
         a, b = self.tensor(), self.tensor()
