@@ -14,7 +14,8 @@ from jitgrad.dispatch import bind
 from jitgrad.graph.cutting import operands
 from jitgrad.graph.entrance import Entrance
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, Write
-from jitgrad.graph.linking import Finder, Unlinkable, choices
+from jitgrad.graph.linking import Finder, Unlinkable, choices, guards_decide
+from jitgrad.graph.lookups import name_of
 from jitgrad.graph.naming import Fixed, Outside, Where, entry_names, short, words
 from jitgrad.graph.recipes import Constant as ConstantRecipe
 from jitgrad.graph.recipes import Container, Fresh, Number, Recipe, Root
@@ -354,6 +355,8 @@ class Printer(Statements):
         for first, tests in found:
             target = self.traces.by_first[first]
             try:
+                if guards_decide(first):
+                    raise Unlinkable("one of several ways by guards behind its decisions")
                 given = [self.found(where, finder, outside) for where in target.parameters]
             except Unlinkable as why:
                 lines.append(f"raise HandsOver('{target.name} takes {why}')")
@@ -390,7 +393,7 @@ class Printer(Statements):
             entry = outside.state.roots[recipe.index]
             return repr(outside.root(recipe.index)) if entry is None else self.operand(entry.value)
         if isinstance(recipe, ConstantRecipe):
-            return repr(recipe.value)
+            return _literal(recipe.value)
         if isinstance(recipe, Container):
             inner = [self.recipe(each, outside) for each in recipe.items]
             if recipe.kind is dict:
@@ -419,6 +422,15 @@ class Printer(Statements):
         trace = self.trace
         everyone = self.traces.by_first.values()
         return [each for each in everyone if each is not trace and each.name in trace.follows]
+
+
+def _literal(value: Any) -> str:
+    """Return a constant as an expression, what has none by its name."""
+    if type(value) in (tuple, list):
+        inner = ", ".join(map(_literal, value))
+        return f"[{inner}]" if type(value) is list else f"({inner}{',' * (len(value) == 1)})"
+    is_plain = type(value) in (bool, int, float, str, bytes, range, slice, type(None))
+    return repr(value) if is_plain else repr(name_of(value))
 
 
 def _test(ask: str, key: Any, exact: bool) -> str:
