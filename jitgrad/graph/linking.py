@@ -12,13 +12,16 @@ from typing import Any, NamedTuple
 
 from jitgrad.graph import lookups
 from jitgrad.graph.class_recipes import Instance
-from jitgrad.graph.facts import IsTensor, SameObject
+from jitgrad.graph.facts import IsTensor, SameObject, SameValue
 from jitgrad.graph.ir import Scalar
 from jitgrad.graph.lookups import Argument, RootKey
 from jitgrad.graph.naming import Fixed, Given, Inside, Outside, Where
 from jitgrad.graph.origins import Runtime
 from jitgrad.graph.recipes import Cell, Closure, Constant, Container, Fresh, Number, Recipe, Root
-from jitgrad.graph.segment import Continue, Segment
+from jitgrad.graph.segment import Branch, Continue, Segment
+
+WHOLE = (lookups.read_length, lookups.read_keys)
+"""What is stored to of a container when it has got or lost elements."""
 
 
 class Unlinkable(Exception):
@@ -44,7 +47,8 @@ def choices(end: Continue, key: Any, outside: Outside, entries: dict) -> list[Ch
         key: that of the entry where the path begins.
         outside: what it has taken.
     """
-    recipes = end.layout.recipes(end.snapshot)
+    finder = Finder(end, outside)
+    recipes = finder.recipes
     tested: list[Choice] = []
     plain: Choice | None = None
     for other, candidates in entries.items():
@@ -53,14 +57,26 @@ def choices(end: Continue, key: Any, outside: Outside, entries: dict) -> list[Ch
         tests: list[tuple[Scalar, Any]] = []
         if not all(_fits(*pair, outside, tests) for pair in zip(recipes, other[3:])):
             continue
-        first = next(
-            (each for each in reversed(candidates) if _agrees(recipes, each, outside)), None
-        )
+        agreeing = (each for each in reversed(candidates) if _agrees(finder, each))
+        first = next(agreeing, None)
         if first is not None and tests:
             tested.append(Choice(first, tests))
         elif first is not None:
             plain = Choice(first, tests)
     return tested if plain is None else [*tested, plain]
+
+
+def guards_decide(first: Segment) -> bool:
+    """Do guards behind a site choose between several ways, of which one is printed?"""
+    pending = [first]
+    while pending:
+        end = pending.pop().end
+        if isinstance(end, Branch):
+            groups = list(end.outcomes.values())
+            if any(len(group) > 1 for group in groups):
+                return True
+            pending.extend(each for group in groups for each in group)
+    return False
 
 
 def _fits(recipe: Recipe, part: Any, outside: Outside, tests: list) -> bool:
@@ -93,18 +109,40 @@ def _fits(recipe: Recipe, part: Any, outside: Outside, tests: list) -> bool:
     return not isinstance(kind, type) or part is kind
 
 
-def _agrees(recipes: list[Recipe], first: Segment, outside: Outside) -> bool:
-    """Does a path make what `first` takes for granted of functions, and of what shares memory?"""
+def _agrees(finder: Finder, first: Segment) -> bool:
+    """Does a path make what `first` takes for granted, as far as the path itself makes it?"""
+    names = [""] * len(finder.recipes)
+    places = Outside(first, names, None)
+    for fact in first.facts:
+        if not isinstance(fact, (IsTensor, SameObject, SameValue)):
+            continue
+        try:
+            found = finder.find(places.where(fact.place))
+        except Unlinkable:
+            continue
+        if isinstance(fact, IsTensor):
+            _, shape, _, dtype, *_ = fact.spec.key
+            value = found.entry.value if isinstance(found, Fresh) else None
+            if value is not None and (value.shape, value.dtype) != (shape, dtype):
+                return False
+        elif isinstance(found, Constant):
+            made, expected = found.value, fact.expected
+            same = made is expected or (
+                isinstance(fact, SameValue) and type(made) is type(expected) and made == expected
+            )
+            if not same:
+                return False
+    return _shares_alike(finder.recipes, first, finder.outside)
+
+
+def _shares_alike(recipes: list[Recipe], first: Segment, outside: Outside) -> bool:
+    """Are the same of these values one tensor, or in one memory, as `first` takes for granted?"""
     mine: list[tuple[Any, Any]] = []
     theirs: list[tuple[Any, Any]] = []
     for fact in first.facts:
-        if not isinstance(fact, (IsTensor, SameObject)) or type(fact.place) is not Argument:
+        if not isinstance(fact, IsTensor) or type(fact.place) is not Argument:
             continue
         recipe = recipes[fact.place.key]
-        if isinstance(fact, SameObject):
-            if not isinstance(recipe, Constant) or recipe.value is not fact.expected:
-                return False
-            continue
         entry: Any = None
         if isinstance(recipe, Fresh):
             entry = recipe.entry
@@ -167,16 +205,15 @@ class Finder:
                 return None
             key = RootKey(self.numbers[key])
         if isinstance(base, Fixed):
-            identity: Any = (where.read, False, base.identity, type(key), key)
             space = base.identity[0] if where.read is lookups.read_global else base.identity
-            stored = [
-                each for each in (identity, ("global", space, key)) if each in self.state.stored
-            ]
-        elif base in self.numbers:
-            identity = (where.read, True, self.numbers[base], type(key), key)
-            stored = [identity] if identity in self.state.stored else []
+            names: list[Any] = [(where.read, False, base.identity, type(key), key)]
+            names.append(("global", space, key))
         else:
-            return None
+            number = self.numbers.get(base)
+            names = [(where.read, True, number, type(key), key), ("appended", number)]
+            # of a container that has changed, elements may have moved
+            names += [(read, True, number, str, "") for read in WHOLE]
+        stored = [each for each in names if each in self.state.stored]
         if not stored:
             return None
         origin = self.state.places.get(stored[0])
@@ -187,8 +224,11 @@ class Finder:
 
 def _part(recipe: Recipe, read: Any, key: Any) -> Recipe:
     """Return how a part is made of what `recipe` makes."""
-    if isinstance(recipe, Container) and type(key) is int and read is lookups.read_item:
-        return recipe.items[key]
+    if isinstance(recipe, Container) and recipe.kind in (list, tuple):
+        if read is lookups.read_length:
+            return Constant(len(recipe.items))
+        if read is lookups.read_item and type(key) is int and key < len(recipe.items):
+            return recipe.items[key]
     if isinstance(recipe, Container) and recipe.kind is dict and read is lookups.read_item:
         for name, item in zip(recipe.items[::2], recipe.items[1::2]):
             if isinstance(name, Constant) and name.value == key:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import gc
-import keyword
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jitgrad.dispatch import bind
-from jitgrad.graph.cutting import operands
 from jitgrad.graph.entrance import Entrance
-from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, Write
-from jitgrad.graph.linking import Finder, Unlinkable, choices
+from jitgrad.graph.ir import Scalar, Value
+from jitgrad.graph.linking import Finder, Unlinkable, choices, guards_decide
+from jitgrad.graph.lookups import name_of
 from jitgrad.graph.naming import Fixed, Outside, Where, entry_names, short, words
+from jitgrad.graph.printed_steps import Statements, primitives
 from jitgrad.graph.recipes import Constant as ConstantRecipe
 from jitgrad.graph.recipes import Container, Fresh, Number, Recipe, Root
 from jitgrad.graph.segment import Branch, Continue, Evaluate, Exit, Return, Segment
@@ -61,21 +60,6 @@ def hands_over(reason: str, **live: Any) -> Any:
     raise HandsOver(reason)
 
 
-def primitives() -> dict[str, Primitive]:
-    """Return all primitives by the names that printed traces use."""
-    found: dict[str, Primitive] = {}
-    for each in sorted(
-        (each for each in gc.get_objects() if type(each) is Primitive), key=lambda e: e.name
-    ):
-        found.setdefault(_name(each), each)
-    return found
-
-
-def _name(primitive: Primitive) -> str:
-    name = primitive.name.replace(".", "_")
-    return f"{name}_" if keyword.iskeyword(name) else name
-
-
 def namespace() -> dict[str, Any]:
     """Return the names that a printed trace uses; execute it with them.
 
@@ -111,65 +95,6 @@ def namespace() -> dict[str, Any]:
     )
     names["math"] = math
     return names
-
-
-class Statements:
-    """Writes steps, with names for what they make.
-
-    Attributes:
-        parameters: what they take, by the place that it comes from, with names.
-        where: the places of values and numbers from outside.
-    """
-
-    def __init__(self) -> None:
-        self.names: dict[Value | Scalar, str] = {}
-        self.parameters: dict[Where, str] = {}
-        self.where: dict[Value | Scalar, Where] = {}
-        self.made = 0
-
-    def name(self, held: Value | Scalar, prefix: str = "v") -> str:
-        """Return the name of a value, given at its first use."""
-        found = self.names.get(held)
-        if found is None:
-            if prefix == "x":
-                found = self.parameter(self.where.get(held, Fixed(id(held), "a value")))
-            else:
-                self.made += 1
-                found = f"{prefix}{self.made}"
-            self.names[held] = found
-        return found
-
-    def parameter(self, where: Where) -> str:
-        """Return the name of the parameter for what is at a place."""
-        return self.parameters.setdefault(where, f"x{len(self.parameters)}")
-
-    def operand(self, each: Any) -> str:
-        """Return an operand as text."""
-        if isinstance(each, (Value, Scalar)):
-            return self.name(each, "v" if each in self.names else "x")
-        return repr(each)
-
-    def step(self, step: Step) -> str:
-        """Return a step as a statement."""
-        given = [self.operand(each) for each in operands(step)]
-        if isinstance(step, Write):
-            return f"write({given[0]}, {given[1]})"
-        if isinstance(step, Compute):
-            params = [f"{name}={value!r}" for name, value in step.params.items()]
-            call = f"{_name(step.primitive)}({', '.join([*given, *params])})"
-        elif isinstance(step, ScalarCompute):
-            call = step.expression.format(*given)
-        else:
-            assert isinstance(step, Item)
-            call = f"item({given[0]})"
-        return f"{self.name(step.output)} = {call}"
-
-
-def printed_steps(steps: Iterable[Step]) -> Iterator[str]:
-    """Yield steps as statements, as they stand in a trace."""
-    statements = Statements()
-    for step in steps:
-        yield statements.step(step)
 
 
 class Trace:
@@ -354,6 +279,8 @@ class Printer(Statements):
         for first, tests in found:
             target = self.traces.by_first[first]
             try:
+                if guards_decide(first):
+                    raise Unlinkable("one of several ways by guards behind its decisions")
                 given = [self.found(where, finder, outside) for where in target.parameters]
             except Unlinkable as why:
                 lines.append(f"raise HandsOver('{target.name} takes {why}')")
@@ -390,7 +317,7 @@ class Printer(Statements):
             entry = outside.state.roots[recipe.index]
             return repr(outside.root(recipe.index)) if entry is None else self.operand(entry.value)
         if isinstance(recipe, ConstantRecipe):
-            return repr(recipe.value)
+            return _literal(recipe.value)
         if isinstance(recipe, Container):
             inner = [self.recipe(each, outside) for each in recipe.items]
             if recipe.kind is dict:
@@ -419,6 +346,15 @@ class Printer(Statements):
         trace = self.trace
         everyone = self.traces.by_first.values()
         return [each for each in everyone if each is not trace and each.name in trace.follows]
+
+
+def _literal(value: Any) -> str:
+    """Return a constant as an expression, what has none by its name."""
+    if type(value) in (tuple, list):
+        inner = ", ".join(map(_literal, value))
+        return f"[{inner}]" if type(value) is list else f"({inner}{',' * (len(value) == 1)})"
+    is_plain = type(value) in (bool, int, float, str, bytes, range, slice, type(None))
+    return repr(value) if is_plain else repr(name_of(value))
 
 
 def _test(ask: str, key: Any, exact: bool) -> str:

@@ -22,8 +22,8 @@ import numpy as np
 from jitgrad.errors import VerificationError
 from jitgrad.graph.facts import address
 from jitgrad.graph.ir import Compute, Memory, Scalar, ScalarCompute, Step, Value, Write
+from jitgrad.graph.printed_steps import printed_steps
 from jitgrad.graph.segment import Branch, Segment
-from jitgrad.graph.show import printed_steps
 from jitgrad.kernels.program import Program
 from jitgrad.modes import run_quietly
 from jitgrad.ops.generator import default_generator

@@ -262,6 +262,57 @@ def test_functions_that_lead_to_one_another_take_turns(monkeypatch: pytest.Monke
     assert "return goes_on(trace_" in f.trace
 
 
+def gathers(x, n):
+    found, i = [x, x], torch.zeros(())
+    while i < n:
+        x = x * 2
+        found = [found[1], x]
+        i = i + 1
+    return found[0] + found[-1], float, T
+
+
+def appends(x, n):
+    found, i = [], torch.zeros(())
+    while i < n:
+        x = x * 2
+        found.append(x)
+        if len(found) > 3:
+            found = found[-2:]
+        i = i + 1
+    return found[0] + found[-1]
+
+
+def test_lists_that_change_are_not_taken_for_what_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.config, "unroll", 1)
+    f = torch.compile(appends)
+    for _ in range(2):
+        for n in (1.0, 2.0, 3.0, 4.0, 5.0, 9.0):
+            f(T([1.0]), T(n))
+    told = 0
+    for n in (1.0, 2.0, 3.0, 4.0, 5.0, 30.0):
+        try:
+            found = run_named(f.trace, {"x": T([1.0]), "n": T(n)})
+        except HandsOver:
+            told += 1
+            continue
+        assert not difference(flat(appends(T([1.0]), T(n))), flat(found))
+    assert told
+
+
+def test_lists_of_the_call_are_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.config, "unroll", 1)
+    f = torch.compile(gathers)
+    for _ in range(2):
+        for n in (1.0, 2.0, 3.0, 4.0, 5.0, 9.0):
+            f(T([1.0]), T(n))
+    for n in (1.0, 2.0, 5.0, 30.0):
+        found, *names = run_named(f.trace, {"x": T([1.0]), "n": T(n)})
+        assert not difference(flat(gathers(T([1.0]), T(n))[0]), flat(found))
+        assert names == ["float", "tensor"]
+
+
 def test_what_was_stored_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.config, "unroll", 2)
     f = torch.compile(stores_in_a_loop)
