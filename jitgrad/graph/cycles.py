@@ -81,6 +81,9 @@ class Cycle:
         made: set[Any] = {step.output for step in self.steps}  # type: ignore[union-attr]
         for segment in self.segments:
             inputs.update((each, None) for each in segment.inputs if each not in made)
+        # what comes from outside may be needed for a decision only, or for the next turn
+        needed = [each.operand for each in self.tests] + [output for _, output in self.carried]
+        inputs.update((each, None) for each in needed if each not in made)
         kept: list[Value | Scalar] = []
         self.turn: Turn | None = None
         self.dependent = False

@@ -236,3 +236,19 @@ def scene_traceback_of_an_exception_on_its_way_through_frames(s: Session) -> Non
     module = torch.nn.Linear(1, 1)
     for _ in range(5):
         s.call(f, torch.ones(2), module)
+
+
+def scene_number_from_outside_that_decides_in_each_turn(s: Session) -> None:
+    def body(x: Any, n: int, box: Any) -> Any:
+        for _ in range(n):
+            if box.rate:
+                x = x + 1
+            else:
+                x = x - 1
+        return x
+
+    f = s.compile(body)
+    box = SimpleNamespace(rate=2.0)
+    for n, rate in (30, 2.0), (40, 2.0), (200, 2.0), (40, 0.0), (300, 3.0), (50, 0.0), (50, -1.0):
+        box.rate = rate
+        s.call(f, torch.zeros(2), n, box)
