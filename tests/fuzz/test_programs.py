@@ -15,8 +15,8 @@ from tests.fuzz.rules import MUTANTS, Mutant
 from tests.graph import reference
 from tests.graph.agreement import agree
 
-USUAL = 300
-"""How many programs a usual run compares: half a minute."""
+USUAL = 150
+"""How many programs a usual run compares: a quarter of a minute."""
 
 
 def compare(source: str, calls: list, settings: dict) -> None:
