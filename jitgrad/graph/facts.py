@@ -266,7 +266,7 @@ class TensorSpec:
         return cls(
             tensor_key(tensor),
             run.numbers.get(id(tensor), index),
-            run.numbers.get(id(tensor._storage), index),
+            run.numbers.get(~id(tensor._storage), index),
             memory,
             offset,
         )
@@ -282,7 +282,7 @@ class TensorSpec:
         setdefault = numbers.setdefault
         if (
             setdefault(id(tensor), index) != self.number
-            or setdefault(id(storage), index) != self.storage
+            or setdefault(~id(storage), index) != self.storage
             or setdefault(-id(storage.owner), index) != self.memory
         ):
             return False

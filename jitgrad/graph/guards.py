@@ -236,7 +236,7 @@ class _Writer:
         if spec.number != index:
             return
         for part, number in (
-            (f"id({storage})", spec.storage),
+            (f"~id({storage})", spec.storage),
             (
                 f"-id({storage}._owner if {storage}._owner is not None else {storage}.owner)",
                 spec.memory,
