@@ -43,30 +43,31 @@ from jitgrad.kernels.native import (
     word,
 )
 
-CALL, SPLIT, CHECK, CHECK_BYTE, MOVE, NEXT = range(6)
+CALL, SPLIT, CHECK, CHECK_BYTE, MOVE, GO, SELECT, MARK, NEXT = range(9)
 """Instructions, with what follows them:
 
     CALL        kernel, its arguments, rounds
     SPLIT       kernel, its arguments, rounds, pieces: the same by several threads
-    CHECK       address, expected, number: leave with this number unless the word's truth is that
+    CHECK       address, expected, number, entry: unless the word's truth is that, take the path
+                whose entry stands there from its beginning; leave with this number without one
     CHECK_BYTE  the same for a byte
     MOVE        how many, and for each: from, to
-    NEXT        how many, and for each: a pointer, the address of what is added to it
+    GO          to where the next turn begins
+    SELECT      pointer: take the path whose number is the byte there
+    MARK        pointer, number: put the number of the path there as a byte
+    NEXT        the path's counts, where the next turn begins, how many, and for each: a pointer,
+                the address of what is added to it
 """
 
-NDARRAY, ERROR, MESSAGE, WAKE, BEGIN, TURN, PLACES = range(7)
+NDARRAY, ERROR, MESSAGE, WAKE, BEGIN, CURRENT, ENTRIES, COUNT, PLACES = range(9)
 """The first words of an arena: the type of arrays, the exception and its message for what is none,
-what wakes helpers, the addresses of the first instruction and of the first of a turn, and from
-there on those of lists of places to put arrays' addresses in."""
+what wakes helpers, the addresses of the first instruction and of where the next turn begins, those
+of the paths' entries (a path that must not be taken has 0), how many paths there are, and from
+there on the addresses of lists of places to put arrays' addresses in."""
 
-LISTS = 2
-"""How many lists of places there are."""
-
-FINISHED = 0
-"""The number with which a loop is left that has done all turns; tests count from 2."""
-
-FAILED = 1
-"""The number for a turn that Python must do."""
+FINISHED, FULL, FAILED, FIRST_TEST = range(4)
+"""The numbers with which a loop is left: it has done all turns, the tape of a path is full, the
+turn is for Python to do; from the last one on: this test came out otherwise."""
 
 NUMBERS = 1 << 16
 """How many numbers there are."""
@@ -83,6 +84,18 @@ def byte(typing_context: Any, address: Any) -> Any:
     return types.int64(types.int64), generate
 
 
+@intrinsic
+def set_byte(typing_context: Any, address: Any, value: Any) -> Any:
+    """Store a byte at `address`."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+        builder.store(builder.trunc(args[1], ir.IntType(8)), place)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
 @njit(types.int64(types.int64, types.int64, types.int64), error_model="numpy")
 def _turn(arena: int, turns: int, release: int) -> int:
     """Do so many turns, or up to the first that is left.
@@ -91,6 +104,7 @@ def _turn(arena: int, turns: int, release: int) -> int:
     """
     state = release_gil() if release != 0 else 0
     done = 0
+    tried = 0
     number = FINISHED
     place = word(arena + 8 * BEGIN)
     while True:
@@ -98,33 +112,52 @@ def _turn(arena: int, turns: int, release: int) -> int:
         if kind == CALL:
             call_kernel(word(place + 8), word(place + 16), 0, word(place + 24))
             place += 32
-        elif kind == CHECK:
-            if (word(word(place + 8)) != 0) != (word(place + 16) != 0):
-                number = word(place + 24)
-                break
-            place += 32
-        elif kind == CHECK_BYTE:
-            if (byte(word(place + 8)) != 0) != (word(place + 16) != 0):
-                number = word(place + 24)
-                break
-            place += 32
+        elif kind in (CHECK, CHECK_BYTE):
+            address = word(place + 8)
+            truth = (word(address) if kind == CHECK else byte(address)) != 0
+            if truth == (word(place + 16) != 0):
+                place += 40
+            else:
+                entry = word(place + 32)
+                other = word(entry) if entry != 0 else 0
+                tried += 1
+                if other == 0 or tried == word(arena + 8 * COUNT):
+                    number = word(place + 24)
+                    break
+                place = other
         elif kind == MOVE:
             count = word(place + 8)
             place += 16
             for _ in range(count):
                 set_word(word(place + 8), word(word(place)))
                 place += 16
+        elif kind == GO:
+            place = word(arena + 8 * CURRENT)
+        elif kind == SELECT:
+            path = byte(word(word(place + 8)))
+            place = word(word(arena + 8 * ENTRIES) + 8 * path)
+        elif kind == MARK:
+            set_byte(word(word(place + 8)), word(place + 16))
+            place += 24
         elif kind == NEXT:
-            count = word(place + 8)
-            place += 16
+            counts = word(place + 8)
+            again = word(place + 16)
+            count = word(place + 24)
+            place += 32
             for _ in range(count):
                 pointer = word(place)
                 set_word(pointer, word(pointer) + word(word(place + 8)))
                 place += 16
+            set_word(counts, word(counts) + 1)
+            left = word(counts + 8) - 1
+            set_word(counts + 8, left)
             done += 1
-            if done == turns:
+            tried = 0
+            if left == 0 or done == turns:
+                set_word(arena + 8 * CURRENT, again)
+                number = FULL if left == 0 else FINISHED
                 break
-            place = word(arena + 8 * TURN)
+            place = again
         else:
             if release != 0:
                 retake_gil(state)
