@@ -164,9 +164,10 @@ class Graph:
         if going.came is not None and going.came[0] is segment:
             reason = count_return(*going.came, going.values)
             if reason:
+                self.unmerged[going.layout.line] = reason
+            if reason and not segment.cycles:
                 # then many turns in a row are better than one at a time
                 self.heads[going.layout.place] = config.unroll
-                self.unmerged[going.layout.line] = reason
                 entrance.entries.clear()
         return self.replay(entrance, segment, run)
 

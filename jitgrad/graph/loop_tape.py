@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,40 +12,89 @@ from jitgrad.engine import run_nodes
 from jitgrad.graph.derivative import add_cotangents, rebuild
 from jitgrad.graph.hot import JoinedPlan, join_plan
 from jitgrad.graph.ir import Compute, Memory, Scalar, Step, Value
-from jitgrad.graph.origins import StorageEntry, Variable
+from jitgrad.graph.origins import StorageEntry, Variable, ancestors
 from jitgrad.graph.run import Run
 from jitgrad.graph.tape import Tape, TapeLayout, check_versions, natively
 from jitgrad.graph.verify_loops import make_loop
-from jitgrad.kernels.layout import allocate
-from jitgrad.kernels.loops import NotNative
+from jitgrad.kernels.geometry import row_major
+from jitgrad.kernels.layout import laid_out
+from jitgrad.kernels.loops import NotNative, Path, Turns
+from jitgrad.kernels.records import entry
 from jitgrad.modes import state
 from jitgrad.node import SECOND_BACKWARD, Node
 from jitgrad.ops.binary import ADD
 from jitgrad.storage import Storage
 
 
-class Turn:
-    """What autograd has to know of a turn.
+class Way(NamedTuple):
+    """What autograd has to know of a turn that takes one way.
 
     Attributes:
         layout: the histories of what comes out of it.
-        entering: by the variable with which a turn begins, the one of the turn before.
+        entering: by the variable with which a turn begins, the one with which the next begins. A
+            variable that is not among them goes on as it is.
         kept: what the tape records.
-        number_of: which output of the loop's node a variable is.
+        carried: the roots that it puts another tensor in the place of, with its storage.
+    """
+
+    layout: TapeLayout
+    entering: dict[Variable, Variable]
+    kept: list[Value | Scalar]
+    carried: dict[int, StorageEntry]
+
+    def given(self, waiting: dict[Variable, Any]) -> dict[Variable, Any]:
+        """Return, of what waits behind a turn, what goes into its derivative."""
+        return {after: waiting[root] for root, after in self.entering.items() if root in waiting}
+
+    def through(self, wanted: list[Variable]) -> list[Variable]:
+        """Return those of `wanted` that its histories reach."""
+        return [each for each in wanted if each in self.layout.roots]
+
+
+class LoopLayout:
+    """What the tapes of all runs of a loop have in common.
+
+    Attributes:
+        ways: what is known of each way through a turn.
+        leading: the variables with which a turn begins; the outputs of the node are what they are
+            at the end.
         reverses: native loops that go back, by what they are given and asked for.
     """
 
-    def __init__(
-        self,
-        layout: TapeLayout,
-        entering: dict[Variable, Variable],
-        kept: list[Value | Scalar],
-    ) -> None:
-        self.layout = layout
-        self.entering = entering
-        self.kept = kept
-        self.number_of = {each: at for at, each in enumerate(layout.variables)}
-        self.reverses: dict[Any, ReverseLoop | None] = {}
+    def __init__(self, ways: list[Way]) -> None:
+        self.ways = ways
+        leading = {each for way in ways for each in way.entering}
+        self.leading = sorted(leading, key=lambda each: each.root)  # type: ignore[return-value]
+        self.reverses: dict[Any, Reverse] = {}
+        self._reached: dict[Any, tuple[frozenset[Variable], list[Variable]]] = {}
+
+    def reached(self, way: int, live: frozenset[Variable]) -> tuple:
+        """Return what `live` behind a turn comes from: of the leading ones, and all of them."""
+        found = self._reached.get((way, live))
+        if found is None:
+            layout, entering = self.ways[way].layout, self.ways[way].entering
+            held = [entering[each] for each in self.leading if each in live and each in entering]
+            roots = {each for each in ancestors(held) if each.root is not None}
+            roots.update(each for each in live if each not in entering)
+            before = frozenset(each for each in self.leading if each in roots)
+            ordered = [each for each in [*self.leading, *layout.roots] if each in roots]
+            found = self._reached[way, live] = before, list(dict.fromkeys(ordered))
+        return found
+
+    def roots(self, taken: np.ndarray, counts: list[int]) -> list[Variable]:
+        """Return what comes from outside that the results of these turns depend on."""
+        used = [way for way, count in enumerate(counts) if count]
+        live = frozenset(each for way in used for each in self.ways[way].entering)
+        found: dict[Variable, None] = {}
+        for way in taken[::-1].tolist():
+            if all(self.reached(each, live)[0] == live for each in used):
+                for each in used:
+                    found.update(dict.fromkeys(self.reached(each, live)[1]))
+                break
+            live, roots = self.reached(way, live)
+            found.update((each, None) for each in roots if each not in self.leading)
+        found.update((each, None) for each in self.leading if each in live)
+        return list(found)
 
 
 class TurnTape(Tape):
@@ -60,174 +110,240 @@ class TurnTape(Tape):
         self.copies = {}
 
 
-class LoopBackward(Node):
-    """The history of what comes out of a native loop.
+class _Passage:
+    """What one run has left of the turns that took one way.
 
-    Args:
-        turn: what is known of each turn.
-        turns: how many there were.
-        records: what the tape recorded of them, one for each of `turn.kept`.
-        run: in which they began.
-        nodes: of the variables with which the first began.
+    Attributes:
+        at: the numbers of these turns.
+        records: what the tape has of them.
+        invariant: what is the same in all of them.
+        first: the storages of what came in, with their versions.
     """
 
-    __slots__ = ("_reached", "first", "freed", "invariant", "last", "records", "turn", "turns")
-
-    def __init__(
-        self,
-        turn: Turn,
-        turns: int,
-        records: list[np.ndarray],
-        run: Run,
-        nodes: dict[Variable, tuple[Node, int]],
-    ) -> None:
-        layout = turn.layout
-        edges = [nodes[each] for each in layout.roots]
-        super().__init__(
-            tuple(node for node, _ in edges),
-            tuple(index for _, index in edges),
-            len(layout.variables),
-        )
-        self.turn = turn
-        self.turns = turns
-        self.records = dict(zip(turn.kept, records))
+    def __init__(self, way: Way, at: np.ndarray, records: list[np.ndarray], run: Run) -> None:
+        layout = way.layout
+        self.at = at
+        self.records = dict(zip(way.kept, records))
         self.invariant: dict[Value | Scalar, Any] = {
-            each: run.slots[at] for each, at in layout.slots.items() if each not in self.records
+            each: run.slots[slot] for each, slot in layout.slots.items() if each not in self.records
         }
         for value, _ in layout.arguments:
             if value in self.invariant:
                 # eager saved nothing of it, so that the caller may write to it
-                self.invariant[value] = _copied(value, self.invariant[value])
-        # what eager has saved and others can write to: what came in, and what comes out
+                self.invariant[value] = laid_out(value, self.invariant[value])
         self.first: dict[StorageEntry, tuple[Storage, int]] = {}
-        self.last: dict[StorageEntry, tuple[Storage, int]] = {}
         for variable in layout.saving:
             for saved in variable.history.saved():  # type: ignore[union-attr]
                 root = saved.storage.root
                 if root is not None:
                     version: Any = run.versions[root]
                     self.first[saved.storage] = (run.roots[root]._storage, version)
-        self.freed: set[Variable] = set(layout.freed)
-        self._reached: list[tuple] = []
 
-    def show(self, entry: StorageEntry, storage: Storage) -> None:
-        """Know that `storage` holds what came out of the last turn."""
-        self.last[entry] = (storage, 0)
-
-    def tape(self, at: int) -> TurnTape:
-        """Return the tape of one turn."""
+    def values(self, own: int) -> dict[Value | Scalar, Any]:
+        """Return what the tape has of one of its turns."""
         values = dict(self.invariant)
         for each, record in self.records.items():
-            values[each] = record[at].item() if isinstance(each, Scalar) else record[at, ...]
-        storages = dict(self.last) if at == self.turns - 1 else {}
-        changing = self.turn.entering
-        roots = self.turn.layout.state.variables
-        for entry, known in self.first.items():
-            if at == 0 or roots.get(entry.root) not in changing:  # type: ignore[arg-type]
-                storages[entry] = known
-        return TurnTape(self.turn.layout, values, storages)
+            values[each] = record[own].item() if isinstance(each, Scalar) else record[own, ...]
+        return values
+
+
+class LoopBackward(Node):
+    """The history of what comes out of a native loop.
+
+    Args:
+        layout: what is known of the loop.
+        turns: what it has done.
+        runs: for each way the run in which it began, None for one that was not taken.
+        nodes: of the variables with which turns begin.
+        shown: the storages of the tensors that came out, by the root whose place they took.
+    """
+
+    __slots__ = (
+        "_positions",
+        "_reached",
+        "freed",
+        "layout",
+        "passages",
+        "roots",
+        "shown",
+        "taken",
+    )
+
+    def __init__(
+        self,
+        layout: LoopLayout,
+        turns: Turns,
+        runs: list[Run | None],
+        nodes: dict[Variable, tuple[Node, int]],
+        shown: dict[int, Storage],
+    ) -> None:
+        order = turns.order
+        self.taken = np.zeros(turns.finished, np.uint8) if order is None else order
+        self.roots = layout.roots(self.taken, turns.counts)
+        edges = [nodes[each] for each in self.roots]
+        super().__init__(
+            tuple(node for node, _ in edges),
+            tuple(index for _, index in edges),
+            len(layout.leading),
+        )
+        self.layout = layout
+        self.passages: dict[int, _Passage] = {}
+        for way, run in enumerate(runs):
+            if turns.counts[way] and run is not None:
+                at = np.flatnonzero(self.taken == way)
+                self.passages[way] = _Passage(layout.ways[way], at, turns.tape[way], run)
+        self.shown = shown
+        # for each root: the turns at which its tensor changes first and last
+        self._positions: dict[int, tuple[int, int]] = {}
+        for way, passage in self.passages.items():
+            for root in layout.ways[way].carried:
+                first, last = self._positions.get(root, (turns.finished, -1))
+                changed = min(first, int(passage.at[0])), max(last, int(passage.at[-1]))
+                self._positions[root] = changed
+        self.freed: set[Variable] = set()
+        for way in self.passages:
+            self.freed.update(layout.ways[way].layout.freed)
+        self._reached: list[tuple] = []
+
+    def tape(self, turn: int) -> TurnTape:
+        """Return the tape of one turn."""
+        number = int(self.taken[turn])
+        passage, way = self.passages[number], self.layout.ways[number]
+        values = passage.values(int(np.searchsorted(passage.at, turn)))
+        storages: dict[StorageEntry, tuple[Storage, int]] = {}
+        for held, known in passage.first.items():
+            # what came in, what was made on the way, or what comes out
+            root: Any = held.root
+            first, last = self._positions.get(root, (turn, turn))
+            if turn <= first:
+                storages[held] = known
+            elif turn > last:
+                storages[held] = (self.shown[root], 0)
+        for root, made in way.carried.items():
+            if self._positions[root][1] == turn:
+                storages[made] = (self.shown[root], 0)
+        return TurnTape(way.layout, values, storages)
 
     def backward(self, cotangents: list, needed: list[bool]) -> tuple:
         if state.recorder is not None:
             state.recorder.unknown("a backward pass through a compiled loop made before")
-        layout = self.turn.layout
         given = {
             variable: cotangent
-            for variable, cotangent in zip(layout.variables, cotangents)
+            for variable, cotangent in zip(self.layout.leading, cotangents)
             if cotangent is not None
         }
-        wanted = [each for each, want in zip(layout.roots, needed) if want]
+        wanted = [each for each, want in zip(self.roots, needed) if want]
         self._reached = []
         if state.grad_enabled or state.detect_anomaly:
             found = self._eagerly(given, wanted)
         else:
             found = self._back(given, wanted)
-        return tuple(found.get(each) for each in layout.roots)
+        return tuple(found.get(each) for each in self.roots)
 
     def release(self) -> None:
-        layout = self.turn.layout
-        for each in self._reached:
-            self.freed.update(layout.freed_by(*each))
-        if layout.saving and self.freed.issuperset(layout.saving):
-            self.records = {}
-            self.invariant = {}
+        for way, *key in self._reached:
+            self.freed.update(self.layout.ways[way].layout.freed_by(*key))
+        saving = [each for way in self.passages for each in self.layout.ways[way].layout.saving]
+        if saving and self.freed.issuperset(saving):
+            for passage in self.passages.values():
+                passage.records = {}
+                passage.invariant = {}
 
-    def _reach(self, given: Any, wanted: list[Variable]) -> None:
-        """Note that a pass goes through a turn.
+    def _reach(self, way: int, given: Iterable[Variable], through: list[Variable]) -> None:
+        """Note that a pass goes through the turns of a way.
 
         Raises:
             RuntimeError: what it needs has been freed.
         """
-        key = tuple(given), tuple(wanted)
+        key = way, tuple(given), tuple(through)
         if key not in self._reached:
-            if not self.freed.isdisjoint(self.turn.layout.freed_by(*key)):
+            if not self.freed.isdisjoint(self.layout.ways[way].layout.freed_by(*key[1:])):
                 raise RuntimeError(SECOND_BACKWARD)
             self._reached.append(key)
 
     def _back(self, given: dict, wanted: list[Variable]) -> dict:
         """Go back turn by turn; natively once it is known how."""
-        turn = self.turn
-        through = [*turn.entering, *(each for each in wanted if each not in turn.entering)]
+        layout = self.layout
+        others = [each for each in wanted if each not in layout.leading]
+        asked = [*layout.leading, *others]
         totals: dict[Variable, np.ndarray] = {}
-        waiting = given
-        at = self.turns - 1
-        while at >= 0 and waiting:
-            self._reach(waiting, through)
-            key = _key(waiting, through)
-            reverse = turn.reverses.get(key)
-            if reverse is not None:
-                if reverse.checks:
-                    # what others can write to: what comes out of the last turn, and what went in
-                    for each in {at, 0}:
-                        check_versions(self.tape(each), reverse.checks)
-                waiting = reverse.run(self, at, waiting, totals)
-                break
-            tape = self.tape(at)
-            found = natively(tape, waiting, through)
-            before = _next_waiting(turn, found)
-            if key not in turn.reverses and _key(before, through) == key:
-                turn.reverses[key] = self._reverse(key, waiting, through)
-            for each in wanted:
-                if each in found and each not in turn.entering:
+        waiting = {each: given[each] for each in layout.leading if each in given}
+        turns = len(self.taken)
+        while turns and waiting:
+            number = int(self.taken[turns - 1])
+            way, key = layout.ways[number], _key(waiting, asked)
+            reverse = layout.reverses.get(key)
+            if reverse is not None and number in reverse.plans:
+                begin = reverse.reaches(self.taken[:turns])
+                self._check(reverse, begin, turns)
+                waiting = reverse.run(self, begin, turns, waiting, totals)
+                turns = begin
+                continue
+            mine, through = way.given(waiting), way.through(asked)
+            found: dict[Variable, Any] = {}
+            if mine:
+                self._reach(number, mine, through)
+                found = natively(self.tape(turns - 1), mine, through)
+            before = _next_waiting(layout, way, waiting, found)
+            if _key(before, asked) == key:
+                if reverse is None:
+                    held = waiting.items()
+                    values = {each: _described(tensor._array) for each, tensor in held}
+                    reverse = Reverse(layout, values, asked)
+                layout.reverses[key] = reverse.learned(number, waiting)
+            for each in others:
+                if each in found:
                     totals[each] = add_cotangents(totals.get(each), found[each]._array)
             waiting = before
-            at -= 1
+            turns -= 1
         made = {each: wrap(array) for each, array in totals.items()}
-        for root, output in turn.entering.items():
-            if output in waiting and root in wanted:
-                made[root] = waiting[output]
+        made.update((each, waiting[each]) for each in waiting if each in wanted)
         return made
 
-    def _reverse(self, key: Any, given: dict, through: list[Variable]) -> ReverseLoop | None:
-        layout = self.turn.layout
-        waiting = {each: tensor._array for each, tensor in given.items()}
-        known = tuple((each, array.strides) for each, array in waiting.items()), tuple(through)
-        plan = layout.plans.get(known)
-        joined = None if plan is None else join_plan(plan.parts, through, given)
-        if plan is None or joined is None:
-            return None
-        try:
-            return ReverseLoop(self.turn, joined, plan.checks)
-        except NotNative:
-            return None
+    def _check(self, reverse: Reverse, begin: int, end: int) -> None:
+        """Note that a pass goes through these turns, and see whether anything was written since.
+
+        Others can write to what came in and to what comes out: whether they have is the same for
+        all turns of a way but those between which a tensor changes.
+        """
+        changes = {turn for pair in self._positions.values() for turn in pair}
+        for number, passage in self.passages.items():
+            inside = passage.at[
+                np.searchsorted(passage.at, begin) : np.searchsorted(passage.at, end)
+            ]
+            if not len(inside):
+                continue
+            plan = reverse.plans[number]
+            if plan is None:
+                continue
+            self._reach(number, plan.given, plan.through)
+            if plan.checks:
+                own = {int(inside[0]), int(inside[-1])}
+                for turn in own.union(each for each in changes if each in inside):
+                    check_versions(self.tape(turn), plan.checks)
 
     def _eagerly(self, given: dict, wanted: list[Variable]) -> dict:
         """Make the histories of all turns as eager would have made them, and walk them."""
-        turn, layout = self.turn, self.turn.layout
-        self._reach(given, wanted)
+        layout = self.layout
+        for number in self.passages:
+            way = layout.ways[number]
+            mine = way.given(given)
+            self._reach(number, mine, way.through(wanted))
         edges = {
             root: (node, index)
-            for root, node, index in zip(layout.roots, self.edges, self.indices or ())
+            for root, node, index in zip(self.roots, self.edges, self.indices or ())
         }
         begun = dict(edges)
-        order = [each for each in layout.order if each.history is not None]
-        nodes: dict[Variable, tuple[Node, int]] = {}
-        for at in range(self.turns):
-            nodes = rebuild(order, dict(edges), self.tape(at), track=False)
-            for root, output in turn.entering.items():
-                edges[root] = nodes[output]
+        orders = {
+            number: [each for each in layout.ways[number].layout.order if each.history is not None]
+            for number in self.passages
+        }
+        for turn, number in enumerate(self.taken.tolist()):
+            nodes = rebuild(orders[number], dict(edges), self.tape(turn), track=False)
+            after = layout.ways[number].entering.items()
+            edges.update([(root, nodes[output]) for root, output in after])
         found = run_nodes(
-            [nodes[each] for each in given],
+            [edges[each] for each in given],
             list(given.values()),
             True,
             state.grad_enabled,
@@ -237,83 +353,208 @@ class LoopBackward(Node):
         return {each: got for each, got in zip(wanted, found) if got is not None}
 
 
-def _key(given: dict, through: list[Variable]) -> tuple:
-    pairs = frozenset((each, tensor._array.strides) for each, tensor in given.items())
-    return pairs, tuple(through)
+def _key(waiting: dict, asked: list[Variable]) -> tuple:
+    pairs = frozenset((each, tensor._array.strides) for each, tensor in waiting.items())
+    return pairs, tuple(asked)
 
 
-def _next_waiting(turn: Turn, found: dict) -> dict:
+def _next_waiting(layout: LoopLayout, way: Way, waiting: dict, found: dict) -> dict:
     """Return the cotangents of what came out of the turn before."""
-    waiting: dict[Variable, Any] = {}
-    for root, output in turn.entering.items():
-        if root in found:
-            waiting[output] = found[root]
-    return waiting
+    before: dict[Variable, Any] = {}
+    for root in layout.leading:
+        passed = None if root in way.entering else waiting.get(root)
+        got = found.get(root)
+        if passed is not None and got is not None:
+            got = wrap(add_cotangents(passed._array, got._array))
+        if passed is not None or got is not None:
+            before[root] = passed if got is None else got
+    return before
 
 
-class ReverseLoop:
-    """The way back through a turn, as a native loop.
+class _Plan(NamedTuple):
+    """How to go back through a turn on one way.
 
-    Args:
-        turn: what is known of each turn.
-        joined: what is computed in one.
+    Attributes:
+        given, through: the variables whose cotangents go in, and which may come out.
+        joined: what is computed.
+        outputs: the cotangents that come out.
         checks: what must not have been written since, see `tape.Plan`.
-
-    Raises:
-        NotNative: it has to be gone turn by turn.
     """
 
-    def __init__(self, turn: Turn, joined: JoinedPlan, checks: list) -> None:
-        self.turn = turn
-        self.checks = checks
-        steps: list[Step] = list(joined.steps)
-        outputs = dict(zip(joined.targets, joined.outputs))
-        self.given = list(joined.given)
-        carried: list[tuple[Value, Value]] = []
-        leading = {output: root for root, output in turn.entering.items()}
-        for variable, value in joined.given.items():
-            carried.append((value, _alike(value, outputs.get(leading[variable]))))
-        self.totals = [each for each in joined.targets if each not in turn.entering]
-        for target in self.totals:
-            like = outputs[target]
-            strides = _row_major(like.shape)
-            total = Value(like.shape, strides, like.dtype, Memory("total"))
-            made = Value(like.shape, strides, like.dtype, Memory())
-            steps.append(Compute(ADD, (total, like), {}, made))
-            carried.append((total, made))
-        kept = set(turn.kept)
-        self.streamed = [each for each in joined.inputs if each in kept]
-        self.fixed = [each for each in joined.inputs if each not in kept]
-        self.shapes = [value for value, _ in carried[len(self.given) :]]
+    given: list[Variable]
+    through: list[Variable]
+    joined: JoinedPlan
+    outputs: dict[Variable, Value]
+    checks: list
+
+
+class Reverse:
+    """The way back through turns behind which the same cotangents wait, as a native loop.
+
+    Args:
+        layout: what is known of the loop.
+        values: what stands for the cotangents that wait.
+        asked: the variables whose cotangents are asked for.
+        plans: by way how to go back, None for one through which everything passes unchanged.
+        refused: the ways through which it does not go.
+
+    Raises:
+        NotNative: it does not go through one of `plans`.
+    """
+
+    def __init__(
+        self,
+        layout: LoopLayout,
+        values: dict[Variable, Value],
+        asked: list[Variable],
+        plans: dict[int, _Plan | None] | None = None,
+        refused: frozenset[int] = frozenset(),
+    ) -> None:
+        self.layout = layout
+        self.asked = asked
+        self.plans = {} if plans is None else plans
+        self.refused = refused
+        self.values = values
+        self.totals: dict[Variable, Value] = {}
+        if not self.plans:
+            return
+        for plan in self.plans.values():
+            for each, like in {} if plan is None else plan.outputs.items():
+                if each not in layout.leading:
+                    total = Value(like.shape, row_major(like.shape), like.dtype, Memory("total"))
+                    self.totals.setdefault(each, total)
+        fixed: dict[Any, list[int]] = {}
+        self.streamed: list[list[Any]] = []
+        paths = []
+        for number, plan in self.plans.items():
+            kept = set(layout.ways[number].kept)
+            reads = [] if plan is None else plan.joined.inputs
+            self.streamed.append([each for each in reads if each in kept])
+            for each in reads:
+                if each not in kept:
+                    # one value may come from outside on several ways
+                    fixed.setdefault(each, []).append(number)
+            steps: list[Step] = [] if plan is None else list(plan.joined.steps)
+            before = self._before(layout.ways[number], plan, steps)
+            paths.append(Path(steps, (), before, (), self.streamed[-1]))
+        self.fixed = list(fixed.items())
+        self.numbers = np.zeros(256, np.uint8)
+        self.numbers[list(self.plans)] = range(len(self.plans))
+        carried = [*self.values.values(), *self.totals.values()]
         self.loop = make_loop(
-            steps,
-            [*self.streamed, *self.fixed, *(value for value, _ in carried)],
-            (),
+            [*fixed, *carried],
             carried,
-            (),
-            dict.fromkeys(self.streamed, -1),
-            turn.layout.segments[-1],
+            paths,
+            [layout.ways[number].layout.segments[-1] for number in self.plans],
             "the way back through a native loop",
+            follows=len(paths) > 1,
         )
 
-    def run(self, node: LoopBackward, at: int, waiting: dict, totals: dict) -> dict:
-        """Go from a turn back through the first; return what then waits."""
-        begun = [totals.pop(each, None) for each in self.totals]
+    def _before(self, way: Way, plan: _Plan | None, steps: list[Step]) -> list[Value]:
+        """Return what waits before a turn, and the totals then; add the steps that sums take."""
+        found = {} if plan is None else dict(plan.outputs)
+        before = []
+        for root, value in self.values.items():
+            made = found.pop(root, None)
+            if root not in way.entering:
+                made = value if made is None else _sum(steps, value, made)
+            before.append(_alike(value, made))
+        for root, total in self.totals.items():
+            made = found.pop(root, None)
+            before.append(total if made is None else _sum(steps, total, made))
+        if found:
+            raise NotNative("another cotangent waits before the turn")
+        return before
+
+    def learned(self, number: int, waiting: dict) -> Reverse:
+        """Return one that goes through turns of this way, too, if that is possible."""
+        if number in self.refused:
+            return self
+        way = self.layout.ways[number]
+        given = way.given(waiting)
+        plan: _Plan | None = None
+        joined: JoinedPlan | None = None
+        if given:
+            through = way.through(self.asked)
+            key = tuple((each, tensor._array.strides) for each, tensor in given.items())
+            known = way.layout.plans.get((key, tuple(through)))
+            if known is not None:
+                joined = join_plan(known.parts, through, given, way.given(self.values))
+            if known is not None and joined is not None:
+                outputs = dict(zip(joined.targets, joined.outputs))
+                plan = _Plan(list(given), through, joined, outputs, known.checks)
+        refused = self.refused | {number}
+        if not given or plan is not None:
+            try:
+                plans = {**self.plans, number: plan}
+                return Reverse(self.layout, self.values, self.asked, plans, self.refused)
+            except NotNative:
+                pass
+        self.refused = refused
+        return self
+
+    def reaches(self, taken: np.ndarray) -> int:
+        """Return from which turn on all are known up to the last one."""
+        unknown = np.flatnonzero(~np.isin(taken, list(self.plans)))
+        return int(unknown[-1]) + 1 if len(unknown) else 0
+
+    def run(self, node: LoopBackward, begin: int, end: int, waiting: dict, totals: dict) -> dict:
+        """Go back from a turn through another; return what then waits."""
+        held = [totals.pop(each, None) for each in self.totals]
+        found = node.passages
         values = [
-            *(node.invariant[each] for each in self.fixed),
-            *(waiting[each]._array for each in self.given),
+            *(
+                next((found[number].invariant[each] for number in ways if number in found), None)
+                for each, ways in self.fixed
+            ),
+            *(waiting[each]._array for each in self.values),
             *(
                 np.zeros(like.shape, like.dtype) if array is None else np.ascontiguousarray(array)
-                for array, like in zip(begun, self.shapes)
+                for array, like in zip(held, self.totals.values())
             ),
         ]
-        streams = [node.records[each][: at + 1] for each in self.streamed]
-        turns = self.loop.run(values, streams, limit=at + 1)
-        assert turns.finished == at + 1
-        count = len(self.given)
-        for target, array in zip(self.totals, turns.carried[count:]):
-            totals[target] = array
-        return {each: wrap(array) for each, array in zip(self.given, turns.carried)}
+        streams = [
+            self._streams(node, number, each, begin, end)
+            for number, each in zip(self.plans, self.streamed)
+        ]
+        order = None if len(self.plans) == 1 else self.numbers[node.taken[begin:end][::-1]]
+        turns = self.loop.run(values, streams, limit=end - begin, order=order)
+        assert turns.finished == end - begin
+        count = len(self.values)
+        for target, array, before in zip(self.totals, turns.carried[count:], held):
+            # what no turn has added to is still nothing
+            if before is not None or self._adds(target, turns.counts):
+                totals[target] = array
+        return {each: wrap(array) for each, array in zip(self.values, turns.carried)}
+
+    def _streams(
+        self, node: LoopBackward, number: int, streamed: list, begin: int, end: int
+    ) -> list[np.ndarray]:
+        """Return the records of a way's turns, the last one first."""
+        passage = node.passages.get(number)
+        if passage is None:
+            likes = [entry(each) for each in streamed]
+            return [np.empty((0, *like.shape), like.dtype) for like in likes]
+        first, last = np.searchsorted(passage.at, [begin, end])
+        return [passage.records[each][first:last][::-1] for each in streamed]
+
+    def _adds(self, target: Variable, counts: Sequence[int]) -> bool:
+        """Have turns been done that add to a total?"""
+        return any(
+            count and plan is not None and target in plan.outputs
+            for count, plan in zip(counts, self.plans.values())
+        )
+
+
+def _described(array: np.ndarray) -> Value:
+    strides = tuple(step // array.itemsize for step in array.strides)
+    return Value(array.shape, strides, array.dtype, Memory("cotangent"))
+
+
+def _sum(steps: list[Step], held: Value, more: Value) -> Value:
+    made = Value(held.shape, held.strides, held.dtype, Memory())
+    steps.append(Compute(ADD, (held, more), {}, made))
+    return made
 
 
 def _alike(value: Value, output: Value | None) -> Value:
@@ -322,14 +563,3 @@ def _alike(value: Value, output: Value | None) -> Value:
     if output.strides != value.strides:
         raise NotNative("the layout of cotangents changes from turn to turn")
     return output
-
-
-def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(int(np.prod(shape[at + 1 :], dtype=np.int64)) for at in range(len(shape)))
-
-
-def _copied(value: Value, array: np.ndarray) -> np.ndarray:
-    """Return a copy that lies as `value` says."""
-    copy = allocate(value)
-    np.copyto(copy, array)
-    return copy

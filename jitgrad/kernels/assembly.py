@@ -93,9 +93,9 @@ class _Pointers:
         return [word for each in self.places for word in (len(each), *chain(*each))]
 
 
-def assemble(plans: Sequence[Plan], follows: bool) -> Loop:
+def assemble(plans: Sequence[Plan], follows: bool, marks: bool) -> Loop:
     """Return the loop whose turns do what one of `plans` says."""
-    return _Assembler(plans, follows).loop()
+    return _Assembler(plans, follows, marks and len(plans) > 1).loop()
 
 
 class _Assembler:
@@ -107,10 +107,10 @@ class _Assembler:
         marks: the paths of the turns are recorded.
     """
 
-    def __init__(self, plans: Sequence[Plan], follows: bool) -> None:
+    def __init__(self, plans: Sequence[Plan], follows: bool, marks: bool) -> None:
         self.plans = plans
         self.follows = follows
-        self.marks = len(plans) > 1 and any(each.tape for each in plans)
+        self.marks = marks
         self.outside = set().union(*(each.outside for each in plans))
         self.numbers = Numbers()
         self.reach: dict[Memory, tuple[int, int, int]] = {}

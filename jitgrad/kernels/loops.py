@@ -100,7 +100,8 @@ class Turns(NamedTuple):
         counts: the turns that took each path.
         tape: by path, for each of what it keeps an array of shape (turns, *shape), of dtype
             float64, int64 or bool for a number. The entries lie as `packed` says.
-        order: the path of each turn, as bytes. None where there is one path only, or no tape.
+        order: the path of each turn, as bytes. None where that was not asked for, or there is one
+            path only.
     """
 
     finished: int
@@ -127,6 +128,7 @@ def lower_loop(
     carried: Sequence[Value | Scalar],
     paths: Sequence[Path],
     follows: bool = False,
+    marks: bool = False,
 ) -> Loop:
     """Return a loop whose turns take one of `paths`.
 
@@ -136,6 +138,7 @@ def lower_loop(
         carried: those of the inputs that change from turn to turn.
         paths: at least one.
         follows: a run is told which path each turn takes.
+        marks: a run records which path each turn takes.
 
     Raises:
         NotNative: the loop is for Python to do.
@@ -147,6 +150,6 @@ def lower_loop(
     loading = time.perf_counter() - started
     if len(paths) > MOST_PATHS:
         raise NotNative(f"there are more than {MOST_PATHS} ways through a turn")
-    loop = assemble(plan_paths(inputs, carried, paths), follows)
+    loop = assemble(plan_paths(inputs, carried, paths), follows, marks)
     loop.compile_seconds += loading if loading > 0.01 else 0.0
     return loop

@@ -13,9 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write
+from jitgrad.graph.ir import (
+    Compute,
+    Item,
+    Memory,
+    Renaming,
+    Scalar,
+    ScalarCompute,
+    Step,
+    Value,
+    Write,
+)
 from jitgrad.kernels.aliases import Input, check_aliases
-from jitgrad.kernels.geometry import count
+from jitgrad.kernels.geometry import row_major
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.loops import NotNative, Path, Test
 from jitgrad.kernels.operations import (
@@ -133,7 +143,7 @@ class _Planner:
         self.given = path.steps
         self.steps: list[Step] = []
         self.checks: dict[Scalar, Check] = {}
-        self.renamed = _Renamed()
+        self.renamed = Renaming()
         for each in path.streamed:
             self._stream(each)
         for memory in copied:
@@ -265,49 +275,6 @@ class _Planner:
                 place.append(Carry(given, output))
 
 
-class _Renamed:
-    """Steps with other values in the place of some, and of what shows these.
-
-    Attributes:
-        values: what stands for an input.
-        memories: the memory that stands for another one.
-    """
-
-    def __init__(self) -> None:
-        self.values: dict[Value, Value] = {}
-        self.memories: dict[Memory, Memory] = {}
-
-    def __call__(self, operand: Any) -> Any:
-        if isinstance(operand, (list, tuple)):
-            return type(operand)(self(each) for each in operand)
-        if not isinstance(operand, Value):
-            return operand
-        made = self.values.get(operand)
-        if made is None:
-            memory = self.memories.get(operand.memory)
-            made = operand if memory is None else _moved(operand, memory, 0)
-            self.values[operand] = made
-        return made
-
-    def step(self, step: Step) -> Step:
-        if isinstance(step, Write):
-            return Write(self(step.target), self(step.source))
-        if isinstance(step, Item):
-            return Item(self(step.input), step.output)
-        if isinstance(step, ScalarCompute):
-            return step
-        inputs = self(step.inputs)
-        shown = inputs[0] if inputs else None
-        if isinstance(shown, Value) and step.output.memory is step.inputs[0].memory:
-            distance = shown.offset - step.inputs[0].offset
-            self.values[step.output] = _moved(step.output, shown.memory, distance)
-        return Compute(step.primitive, inputs, step.params, self(step.output))
-
-
-def _moved(value: Value, memory: Memory, distance: int) -> Value:
-    return Value(value.shape, value.strides, value.dtype, memory, value.offset + distance)
-
-
 def _written(step: Step) -> Memory | None:
     """Return the memory whose elements `step` changes."""
     if isinstance(step, Write):
@@ -372,8 +339,7 @@ def _copied(source: Value, target: Value) -> Map:
 
 
 def _dense(value: Value) -> Value:
-    strides = [count(value.shape[dim + 1 :]) for dim in range(len(value.shape))]
-    return Value(value.shape, tuple(strides), value.dtype, Memory("dense"))
+    return Value(value.shape, row_major(value.shape), value.dtype, Memory("dense"))
 
 
 def _marked(operation: Operation) -> Any:

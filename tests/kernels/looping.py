@@ -179,7 +179,8 @@ def check_paths(
     **how: Any,
 ) -> Any:
     """Run a loop natively and in Python, and compare; return the loop and what it did."""
-    loop = lower_loop(inputs, carried, paths, follows=how.get("order") is not None)
+    follows, marks = how.get("order") is not None, any(path.kept for path in paths)
+    loop = lower_loop(inputs, carried, paths, follows, marks)
     expected = run(inputs, carried, paths, values, streams, **how)
     held = bind(inputs, values)
     values = [held[each] for each in inputs]
@@ -192,7 +193,7 @@ def check_paths(
         _same(found, wanted, target, close)
     taken = expected[5]
     assert turns.counts == [taken.count(each) for each in range(len(paths))]
-    if len(paths) > 1 and any(path.kept for path in paths):
+    if len(paths) > 1 and marks:
         assert turns.order.tolist() == taken
     else:
         assert turns.order is None

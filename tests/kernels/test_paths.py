@@ -116,7 +116,7 @@ def test_a_turn_that_raises_on_its_path_is_for_python():
 
 def test_the_tape_of_each_path_grows_up_to_its_limit():
     three = Three()
-    loop = lower_loop([three.x, three.n], [three.x, three.n], three.paths)
+    loop = lower_loop([three.x, three.n], [three.x, three.n], three.paths, marks=True)
     value = np.zeros(3)
     turns = loop.run([value, 27], limit=5000)
     assert turns.finished == 5000 and sum(turns.counts) == 5000
@@ -133,7 +133,7 @@ def test_the_tape_of_each_path_grows_up_to_its_limit():
 def test_a_loop_goes_the_same_paths_back(limit):
     """The way back reads what each path has kept, in the order of the turns from the last one."""
     three = Three()
-    forward = lower_loop([three.x, three.n], [three.x, three.n], three.paths)
+    forward = lower_loop([three.x, three.n], [three.x, three.n], three.paths, marks=True)
     turns = forward.run([np.arange(3.0), 27], limit=limit)
     total, w = plain((3,), "float64"), plain((3,), "float64")
     seen = [[plain((3,), "float64")], [plain((3,), "float64"), Scalar(int), plain((3,), "float64")]]
