@@ -8,6 +8,7 @@ as the graph does. The first turn that would take an unknown way is left to the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jitgrad import config
@@ -19,7 +20,7 @@ from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Continue, Segment
 from jitgrad.graph.tape import root_nodes
 from jitgrad.graph.verify_loops import make_loop
-from jitgrad.graph.ways import Again, Carried, Made, Moved, Stays, Unsuitable, WayBack
+from jitgrad.graph.ways import Again, Carried, Join, Made, Moved, Stays, Unsuitable, WayBack
 from jitgrad.kernels.loops import NotNative, Path, Stop, Test, Turns
 from jitgrad.kernels.records import entry_at
 
@@ -56,6 +57,7 @@ class Cycle:
         self.line = ways[0].end.line
         self.carried = self._carried()
         self.number = {position: at for at, position in enumerate(self.carried)}
+        self.makers = [_maker(joins) for joins in zip(*(way.joins for way in ways))]
         begun = list(self.carried.values())
         self.layout: LoopLayout | None = None
         self.dependent = False
@@ -147,16 +149,10 @@ class Cycle:
         closed = [number for number, each in enumerate(runs) if each is None]
         if len(closed) == len(runs):
             return None
-        values = []
-        for places in self.sources.values():
-            found = None
-            for number, slot in places:
-                ahead = runs[number]
-                if ahead is not None:
-                    found = ahead.slots[slot]
-                    break
-            values.append(found)
-        first = next(number for number, each in enumerate(runs) if each is not None)
+        first = 0
+        while runs[first] is None:
+            first += 1
+        values = [_found(places, runs) for places in self.sources.values()]
         turns = self.loop.run(
             values, (), SLICE, config.max_tape or 1 << 62, closed=closed, first=first
         )
@@ -198,11 +194,13 @@ class Cycle:
 
     def _values(self, turns: Turns, runs: list[Run | None], going: Going) -> list[Any]:
         """Return the arguments behind the last turn."""
-        taken = [way for way, count in zip(self.ways, turns.counts) if count]
+        taken = sum(1 << number for number, count in enumerate(turns.counts) if count)
         values: list[Any] = []
         for position, given in enumerate(going.values):
-            changing = [way.joins[position] for way in taken]
-            join = next((each for each in changing if not isinstance(each, Stays)), Stays())
+            join, changing = self.makers[position]
+            if not changing & taken:
+                values.append(given)
+                continue
             if isinstance(join, Again):
                 made = values[join.position]
             elif isinstance(join, Made):
@@ -212,11 +210,9 @@ class Cycle:
                 made = wrap(turns.carried[self.number[position]])
                 if origin is not None and runs[0] is not None:
                     made = runs[0].roots[origin]
-            elif isinstance(join, Carried):
-                made = turns.carried[self.number[position]]
-                made = wrap(made) if join.recipe is not None else made
             else:
-                made = given
+                made = turns.carried[self.number[position]]
+                made = wrap(made) if join.recipe is not None else made  # type: ignore[union-attr]
             values.append(made)
         return values
 
@@ -253,6 +249,22 @@ class Cycle:
             position = numbers.get(variable.root)  # type: ignore[arg-type]
             if position is not None:
                 values[position]._node, values[position]._index = node, at
+
+
+def _found(places: list[tuple[int, int]], runs: list[Run | None]) -> Any:
+    """Return what is at one of these places: the number of a way, and a slot of its run."""
+    for number, slot in places:
+        run = runs[number]
+        if run is not None:
+            return run.slots[slot]
+    return None
+
+
+def _maker(joins: Sequence[Join]) -> tuple[Join, int]:
+    """Return how an argument changes, and as bits the numbers of the ways on which it does."""
+    changing = [each for each in joins if not isinstance(each, Stays)]
+    ways = sum(1 << number for number, each in enumerate(joins) if not isinstance(each, Stays))
+    return (changing or joins)[0], ways
 
 
 def _following(way: WayBack, behind: Segment) -> Segment | None:

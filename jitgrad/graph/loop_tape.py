@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -66,6 +67,7 @@ class LoopLayout:
         leading = {each for way in ways for each in way.entering}
         self.leading = sorted(leading, key=lambda each: each.root)  # type: ignore[return-value]
         self.reverses: dict[Any, Reverse] = {}
+        self._lasting: dict[tuple[int, ...], list[Variable]] = {}
         self._reached: dict[Any, tuple[frozenset[Variable], list[Variable]]] = {}
 
     def reached(self, way: int, live: frozenset[Variable]) -> tuple:
@@ -81,17 +83,23 @@ class LoopLayout:
             found = self._reached[way, live] = before, list(dict.fromkeys(ordered))
         return found
 
-    def roots(self, taken: np.ndarray, counts: list[int]) -> list[Variable]:
+    def roots(self, taken: Sequence[int] | np.ndarray, counts: list[int]) -> list[Variable]:
         """Return what comes from outside that the results of these turns depend on."""
-        used = [way for way, count in enumerate(counts) if count]
+        used = tuple(way for way, count in enumerate(counts) if count)
+        known = self._lasting.get(used)
+        if known is not None:
+            return known
         live = frozenset(each for way in used for each in self.ways[way].entering)
         found: dict[Variable, None] = {}
-        for way in taken[::-1].tolist():
+        for done, way in enumerate(reversed(taken)):
             if all(self.reached(each, live)[0] == live for each in used):
+                # so it is in every turn
                 for each in used:
                     found.update(dict.fromkeys(self.reached(each, live)[1]))
+                if not done:
+                    self._lasting[used] = list(dict.fromkeys([*found, *live]))
                 break
-            live, roots = self.reached(way, live)
+            live, roots = self.reached(int(way), live)
             found.update((each, None) for each in roots if each not in self.leading)
         found.update((each, None) for each in self.leading if each in live)
         return list(found)
@@ -114,13 +122,13 @@ class _Passage:
     """What one run has left of the turns that took one way.
 
     Attributes:
-        at: the numbers of these turns.
+        at: the numbers of these turns, as an array or a range.
         records: what the tape has of them.
         invariant: what is the same in all of them.
         first: the storages of what came in, with their versions.
     """
 
-    def __init__(self, way: Way, at: np.ndarray, records: list[np.ndarray], run: Run) -> None:
+    def __init__(self, way: Way, at: Any, records: list[np.ndarray], run: Run) -> None:
         layout = way.layout
         self.at = at
         self.records = dict(zip(way.kept, records))
@@ -163,10 +171,11 @@ class LoopBackward(Node):
         "_reached",
         "freed",
         "layout",
+        "order",
         "passages",
         "roots",
         "shown",
-        "taken",
+        "turns",
     )
 
     def __init__(
@@ -178,8 +187,11 @@ class LoopBackward(Node):
         shown: dict[int, Storage],
     ) -> None:
         order = turns.order
-        self.taken = np.zeros(turns.finished, np.uint8) if order is None else order
-        self.roots = layout.roots(self.taken, turns.counts)
+        # the ways of the turns; a range says that there was but one
+        self.order = order
+        self.turns = turns.finished
+        alike = [0] * min(turns.finished, 1 + len(layout.leading))
+        self.roots = layout.roots(alike if order is None else order, turns.counts)
         edges = [nodes[each] for each in self.roots]
         super().__init__(
             tuple(node for node, _ in edges),
@@ -190,7 +202,7 @@ class LoopBackward(Node):
         self.passages: dict[int, _Passage] = {}
         for way, run in enumerate(runs):
             if turns.counts[way] and run is not None:
-                at = np.flatnonzero(self.taken == way)
+                at = range(turns.finished) if order is None else np.flatnonzero(order == way)
                 self.passages[way] = _Passage(layout.ways[way], at, turns.tape[way], run)
         self.shown = shown
         # for each root: the turns at which its tensor changes first and last
@@ -205,11 +217,14 @@ class LoopBackward(Node):
             self.freed.update(layout.ways[way].layout.freed)
         self._reached: list[tuple] = []
 
+    def _way(self, turn: int) -> int:
+        return 0 if self.order is None else int(self.order[turn])
+
     def tape(self, turn: int) -> TurnTape:
         """Return the tape of one turn."""
-        number = int(self.taken[turn])
+        number = self._way(turn)
         passage, way = self.passages[number], self.layout.ways[number]
-        values = passage.values(int(np.searchsorted(passage.at, turn)))
+        values = passage.values(bisect_left(passage.at, turn))
         storages: dict[StorageEntry, tuple[Storage, int]] = {}
         for held, known in passage.first.items():
             # what came in, what was made on the way, or what comes out
@@ -268,13 +283,13 @@ class LoopBackward(Node):
         asked = [*layout.leading, *others]
         totals: dict[Variable, np.ndarray] = {}
         waiting = {each: given[each] for each in layout.leading if each in given}
-        turns = len(self.taken)
+        turns = self.turns
         while turns and waiting:
-            number = int(self.taken[turns - 1])
+            number = self._way(turns - 1)
             way, key = layout.ways[number], _key(waiting, asked)
             reverse = layout.reverses.get(key)
             if reverse is not None and number in reverse.plans:
-                begin = reverse.reaches(self.taken[:turns])
+                begin = reverse.reaches(self, turns)
                 self._check(reverse, begin, turns)
                 waiting = reverse.run(self, begin, turns, waiting, totals)
                 turns = begin
@@ -308,12 +323,8 @@ class LoopBackward(Node):
         """
         changes = {turn for pair in self._positions.values() for turn in pair}
         for number, passage in self.passages.items():
-            inside = passage.at[
-                np.searchsorted(passage.at, begin) : np.searchsorted(passage.at, end)
-            ]
-            if not len(inside):
-                continue
-            plan = reverse.plans[number]
+            inside = passage.at[bisect_left(passage.at, begin) : bisect_left(passage.at, end)]
+            plan = reverse.plans[number] if len(inside) else None
             if plan is None:
                 continue
             self._reach(number, plan.given, plan.through)
@@ -338,7 +349,8 @@ class LoopBackward(Node):
             number: [each for each in layout.ways[number].layout.order if each.history is not None]
             for number in self.passages
         }
-        for turn, number in enumerate(self.taken.tolist()):
+        for turn in range(self.turns):
+            number = self._way(turn)
             nodes = rebuild(orders[number], dict(edges), self.tape(turn), track=False)
             after = layout.ways[number].entering.items()
             edges.update([(root, nodes[output]) for root, output in after])
@@ -493,9 +505,12 @@ class Reverse:
         self.refused = refused
         return self
 
-    def reaches(self, taken: np.ndarray) -> int:
-        """Return from which turn on all are known up to the last one."""
-        unknown = np.flatnonzero(~np.isin(taken, list(self.plans)))
+    def reaches(self, node: LoopBackward, turns: int) -> int:
+        """Return from which turn on the way back is known, of so many."""
+        if self.plans.keys() >= node.passages.keys():
+            return 0
+        assert node.order is not None
+        unknown = np.flatnonzero(~np.isin(node.order[:turns], list(self.plans)))
         return int(unknown[-1]) + 1 if len(unknown) else 0
 
     def run(self, node: LoopBackward, begin: int, end: int, waiting: dict, totals: dict) -> dict:
@@ -517,7 +532,10 @@ class Reverse:
             self._streams(node, number, each, begin, end)
             for number, each in zip(self.plans, self.streamed)
         ]
-        order = None if len(self.plans) == 1 else self.numbers[node.taken[begin:end][::-1]]
+        order = None
+        if len(self.plans) > 1:
+            taken = np.zeros(end - begin, np.uint8) if node.order is None else node.order[begin:end]
+            order = self.numbers[taken[::-1]]
         turns = self.loop.run(values, streams, limit=end - begin, order=order)
         assert turns.finished == end - begin
         count = len(self.values)
@@ -535,7 +553,7 @@ class Reverse:
         if passage is None:
             likes = [entry(each) for each in streamed]
             return [np.empty((0, *like.shape), like.dtype) for like in likes]
-        first, last = np.searchsorted(passage.at, [begin, end])
+        first, last = bisect_left(passage.at, begin), bisect_left(passage.at, end)
         return [passage.records[each][first:last][::-1] for each in streamed]
 
     def _adds(self, target: Variable, counts: Sequence[int]) -> bool:

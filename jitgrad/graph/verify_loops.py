@@ -193,9 +193,11 @@ def _operands(path: Path) -> list[Any]:
     """Return all values and numbers that a turn on a path has to do with."""
     waiting: list[Any] = [*path.outputs, *path.kept, *(each.operand for each in path.tests)]
     for step in path.steps:
-        waiting += [step.target, step.source] if isinstance(step, Write) else [
-            step.input if isinstance(step, Item) else list(step.inputs)
-        ]
+        waiting += (
+            [step.target, step.source]
+            if isinstance(step, Write)
+            else [step.input if isinstance(step, Item) else list(step.inputs)]
+        )
     found = []
     while waiting:
         each = waiting.pop()

@@ -59,17 +59,27 @@ class Arena:
         self.words[...] = layout.template
         self.words[layout.moving] += address + start
         self.run, self.place = machine(self.words)
-        self.entries = self._words(loop.entries, loop.paths).copy()
-        self.counts = [self._words(at, 2) for at in loop.counts]
         memory = memoryview(self.bytes)  # type: ignore[arg-type]
         self._integers, self._floats = memory.cast("q"), memory.cast("d")
+        self._open = self._integers[loop.entries : loop.entries + loop.paths]
+        self.entries = self._open.tolist()
+        self.closed: Collection[int] = ()
+        self.counts = [self._integers[at : at + 2] for at in loop.counts]
         self.fill = {each: self._filling(each, layout) for each in loop.filled}
         values = [each for each in loop.carried if isinstance(each, Value)]
         self._memories = [each.memory for each in values]
         self._reads = [self._reading(each, layout) for each in loop.carried]
 
-    def _words(self, first: int, count: int) -> np.ndarray:
-        return self.words[first : first + count]
+    def close(self, paths: Collection[int]) -> None:
+        """Let no turn take one of `paths`."""
+        if paths != self.closed:
+            for number, entry in enumerate(self.entries):
+                self._open[number] = 0 if number in paths else entry
+            self.closed = paths
+
+    def begin_with(self, path: int) -> None:
+        """Let the next turn try this path first."""
+        self._integers[CURRENT] = self._open[path]
 
     def _filling(self, each: Value | Scalar, layout: Any) -> Callable[[Any], Any]:
         offset = layout.offset(each)
@@ -201,11 +211,9 @@ class Loop:
             arena.words[place] = record.strides[0]
         if fixed or records:
             arena.place(0, *fixed, *records)
-        entries = arena.entries.copy()
-        entries[list(closed)] = 0
-        arena.words[self.entries : self.entries + self.paths] = entries
+        arena.close(closed)
         if not self._follows:
-            arena.words[CURRENT] = entries[first]
+            arena.begin_with(first)
         made = self._turns(arena, limit, most_bytes)
         if made.stop is not Stop.PYTHON:  # a failure leaves its mark
             self._spare.append(arena)
@@ -244,7 +252,7 @@ class Loop:
                     portion *= 4
                 release, started = True, now
         test = self._tests[number - FIRST_TEST] if stop is Stop.TEST else None
-        counts = [int(each[0]) for each in arena.counts]
+        counts = [each[0] for each in arena.counts]
         return Turns(done, stop, test, arena.carried(), counts, *tape.finished(done, counts))
 
 
@@ -305,7 +313,7 @@ class _Tape:
     def grow(self, done: int, limit: int) -> int:
         """Have room for more turns; return for how many there is room, whatever their paths."""
         for path, (own, left) in enumerate(self._arena.counts):
-            if not left and not self._grow(path, int(own), limit - done):
+            if not left and not self._grow(path, own, limit - done):
                 return 0
         if not self._loop.marks:
             return ENDLESS
