@@ -12,10 +12,13 @@ import pytest
 import jitgrad as torch
 from jitgrad import config
 from jitgrad.graph import cycles, replay
-from tests.graph import programs_cycles
+from tests.graph import programs_cycles, programs_ways
 from tests.graph.agreement import agree
 
-SCENES = [scene for name, scene in vars(programs_cycles).items() if name.startswith("scene_")]
+SCENES, WAYS = (
+    [scene for name, scene in vars(module).items() if name.startswith("scene_")]
+    for module in (programs_cycles, programs_ways)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +44,16 @@ def test_native_loops_do_what_eager_does(scene: Callable) -> None:
     assert any(turns_of(each) > 30 for f in session.functions for each in loops_of(f)), reasons
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
+@pytest.mark.parametrize("scene", WAYS, ids=lambda scene: scene.__name__[6:])
+def test_native_loops_decide_between_ways(scene: Callable) -> None:
+    session = agree(scene)
+    loops = [each for f in session.functions for each in loops_of(f)]
+    reasons = [why for each in session.functions for why in each.graph.unmerged.values()]
+    taken = [[way.last.hits for way in each.ways] for each in loops]
+    assert any(sum(hits > 5 for hits in each) > 1 for each in taken), (taken, reasons)
+
+
+@pytest.mark.parametrize("scene", [*SCENES, *WAYS], ids=lambda scene: scene.__name__[6:])
 def test_native_loops_check_themselves(scene: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "verify", True)
     session = agree(scene)
