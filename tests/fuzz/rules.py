@@ -42,7 +42,7 @@ MUTANTS = [
     ),
     Mutant(
         "fact: the same storage at two places", "graph/facts.py",
-        "or setdefault(id(storage), index) != self.storage\n", "\n",
+        "or setdefault(~id(storage), index) != self.storage\n", "\n",
     ),
     Mutant(
         "fact: the same memory at two places", "graph/facts.py",
@@ -345,7 +345,7 @@ MUTANTS = [
         "made = run.made[self.key] = self.kind()", "made = self.kind()",
     ),
     Mutant(
-        "recipes: versions of what was made", "graph/cutting.py",
+        "recipes: versions of what was made", "graph/remaking.py",
         'version = self.path.writes.get(entry.storage, 0)', "version = 0",
     ),
     # -- where calls go on ------------------------------------------------------------------------
