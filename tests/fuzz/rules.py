@@ -81,7 +81,7 @@ MUTANTS = [
     ),
     Mutant(
         "fact: what library code decided", "graph/facts.py",
-        "return self.function(*(each(run) for each in self.operands)) is self.outcome",
+        "return self.function(*given) is self.outcome",
         "return True",
     ),
     Mutant(
