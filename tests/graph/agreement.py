@@ -231,6 +231,16 @@ def difference(one: Any, other: Any, path: str = "", exact: bool = False) -> str
     return "" if one == other else f"{path}: {one!r} and {other!r}"
 
 
+def scenes(*modules: types.ModuleType) -> list[Callable]:
+    """Return the scenes of some files."""
+    return [
+        scene
+        for module in modules
+        for name, scene in vars(module).items()
+        if name.startswith("scene_")
+    ]
+
+
 def run(scene: Callable, compiled: bool, **options: Any) -> Session:
     """Run a scene one way."""
     torch.manual_seed(0)

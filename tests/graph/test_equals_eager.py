@@ -22,9 +22,9 @@ from tests.graph import (
     programs_places,
     programs_tensors,
 )
-from tests.graph.agreement import agree
+from tests.graph.agreement import agree, scenes
 
-MODULES = (
+SCENES = scenes(
     programs,
     programs_autograd,
     programs_cycles,
@@ -40,9 +40,6 @@ MODULES = (
     programs_places,
     programs_tensors,
 )
-SCENES = [
-    scene for module in MODULES for name, scene in vars(module).items() if name.startswith("scene_")
-]
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
