@@ -8,6 +8,7 @@ and looks at things with `session.see`. Both runs must have seen the same.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import traceback
 import types
@@ -231,11 +232,11 @@ def difference(one: Any, other: Any, path: str = "", exact: bool = False) -> str
     return "" if one == other else f"{path}: {one!r} and {other!r}"
 
 
-def scenes(*modules: types.ModuleType) -> list[Callable]:
-    """Return the scenes of some files."""
+def scenes(*names: str) -> list[Callable]:
+    """Return the scenes of the files with these names, beside this one."""
     return [
         scene
-        for module in modules
+        for module in (importlib.import_module(f"{__package__}.{each}") for each in names)
         for name, scene in vars(module).items()
         if name.startswith("scene_")
     ]

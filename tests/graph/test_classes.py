@@ -6,25 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.graph import (
-    programs_attributes,
-    programs_changes,
-    programs_instances,
-    programs_methods,
-    programs_operators,
-    programs_records,
-    programs_stores,
-)
 from tests.graph.agreement import agree, scenes
 
 SCENES = scenes(
-    programs_attributes,
-    programs_changes,
-    programs_instances,
-    programs_methods,
-    programs_operators,
-    programs_records,
-    programs_stores,
+    "programs_attributes",
+    "programs_changes",
+    "programs_instances",
+    "programs_methods",
+    "programs_operators",
+    "programs_records",
+    "programs_stores",
 )
 LEAVING = frozenset(
     {

@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.graph import programs_builtins, programs_containers
 from tests.graph.agreement import agree, scenes
 
-SCENES = scenes(programs_containers, programs_builtins)
+SCENES = scenes("programs_containers", "programs_builtins")
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])

@@ -6,39 +6,23 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.graph import (
-    programs,
-    programs_autograd,
-    programs_cycles,
-    programs_exceptions,
-    programs_found,
-    programs_generators,
-    programs_hosts,
-    programs_loops,
-    programs_mixed,
-    programs_modules,
-    programs_numbers,
-    programs_objects,
-    programs_places,
-    programs_tensors,
-)
 from tests.graph.agreement import agree, scenes
 
 SCENES = scenes(
-    programs,
-    programs_autograd,
-    programs_cycles,
-    programs_exceptions,
-    programs_found,
-    programs_generators,
-    programs_hosts,
-    programs_loops,
-    programs_mixed,
-    programs_modules,
-    programs_numbers,
-    programs_objects,
-    programs_places,
-    programs_tensors,
+    "programs",
+    "programs_autograd",
+    "programs_cycles",
+    "programs_exceptions",
+    "programs_found",
+    "programs_generators",
+    "programs_hosts",
+    "programs_loops",
+    "programs_mixed",
+    "programs_modules",
+    "programs_numbers",
+    "programs_objects",
+    "programs_places",
+    "programs_tensors",
 )
 
 
