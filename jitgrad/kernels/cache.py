@@ -121,10 +121,9 @@ def _compiler() -> Iterator[Any]:
 
 def find(key: str | None) -> Code | None:
     """Return the code that is kept under `key`, if there is any that can be trusted."""
-    directory = _directory()
-    if key is None or directory is None:
+    path = _path(key)
+    if key is None or path is None:
         return None
-    path = os.path.join(directory, key + SUFFIX)
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
@@ -141,11 +140,11 @@ def find(key: str | None) -> Code | None:
 
 def keep(key: str | None, code: Code) -> None:
     """Keep `code` under `key`, if possible."""
-    directory = _directory()
-    if key is None or directory is None or not _is_current():
+    path = _path(key)
+    if key is None or path is None or not _is_current():
         return
     data = packed(key, code)
-    path = os.path.join(directory, key + SUFFIX)
+    directory = os.path.dirname(path)
     unfinished = os.path.join(directory, os.urandom(8).hex() + _UNFINISHED)
     try:
         with open(unfinished, "xb", opener=_private_opener) as file:
@@ -213,8 +212,12 @@ def _private_opener(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _directory() -> str | None:
-    return _trusted(os.path.abspath(config.cache_dir)) if config.cache_dir else None
+def _path(key: str | None) -> str | None:
+    """Return the name of a file in a directory that is for us; None if there is none."""
+    if key is None or not config.cache_dir:
+        return None
+    directory = _trusted(os.path.abspath(config.cache_dir))
+    return None if directory is None else os.path.join(directory, key + SUFFIX)
 
 
 @cache
