@@ -90,4 +90,5 @@ def main(names: list[str]) -> None:
     print(json.dumps(told))
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])
