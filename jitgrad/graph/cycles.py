@@ -15,7 +15,8 @@ from jitgrad import config
 from jitgrad.dispatch import wrap
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.ir import Scalar, Value
-from jitgrad.graph.loop_tape import LoopBackward, LoopLayout, Way
+from jitgrad.graph.loop_layout import LoopLayout, Way
+from jitgrad.graph.loop_tape import LoopBackward
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Continue, Segment
 from jitgrad.graph.tape import root_nodes

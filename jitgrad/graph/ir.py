@@ -156,6 +156,15 @@ class Item:
 Step = Compute | Write | ScalarCompute | Item
 
 
+def operands(step: Step) -> tuple[Any, ...]:
+    """Return what a step reads, and the target of a write."""
+    if isinstance(step, (Compute, ScalarCompute)):
+        return step.inputs
+    if isinstance(step, Item):
+        return (step.input,)
+    return (step.target, step.source)
+
+
 class Renaming:
     """Steps with other values in the place of some, and of what shows these.
 

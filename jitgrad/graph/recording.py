@@ -282,7 +282,7 @@ class Recording(Changes):
         if not all(each in self.path.slot_of for each in numbers):
             self.unknown("library code decides by a number that it computes")
             return result
-        read = [
+        read: list[tuple[Any, int | None]] = [
             (each.scalar, self.path.slot_of[each.scalar])
             if type(each) is TrackedFloat
             else (each, None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.graph.ir import Item, Scalar, Value, Write
+from jitgrad.graph.ir import Scalar, Value, operands
 from jitgrad.graph.segment import Segment
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.loops import Path, Turns, lower_loop
@@ -192,12 +192,7 @@ class CheckedLoop:
 def _operands(path: Path) -> list[Any]:
     """Return all values and numbers that a turn on a path has to do with."""
     waiting: list[Any] = [*path.outputs, *path.kept, *(each.operand for each in path.tests)]
-    for step in path.steps:
-        waiting += (
-            [step.target, step.source]
-            if isinstance(step, Write)
-            else [step.input if isinstance(step, Item) else list(step.inputs)]
-        )
+    waiting.extend(map(operands, path.steps))
     found = []
     while waiting:
         each = waiting.pop()

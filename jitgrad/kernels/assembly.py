@@ -11,19 +11,13 @@ import numpy as np
 from jitgrad.graph.ir import Memory, Scalar, ScalarCompute, Value
 from jitgrad.kernels import cpu
 from jitgrad.kernels.arena import Address, Layout, Slot
-from jitgrad.kernels.emit import emit_kernels
-from jitgrad.kernels.entries import Emitted, Integer, RuntimeNumber
-from jitgrad.kernels.fusion import Group
-from jitgrad.kernels.geometry import span
-from jitgrad.kernels.loops import NotNative, Test
-from jitgrad.kernels.machine import (
+from jitgrad.kernels.conventions import (
     CALL,
     CHECK,
     CHECK_BYTE,
     FAILED,
     FIRST_TEST,
     GO,
-    HEADER,
     MARK,
     MOVE,
     NEXT,
@@ -31,6 +25,12 @@ from jitgrad.kernels.machine import (
     SELECT,
     SPLIT,
 )
+from jitgrad.kernels.emit import emit_kernels
+from jitgrad.kernels.entries import Emitted, Integer, RuntimeNumber
+from jitgrad.kernels.fusion import Group
+from jitgrad.kernels.geometry import span
+from jitgrad.kernels.loops import NotNative, Test
+from jitgrad.kernels.machine import FIRST_WORDS
 from jitgrad.kernels.numbers import NumberKernel, Numbers
 from jitgrad.kernels.operations import Constant, Extract, Native, Number, Operation, Product
 from jitgrad.kernels.products import emit_product
@@ -120,7 +120,6 @@ class _Assembler:
         self.lines: list[str] = []
         self.tables: list[list[Any]] = []
         self.kernels: list[cpu.Kernel] = []
-        self.compile_seconds = 0.0
         self.paths: list[_Path] = []
         self.entries: list[Any] = [0] * len(plans)
         self.one = [1]
@@ -250,9 +249,7 @@ class _Assembler:
             self._leave(CHECK, unit.routine.declined, False, FAILED, 0)
 
     def _call(self, emitted: Emitted) -> None:
-        kernel, is_new = cpu.kernel_for(emitted.source)
-        if is_new:
-            self.compile_seconds += kernel.compile_seconds
+        kernel = cpu.kernel_for(emitted.source)
         if kernel not in self.kernels:
             self.kernels.append(kernel)
         table: list[Any] = []
@@ -358,7 +355,7 @@ class _Assembler:
         lists = [each.words() for each in (self.incoming, *self.tapes)]
         counts = [each.counts for each in self.paths]
         head = [
-            *HEADER,
+            *FIRST_WORDS,
             Slot(code, 0),
             Slot(code, select if self.follows else starts[0]),
             Slot(self.entries, 0),

@@ -26,7 +26,6 @@ after signals every few milliseconds; an exception that comes of it leaves every
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,6 +33,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jitgrad.graph.ir import Scalar, Step, Value
+from jitgrad.kernels.clock import compiling
 
 if TYPE_CHECKING:
     from jitgrad.kernels.running import Loop
@@ -143,13 +143,12 @@ def lower_loop(
     Raises:
         NotNative: the loop is for Python to do.
     """
-    started = time.perf_counter()
-    from jitgrad.kernels.assembly import assemble  # the first time, loads Numba
-    from jitgrad.kernels.turn import plan_paths
-
-    loading = time.perf_counter() - started
     if len(paths) > MOST_PATHS:
         raise NotNative(f"there are more than {MOST_PATHS} ways through a turn")
+    before = compiling.seconds
+    from jitgrad.kernels.assembly import assemble  # the first time, loads LLVM
+    from jitgrad.kernels.turn import plan_paths
+
     loop = assemble(plan_paths(inputs, carried, paths), follows, marks)
-    loop.compile_seconds += loading if loading > 0.01 else 0.0
+    loop.compile_seconds = compiling.seconds - before
     return loop

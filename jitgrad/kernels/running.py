@@ -10,16 +10,9 @@ from typing import Any
 import numpy as np
 
 from jitgrad.graph.ir import Scalar, Value
+from jitgrad.kernels.conventions import CURRENT, FAILED, FINISHED, FIRST_TEST, FULL, NUMBERS
 from jitgrad.kernels.loops import Stop, Turns
-from jitgrad.kernels.machine import (
-    CURRENT,
-    FAILED,
-    FINISHED,
-    FIRST_TEST,
-    FULL,
-    NUMBERS,
-    machine,
-)
+from jitgrad.kernels.machine import machine
 
 SHORT = 20_000.0
 """Estimated ns of the turns that are done before the interpreter lock is released."""
@@ -122,7 +115,7 @@ class Loop:
     Attributes:
         kernels: those that it calls.
         native_calls: kernels called in one turn.
-        compile_seconds: what compiling kernels that did not exist before took.
+        compile_seconds: see `Program`.
         source: the instructions, to be read.
         nanoseconds: roughly what a turn takes.
         turn_bytes: what the tape takes for a turn.
@@ -135,7 +128,7 @@ class Loop:
         plans = assembler.plans
         self.kernels = tuple(assembler.kernels)
         self.native_calls = max(each.native_calls for each in assembler.paths)
-        self.compile_seconds = assembler.compile_seconds
+        self.compile_seconds = 0.0
         self.source = "\n".join(assembler.lines) + "\n"
         self.nanoseconds = max(each.nanoseconds for each in assembler.paths)
         self.layout = layout

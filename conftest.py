@@ -1,0 +1,16 @@
+"""What the tests and the examples in docstrings share: a place for compiled kernels."""
+
+import os
+import shutil
+import tempfile
+
+import pytest
+
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # one for a run, for all its processes, and never the user's own
+    os.environ["JITGRAD_CACHE_DIR"] = tempfile.mkdtemp(prefix="jitgrad-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["JITGRAD_CACHE_DIR"], ignore_errors=True)

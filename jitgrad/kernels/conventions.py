@@ -1,0 +1,66 @@
+"""What Python and the functions of native code agree on: words in tables, how objects lie."""
+
+from __future__ import annotations
+
+TABLE = 256
+"""Entries of the largest argument table."""
+
+HEADER = object.__basicsize__
+"""The length of what every object begins with."""
+
+DATA = HEADER
+"""Where an ndarray's data pointer lies: the first field after the header, in every NumPy so far."""
+
+TYPE = HEADER - 8
+"""Where an object's type lies."""
+
+# products, see products.py
+
+ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112
+"""CBLAS's names."""
+
+# launches, see calling.py
+
+ARRAY, CONSTANT, FLOAT, INTEGER = range(4)
+"""What an entry of an argument table is made of: the address of an array's element, a constant,
+a Python number as float64 or as int64."""
+
+# jobs, see threads.py
+
+JOB_NEXT, JOB_DONE, JOB_PIECES, JOB_LENGTH, JOB_KERNEL, JOB_ARGUMENTS = range(0, 48, 8)
+"""Where a job, a bytearray, holds its int64s: the next piece to take, how many are done, how many
+there are, the rounds of the outermost loop, the addresses of the kernel and of its arguments."""
+
+JOB = 48
+"""The length of a job in bytes."""
+
+# loops, see machine.py
+
+CALL, SPLIT, CHECK, CHECK_BYTE, MOVE, GO, SELECT, MARK, NEXT = range(9)
+"""Instructions, with what follows them:
+
+    CALL        kernel, its arguments, rounds
+    SPLIT       kernel, its arguments, rounds, pieces: the same by several threads
+    CHECK       address, expected, number, entry: unless the word's truth is that, take the path
+                whose entry stands there from its beginning; leave with this number without one
+    CHECK_BYTE  the same for a byte
+    MOVE        how many, and for each: from, to
+    GO          to where the next turn begins
+    SELECT      pointer: take the path whose number is the byte there
+    MARK        pointer, number: put the number of the path there as a byte
+    NEXT        the path's counts, where the next turn begins, how many, and for each: a pointer,
+                the address of what is added to it
+"""
+
+NDARRAY, ERROR, MESSAGE, WAKE, BEGIN, CURRENT, ENTRIES, COUNT, PLACES = range(9)
+"""The first words of an arena: the type of arrays, the exception and its message for what is none,
+what wakes helpers, the addresses of the first instruction and of where the next turn begins, those
+of the paths' entries (a path that must not be taken has 0), how many paths there are, and from
+there on the addresses of lists of places to put arrays' addresses in."""
+
+FINISHED, FULL, FAILED, FIRST_TEST = range(4)
+"""The numbers with which a loop is left: it has done all turns, the tape of a path is full, the
+turn is for Python to do; from the last one on: this test came out otherwise."""
+
+NUMBERS = 1 << 16
+"""How many numbers there are."""
