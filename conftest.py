@@ -6,11 +6,12 @@ import tempfile
 
 import pytest
 
+MADE = None
 if "PYTEST_XDIST_WORKER" not in os.environ:
     # one for a run, for all its processes, and never the user's own
-    os.environ["JITGRAD_CACHE_DIR"] = tempfile.mkdtemp(prefix="jitgrad-tests-")
+    MADE = os.environ["JITGRAD_CACHE_DIR"] = tempfile.mkdtemp(prefix="jitgrad-tests-")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
-        shutil.rmtree(os.environ["JITGRAD_CACHE_DIR"], ignore_errors=True)
+    if MADE is not None:
+        shutil.rmtree(MADE, ignore_errors=True)

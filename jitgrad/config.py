@@ -38,7 +38,7 @@ def _cache_dir() -> str | None:
     """Return where this system keeps what can be made again."""
     given = os.environ.get("JITGRAD_CACHE_DIR")
     if given is not None:
-        return given or None
+        return os.path.abspath(given) if given else None
     home = os.path.expanduser("~")
     if sys.platform == "win32":
         parent = os.environ.get("LOCALAPPDATA", "")

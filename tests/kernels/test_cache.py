@@ -473,7 +473,8 @@ def test_unfinished_files_do_not_stay(directory):
         ("darwin", {"HOME": "/Users/me"}, "/Users/me/Library/Caches/jitgrad"),
         ("win32", {"HOME": "/me", "LOCALAPPDATA": "/local"}, "/local/jitgrad"),
         ("win32", {"HOME": "/me"}, None),
-        ("linux", {"HOME": "/home/me", "JITGRAD_CACHE_DIR": "here"}, "here"),
+        ("linux", {"HOME": "/home/me", "JITGRAD_CACHE_DIR": "/here"}, "/here"),
+        ("linux", {"HOME": "/home/me", "JITGRAD_CACHE_DIR": "here"}, os.path.abspath("here")),
         ("linux", {"HOME": "/home/me", "JITGRAD_CACHE_DIR": ""}, None),
     ],
 )
