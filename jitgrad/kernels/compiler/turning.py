@@ -71,6 +71,15 @@ def _advance(place: int) -> int:
 
 
 @called
+def _split(place: int, wake: int) -> int:
+    """Let several threads do a kernel; return 0 for an exception."""
+    woken = split(word(place + 8), word(place + 16), word(place + 24), word(place + 32), wake)
+    if woken != 0:
+        forget(woken)
+    return woken
+
+
+@called
 def _turn(arena: int, turns: int, release: int) -> int:
     """Do so many turns, or up to the first that is left.
 
@@ -126,16 +135,8 @@ def _turn(arena: int, turns: int, release: int) -> int:
         else:
             if release != 0:
                 retake_gil(state)
-            woken = split(
-                word(place + 8),
-                word(place + 16),
-                word(place + 24),
-                word(place + 32),
-                word(arena + 8 * WAKE),
-            )
-            if woken == 0:
+            if _split(place, word(arena + 8 * WAKE)) == 0:
                 return -1
-            forget(woken)
             if release != 0:
                 state = release_gil()
             place += 40
