@@ -162,14 +162,21 @@ _new_builtin = ctypes.pythonapi.PyCFunction_NewEx
 _new_builtin.restype = ctypes.py_object
 _new_builtin.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
 
-_methods: list[_Method] = []
+
+def keep_forever(obj: Any) -> Any:
+    """Return an object that is never freed, because native code holds its address.
+
+    To hold it in a module is not enough: functions made here may be called, and are freed, when
+    the interpreter ends and the variables of modules are gone.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(obj))
+    return obj
 
 
-def method(name: bytes, address: Any, flags: int) -> _Method:
-    """Return the definition of a built-in function made of the native code at `address`."""
-    made = _Method(name, address, flags, None)
-    _methods.append(made)  # functions made of it refer to it, and may outlive everything here
-    return made
+def method(name: bytes, function: Callable, signature: Any, flags: int) -> _Method:
+    """Return the definition of a built-in function, made of a function for native code."""
+    code = keep_forever(cfunc(signature, error_model="numpy")(function))
+    return keep_forever(_Method(name, code.address, flags, None))
 
 
 def builtin(definition: _Method, first: Any) -> Callable[..., Any]:
@@ -177,11 +184,15 @@ def builtin(definition: _Method, first: Any) -> Callable[..., Any]:
     return _new_builtin(ctypes.addressof(definition), first, None)
 
 
-_entry = cfunc(types.int64(types.int64, types.int64, types.int64), error_model="numpy")(_launch)
-_LAUNCH = method(b"launch", _entry.address, METH_FASTCALL)
-_helpers = threads.Helpers(builtin(method(b"help", threads.help_address(), METH_O), None))
-WRONG_TYPE = ctypes.create_string_buffer(b"run: expected a numpy.ndarray for a tensor")
-wake = _helpers.wake
+FAST = types.int64(types.int64, types.int64, types.int64)
+"""The signature of a function that takes an array of objects."""
+
+_LAUNCH = method(b"launch", _launch, FAST, METH_FASTCALL)
+_HELP = method(b"help", threads.help, types.int64(types.int64, types.int64), METH_O)
+WRONG_TYPE = keep_forever(
+    ctypes.create_string_buffer(b"run: expected a numpy.ndarray for a tensor")
+)
+wake = keep_forever(threads.Helpers(builtin(_HELP, None)).wake)
 
 
 def launch(calls: Sequence[KernelCall]) -> Callable[..., Any]:

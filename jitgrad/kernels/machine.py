@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import cfunc, njit
+from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
 
 from jitgrad.kernels.calling import (
     DATA,
+    FAST,
     METH_FASTCALL,
     TYPE,
     WRONG_TYPE,
@@ -177,15 +178,8 @@ def _place(arena: int, arguments: int, count: int) -> int:
     return new_integer(0)
 
 
-def _method(name: bytes, function: Callable) -> Any:
-    code = cfunc(types.int64(types.int64, types.int64, types.int64), error_model="numpy")(function)
-    _kept.append(code)
-    return method(name, code.address, METH_FASTCALL)
-
-
-_kept: list[Any] = []
-_RUN = _method(b"run", _run)
-_PLACE = _method(b"place", _place)
+_RUN = method(b"run", _run, FAST, METH_FASTCALL)
+_PLACE = method(b"place", _place, FAST, METH_FASTCALL)
 
 HEADER = [id(np.ndarray), id(TypeError), ctypes.addressof(WRONG_TYPE), id(wake)]
 """The words with which every arena begins."""

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-from numba import cfunc, njit
+from numba import njit
 from numba.core import types
 
 from jitgrad.kernels.native import (
@@ -74,20 +74,13 @@ def work(job: int) -> None:
         add_atomically(job + DONE, 1)
 
 
-def _help(self: int, job: int) -> int:
+def help(self: int, job: int) -> int:
+    """Work on a job; the native code of what helpers call."""
     address = bytes_of(job)
     state = release_gil()
     work(address)
     retake_gil(state)
     return new_integer(0)
-
-
-_help_code = cfunc(types.int64(types.int64, types.int64), error_model="numpy")(_help)
-
-
-def help_address() -> Any:
-    """Return the native code of a built-in function that takes a job and works on it."""
-    return _help_code.address
 
 
 class Helpers:
