@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[1]
 
@@ -14,7 +13,9 @@ PERTURBED = {"PYTHONMALLOC": "malloc", "MALLOC_PERTURB_": "34"}
 """An environment in which freed memory is overwritten at once, where the C library can do that."""
 
 
-def run_program(path: Path, source: str, seconds: float = 120, **environment: Any) -> str:
+def run_program(
+    path: Path, source: str, environment: dict[str, str] | None = None, seconds: float = 120
+) -> str:
     """Run `source` from a file of its own; return what it prints.
 
     Raises:
@@ -26,7 +27,7 @@ def run_program(path: Path, source: str, seconds: float = 120, **environment: An
     places = [str(ROOT), *([found] if found else [])]
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", str(file)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(places), **environment},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(places), **(environment or {})},
         capture_output=True,
         text=True,
         timeout=seconds,

@@ -128,7 +128,9 @@ class Cycle:
             return
         test: Any = self.named[branch.slot]
         outcome = next(
-            key for key, found in branch.outcomes.items() if any(following is x for x in found)
+            key
+            for key, found in list(branch.outcomes.items())
+            if any(following is x for x in found)
         )
         if branch.exact:
             kind, value = outcome
@@ -344,8 +346,8 @@ def count_return(first: Segment, last: Segment, values: list[Any]) -> str:
     """
     end = last.end
     assert isinstance(end, Continue)
-    end.returns += 1
-    if end.returns == WARM:
+    returns = end.returns = end.returns + 1
+    if returns == WARM:
         try:
             first.cycles.append(Cycle(last, values))
         except Unsuitable as why:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import linecache
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +28,7 @@ from jitgrad.kernels import (  # those that are not used define FUNCTIONS
 )
 from jitgrad.kernels.functions import FUNCTIONS
 from jitgrad.kernels.operations import DTYPES
+from jitgrad.locks import LOWERING
 
 
 class Kernel:
@@ -68,7 +68,6 @@ if not _converts_half():
     DTYPES.discard(np.dtype(np.float16))
 
 _kernels: dict[str, Kernel] = {}
-_lock = threading.RLock()
 
 
 def kernel_for(source: str) -> tuple[Kernel, bool]:
@@ -76,7 +75,7 @@ def kernel_for(source: str) -> tuple[Kernel, bool]:
     found = _kernels.get(source)
     if found is not None:
         return found, False
-    with _lock:
+    with LOWERING:
         found = _kernels.get(source)
         if found is not None:
             return found, False
@@ -126,7 +125,7 @@ def _compile(name: str, source: str, argument_types: tuple = (types.int64,) * 3)
 
 def _compile_function(function: Callable, argument_types: tuple, result: Any) -> Any:
     target: Any = registry.cpu_target
-    with _lock:
+    with LOWERING:
         target.typing_context.refresh()
         target.target_context.refresh()
         # Numba makes so many objects that looking for garbage takes a sixth of the time

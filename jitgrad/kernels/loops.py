@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jitgrad.graph.ir import Scalar, Step, Value
+from jitgrad.locks import LOWERING
 
 if TYPE_CHECKING:
     from jitgrad.kernels.running import Loop
@@ -108,11 +109,12 @@ def lower_loop(
     Raises:
         NotNative: the loop is for Python to do.
     """
-    started = time.perf_counter()
-    from jitgrad.kernels.assembly import assemble  # the first time, loads Numba
-    from jitgrad.kernels.turn import plan
+    with LOWERING:
+        started = time.perf_counter()
+        from jitgrad.kernels.assembly import assemble  # the first time, loads Numba
+        from jitgrad.kernels.turn import plan
 
-    loading = time.perf_counter() - started
-    loop = assemble(plan(steps, inputs, tests, carried, kept, streamed))
+        loading = time.perf_counter() - started
+        loop = assemble(plan(steps, inputs, tests, carried, kept, streamed))
     loop.compile_seconds += loading if loading > 0.01 else 0.0
     return loop

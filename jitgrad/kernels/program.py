@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jitgrad.graph.ir import Scalar, Step, Value
 from jitgrad.kernels.schedule import Schedule
+from jitgrad.locks import LOWERING
 
 if TYPE_CHECKING:
     from jitgrad.kernels.cpu import Kernel
@@ -57,13 +58,14 @@ def lower(
         outputs: what it returns. One in an input's memory is a view on it; the others are in
             memory that no other run touches.
     """
-    started = time.perf_counter()
-    from jitgrad.kernels.driver import Driver  # the first time, loads Numba
-    from jitgrad.kernels.reading import operations
+    with LOWERING:
+        started = time.perf_counter()
+        from jitgrad.kernels.driver import Driver  # the first time, loads Numba
+        from jitgrad.kernels.reading import operations
 
-    loading = time.perf_counter() - started
-    schedule = Schedule(operations(steps, inputs, outputs))
-    driver = Driver(schedule, inputs, outputs)
+        loading = time.perf_counter() - started
+        schedule = Schedule(operations(steps, inputs, outputs))
+        driver = Driver(schedule, inputs, outputs)
     return Program(
         driver.run,
         tuple(driver.kernels),

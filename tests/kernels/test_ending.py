@@ -39,4 +39,4 @@ del f, launch
 
 
 def test_functions_outlive_the_modules_that_made_them(tmp_path: Path) -> None:
-    assert run_program(tmp_path, LATE, **PERTURBED) == "called at the end: [3.0, 3.0]"
+    assert run_program(tmp_path, LATE, PERTURBED) == "called at the end: [3.0, 3.0]"
