@@ -98,12 +98,13 @@ class Process:
 
 def environment(threads: int | None) -> dict[str, str]:
     """Return what a worker sees of the environment, with so many threads for every library."""
+    usual = {**os.environ, "JITGRAD_CACHE_DIR": ""}  # a first call is one that compiles
     if threads is None:
-        return dict(os.environ)
+        return usual
     limits = {name: str(threads) for name in LIMITS}
     if threads == 1:
         limits["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    return {**os.environ, **limits}
+    return {**usual, **limits}
 
 
 @dataclass(frozen=True)

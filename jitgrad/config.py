@@ -11,10 +11,13 @@
 | `unroll` | `JITGRAD_UNROLL` | turns of a loop that are recorded one after the other |
 | `max_range` | `JITGRAD_MAX_RANGE` | turns of a loop over a range that is recorded as a whole |
 | `max_tape` | `JITGRAD_MAX_TAPE` | bytes that the tape of a native loop may take; 0: no limit |
+| `cache_dir` | `JITGRAD_CACHE_DIR` | where kernels are kept for other processes; empty: nowhere |
+| `cache_bytes` | `JITGRAD_CACHE_BYTES` | what they may take there |
 | `max_misses` | `JITGRAD_MAX_MISSES` | recorded calls in a row before it runs eagerly for a while |
 """
 
 import os
+import sys
 
 
 def _integer(name: str, default: int) -> int:
@@ -31,6 +34,23 @@ def _switch(name: str) -> bool:
     return os.environ.get(name, "") not in ("", "0")
 
 
+def _cache_dir() -> str | None:
+    """Return where this system keeps what can be made again."""
+    given = os.environ.get("JITGRAD_CACHE_DIR")
+    if given is not None:
+        return os.path.abspath(given) if given else None
+    home = os.path.expanduser("~")
+    if sys.platform == "win32":
+        parent = os.environ.get("LOCALAPPDATA", "")
+    elif sys.platform == "darwin":
+        parent = os.path.join(home, "Library", "Caches")
+    else:
+        parent = os.environ.get("XDG_CACHE_HOME", "")
+        if not os.path.isabs(parent):  # to be ignored, says the XDG specification
+            parent = os.path.join(home, ".cache")
+    return os.path.join(parent, "jitgrad") if os.path.isabs(parent) else None
+
+
 eager: bool = _switch("JITGRAD_EAGER")
 verify: bool = _switch("JITGRAD_VERIFY")
 max_segments: int = _integer("JITGRAD_MAX_SEGMENTS", 2000)
@@ -41,4 +61,6 @@ max_arrivals: int = _integer("JITGRAD_MAX_ARRIVALS", 64)
 max_outcomes: int = _integer("JITGRAD_MAX_OUTCOMES", 32)
 max_tape: int = _integer("JITGRAD_MAX_TAPE", 0)
 max_misses: int = _integer("JITGRAD_MAX_MISSES", 64)
+cache_dir: str | None = _cache_dir()
+cache_bytes: int = _integer("JITGRAD_CACHE_BYTES", 256 * 2**20)
 num_threads: int = _integer("JITGRAD_NUM_THREADS", 0)

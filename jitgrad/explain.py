@@ -24,6 +24,7 @@ NUMBERS = (
     "traces",
     "segments",
     "kernels",
+    "kernels_from_disk",
     "native_calls",
     "kept_bytes",
     "call_seconds",
@@ -46,12 +47,13 @@ class Explanation:
         traces: recordings made.
         segments: straight lines recorded.
         kernels: different native kernels in use.
+        kernels_from_disk: those of them that an earlier process has compiled.
         native_calls: kernel and BLAS calls of the latest replay, its derivative not counted.
         kept_bytes: what the latest call has left for the backward pass, if replays made it.
         call_seconds: the median of the latest calls that were timed, every eighth in which nothing
             was recorded; None if there were none.
         record_seconds: what was spent in recording.
-        compile_seconds: what was spent on lowering and compiling kernels.
+        compile_seconds: what was spent on compiling kernels, and on loading the compiler.
         exits: where replays hand over to Python, as (reason, file, line, hits).
         eager: why the function runs eagerly altogether, or for a while; empty if it does not.
         resting: for how many more calls it does so.
@@ -80,6 +82,7 @@ class Explanation:
         kernels = {id(kernel): kernel for program in programs for kernel in program.kernels}
         self.kernel_list = tuple(kernels.values())
         self.kernels = len(kernels)
+        self.kernels_from_disk = sum(each.from_disk for each in self.kernel_list)
         self.compile_seconds = sum(program.compile_seconds for program in programs)
         self.record_seconds = graph.record_seconds
         notes = graph.notes
@@ -120,9 +123,10 @@ class Explanation:
     def __str__(self) -> str:
         seconds = self.call_seconds
         replays = "" if seconds is None else f"; replays take {_time(seconds)}"
+        stored = f" ({self.kernels_from_disk} from disk)" if self.kernels_from_disk else ""
         lines = [
             f"{self.name}: {_count(self.traces, 'recording')}, {_count(self.segments, 'segment')}, "
-            f"{_count(self.kernels, 'kernel')}, {self.compile_seconds:.2f} s compiling",
+            f"{_count(self.kernels, 'kernel')}{stored}, {self.compile_seconds:.2f} s compiling",
             f"  {_count(self.calls, 'call')}; {_time(self.record_seconds)} recording; "
             f"{self.kept_bytes:,} bytes kept for a backward pass by the latest one{replays}",
         ]

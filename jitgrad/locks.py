@@ -4,6 +4,7 @@ In a child process all threads but one are gone. Since the fork waits, no lock t
 stays taken, and nothing stays half done that these protect. Under them no code of users runs.
 """
 
+import logging  # noqa: F401, see below
 import os
 import threading
 from collections.abc import Callable
@@ -28,6 +29,8 @@ def _go_on() -> None:
 
 
 if hasattr(os, "register_at_fork"):
+    # What is registered last is done first. A compiler that is waited for may log something, so
+    # that the lock of `logging`, which it registers when imported, must be asked for behind ours.
     os.register_at_fork(before=_wait, after_in_parent=_go_on, after_in_child=_go_on)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import jitgrad
 from jitgrad.pickling import ArrayPickler, ArrayUnpickler, Blocks
+from tests.arrays import many_arrays
 
 
 def by_pickle(protocol: int) -> Any:
@@ -160,18 +161,7 @@ def test_agrees_with_torch() -> None:
 
 
 def test_numpy_in_blocks() -> None:
-    arrays = [
-        np.arange(6).reshape(2, 3),
-        np.arange(6.0).reshape(2, 3).T,
-        np.arange(24).reshape(2, 3, 4)[:, ::2],
-        np.array(["a", "bcd"]),
-        np.array(["2020-01-01"], "M8[D]"),
-        np.zeros(3, ">i2"),
-        np.array(3.0),
-        np.zeros((0, 2)),
-        np.array([{}, None]),
-        np.zeros(2, [("a", "i4")]),
-    ]
+    arrays = [*many_arrays(), np.array([{}, None]), np.zeros(2, [("a", "i4")])]
     for array, made in zip(arrays, by_blocks(arrays)):
         assert made.dtype == array.dtype and made.shape == array.shape
         assert (made == array).all()

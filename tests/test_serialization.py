@@ -21,6 +21,7 @@ import pytest
 import jitgrad
 from jitgrad import serialization
 from jitgrad.serialization import layout, load_checkpoint, save_checkpoint
+from tests.arrays import many_arrays
 
 
 def saved(obj: Any, **options: Any) -> bytes:
@@ -149,17 +150,7 @@ def test_memory_is_saved_once() -> None:
 
 @pytest.mark.parametrize("weights_only", [True, False])
 def test_arrays(weights_only: bool) -> None:
-    arrays = [
-        np.arange(6).reshape(2, 3),
-        np.arange(6.0).reshape(2, 3).T,
-        np.arange(24).reshape(2, 3, 4)[:, ::2],
-        np.array(["a", "bcd"]),
-        np.array(["2020-01-01"], "M8[D]"),
-        np.zeros(3, ">i2"),
-        np.array(3.0),
-        np.zeros((0, 2)),
-        np.uint64([2**63]),
-    ]
+    arrays = [*many_arrays(), np.uint64([2**63])]
     for array, made in zip(arrays, again(arrays, weights_only=weights_only), strict=True):
         assert made.dtype == array.dtype and made.shape == array.shape and (made == array).all()
         made.flags.writeable = True

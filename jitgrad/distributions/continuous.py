@@ -14,17 +14,8 @@ if TYPE_CHECKING:
     from jitgrad.tensor import Tensor
 
 
-class Normal(Distribution):
-    """The normal distribution of mean `loc` and standard deviation `scale`.
-
-    Raises:
-        ValueError: `scale` is not positive.
-
-    Example:
-        >>> import jitgrad as torch
-        >>> torch.distributions.Normal(0.0, 1.0).log_prob(torch.tensor(0.0))
-        tensor(-0.9189)
-    """
+class _Located(Distribution):
+    """A distribution around `loc`, as wide as `scale`."""
 
     has_rsample = True
     _shown = ("loc", "scale")
@@ -40,7 +31,20 @@ class Normal(Distribution):
         """The mean: `loc`."""
         return self.loc
 
-    mode = mean
+
+class Normal(_Located):
+    """The normal distribution of mean `loc` and standard deviation `scale`.
+
+    Raises:
+        ValueError: `scale` is not positive.
+
+    Example:
+        >>> import jitgrad as torch
+        >>> torch.distributions.Normal(0.0, 1.0).log_prob(torch.tensor(0.0))
+        tensor(-0.9189)
+    """
+
+    mode = _Located.mean
 
     @property
     def stddev(self) -> Tensor:
@@ -190,7 +194,7 @@ class Exponential(Distribution):
         return 1 - self.rate.log()
 
 
-class Laplace(Distribution):
+class Laplace(_Located):
     """The distribution of Laplace: exponential on both sides of `loc`.
 
     Raises:
@@ -201,20 +205,6 @@ class Laplace(Distribution):
         >>> torch.distributions.Laplace(0.0, 1.0).log_prob(torch.tensor(0.0))
         tensor(-0.6931)
     """
-
-    has_rsample = True
-    _shown = ("loc", "scale")
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.shape, validate_args=validate_args)
-        self._check_real("loc", self.loc)
-        self._check_positive("scale", self.scale)
-
-    @property
-    def mean(self) -> Tensor:
-        """The mean: `loc`."""
-        return self.loc
 
     @property
     def variance(self) -> Tensor:

@@ -18,9 +18,9 @@ import numpy as np
 from jitgrad import config
 from jitgrad.dispatch import wrap
 from jitgrad.graph.entrance import Going
-from jitgrad.graph.facts import IsNumber, IsObject, IsTensor
+from jitgrad.graph.facts import IsNumber, IsObject, IsTensor, SameObject, SameOutcome, SameValue
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value
-from jitgrad.graph.lookups import Argument
+from jitgrad.graph.lookups import Argument, RootKey
 from jitgrad.graph.loop_tape import LoopBackward, Turn
 from jitgrad.graph.origins import Variable
 from jitgrad.graph.recipes import Constant, Fresh, Library, Number, Recipe, Root
@@ -77,6 +77,7 @@ class Cycle:
         self.entering: dict[Variable, Variable] = {}
         self.moved: dict[int, Any] = {}
         self._join(self.end.layout.recipes(snapshot), values)
+        self._check_facts()
         inputs = dict.fromkeys(each for each, _ in self.carried)
         made: set[Any] = {step.output for step in self.steps}  # type: ignore[union-attr]
         for segment in self.segments:
@@ -112,6 +113,14 @@ class Cycle:
     def _add(self, segment: Segment) -> None:
         if segment.effects or segment.prepares:
             raise Unsuitable("it changes what others can see")
+        for fact in segment.facts:
+            if isinstance(fact, SameOutcome):
+                # of numbers, which change from turn to turn
+                same = Scalar(bool)
+                operands = tuple(each for each, _ in fact.operands)
+                step = ScalarCompute(fact.function, fact.expression, operands, same)
+                self.steps.append(step)
+                self.tests.append(Test(len(self.steps), same, fact.outcome))
         for step in segment.steps:
             if isinstance(step, Compute):
                 if step.primitive.kind is Kind.RANDOM:
@@ -167,7 +176,7 @@ class Cycle:
         for position, recipe in enumerate(recipes):
             fact, slot, root = arguments.get(position, (None, -1, None))
             if isinstance(recipe, Constant):
-                self.makers.append(("same", None))
+                self._join_constant(recipe.value, fact, slot)
             elif isinstance(recipe, Number) and isinstance(fact, IsNumber):
                 self._carry(self.named[slot], recipe.scalar, "number")
             elif isinstance(recipe, Number) and fact is None:
@@ -181,6 +190,8 @@ class Cycle:
                 number = fact.spec.number
                 if (seen.setdefault(number, recipe) is not recipe) or (fact.spec.memory != number):
                     raise Unsuitable("tensors that share their memory go from turn to turn")
+                if recipe.entry.value.memory in self.state.memories.values():
+                    raise Unsuitable("a tensor goes on that shares its memory with what came in")
                 entry: Any = self.state.roots[number]
                 if root != number:
                     self.makers.append(("again", list(seen).index(number)))
@@ -193,6 +204,17 @@ class Cycle:
                     self.entering[before] = recipe.variable  # type: ignore[assignment]
             else:
                 raise Unsuitable(f"a {type(recipe).__name__} goes from turn to turn")
+
+    def _join_constant(self, value: Any, fact: Any, slot: int) -> None:
+        """A constant is what the next turn begins with: the one that its facts ask for, or any."""
+        if fact is None or isinstance(fact, (SameObject, SameValue)):
+            self.makers.append(("same", None))
+        elif isinstance(fact, IsNumber):
+            number = Scalar(fact.kind)
+            self.steps.append(ScalarCompute(operator.pos, "+{0}", (value,), number))
+            self._carry(self.named[slot], number, "number")
+        else:
+            raise Unsuitable("a constant takes the place of an object")
 
     def _join_root(self, position: int, recipe: Root, fact: Any, root: int) -> None:
         """Something from outside stays, or a tensor goes to another place in the next turn."""
@@ -210,6 +232,27 @@ class Cycle:
         self.carried.append((entry.value, source.value))
         self.makers.append(("moved", (len(self.carried) - 1, recipe.index)))
         self.moved[number] = source
+
+    def _check_facts(self) -> None:
+        """Make sure that what is known of the world outside does not hang on what changes."""
+        carried = {each for each, _ in self.carried}
+        changing = {
+            root
+            for root, entry in enumerate(self.state.roots)
+            if entry is not None and entry.value in carried
+        }
+        for segment in self.segments:
+            for fact in segment.facts:
+                place = getattr(fact, "place", None)
+                if place is None:
+                    continue  # a test of each turn
+                key = place.key.number if isinstance(place.key, RootKey) else None
+                if key in changing or (place.is_root and place.base in changing):
+                    raise Unsuitable("something is read from a tensor that goes from turn to turn")
+                if isinstance(fact, IsTensor) and not isinstance(place, Argument):
+                    spec = fact.spec
+                    if not changing.isdisjoint((spec.number, spec.storage, spec.memory)):
+                        raise Unsuitable("a tensor outside shares memory with one that goes on")
 
     def _stay(self, number: Scalar, value: Any) -> None:
         """Leave the loop before a turn behind which a number is not `value`."""
@@ -290,10 +333,12 @@ class Cycle:
 
     def _origin(self, root: int, turns: int) -> int | None:
         """Return which root has come by moving from place to place, None if it was made since."""
+        made = {each for each, _ in self.carried}
         for _ in range(turns - 1):
-            entry = self.moved.get(self._number(root))
+            number = self._number(root)
+            entry = self.moved.get(number)
             if entry is None:
-                return None
+                return None if self.state.roots[number].value in made else root
             root = entry.root
         return root
 
@@ -310,7 +355,8 @@ class Cycle:
         ahead.slots, ahead.versions = list(run.slots), list(run.versions)
         for segment in self.segments[1:]:
             ahead.slots += [None] * (segment.first_slot - len(ahead.slots))
-            if not all(fact.holds(ahead) for fact in segment.facts):
+            facts = (each for each in segment.facts if not isinstance(each, SameOutcome))
+            if not all(fact.holds(ahead) for fact in facts):
                 return None
         return ahead
 

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
-from jitgrad.graph.cutting import Unrecordable
 from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.instances import LOOKUPS
 from jitgrad.graph.knowledge import FreshObject
@@ -23,6 +22,7 @@ from jitgrad.graph.origins import IDENTIFIED, KNOWN, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.graph.places import PlaceRules
 from jitgrad.graph.recipes import Recipe
+from jitgrad.graph.remaking import Unrecordable
 from jitgrad.python import matching
 from jitgrad.python.code import Op
 from jitgrad.python.frames import Entry, entries_of, traceback_of

@@ -176,20 +176,35 @@ class IsTensor(_AtPlace):
 
 
 class SameOutcome(Fact):
-    """A function of numbers of run time, by which library code decides, gives what it gave."""
+    """A function of numbers of run time, by which library code decides, gives what it gave.
 
-    __slots__ = ("function", "operands", "outcome", "question")
+    Attributes:
+        function, expression: as in a `ScalarCompute`.
+        operands: numbers of run time, by their slots, and known ones.
+        outcome: True or False.
+        question: what was asked, in words.
+    """
+
+    __slots__ = ("expression", "function", "operands", "outcome", "question")
 
     def __init__(
-        self, function: Callable, operands: list[Any], outcome: Any, question: str
+        self,
+        function: Callable,
+        expression: str,
+        operands: list[tuple[Any, int | None]],
+        outcome: bool,
+        question: str,
     ) -> None:
         self.function = function
+        self.expression = expression
         self.operands = operands
         self.outcome = outcome
         self.question = question
 
     def holds(self, run: Any) -> bool:
-        return self.function(*(each(run) for each in self.operands)) is self.outcome
+        slots = run.slots
+        given = [each if at is None else slots[at] for each, at in self.operands]
+        return self.function(*given) is self.outcome
 
     def text(self, names: Names = PLAIN) -> str:
         return f"{self.question} is still {self.outcome}"

@@ -154,3 +154,12 @@ class Item:
 
 
 Step = Compute | Write | ScalarCompute | Item
+
+
+def operands(step: Step) -> tuple[Any, ...]:
+    """Return what a step reads, and the target of a write."""
+    if isinstance(step, (Compute, ScalarCompute)):
+        return step.inputs
+    if isinstance(step, Item):
+        return (step.input,)
+    return (step.target, step.source)

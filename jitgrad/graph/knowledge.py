@@ -169,6 +169,14 @@ class Knowledge:
         known = self.objects.get(id(obj))
         return known[1] if known is not None and known[0] is obj else None
 
+    def origin_of(self, value: Any) -> Origin | None:
+        """Return the origin of something that has an identity, None if it is not known."""
+        if isinstance(value, TensorCore):
+            return IDENTIFIED if self.entry(value) is not None else None
+        if self.object(value) is not None:
+            return IDENTIFIED
+        return None
+
     def variable(self, tensor: Any) -> Variable | bool | None:
         """Return the history of a tensor, None without; False if the recording does not know it."""
         node = node_of(tensor)

@@ -9,7 +9,6 @@ from typing import Any
 from jitgrad import config
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
-from jitgrad.graph.cutting import Unrecordable
 from jitgrad.graph.derivative import tracked
 from jitgrad.graph.dictionaries import DICTS, DictionaryRules
 from jitgrad.graph.facts import SameObject
@@ -18,6 +17,7 @@ from jitgrad.graph.knowledge import CONSTANT_TYPES, IDENTICAL_TYPES, FreshObject
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Bounds, Parts, Runtime, parts
 from jitgrad.graph.passing import Passing
+from jitgrad.graph.remaking import Unrecordable
 from jitgrad.modes import TrackedFloat, plain_number
 from jitgrad.python.binding import bind_arguments
 from jitgrad.python.code import Unlowerable

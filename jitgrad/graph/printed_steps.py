@@ -7,8 +7,7 @@ import keyword
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from jitgrad.graph.cutting import operands
-from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, Write
+from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, Write, operands
 from jitgrad.graph.naming import Fixed, Where
 from jitgrad.primitive import Primitive
 

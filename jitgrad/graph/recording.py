@@ -282,14 +282,14 @@ class Recording(Changes):
         if not all(each in self.path.slot_of for each in numbers):
             self.unknown("library code decides by a number that it computes")
             return result
-        read = [
-            (lambda run, at=self.path.slot_of[each.scalar]: run.slots[at])
+        read: list[tuple[Any, int | None]] = [
+            (each.scalar, self.path.slot_of[each.scalar])
             if type(each) is TrackedFloat
-            else (lambda run, known=each: known)
+            else (each, None)
             for each in operands
         ]
         text = symbol.format(*map(plain_number, operands))
-        self.fact(SameOutcome(function, read, result, text))
+        self.fact(SameOutcome(function, symbol, read, result, text))
         return result
 
     def compute_number(

@@ -21,9 +21,9 @@ class Run:
         slots: arrays and numbers; slot numbers are those of the path.
         versions: for each root tensor the version of its storage when it was taken (None for
             other objects).
-        numbers: the number of the first root with an identity: `id` of an object, `-id` of the owner
-            of a tensor's memory, `~id` of a tensor's storage. These never meet, since identities
-            are even addresses, and a storage or owner may be a root of its own besides.
+        numbers: the number of the first root with an identity: `id` of an object, `-id` of the
+            owner of a tensor's memory, `~id` of its storage. These never meet, since identities are
+            even, and a storage or an owner may be a root itself besides.
         made: objects and tensors made so far, by their recipes' keys.
         nodes: the histories of variables, once tensors with history are made.
         last: the segment that replays ran last.

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
-from jitgrad.graph.cutting import Unrecordable
 from jitgrad.graph.instances import (
     DELETES,
     METACLASSES,
@@ -25,6 +24,7 @@ from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.objects import REGISTRY
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Origin, Parts, Runtime
 from jitgrad.graph.recipes import Fresh, Recipe, walk
+from jitgrad.graph.remaking import Unrecordable
 from jitgrad.python.code import Op
 from jitgrad.python.steps import WRITING
 

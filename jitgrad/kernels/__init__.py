@@ -1,4 +1,4 @@
 """Traces lowered to native code: fusion, emission of kernels, programs.
 
-Only this package uses numba.
+Only this package uses llvmlite, and only `compiler` in it numba.
 """

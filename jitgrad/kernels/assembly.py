@@ -11,23 +11,23 @@ import numpy as np
 from jitgrad.graph.ir import Memory, Scalar, ScalarCompute, Value
 from jitgrad.kernels import cpu
 from jitgrad.kernels.arena import Address, Layout, Slot
-from jitgrad.kernels.emit import emit_kernels
-from jitgrad.kernels.entries import Emitted, Integer, RuntimeNumber
-from jitgrad.kernels.fusion import Group
-from jitgrad.kernels.geometry import span
-from jitgrad.kernels.loops import NotNative
-from jitgrad.kernels.machine import (
+from jitgrad.kernels.conventions import (
     CALL,
     CHECK,
     CHECK_BYTE,
     FAILED,
-    HEADER,
     LISTS,
     MOVE,
     NEXT,
     PLACES,
     SPLIT,
 )
+from jitgrad.kernels.emit import emit_kernels
+from jitgrad.kernels.entries import Emitted, Integer, RuntimeNumber
+from jitgrad.kernels.fusion import Group
+from jitgrad.kernels.geometry import span
+from jitgrad.kernels.loops import NotNative
+from jitgrad.kernels.machine import FIRST_WORDS
 from jitgrad.kernels.numbers import NumberKernel, Numbers
 from jitgrad.kernels.operations import Constant, Extract, Native, Number, Operation, Product
 from jitgrad.kernels.products import emit_product
@@ -61,7 +61,6 @@ class _Assembler:
         self.slots: dict[Scalar, list[Slot]] = {}
         self.kernels: list[cpu.Kernel] = []
         self.native_calls = 0
-        self.compile_seconds = 0.0
         self.nanoseconds = 0.0
         self.places: list[list[list[tuple[Slot, int]]]] = []
         self.uses: dict[Scalar, set[Operation]] = {}
@@ -165,9 +164,7 @@ class _Assembler:
             self._leave(CHECK, unit.routine.declined, False, FAILED)
 
     def _call(self, emitted: Emitted) -> None:
-        kernel, is_new = cpu.kernel_for(emitted.source)
-        if is_new:
-            self.compile_seconds += kernel.compile_seconds
+        kernel = cpu.kernel_for(emitted.source)
         if kernel not in self.kernels:
             self.kernels.append(kernel)
         table: list[Any] = []
@@ -263,7 +260,7 @@ class _Assembler:
         code, turn = self._resolved(increments)
         lists = [_flat(each) for each in self.places]
         parts = [code, increments, *lists, *self.tables]
-        head = [*HEADER, Slot(code, 0), Slot(code, turn), *(Slot(each, 0) for each in lists)]
+        head = [*FIRST_WORDS, Slot(code, 0), Slot(code, turn), *(Slot(each, 0) for each in lists)]
         assert len(head) == PLACES + LISTS
         layout.words([head, *parts])
         return Loop(self, layout, layout.position(increments))

@@ -5,9 +5,6 @@ addresses itself, fills the argument tables of a row of kernels and calls them. 
 where a call through ctypes or Numba's dispatcher costs 300 and more.
 """
 
-# pyright does not know that Numba passes the first argument of an intrinsic
-# pyright: reportCallIssue=false
-
 from __future__ import annotations
 
 import ctypes
@@ -15,45 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cfunc, njit
-from numba.core import types
 
 from jitgrad.kernels import threads
-from jitgrad.kernels.cpu import Kernel
-from jitgrad.kernels.native import (
-    TABLE,
-    add_atomically,
-    bits_of,
-    bytes_of,
-    call_kernel,
-    call_with,
-    float_of,
-    forget,
-    give_way,
-    has_error,
-    integer_of,
-    new_bytes,
-    new_integer,
-    release_gil,
-    retake_gil,
-    set_error,
-    set_word,
-    stack_table,
-    word,
-)
-from jitgrad.kernels.threads import ARGUMENTS, DONE, JOB, KERNEL, LENGTH, NEXT, PIECES, work
-
-ARRAY, CONSTANT, FLOAT, INTEGER = range(4)
-"""What an entry of an argument table is made of: the address of an array's element, a constant,
-a Python number as float64 or as int64."""
-
-_HEADER = object.__basicsize__
-
-DATA = _HEADER
-"""Where an ndarray's data pointer lies: the first field after the header, in every NumPy so far."""
-
-TYPE = _HEADER - 8
-"""Where an object's type lies."""
+from jitgrad.kernels.conventions import TABLE
+from jitgrad.kernels.cpu import Kernel, native
 
 
 class KernelCall(NamedTuple):
@@ -71,79 +33,6 @@ class KernelCall(NamedTuple):
     length: int
     pieces: int
     table: Sequence[tuple[int, int, int]]
-
-
-@njit(types.int64(*[types.int64] * 5), error_model="numpy")
-def split(kernel: int, table: int, length: int, pieces: int, wake: int) -> int:
-    """Run a kernel in pieces, with help; return what `wake` returned, 0 for an exception."""
-    job = new_bytes(0, JOB)
-    if job == 0:
-        return 0
-    address = bytes_of(job)
-    set_word(address + NEXT, 0)
-    set_word(address + DONE, 0)
-    set_word(address + PIECES, pieces)
-    set_word(address + LENGTH, length)
-    set_word(address + KERNEL, kernel)
-    set_word(address + ARGUMENTS, table)
-    # an exception here, as by Ctrl-C, is raised when the kernel is done
-    woken = call_with(wake, job)
-    state = release_gil()
-    work(address)
-    while add_atomically(address + DONE, 0) < pieces:
-        give_way()
-    retake_gil(state)
-    forget(job)
-    return woken
-
-
-def _launch(description: int, arguments: int, count: int) -> int:
-    """Fill the table of each kernel and call it; the native code of every launch."""
-    table = stack_table()
-    start = word(description + DATA)
-    place = start + 48
-    for _ in range(word(start)):
-        kernel = word(place)
-        length = word(place + 8)
-        pieces = word(place + 16)
-        entries = word(place + 24)
-        place += 32
-        for k in range(entries):
-            kind = word(place)
-            value = word(place + 16)
-            if kind != CONSTANT:
-                given = word(arguments + 8 * word(place + 8))
-                if kind == ARRAY:
-                    if word(given + TYPE) != word(start + 8):
-                        set_error(word(start + 24), word(start + 32))
-                        return 0
-                    value += word(given + DATA)
-                elif kind == FLOAT:
-                    if word(given + TYPE) == word(start + 16):
-                        value = word(given + _HEADER)
-                    else:
-                        number = float_of(given)
-                        if number == -1.0 and has_error() != 0:
-                            return 0
-                        value = bits_of(number)
-                else:
-                    value = integer_of(given)
-                    if value == -1 and has_error() != 0:
-                        return 0
-            set_word(table + 8 * k, value)
-            place += 24
-        if pieces == 0:
-            call_kernel(kernel, table, 0, length)
-        elif pieces == 1:
-            state = release_gil()
-            call_kernel(kernel, table, 0, length)
-            retake_gil(state)
-        else:
-            woken = split(kernel, table, length, pieces, word(start + 40))
-            if woken == 0:
-                return 0
-            forget(woken)
-    return new_integer(0)
 
 
 class _Method(ctypes.Structure):
@@ -173,10 +62,9 @@ def keep_forever(obj: Any) -> Any:
     return obj
 
 
-def method(name: bytes, function: Callable, signature: Any, flags: int) -> _Method:
-    """Return the definition of a built-in function, made of a function for native code."""
-    code = keep_forever(cfunc(signature, error_model="numpy")(function))
-    return keep_forever(_Method(name, code.address, flags, None))
+def method(name: bytes, address: Any, flags: int) -> _Method:
+    """Return the definition of a built-in function made of the native code at `address`."""
+    return keep_forever(_Method(name, address, flags, None))
 
 
 def builtin(definition: _Method, first: Any) -> Callable[..., Any]:
@@ -184,11 +72,8 @@ def builtin(definition: _Method, first: Any) -> Callable[..., Any]:
     return _new_builtin(ctypes.addressof(definition), first, None)
 
 
-FAST = types.int64(types.int64, types.int64, types.int64)
-"""The signature of a function that takes an array of objects."""
-
-_LAUNCH = method(b"launch", _launch, FAST, METH_FASTCALL)
-_HELP = method(b"help", threads.help, types.int64(types.int64, types.int64), METH_O)
+_LAUNCH = method(b"launch", native("launch"), METH_FASTCALL)
+_HELP = method(b"help", native("help"), METH_O)
 WRONG_TYPE = keep_forever(
     ctypes.create_string_buffer(b"run: expected a numpy.ndarray for a tensor")
 )

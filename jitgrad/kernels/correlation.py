@@ -16,8 +16,8 @@ import numpy as np
 from jitgrad.graph.ir import Compute, Memory, Value
 from jitgrad.kernels.entries import Header, Routine, table_of
 from jitgrad.kernels.geometry import count
+from jitgrad.kernels.processor import COLUMNS, DOT_COLUMNS, DOT_ROWS, ROWS, lanes
 from jitgrad.kernels.threads import THREADS, WORTH_SPLITTING
-from jitgrad.kernels.tiles import COLUMNS, DOT_COLUMNS, DOT_ROWS, ROWS, lanes
 from jitgrad.kernels.windows import (
     Axis,
     Phase,

@@ -15,6 +15,7 @@ import numpy as np
 
 from jitgrad.graph.ir import Memory, Scalar, Value
 from jitgrad.kernels import calling, cpu
+from jitgrad.kernels.conventions import ARRAY, CONSTANT, FLOAT, INTEGER
 from jitgrad.kernels.emit import emit_kernels
 from jitgrad.kernels.entries import Emitted, Integer, Pointer
 from jitgrad.kernels.fusion import Group
@@ -43,7 +44,6 @@ class Driver:
     Attributes:
         kernels: those that it calls, each once, in order.
         native_calls: kernels and products of one run.
-        compile_seconds: spent on kernels that did not exist before.
         source: the text.
         run: the function.
     """
@@ -56,7 +56,6 @@ class Driver:
     ) -> None:
         self.kernels: list[cpu.Kernel] = []
         self.native_calls = 0
-        self.compile_seconds = 0.0
         self._schedule = schedule
         self._inputs = inputs
         self._outputs = outputs
@@ -238,9 +237,7 @@ class Driver:
         arguments: dict[str, int] = {}
         for unit in units:
             for emitted in self._kernels(unit):
-                kernel, is_new = cpu.kernel_for(emitted.source)
-                if is_new:
-                    self.compile_seconds += kernel.compile_seconds
+                kernel = cpu.kernel_for(emitted.source)
                 if kernel not in self.kernels:
                     self.kernels.append(kernel)
                 split = pieces(emitted.length, emitted.nanoseconds)
@@ -255,16 +252,16 @@ class Driver:
         table = []
         for entry in emitted.table:
             if isinstance(entry, Integer):
-                table.append((calling.CONSTANT, 0, entry.value))
+                table.append((CONSTANT, 0, entry.value))
             elif isinstance(entry, Pointer):
                 self._prepare(entry.value)
                 name, first = self._base[entry.value.memory]
                 position = arguments.setdefault(name, len(arguments))
                 distance = (entry.value.offset - first.offset) * entry.value.dtype.itemsize
-                table.append((calling.ARRAY, position, distance))
+                table.append((ARRAY, position, distance))
             else:
                 position = arguments.setdefault(self._names[entry.scalar], len(arguments))
-                kind = calling.FLOAT if entry.scalar.type is float else calling.INTEGER
+                kind = FLOAT if entry.scalar.type is float else INTEGER
                 table.append((kind, position, 0))
         return table
 

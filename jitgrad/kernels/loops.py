@@ -24,7 +24,6 @@ after signals every few milliseconds; an exception that comes of it leaves every
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,6 +31,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jitgrad.graph.ir import Scalar, Step, Value
+from jitgrad.kernels.clock import compiling
 from jitgrad.locks import LOWERING
 
 if TYPE_CHECKING:
@@ -109,12 +109,11 @@ def lower_loop(
     Raises:
         NotNative: the loop is for Python to do.
     """
+    before = compiling.seconds
     with LOWERING:
-        started = time.perf_counter()
-        from jitgrad.kernels.assembly import assemble  # the first time, loads Numba
+        from jitgrad.kernels.assembly import assemble  # the first time, loads LLVM
         from jitgrad.kernels.turn import plan
 
-        loading = time.perf_counter() - started
         loop = assemble(plan(steps, inputs, tests, carried, kept, streamed))
-    loop.compile_seconds += loading if loading > 0.01 else 0.0
+    loop.compile_seconds = compiling.seconds - before
     return loop

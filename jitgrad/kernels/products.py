@@ -1,8 +1,5 @@
 """Matrix products within native code: loops for small ones, the BLAS that NumPy uses for others."""
 
-# pyright does not know that Numba passes the first argument of an intrinsic
-# pyright: reportCallIssue=false
-
 from __future__ import annotations
 
 import ctypes
@@ -10,22 +7,16 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 
 from jitgrad.graph.ir import Value
+from jitgrad.kernels.conventions import AS_IT_IS, ROW_MAJOR, TRANSPOSED
 from jitgrad.kernels.entries import Emitted, Header
 from jitgrad.kernels.expressions import type_name
 from jitgrad.kernels.geometry import count
-from jitgrad.kernels.memory import IN_MEMORY
 
 SMALL, SMALL_ROW, SMALL_ENOUGH = 1 << 5, 1 << 10, 1 << 15
 """Multiplications up to which loops are faster than BLAS, which takes 50 ns to begin, or 100 if
 there is only one row; and up to which they will do where there is no BLAS."""
-
-ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112
-"""CBLAS's names."""
 
 
 class Blas(NamedTuple):
@@ -74,61 +65,6 @@ def _multiplies(function: Any, dtype: np.dtype, bits: int) -> bool:
         ROW_MAJOR, AS_IT_IS, TRANSPOSED, 2, 4, 3, 1.0, places[0], 3, places[1], 3, 0.0, places[2], 4
     )
     return bool((c == a @ b.T).all())
-
-
-@intrinsic(prefer_literal=True)
-def gemm(
-    typing_context: Any,
-    dtype: Any,
-    bits: Any,
-    address: Any,
-    left: Any,
-    right: Any,
-    rows: Any,
-    columns: Any,
-    depth: Any,
-    a: Any,
-    a_pitch: Any,
-    b: Any,
-    b_pitch: Any,
-    c: Any,
-    c_pitch: Any,
-) -> Any:
-    """Call a `gemm` of CBLAS on row-major matrices; `left` and `right` say which are transposed."""
-    element = IN_MEMORY[dtype.literal_value]
-    width = ir.IntType(bits.literal_value)
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        code = ir.IntType(32)
-        kinds = [
-            code, code, code, width, width, width, element, element.as_pointer(), width,
-            element.as_pointer(), width, element, element.as_pointer(), width,
-        ]  # fmt: skip
-        function = builder.inttoptr(args[2], ir.FunctionType(ir.VoidType(), kinds).as_pointer())
-        flags = [builder.trunc(each, code) for each in args[3:5]]
-        sizes = [builder.trunc(e, width) if width.width < 64 else e for e in args[5:8]]
-        places = []
-        for at, pitch in zip(args[8::2], args[9::2]):
-            places.append(builder.inttoptr(at, element.as_pointer()))
-            places.append(builder.trunc(pitch, width) if width.width < 64 else pitch)
-        one, zero = element(1.0), element(0.0)
-        builder.call(
-            function, [code(ROW_MAJOR), *flags, *sizes, one, *places[:4], zero, *places[4:]]
-        )
-        return context.get_dummy_value()
-
-    integers = [types.int64] * 12
-    return types.void(dtype, bits, *integers), generate
-
-
-@intrinsic
-def address(typing_context: Any, region: Any) -> Any:
-    """Return the address of a region."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.ptrtoint(args[0], ir.IntType(64))
-
-    return types.int64(region), generate
 
 
 def matrix_layout(value: Value) -> tuple[int, int] | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jitgrad.graph.ir import Scalar, Step, Value
+from jitgrad.kernels.clock import compiling
 from jitgrad.kernels.schedule import Schedule
 from jitgrad.locks import LOWERING
 
@@ -22,8 +22,8 @@ class Program:
             inputs; returns the tuple of outputs. Safe in several threads at once.
         kernels: the kernels that it calls, shared with other programs.
         native_calls: kernels and matrix products of one run.
-        compile_seconds: what compiling kernels that did not exist before took, and loading the
-            compiler if this program was the first.
+        compile_seconds: what compiling took, of kernels that no other program had and no other
+            process had left on disk; and loading the compiler, if that was needed first.
         source: the driver, as Python.
     """
 
@@ -58,18 +58,17 @@ def lower(
         outputs: what it returns. One in an input's memory is a view on it; the others are in
             memory that no other run touches.
     """
+    before = compiling.seconds
     with LOWERING:
-        started = time.perf_counter()
-        from jitgrad.kernels.driver import Driver  # the first time, loads Numba
+        from jitgrad.kernels.driver import Driver  # the first time, loads LLVM
         from jitgrad.kernels.reading import operations
 
-        loading = time.perf_counter() - started
         schedule = Schedule(operations(steps, inputs, outputs))
         driver = Driver(schedule, inputs, outputs)
     return Program(
         driver.run,
         tuple(driver.kernels),
         driver.native_calls,
-        driver.compile_seconds + (loading if loading > 0.01 else 0.0),
+        compiling.seconds - before,
         driver.source,
     )

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from jitgrad.graph.ir import Scalar, Value
+from jitgrad.kernels.conventions import FAILED, FINISHED, NUMBERS
 from jitgrad.kernels.loops import Stop, Turns
-from jitgrad.kernels.machine import FAILED, FINISHED, NUMBERS, machine
+from jitgrad.kernels.machine import machine
 
 SHORT = 20_000.0
 """Estimated ns of the turns that are done before the interpreter lock is released."""
@@ -91,7 +92,7 @@ class Loop:
     Attributes:
         kernels: those that it calls.
         native_calls: kernels called in one turn.
-        compile_seconds: what compiling kernels that did not exist before took.
+        compile_seconds: see `Program`.
         source: the instructions, to be read.
         nanoseconds: roughly what a turn takes.
         turn_bytes: what the tape takes for a turn.
@@ -102,7 +103,7 @@ class Loop:
         plan = assembler.plan
         self.kernels = tuple(assembler.kernels)
         self.native_calls = assembler.native_calls
-        self.compile_seconds = assembler.compile_seconds
+        self.compile_seconds = 0.0
         self.source = "\n".join(assembler.lines) + "\n"
         self.nanoseconds = assembler.nanoseconds
         self.layout = layout

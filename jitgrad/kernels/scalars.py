@@ -96,6 +96,7 @@ LIBRARY = (
 """Functions of `math` that call the C library's of the same name."""
 
 LIBRARY_OF_TWO = ("atan2", "fmod", "pow")
+"""Those of two operands."""
 
 FUNCTIONS: dict[Callable, Rule] = {
     **{
@@ -125,6 +126,12 @@ FUNCTIONS: dict[Callable, Rule] = {
     math.trunc: Rule(int, "whole({0})", "is_not_whole({0})"),
 }
 """What functions of floats are, where there are such; integers are converted first."""
+
+
+def without(name: str) -> None:
+    """Do without a function that the C library does not have."""
+    FUNCTIONS.pop(getattr(math, name, None), None)  # type: ignore[arg-type]
+
 
 _ROUNDING = (math.floor, math.ceil, math.trunc)
 

@@ -6,9 +6,6 @@ jobs and run them without the interpreter lock. The caller never waits for a hel
 begun, so several callers, nested calls and a machine without free processors are all fine.
 """
 
-# pyright does not know that Numba passes the first argument of an intrinsic
-# pyright: reportCallIssue=false
-
 from __future__ import annotations
 
 import os
@@ -17,26 +14,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-from numba import njit
-from numba.core import types
-
-from jitgrad.kernels.native import (
-    add_atomically,
-    bytes_of,
-    call_kernel,
-    new_integer,
-    release_gil,
-    retake_gil,
-    word,
-)
 from jitgrad.settings import get_num_threads
-
-NEXT, DONE, PIECES, LENGTH, KERNEL, ARGUMENTS = range(0, 48, 8)
-"""Where a job, a bytearray, holds its int64s: the next piece to take, how many are done, how many
-there are, the rounds of the outermost loop, the addresses of the kernel and of its arguments."""
-
-JOB = 48
-"""The length of a job in bytes."""
 
 WORTH_SPLITTING = 60_000.0
 """Estimated ns below which a kernel runs in one piece, with the interpreter lock held: waking a
@@ -57,30 +35,6 @@ def pieces(length: int, nanoseconds: float) -> int:
     if THREADS == 1:
         return 1
     return max(1, min(length, 4 * THREADS, int(nanoseconds / SMALLEST_PIECE)))
-
-
-@njit(types.void(types.int64), error_model="numpy")
-def work(job: int) -> None:
-    """Do pieces of the job at address `job` until none is left."""
-    count = word(job + PIECES)
-    length = word(job + LENGTH)
-    while True:
-        piece = add_atomically(job + NEXT, 1)
-        if piece >= count:
-            return
-        first = length * piece // count
-        last = length * (piece + 1) // count
-        call_kernel(word(job + KERNEL), word(job + ARGUMENTS), first, last)
-        add_atomically(job + DONE, 1)
-
-
-def help(self: int, job: int) -> int:
-    """Work on a job; the native code of what helpers call."""
-    address = bytes_of(job)
-    state = release_gil()
-    work(address)
-    retake_gil(state)
-    return new_integer(0)
 
 
 class Helpers:

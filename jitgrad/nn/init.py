@@ -289,6 +289,16 @@ def kaiming_normal_(
     return tensor if std is None else normal_(tensor, 0.0, std, generator)
 
 
+def _within_fan_in_(weight: Tensor, bias: Tensor | None) -> None:
+    """Fill a weight and its bias evenly within 1 / sqrt(fan_in), as linear modules begin."""
+    # with this slope that is the bound
+    kaiming_uniform_(weight, a=math.sqrt(5))
+    if bias is not None:
+        fan_in, _ = _calculate_fan_in_and_fan_out(weight)
+        bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
+        uniform_(bias, -bound, bound)
+
+
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """Make `tensor`, as a matrix of shape (size(0), -1), orthogonal times `gain`; return it.
 

@@ -9,7 +9,7 @@ import numpy as np
 from jitgrad import dtypes
 from jitgrad.dispatch import TensorCore
 
-_NAMES = {
+SCALAR_TYPES = {
     dtypes.float16: "Half",
     dtypes.float32: "Float",
     dtypes.float64: "Double",
@@ -22,10 +22,11 @@ _NAMES = {
     dtypes.complex64: "ComplexFloat",
     dtypes.complex128: "ComplexDouble",
 }
+"""What PyTorch's errors, and its types from early days, call dtypes."""
 
 
 def _not_implemented(name: str, dtype: np.dtype, remedy: str) -> NotImplementedError:
-    found = _NAMES[dtypes.FROM_NUMPY[dtype]]
+    found = SCALAR_TYPES[dtypes.FROM_NUMPY[dtype]]
     return NotImplementedError(f"\"{name}\" not implemented for '{found}'; {remedy}")
 
 

@@ -12,6 +12,7 @@ from jitgrad.device import CPU, no_cuda
 from jitgrad.device import device as check_device
 from jitgrad.dispatch import CAST, TensorCore, bind
 from jitgrad.literals import as_dtype
+from jitgrad.ops.checks import SCALAR_TYPES
 from jitgrad.primitive import Kind, Primitive
 from jitgrad.strides import kept_order
 
@@ -128,21 +129,6 @@ def type_as(input: Tensor, other: Tensor) -> Tensor:
     return cast(input, other._array.dtype)
 
 
-_LEGACY = {
-    dtypes.float16: "Half",
-    dtypes.float32: "Float",
-    dtypes.float64: "Double",
-    dtypes.uint8: "Byte",
-    dtypes.int8: "Char",
-    dtypes.int16: "Short",
-    dtypes.int32: "Int",
-    dtypes.int64: "Long",
-    dtypes.bool_: "Bool",
-    dtypes.complex64: "ComplexFloat",
-    dtypes.complex128: "ComplexDouble",
-}
-
-
 def type_(input: Tensor, dtype: Any = None, non_blocking: builtins.bool = False) -> Any:
     """Return the name of the tensor's type in PyTorch's early days, or `input` with `dtype`.
 
@@ -152,9 +138,9 @@ def type_(input: Tensor, dtype: Any = None, non_blocking: builtins.bool = False)
         ('torch.LongTensor', tensor([1.]))
     """
     if dtype is None:
-        return f"torch.{_LEGACY[dtypes.FROM_NUMPY[input._array.dtype]]}Tensor"
+        return f"torch.{SCALAR_TYPES[dtypes.FROM_NUMPY[input._array.dtype]]}Tensor"
     if isinstance(dtype, str):
-        for found, name in _LEGACY.items():
+        for found, name in SCALAR_TYPES.items():
             if dtype == f"torch.{name}Tensor":
                 return cast(input, found.numpy)
         raise ValueError(f"type: invalid type: '{dtype}'; write for example 'torch.FloatTensor'")

@@ -45,12 +45,18 @@ def share_with_nan(
     return spread(g, x, dim, keepdim) * winners / count
 
 
+def _maximum(array: np.ndarray, *, dim: tuple[int, ...], keepdim: bool) -> Any:
+    return np.maximum.reduce(array, axis=axis_of(array, dim), keepdims=keepdim)
+
+
+def _minimum(array: np.ndarray, *, dim: tuple[int, ...], keepdim: bool) -> Any:
+    return np.minimum.reduce(array, axis=axis_of(array, dim), keepdims=keepdim)
+
+
 AMAX = Primitive(
     "amax",
     Kind.REDUCTION,
-    lambda array, *, dim, keepdim: np.maximum.reduce(
-        array, axis=axis_of(array, dim), keepdims=keepdim
-    ),
+    _maximum,
     (share,),
     combine=("lowest", "maximum({acc}, {0})"),
 )
@@ -58,9 +64,7 @@ AMAX = Primitive(
 AMIN = Primitive(
     "amin",
     Kind.REDUCTION,
-    lambda array, *, dim, keepdim: np.minimum.reduce(
-        array, axis=axis_of(array, dim), keepdims=keepdim
-    ),
+    _minimum,
     (share,),
     combine=("highest", "minimum({acc}, {0})"),
 )
@@ -69,9 +73,7 @@ AMIN = Primitive(
 MAX = Primitive(
     "max",
     Kind.REDUCTION,
-    lambda array, *, dim, keepdim: np.maximum.reduce(
-        array, axis=axis_of(array, dim), keepdims=keepdim
-    ),
+    _maximum,
     (share_with_nan,),
     combine=("lowest", "maximum({acc}, {0})"),
 )
@@ -79,9 +81,7 @@ MAX = Primitive(
 MIN = Primitive(
     "min",
     Kind.REDUCTION,
-    lambda array, *, dim, keepdim: np.minimum.reduce(
-        array, axis=axis_of(array, dim), keepdims=keepdim
-    ),
+    _minimum,
     (share_with_nan,),
     combine=("highest", "minimum({acc}, {0})"),
 )

@@ -9,15 +9,13 @@ from jitgrad.ops.each import unless_zero
 from jitgrad.ops.foreach import (
     _foreach_add,
     _foreach_add_,
-    _foreach_addcmul_,
     _foreach_div,
     _foreach_mul,
-    _foreach_mul_,
     _foreach_sqrt,
 )
 from jitgrad.optim.checks import check_learning_rate, check_not_negative
 from jitgrad.optim.list_optimizer import ListOptimizer
-from jitgrad.optim.shared import Scalar, Tensors, directions, number, of, scalar
+from jitgrad.optim.shared import Scalar, Tensors, average_squares_, directions, number, of, scalar
 from jitgrad.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -87,10 +85,7 @@ class Adadelta(ListOptimizer):
     def _initial_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         return {"step": number(0), "square_avg": zeros_like(param), "acc_delta": zeros_like(param)}
 
-    def _update(self, group: dict[str, Any]) -> None:
-        params, grads = self._collect(group)
-        if not params:
-            return
+    def _update(self, group: dict[str, Any], params: Tensors, grads: Tensors) -> None:
         states = self._states(params, group)
         adadelta(
             params,
@@ -122,11 +117,9 @@ def adadelta(
     """Update parameters and state by a step of Adadelta; None: no weight decay."""
     _foreach_add_(steps, 1)
     grads = directions(params, grads, weight_decay, maximize)
-    _foreach_mul_(square_avgs, rho)
-    _foreach_addcmul_(square_avgs, grads, grads, 1 - rho)
+    average_squares_(square_avgs, grads, rho)
     roots = _foreach_sqrt(_foreach_add(square_avgs, eps))
     deltas = _foreach_div(_foreach_sqrt(_foreach_add(acc_deltas, eps)), roots)
     deltas = _foreach_mul(deltas, grads)
-    _foreach_mul_(acc_deltas, rho)
-    _foreach_addcmul_(acc_deltas, deltas, deltas, 1 - rho)
+    average_squares_(acc_deltas, deltas, rho)
     _foreach_add_(params, deltas, alpha=-lr)

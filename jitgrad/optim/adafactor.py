@@ -106,10 +106,7 @@ class Adafactor(ListOptimizer):
             "col_var": param.new_zeros((*param.shape[:-2], 1, param.shape[-1])),
         }
 
-    def _update(self, group: dict[str, Any]) -> None:
-        params, grads = self._collect(group)
-        if not params:
-            return
+    def _update(self, group: dict[str, Any], params: Tensors, grads: Tensors) -> None:
         states = self._states(params, group)
         smallest_square, smallest_size = group["eps"]
         adafactor(

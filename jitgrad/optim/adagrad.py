@@ -101,10 +101,7 @@ class Adagrad(ListOptimizer):
         start = group["initial_accumulator_value"]
         return {"step": number(0), "sum": full_like(param, start)}
 
-    def _update(self, group: dict[str, Any]) -> None:
-        params, grads = self._collect(group)
-        if not params:
-            return
+    def _update(self, group: dict[str, Any], params: Tensors, grads: Tensors) -> None:
         states = self._states(params, group)
         adagrad(
             params,

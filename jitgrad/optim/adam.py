@@ -10,7 +10,6 @@ from jitgrad.ops.foreach import (
     _foreach_add,
     _foreach_add_,
     _foreach_addcdiv_,
-    _foreach_addcmul_,
     _foreach_div,
     _foreach_lerp_,
     _foreach_maximum_,
@@ -24,7 +23,16 @@ from jitgrad.optim.checks import (
     check_not_negative,
 )
 from jitgrad.optim.list_optimizer import ListOptimizer
-from jitgrad.optim.shared import Scalar, Tensors, as_vector, directions, number, of, scalar
+from jitgrad.optim.shared import (
+    Scalar,
+    Tensors,
+    as_vector,
+    average_squares_,
+    directions,
+    number,
+    of,
+    scalar,
+)
 from jitgrad.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -115,10 +123,7 @@ class Adam(ListOptimizer):
             state["max_exp_avg_sq"] = zeros_like(param)
         return state
 
-    def _update(self, group: dict[str, Any]) -> None:
-        params, grads = self._collect(group)
-        if not params:
-            return
+    def _update(self, group: dict[str, Any], params: Tensors, grads: Tensors) -> None:
         states = self._states(params, group)
         beta1, beta2 = group["betas"]
         adam(
@@ -230,8 +235,7 @@ def adam(
         weight_decay = None
     grads = directions(params, grads, weight_decay, maximize)
     _foreach_lerp_(exp_avgs, grads, 1 - beta1)
-    _foreach_mul_(exp_avg_sqs, beta2)
-    _foreach_addcmul_(exp_avg_sqs, grads, grads, 1 - beta2)
+    average_squares_(exp_avg_sqs, grads, beta2)
     squares = exp_avg_sqs
     if max_exp_avg_sqs is not None:
         squares = _foreach_maximum_(max_exp_avg_sqs, exp_avg_sqs)

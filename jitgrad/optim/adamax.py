@@ -86,10 +86,7 @@ class Adamax(ListOptimizer):
     def _initial_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         return {"step": number(0), "exp_avg": zeros_like(param), "exp_inf": zeros_like(param)}
 
-    def _update(self, group: dict[str, Any]) -> None:
-        params, grads = self._collect(group)
-        if not params:
-            return
+    def _update(self, group: dict[str, Any], params: Tensors, grads: Tensors) -> None:
         states = self._states(params, group)
         beta1, beta2 = group["betas"]
         adamax(

@@ -89,10 +89,7 @@ class ASGD(ListOptimizer):
             "ax": zeros_like(param),
         }
 
-    def _update(self, group: dict[str, Any]) -> None:
-        params, grads = self._collect(group)
-        if not params:
-            return
+    def _update(self, group: dict[str, Any], params: Tensors, grads: Tensors) -> None:
         states = self._states(params, group)
         asgd(
             params,

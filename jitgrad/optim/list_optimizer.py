@@ -7,6 +7,7 @@ from typing import Any
 
 from jitgrad.autograd.grad_mode import enable_grad, set_grad_enabled
 from jitgrad.optim.optimizer import Optimizer
+from jitgrad.optim.shared import Tensors
 from jitgrad.tensor import Tensor
 
 
@@ -31,10 +32,13 @@ class ListOptimizer(Optimizer):
                 loss = closure()
         with set_grad_enabled(self.defaults.get("differentiable", False)):
             for group in self.param_groups:
-                self._update(group)
+                params, grads = self._collect(group)
+                if params:
+                    self._update(group, params, grads)
         return loss
 
-    def _update(self, group: dict[str, Any]) -> None:
+    def _update(self, group: dict[str, Any], params: Tensors, grads: Tensors) -> None:
+        """Change those parameters of a group that have gradients."""
         raise NotImplementedError
 
     def _initial_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +55,7 @@ class ListOptimizer(Optimizer):
                 gradients.append(gradient)
         return params, gradients
 
-    def _states(self, params: list[Tensor], group: dict[str, Any]) -> list[dict[str, Any]]:
+    def _states(self, params: Tensors, group: dict[str, Any]) -> list[dict[str, Any]]:
         """Return what is remembered of each parameter."""
         found = []
         for each in params:

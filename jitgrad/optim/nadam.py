@@ -10,7 +10,6 @@ from jitgrad.ops.foreach import (
     _foreach_add,
     _foreach_add_,
     _foreach_addcdiv_,
-    _foreach_addcmul_,
     _foreach_div,
     _foreach_lerp_,
     _foreach_mul_,
@@ -18,7 +17,16 @@ from jitgrad.ops.foreach import (
 )
 from jitgrad.optim.checks import check_betas, check_learning_rate, check_not_negative
 from jitgrad.optim.list_optimizer import ListOptimizer
-from jitgrad.optim.shared import Scalar, Tensors, as_vector, directions, number, of, scalar
+from jitgrad.optim.shared import (
+    Scalar,
+    Tensors,
+    as_vector,
+    average_squares_,
+    directions,
+    number,
+    of,
+    scalar,
+)
 from jitgrad.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -99,10 +107,7 @@ class NAdam(ListOptimizer):
             "exp_avg_sq": zeros_like(param),
         }
 
-    def _update(self, group: dict[str, Any]) -> None:
-        params, grads = self._collect(group)
-        if not params:
-            return
+    def _update(self, group: dict[str, Any], params: Tensors, grads: Tensors) -> None:
         states = self._states(params, group)
         beta1, beta2 = group["betas"]
         nadam(
@@ -153,8 +158,7 @@ def nadam(
     products = as_vector(mu_products)
 
     _foreach_lerp_(exp_avgs, grads, 1 - beta1)
-    _foreach_mul_(exp_avg_sqs, beta2)
-    _foreach_addcmul_(exp_avg_sqs, grads, grads, 1 - beta2)
+    average_squares_(exp_avg_sqs, grads, beta2)
     corrected = _foreach_div(exp_avg_sqs, each_value(1 - beta2**counts))
     scales = _foreach_add(_foreach_sqrt(corrected), eps)
     of_gradient = -lr * (1 - momenta) / (1 - products)

@@ -19,7 +19,16 @@ from jitgrad.ops.foreach import (
 from jitgrad.ops.selection import where
 from jitgrad.optim.checks import check_betas, check_learning_rate, check_not_negative
 from jitgrad.optim.list_optimizer import ListOptimizer
-from jitgrad.optim.shared import Scalar, Tensors, as_vector, directions, number, of, scalar
+from jitgrad.optim.shared import (
+    Scalar,
+    Tensors,
+    as_vector,
+    average_squares_,
+    directions,
+    number,
+    of,
+    scalar,
+)
 from jitgrad.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -91,10 +100,7 @@ class RAdam(ListOptimizer):
     def _initial_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         return {"step": number(0), "exp_avg": zeros_like(param), "exp_avg_sq": zeros_like(param)}
 
-    def _update(self, group: dict[str, Any]) -> None:
-        params, grads = self._collect(group)
-        if not params:
-            return
+    def _update(self, group: dict[str, Any], params: Tensors, grads: Tensors) -> None:
         states = self._states(params, group)
         beta1, beta2 = group["betas"]
         radam(
@@ -135,8 +141,7 @@ def radam(
         weight_decay = None
     grads = directions(params, grads, weight_decay, maximize)
     _foreach_lerp_(exp_avgs, grads, 1 - beta1)
-    _foreach_mul_(exp_avg_sqs, beta2)
-    _foreach_addcmul_(exp_avg_sqs, grads, grads, 1 - beta2)
+    average_squares_(exp_avg_sqs, grads, beta2)
 
     counts = as_vector(steps)
     correction = 1 - beta2**counts

@@ -11,14 +11,13 @@ from jitgrad.ops.foreach import (
     _foreach_add_,
     _foreach_addcdiv_,
     _foreach_addcmul,
-    _foreach_addcmul_,
     _foreach_lerp_,
     _foreach_mul_,
     _foreach_sqrt,
 )
 from jitgrad.optim.checks import check_learning_rate, check_not_negative
 from jitgrad.optim.list_optimizer import ListOptimizer
-from jitgrad.optim.shared import Scalar, Tensors, directions, number, of, scalar
+from jitgrad.optim.shared import Scalar, Tensors, average_squares_, directions, number, of, scalar
 from jitgrad.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -99,10 +98,7 @@ class RMSprop(ListOptimizer):
             state["grad_avg"] = zeros_like(param)
         return state
 
-    def _update(self, group: dict[str, Any]) -> None:
-        params, grads = self._collect(group)
-        if not params:
-            return
+    def _update(self, group: dict[str, Any], params: Tensors, grads: Tensors) -> None:
         states = self._states(params, group)
         momentum = unless_zero(group["momentum"])
         rmsprop(
@@ -139,8 +135,7 @@ def rmsprop(
     """Update parameters and state by a step of RMSprop; what is None is left out."""
     _foreach_add_(steps, 1)
     grads = directions(params, grads, weight_decay, maximize)
-    _foreach_mul_(square_avgs, alpha)
-    _foreach_addcmul_(square_avgs, grads, grads, 1 - alpha)
+    average_squares_(square_avgs, grads, alpha)
     squares = square_avgs
     if grad_avgs is not None:
         _foreach_lerp_(grad_avgs, grads, 1 - alpha)

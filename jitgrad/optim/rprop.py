@@ -97,10 +97,7 @@ class Rprop(ListOptimizer):
             "step_size": full_like(param, float(group["lr"])),
         }
 
-    def _update(self, group: dict[str, Any]) -> None:
-        params, grads = self._collect(group)
-        if not params:
-            return
+    def _update(self, group: dict[str, Any], params: Tensors, grads: Tensors) -> None:
         states = self._states(params, group)
         rprop(
             params,

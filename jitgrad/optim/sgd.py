@@ -79,11 +79,8 @@ class SGD(ListOptimizer):
         }
         super().__init__(params, defaults)
 
-    def _update(self, group: dict[str, Any]) -> None:
+    def _update(self, group: dict[str, Any], params: Tensors, grads: Tensors) -> None:
         momentum = unless_zero(group["momentum"])
-        params, grads = self._collect(group)
-        if not params:
-            return
         states = [] if momentum is None else self._states(params, group)
         buffers = [state.get("momentum_buffer") for state in states]
         sgd(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.dispatch import wrap
-from jitgrad.ops.foreach import _foreach_add, _foreach_neg
+from jitgrad.ops.foreach import _foreach_add, _foreach_addcmul_, _foreach_mul_, _foreach_neg
 from jitgrad.ops.joining import stack
 from jitgrad.optim.checks import scalar_dtype
 from jitgrad.tensor import Tensor
@@ -41,6 +41,12 @@ def directions(
     if weight_decay is not None:
         grads = _foreach_add(grads, params, alpha=weight_decay)
     return grads
+
+
+def average_squares_(averages: Tensors, values: Tensors, decay: Scalar) -> None:
+    """Let decaying averages of squares take up those of `values`."""
+    _foreach_mul_(averages, decay)
+    _foreach_addcmul_(averages, values, values, 1 - decay)
 
 
 def of(states: Sequence[dict], name: str) -> list:

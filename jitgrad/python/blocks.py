@@ -143,7 +143,12 @@ class Blocks(Patterns):
 
     stmt_TryStar = stmt_Try
 
-    def _try_except(self, node: ast.Try) -> None:
+    def _tried(self, node: ast.Try | ast.TryStar) -> tuple[int, Label]:
+        """Perform what is tried, and come to where an exception is handled.
+
+        Returns:
+            The register that holds the exception, and where it goes on without one.
+        """
         caught, end = Label(), Label()
         register = self.temporary()
         # A block of its own, so that leaving the body early leaves its protection too.
@@ -153,6 +158,10 @@ class Blocks(Patterns):
         self.at(node)
         self.emit(Op.JUMP, end)
         self.place(caught)
+        return register, end
+
+    def _try_except(self, node: ast.Try) -> None:
+        register, end = self._tried(node)
         outside = self.now()
         with self.handling(register):
             for handler in node.handlers:
@@ -172,14 +181,7 @@ class Blocks(Patterns):
 
     def _try_except_star(self, node: ast.TryStar) -> None:
         """Each clause takes its part of the group; what they raise is put together at the end."""
-        caught, end = Label(), Label()
-        register = self.temporary()
-        with self.inside(Block(*self.now())), self.protected(caught, register):
-            self.body(node.body)
-        self.body(node.orelse)
-        self.at(node)
-        self.emit(Op.JUMP, end)
-        self.place(caught)
+        register, end = self._tried(node)
         rest, match, raised = (self.temporary() for _ in range(3))
         none = Label()
         with self.handling(register):

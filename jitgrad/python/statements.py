@@ -133,26 +133,31 @@ class Statements(Blocks):
         if self.truth_of_constant(node.test) is False:
             self.body(node.orelse)
             return
-        again, otherwise, end = Label(), Label(), Label()
+        again, otherwise = Label(), Label()
         self.place(again)
         self.jump_if(node.test, False, otherwise)
-        with self.inside(Loop(*self.now(), again, end)):
-            self.body(node.body)
-        self.at(node)
-        self.emit(Op.JUMP, again)
-        self.place(otherwise)
-        self.body(node.orelse)
-        self.place(end)
+        self._turns(node, again, otherwise)
 
     def stmt_For(self, node: ast.For) -> None:
         source = self.expression(node.iter)
         with self.located(node.iter):
             iterator = self.iterator(source)
-        again, otherwise, end = Label(), Label(), Label()
+        again, otherwise = Label(), Label()
         self.place(again)
         with self.located(node.iter):
             item = self.make(Op.ADVANCE, iterator, otherwise)
         self.store(node.target, item)
+        self._turns(node, again, otherwise, iterator)
+
+    def _turns(
+        self,
+        node: ast.While | ast.For,
+        again: Label,
+        otherwise: Label,
+        iterator: int | None = None,
+    ) -> None:
+        """Perform the body and go back to `again`; behind the last turn, from `otherwise` on."""
+        end = Label()
         with self.inside(Loop(*self.now(), again, end, iterator)):
             self.body(node.body)
         self.at(node)

@@ -9,10 +9,7 @@ import pytest
 import jitgrad as torch
 from jitgrad.autograd import Function, gradcheck, gradgradcheck
 from jitgrad.autograd.function import once_differentiable
-
-
-def leaf(*values, dtype=torch.float64):
-    return torch.tensor(values, dtype=dtype, requires_grad=True)
+from tests.leaves import leaf
 
 
 class Square(Function):

@@ -4,10 +4,7 @@ import pytest
 
 import jitgrad as torch
 from jitgrad.autograd import Function, GradcheckError, gradcheck, gradgradcheck
-
-
-def leaf(*values, dtype=torch.float64):
-    return torch.tensor(values, dtype=dtype, requires_grad=True)
+from tests.leaves import leaf
 
 
 class WrongSquare(Function):

@@ -48,6 +48,7 @@ def notice(count: int) -> None:
 def passes(folder: Path, *arguments: str) -> bool:
     """Does Python end well with these arguments, with the library in `folder`?"""
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["JITGRAD_CACHE_DIR"] = str(folder / "kernels")
     command = [sys.executable, *arguments]
     try:
         done = subprocess.run(

@@ -42,7 +42,7 @@ MUTANTS = [
     ),
     Mutant(
         "fact: the same storage at two places", "graph/facts.py",
-        "or setdefault(id(storage), index) != self.storage\n", "\n",
+        "or setdefault(~id(storage), index) != self.storage\n", "\n",
     ),
     Mutant(
         "fact: the same memory at two places", "graph/facts.py",
@@ -81,7 +81,7 @@ MUTANTS = [
     ),
     Mutant(
         "fact: what library code decided", "graph/facts.py",
-        "return self.function(*(each(run) for each in self.operands)) is self.outcome",
+        "return self.function(*given) is self.outcome",
         "return True",
     ),
     Mutant(
@@ -345,7 +345,7 @@ MUTANTS = [
         "made = run.made[self.key] = self.kind()", "made = self.kind()",
     ),
     Mutant(
-        "recipes: versions of what was made", "graph/cutting.py",
+        "recipes: versions of what was made", "graph/remaking.py",
         'version = self.path.writes.get(entry.storage, 0)', "version = 0",
     ),
     # -- where calls go on ------------------------------------------------------------------------

@@ -8,6 +8,7 @@ and looks at things with `session.see`. Both runs must have seen the same.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import traceback
 import types
@@ -229,6 +230,16 @@ def difference(one: Any, other: Any, path: str = "", exact: bool = False) -> str
     if isinstance(one, dict) and isinstance(other, dict):
         return difference(list(one.items()), list(other.items()), path, exact)
     return "" if one == other else f"{path}: {one!r} and {other!r}"
+
+
+def scenes(*names: str) -> list[Callable]:
+    """Return the scenes of the files with these names, beside this one."""
+    return [
+        scene
+        for module in (importlib.import_module(f"{__package__}.{each}") for each in names)
+        for name, scene in vars(module).items()
+        if name.startswith("scene_")
+    ]
 
 
 def run(scene: Callable, compiled: bool, **options: Any) -> Session:

@@ -334,3 +334,59 @@ def scene_two_ways_in_turn(s: Session) -> None:
         return x, accepted
 
     turns(s, s.compile(f), counts=(30, 31, 60, 100, 101, 7))
+
+
+def scene_a_number_that_becomes_a_constant(s: Session) -> None:
+    def f(x, w, n, k):
+        while n > 0:
+            x = x * w + k
+            k = 0.5
+            n -= 1
+        return x, k
+
+    f = s.compile(f)
+    for k in (0.25, 2.0, -1.0):
+        turns(s, f, k, counts=(20, 21, 1, 2, 40))
+
+
+def scene_a_tensor_from_outside_takes_a_place(s: Session) -> None:
+    box = SimpleNamespace(w=T([5.0, 6.0]))
+
+    def f(x, n):
+        y = x * 0
+        for _ in range(n):
+            y = y * 0.5 + x
+            x = box.w
+        return y, x, x is box.w
+
+    f = s.compile(f)
+    for n in (20, 21, 22, 1, 2, 3, 0, 40):
+        box.w = T([n + 1.0, 6.0])
+        s.call(f, T([1.0, 2.0]), n)
+
+
+def scene_two_things_change_places_with_one_outside(s: Session) -> None:
+    box = SimpleNamespace(w=T([5.0, 6.0]))
+
+    def f(x, n):
+        a, b, c = x, x, x
+        y = x * 0
+        for _ in range(n):
+            y = y * 0.5 + a
+            a, b, c = b, c, box.w
+        return y, a is x, b is x, a is box.w, b is box.w, c is box.w
+
+    f = s.compile(f)
+    for n in (20, 21, 22, 1, 2, 3, 4, 0, 40):
+        s.call(f, T([1.0, 2.0]), n)
+
+
+def scene_library_code_decides_by_a_number_that_changes(s: Session) -> None:
+    def f(x, w, n, p):
+        for _ in range(n):
+            x = torch.nn.functional.leaky_relu(x * w, p) + torch.add(x, x, alpha=p) * 0.25
+            p = p * 0.75 - 0.125
+        return x, p
+
+    turns(s, s.compile(f), 0.9)
+    turns(s, s.compile(f), -0.9)

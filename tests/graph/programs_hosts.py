@@ -5,16 +5,10 @@ from __future__ import annotations
 import random
 import time
 from types import SimpleNamespace
-from typing import Any
 
 import jitgrad as torch
 from tests.graph.agreement import Session
-
-T = torch.tensor
-
-
-def leaf(*values: float) -> Any:
-    return T(list(values), requires_grad=True)
+from tests.graph.programs import T, grad
 
 
 def scene_print_between(s: Session) -> None:
@@ -27,8 +21,8 @@ def scene_print_between(s: Session) -> None:
 
     f = s.compile(f)
     for value in (1.0, 2.0, 3.0, 4.0):
-        s.call(f, leaf(value, -value), "a")
-        s.call(f, leaf(value), f"name {value}")
+        s.call(f, grad(value, -value), "a")
+        s.call(f, grad(value), f"name {value}")
 
 
 def scene_host_call_in_a_loop(s: Session) -> None:
@@ -45,7 +39,7 @@ def scene_host_call_in_a_loop(s: Session) -> None:
 
     f = s.compile(f)
     for n in (0, 1, 2, 5, 9, 9, 3):
-        s.call(f, leaf(1.0, 2.0), n)
+        s.call(f, grad(1.0, 2.0), n)
         s.see(seen)
 
 
@@ -60,7 +54,7 @@ def scene_random_module(s: Session) -> None:
 
     f = s.compile(f)
     for value in range(12):
-        s.call(f, leaf(float(value)))
+        s.call(f, grad(float(value)))
 
 
 def scene_clock(s: Session) -> None:
@@ -72,7 +66,7 @@ def scene_clock(s: Session) -> None:
 
     f = s.compile(f)
     for value in range(4):
-        s.call(f, leaf(float(value)))
+        s.call(f, grad(float(value)))
 
 
 def scene_data_dependent_shape(s: Session) -> None:
@@ -84,13 +78,13 @@ def scene_data_dependent_shape(s: Session) -> None:
 
     f = s.compile(f)
     for row in ([1.0, -1.0], [1.0, 2.0], [-1.0, -2.0], [1.0, 0.0], [3.0, 5.0], [0.0, 0.0]):
-        s.call(f, leaf(*row))
+        s.call(f, grad(*row))
     for n in range(1, 12):
-        s.call(f, leaf(*[float(i % 3 - 1) for i in range(n)]))
+        s.call(f, grad(*[float(i % 3 - 1) for i in range(n)]))
 
 
 def scene_callback_changes_the_surroundings(s: Session) -> None:
-    box = SimpleNamespace(scale=2.0, n=0, w=leaf(1.0))
+    box = SimpleNamespace(scale=2.0, n=0, w=grad(1.0))
     actions: list = []
 
     def f(x):
@@ -107,7 +101,7 @@ def scene_callback_changes_the_surroundings(s: Session) -> None:
         box.n += 1
 
     def replace() -> None:
-        box.w = leaf(3.0)
+        box.w = grad(3.0)
 
     def write() -> None:
         with torch.no_grad():
@@ -115,7 +109,7 @@ def scene_callback_changes_the_surroundings(s: Session) -> None:
 
     for action in (double, count, count, replace, write, double, replace, write):
         actions.append(action)
-        s.call(f, leaf(1.5))
+        s.call(f, grad(1.5))
         s.see(box)
 
 
@@ -132,7 +126,7 @@ def scene_host_call_writes_to_what_was_computed(s: Session) -> None:
     f = s.compile(f)
     for value in (1.0, 2.0, 3.0):
         # the saved y is written: backward raises in both
-        s.call(f, leaf(value))
+        s.call(f, grad(value))
         s.see(kept)
 
 
@@ -157,7 +151,7 @@ def scene_user_function(s: Session) -> None:
 
     f = s.compile(f)
     for k in (1.0, 2.0, 3.0):
-        s.call(f, leaf(0.5, 1.0), k)
+        s.call(f, grad(0.5, 1.0), k)
 
 
 def scene_tensor_hooks(s: Session) -> None:
@@ -172,12 +166,12 @@ def scene_tensor_hooks(s: Session) -> None:
 
     f = s.compile(f)
     for value in (1.0, 2.0, 3.0):
-        s.call(f, leaf(value, 1.0))
+        s.call(f, grad(value, 1.0))
         s.see(seen)
 
 
 def scene_backward_behind_a_host_call(s: Session) -> None:
-    w = leaf(1.0, 2.0)
+    w = grad(1.0, 2.0)
 
     def f(x):
         loss = (x * w).sum()
@@ -214,7 +208,7 @@ def scene_grad_modes_around_host_calls(s: Session) -> None:
 
     f = s.compile(f)
     for value, mode in ((1.0, True), (2.0, False), (3.0, True), (4.0, True), (5.0, False)):
-        s.call(f, leaf(value), mode)
+        s.call(f, grad(value), mode)
 
 
 def scene_exceptions_around_host_calls(s: Session) -> None:
@@ -239,7 +233,7 @@ def scene_exceptions_around_host_calls(s: Session) -> None:
 
     f = s.compile(f)
     for value in (1.0, 2.0, 3.0, 4.0, 1.0, 5.0):
-        s.call(f, leaf(value))
+        s.call(f, grad(value))
 
 
 def scene_exceptions_that_leave_behind_host_calls(s: Session) -> None:
@@ -256,7 +250,7 @@ def scene_exceptions_that_leave_behind_host_calls(s: Session) -> None:
 
     f = s.compile(f)
     for value in (0.5, 3.0, 0.25, 4.0):
-        s.attempt(f, leaf(value))
+        s.attempt(f, grad(value))
 
 
 def scene_closures_across_host_calls(s: Session) -> None:
@@ -275,7 +269,7 @@ def scene_closures_across_host_calls(s: Session) -> None:
 
     f = s.compile(f)
     for value in (1.0, 2.0, 3.0, 4.0):
-        s.call(f, leaf(value), lambda t, value=value: t * value)
+        s.call(f, grad(value), lambda t, value=value: t * value)
 
 
 def scene_containers_across_host_calls(s: Session) -> None:
@@ -294,7 +288,7 @@ def scene_containers_across_host_calls(s: Session) -> None:
 
     f = s.compile(f)
     for value in (1.0, 2.0, 3.0):
-        s.call(f, leaf(value, 1.0))
+        s.call(f, grad(value, 1.0))
 
 
 def scene_iterators_across_host_calls(s: Session) -> None:
@@ -315,8 +309,8 @@ def scene_iterators_across_host_calls(s: Session) -> None:
 
     f = s.compile(f)
     for n in (0, 1, 2, 3, 9, 3):
-        s.call(f, [leaf(2.0), leaf(3.0), leaf(4.0), leaf(5.0)], n)
-    s.call(f, [leaf(2.0)], 4)
+        s.call(f, [grad(2.0), grad(3.0), grad(4.0), grad(5.0)], n)
+    s.call(f, [grad(2.0)], 4)
 
 
 def scene_generators_as_arguments(s: Session) -> None:
@@ -337,8 +331,8 @@ def scene_generators_as_arguments(s: Session) -> None:
 
     f, g = s.compile(f), s.compile(g)
     for n in (0, 1, 3, 2, 5):
-        s.call(f, leaf(1.0, 2.0), n)
-        s.call(g, leaf(1.0, 2.0), numbers(n))
+        s.call(f, grad(1.0, 2.0), n)
+        s.call(g, grad(1.0, 2.0), numbers(n))
 
 
 def scene_recursion_with_host_calls(s: Session) -> None:
@@ -352,7 +346,7 @@ def scene_recursion_with_host_calls(s: Session) -> None:
 
     f = s.compile(f)
     for depth in (0, 1, 3, 2, 6):
-        s.call(f, leaf(0.5), depth)
+        s.call(f, grad(0.5), depth)
 
 
 def scene_event_is_polled(s: Session) -> None:
@@ -373,7 +367,7 @@ def scene_event_is_polled(s: Session) -> None:
     f = s.compile(f)
     for after in (0, 1, 3, 7, 2):
         event = Event(after)
-        s.call(f, leaf(1.0), event)
+        s.call(f, grad(1.0), event)
         s.see(event)
 
 
@@ -385,5 +379,5 @@ def scene_sentinel_iterator(s: Session) -> None:
 
     f = s.compile(f)
     for source in ([0.0, 1.0, 2.0], [0.0], [5.0, 0.0, 3.0, 4.0], [0.0, 1.5] * 3):
-        s.call(f, leaf(1.0), source)
+        s.call(f, grad(1.0), source)
         s.see(source)

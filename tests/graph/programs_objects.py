@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections import namedtuple
 from types import SimpleNamespace
 
 import jitgrad as torch
 from tests.graph.agreement import Session
 from tests.graph.programs import T, grad
+from tests.threads import in_threads
 
 Pair = namedtuple("Pair", "left right")
 
@@ -432,11 +432,7 @@ def scene_threads(s: Session) -> None:
             y.sum().backward()
             results[name, i] = (y.tolist(), x.grad.tolist())
 
-    threads = [threading.Thread(target=work, args=(name,)) for name in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, range(3))
     s.see(dict(sorted(results.items())))
 
 

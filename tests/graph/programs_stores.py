@@ -8,7 +8,8 @@ from typing import ClassVar
 import jitgrad as torch
 from tests.graph.agreement import Session
 from tests.graph.programs import T, grad
-from tests.graph.programs_classes import Pair, State, Vector
+from tests.graph.programs_operators import Vector
+from tests.graph.programs_records import Pair, State
 
 
 class Box:
@@ -264,3 +265,163 @@ def scene_instances_in_closures(s: Session) -> None:
         for n in (2, 3):
             v, _, grow = s.call(f, grad(value), n, backward=False)
             s.see(grow().x, v.x, grow() is v)
+
+
+def scene_counters_on_a_class(s: Session) -> None:
+    class Counted:
+        count = 0
+        seen = 0.0
+
+        def __init__(self, x):
+            type(self).count += 1
+            Counted.seen = 2.0
+            self.x = x * self.count
+
+        @property
+        def number(self):
+            return self.count
+
+    class More(Counted):
+        pass
+
+    def f(x, outer):
+        before = outer.count
+        a = Counted(x)
+        b = More(x)
+        return a.x, b.x, before, outer.count, a.number, More.count, Counted.count, outer.seen
+
+    f = s.compile(f)
+    outer = Counted(T([1.0]))
+    for turn in range(8):
+        s.call(f, grad(1.0), outer)
+        s.see(Counted.count, More.count)
+        if turn == 4:
+            outer.count = 50
+        if turn == 5:
+            Counted.count = 0.5
+
+
+def scene_histories_stored_outside(s: Session) -> None:
+    class Cell:
+        def __init__(self):
+            self.w = grad(0.5, 0.25)
+            self.h = T([0.0, 0.0])
+            self.outputs = {}
+
+        def step(self, x):
+            self.h = torch.tanh(self.h + x * self.w)
+            self.outputs["last"] = self.h * 2
+            return self.h.sum()
+
+    def f(cell, xs):
+        total = 0.0
+        for x in xs:
+            total = total + cell.step(x)
+        return total
+
+    f = s.compile(f)
+    cell = Cell()
+    for turn in range(6):
+        s.call(f, cell, [T([1.0, 2.0]), T([3.0, 1.0])], backward=False)
+        s.see(cell)
+        total = f(cell, [T([1.0, turn]), T([2.0, 1.0])])
+        if turn % 2:
+            (total + cell.h.sum() + cell.outputs["last"].sum()).backward()
+        else:
+            s.see(torch.autograd.grad(total, cell.w, retain_graph=True))
+            s.see(torch.autograd.grad(total, cell.h, retain_graph=True, allow_unused=True))
+            cell.outputs["last"].sum().backward()
+        s.see(cell)
+        cell.h = cell.h.detach()
+
+
+def scene_histories_stored_at_sites(s: Session) -> None:
+    class Box:
+        pass
+
+    def f(x, box):
+        box.a = x * 2
+        box.b = box.a[0]
+        if box.a.sum() > 3:
+            box.a = box.a * 3
+            box.a.add_(1)
+        y = box.a + box.b
+        if y.sum() > 20:
+            box.b = y
+        return y.sum()
+
+    f = s.compile(f)
+    for value in (1.0, 2.0, 5.0, 1.0, 6.0, 2.0):
+        box = Box()
+        s.call(f, grad(value, 0.5), box, backward=False)
+        s.see(box)
+        s.backward(box.a, box.b)
+        box = Box()
+        x = grad(value, 0.5)
+        y = f(x, box)
+        (y + box.b.sum()).backward()
+        s.see(x, box)
+
+
+def scene_objects_stored_outside(s: Session) -> None:
+    class Model:
+        def __init__(self):
+            self.history = []
+            self.best = None
+            self.table = {}
+
+        def step(self, x):
+            state = State(x * 2)
+            state.items.append(x)
+            self.best = state
+            state.n += 1
+            self.history = [state, [x * 3], {"k": state}]
+            self.history[1][0] = x * 4
+            self.history[2]["more"] = state.h
+            state.items[0] = x * 5
+            self.table["pair"] = (state, Pair(x, state))
+            if x.sum() > 2:
+                state.extra = x
+            return self.best.h + len(self.history[1]), state is self.history[0]
+
+    def f(model, x):
+        return model.step(x)
+
+    f = s.compile(f)
+    model = Model()
+    for value in (1.0, 2.0, 3.0, 1.0, 4.0):
+        s.call(f, model, grad(value, 1.0), backward=False)
+        s.see(model)
+        s.backward(model.best.h, model.history[1][0])
+        s.see(model)
+        s.call(f, model, grad(value, 1.0))
+
+
+def scene_objects_that_store_themselves(s: Session) -> None:
+    class Owner:
+        child = None
+
+    class Child:
+        def __init__(self, owner, x):
+            self.before = x
+            owner.child = self
+            self.owner = owner
+            self.after = owner.child.before * 2
+
+        def go(self):
+            self.count = 1
+            return self.owner.child.after
+
+    def f(owner, x):
+        child = Child(owner, x)
+        child.go()
+        second = owner.child
+        second.more = x + 1
+        return child.go(), second is child, child.more, owner.child.count
+
+    f = s.compile(f)
+    owner = Owner()
+    for value in (1.0, 2.0, 3.0):
+        s.call(f, owner, grad(value), backward=False)
+        s.see(owner.child.before, owner.child.after, owner.child.more, owner.child.owner is owner)
+        s.backward(owner.child.after)

@@ -6,15 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.graph import programs_classes, programs_stores
-from tests.graph.agreement import agree
+from tests.graph.agreement import agree, scenes
 
-SCENES = [
-    scene
-    for module in (programs_classes, programs_stores)
-    for name, scene in vars(module).items()
-    if name.startswith("scene_")
-]
+SCENES = scenes(
+    "programs_attributes",
+    "programs_changes",
+    "programs_instances",
+    "programs_methods",
+    "programs_operators",
+    "programs_records",
+    "programs_stores",
+)
 LEAVING = frozenset(
     {
         "bases_are_changed_between_calls", "class_is_changed_between_calls",

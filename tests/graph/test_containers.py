@@ -6,15 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.graph import programs_builtins, programs_containers
-from tests.graph.agreement import agree
+from tests.graph.agreement import agree, scenes
 
-SCENES = [
-    scene
-    for module in (programs_containers, programs_builtins)
-    for name, scene in vars(module).items()
-    if name.startswith("scene_")
-]
+SCENES = scenes("programs_containers", "programs_builtins")
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])

@@ -186,3 +186,43 @@ def test_a_tape_that_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.ones(10, requires_grad=True)
     f(x, 10_000).sum().backward()
     assert x.grad is not None
+
+
+def test_memory_from_outside_does_not_go_from_turn_to_turn() -> None:
+    box = SimpleNamespace(w=torch.tensor([5.0, 6.0]))
+
+    @torch.compile
+    def f(x, n):
+        y = x * 0
+        for _ in range(n):
+            y = y + x
+            x = box.w.detach()
+        box.w.add_(1)
+        return y, x
+
+    for n in (20, 21, 22, 23, 1, 2, 24):
+        box.w = torch.tensor([5.0, 6.0])
+        y, x = f(torch.tensor([1.0, 2.0]), n)
+        assert y.tolist() == [5.0 * n - 4, 6.0 * n - 4]
+        assert x.tolist() == [6.0, 7.0]
+        box.w.add_(1)
+        assert x.tolist() == [7.0, 8.0]
+
+
+def test_a_tensor_that_changes_is_not_read_as_one_outside() -> None:
+    """What `box.w` shares its memory with changes, and so does what `x` has as an attribute."""
+    box = SimpleNamespace(w=None)
+
+    @torch.compile
+    def f(x, n):
+        same = 0
+        for _ in range(n):
+            same = same * 2 + (x is box.w)
+            x = x * 0.5 + 1
+        return x, same
+
+    for n in (10, 11, 12, 9, 3):
+        for own in (True, False):
+            x = torch.tensor([1.0, 2.0])
+            box.w = x if own else torch.tensor([1.0, 2.0])
+            assert f(x, n)[1] == (2 ** (n - 1) if own else 0)

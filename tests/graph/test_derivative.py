@@ -7,12 +7,7 @@ import pytest
 import jitgrad as torch
 from jitgrad.graph.tape import CompiledBackward
 from tests.graph import programs_small as programs
-
-T = torch.tensor
-
-
-def leaf(*values: float) -> torch.Tensor:
-    return T(list(values), requires_grad=True)
+from tests.graph.programs import T, grad
 
 
 def test_the_results_of_a_replay_have_one_node() -> None:
@@ -20,8 +15,8 @@ def test_the_results_of_a_replay_have_one_node() -> None:
         return x * 2, x.exp()
 
     f = torch.compile(f)
-    f(leaf(1.0))
-    a, b = f(leaf(1.0))
+    f(grad(1.0))
+    a, b = f(grad(1.0))
     assert isinstance(a.grad_fn, CompiledBackward)
     assert a.grad_fn is b.grad_fn
     assert (a.output_nr, b.output_nr) == (0, 1)
@@ -33,12 +28,12 @@ def test_derivatives_are_recorded_once_for_each_use() -> None:
 
     f = torch.compile(f)
     for _ in range(3):
-        x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+        x, y = grad(1.0, 2.0), grad(3.0, 4.0)
         a, b = f(x, y)
         (a + b).backward()
     (segment,) = f.graph.segments
     assert len(segment.derivatives) == 1
-    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    x, y = grad(1.0, 2.0), grad(3.0, 4.0)
     f(x, y)[1].backward()
     assert len(segment.derivatives) == 2
     torch.autograd.grad(f(x, y)[0], y)
@@ -50,7 +45,7 @@ def test_derivatives_are_recorded_once_for_each_use() -> None:
 def test_a_loop_gives_the_chain_of_its_turns() -> None:
     f = torch.compile(programs.grow)
     for value in (1.0, 3.0, 1.0, 60.0, 5.0, 3.0):
-        x = leaf(value)
+        x = grad(value)
         d = f(x)
         d.backward()
         assert x.grad.item() == d.item() / value
@@ -62,7 +57,7 @@ def test_unused_inputs_have_no_gradient() -> None:
 
     f = torch.compile(f)
     for _ in range(3):
-        x, y = leaf(1.0), leaf(2.0)
+        x, y = grad(1.0), grad(2.0)
         f(x, y).backward()
         assert y.grad is None
         with pytest.raises(RuntimeError, match="not have been used"):
@@ -74,20 +69,20 @@ def test_a_second_backward_raises() -> None:
         return x.exp().sum()
 
     f = torch.compile(f)
-    f(leaf(1.0))
-    y = f(leaf(1.0))
+    f(grad(1.0))
+    y = f(grad(1.0))
     y.backward()
     with pytest.raises(RuntimeError, match="second time"):
         y.backward()
-    y = f(leaf(1.0))
+    y = f(grad(1.0))
     y.backward(retain_graph=True)
     y.backward()
 
 
 def test_what_saves_nothing_may_be_walked_twice() -> None:
     f = torch.compile(lambda x: (x + 1).sum())
-    f(leaf(1.0))
-    x = leaf(1.0)
+    f(grad(1.0))
+    x = grad(1.0)
     y = f(x)
     y.backward()
     y.backward()
@@ -97,7 +92,7 @@ def test_what_saves_nothing_may_be_walked_twice() -> None:
 def test_gradients_of_gradients() -> None:
     f = torch.compile(lambda x: (x**4).sum())
     for _ in range(2):
-        x = leaf(2.0)
+        x = grad(2.0)
         first = torch.autograd.grad(f(x), x, create_graph=True)[0]
         second = torch.autograd.grad(first, x, create_graph=True)[0]
         (third,) = torch.autograd.grad(second, x)
@@ -106,8 +101,8 @@ def test_gradients_of_gradients() -> None:
 
 def test_arguments_are_copied_only_when_they_are_about_to_change() -> None:
     f = torch.compile(lambda x: (x * 2).sin().sum())
-    f(leaf(1.0) * 1)
-    source = leaf(1.0)
+    f(grad(1.0) * 1)
+    source = grad(1.0)
     x = source * 1
     y = f(x)
     tape = y.grad_fn.tape
@@ -121,8 +116,8 @@ def test_arguments_are_copied_only_when_they_are_about_to_change() -> None:
 
 def test_memory_is_freed_with_the_graph() -> None:
     f = torch.compile(lambda x: x.exp().sum())
-    f(leaf(1.0))
-    y = f(leaf(1.0))
+    f(grad(1.0))
+    y = f(grad(1.0))
     tape = y.grad_fn.tape
     assert tape.values
     y.backward()

@@ -6,43 +6,24 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.graph import (
-    programs,
-    programs_autograd,
-    programs_cycles,
-    programs_exceptions,
-    programs_found,
-    programs_generators,
-    programs_hosts,
-    programs_loops,
-    programs_mixed,
-    programs_modules,
-    programs_numbers,
-    programs_objects,
-    programs_places,
-    programs_tensors,
-)
-from tests.graph.agreement import agree
+from tests.graph.agreement import agree, scenes
 
-MODULES = (
-    programs,
-    programs_autograd,
-    programs_cycles,
-    programs_exceptions,
-    programs_found,
-    programs_generators,
-    programs_hosts,
-    programs_loops,
-    programs_mixed,
-    programs_modules,
-    programs_numbers,
-    programs_objects,
-    programs_places,
-    programs_tensors,
+SCENES = scenes(
+    "programs",
+    "programs_autograd",
+    "programs_cycles",
+    "programs_exceptions",
+    "programs_found",
+    "programs_generators",
+    "programs_hosts",
+    "programs_loops",
+    "programs_mixed",
+    "programs_modules",
+    "programs_numbers",
+    "programs_objects",
+    "programs_places",
+    "programs_tensors",
 )
-SCENES = [
-    scene for module in MODULES for name, scene in vars(module).items() if name.startswith("scene_")
-]
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])

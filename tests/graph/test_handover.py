@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 import jitgrad as torch
 from jitgrad.graph.segment import Exit, Return
 from tests.graph import programs_small as programs
+from tests.threads import in_threads
 
 T = torch.tensor
 
@@ -101,11 +100,7 @@ def test_two_threads_share_one_graph() -> None:
             if f(T([value])).item() != expected:
                 failures.append(value)
 
-    threads = [threading.Thread(target=work, args=(start,)) for start in (1.0, 2.5, 50.0)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    in_threads(work, (1.0, 2.5, 50.0))
     assert not failures
 
 

@@ -5,6 +5,7 @@ import pytest
 
 import jitgrad
 from jitgrad.graph.hot import PATIENCE, WARM
+from tests.leaves import leaf
 
 
 def grow(a):
@@ -39,10 +40,6 @@ def compare(function, compiled, make):
         )
     for one, other in zip(*results):
         np.testing.assert_allclose(one, other, 1e-12)
-
-
-def leaf(*values):
-    return jitgrad.tensor(values, dtype=jitgrad.float64, requires_grad=True)
 
 
 def first_segment(compiled):

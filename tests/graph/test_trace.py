@@ -32,6 +32,16 @@ def flat(value: Any) -> Any:
     return value
 
 
+def assert_same(found: Any, expected: Any) -> None:
+    """Check that what a trace returned is what the function returns."""
+    assert not difference(flat(expected), flat(found))
+
+
+def copies(args: tuple) -> list:
+    """Return arguments whose tensors can be written to."""
+    return [each.clone() if isinstance(each, torch.Tensor) else each for each in args]
+
+
 @pytest.mark.parametrize(
     ("function", "calls"),
     [
@@ -48,12 +58,9 @@ def flat(value: Any) -> Any:
 def test_traces_run(function: Any, calls: list[tuple]) -> None:
     f = torch.compile(function)
     for args in calls:
-        f(*(each.clone() if isinstance(each, torch.Tensor) else each for each in args))
-    text = f.trace
+        f(*copies(args))
     for args in calls:
-        copies = [each.clone() if isinstance(each, torch.Tensor) else each for each in args]
-        expected = flat(function(*args))
-        assert not difference(expected, flat(run_trace(text, *copies)))
+        assert_same(run_trace(f.trace, *copies(args)), function(*copies(args)))
 
 
 def test_results_of_many_kinds() -> None:
@@ -62,9 +69,7 @@ def test_results_of_many_kinds() -> None:
     f(x, w, 2.0)
     f(x, w, 90.0)
     for rate in (2.0, 90.0, 1.0, 200.0):
-        expected = flat(programs.mixes(x, w, rate))
-        found = flat(run_trace(f.trace, x, w, rate))
-        assert not difference(expected, found)
+        assert_same(run_trace(f.trace, x, w, rate), programs.mixes(x, w, rate))
 
 
 def test_a_branch_not_seen_and_an_exit_hand_over() -> None:
@@ -99,7 +104,7 @@ def test_a_whole_step() -> None:
         mine = T([1.0, 2.0])
         # the second trace takes .grad from outside
         names["trace_2"](T([0.5, 0.25]), mine, T([0.0, 0.0]), 0.1)
-    assert not difference(eager.detach().numpy(), mine.numpy())
+    assert_same(mine, eager)
 
 
 def test_lines_are_named() -> None:
@@ -239,7 +244,7 @@ def test_loops_of_any_length_run(function: Any, calls: list, unroll: int, monkey
     names = function.__code__.co_varnames
     for args in calls:
         found = run_named(text, {**dict(zip(names, args)), "global W": W})
-        assert not difference(flat(function(*args)), flat(found))
+        assert_same(found, function(*args))
 
 
 def test_a_loop_is_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,14 +287,20 @@ def appends(x, n):
     return found[0] + found[-1]
 
 
-def test_lists_that_change_are_not_taken_for_what_they_were(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def compiled_after_turns(function: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a compiled function that has begun anew at every turn of its loop."""
     monkeypatch.setattr(torch.config, "unroll", 1)
-    f = torch.compile(appends)
+    f = torch.compile(function)
     for _ in range(2):
         for n in (1.0, 2.0, 3.0, 4.0, 5.0, 9.0):
             f(T([1.0]), T(n))
+    return f
+
+
+def test_lists_that_change_are_not_taken_for_what_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    f = compiled_after_turns(appends, monkeypatch)
     told = 0
     for n in (1.0, 2.0, 3.0, 4.0, 5.0, 30.0):
         try:
@@ -297,19 +308,15 @@ def test_lists_that_change_are_not_taken_for_what_they_were(
         except HandsOver:
             told += 1
             continue
-        assert not difference(flat(appends(T([1.0]), T(n))), flat(found))
+        assert_same(found, appends(T([1.0]), T(n)))
     assert told
 
 
 def test_lists_of_the_call_are_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.config, "unroll", 1)
-    f = torch.compile(gathers)
-    for _ in range(2):
-        for n in (1.0, 2.0, 3.0, 4.0, 5.0, 9.0):
-            f(T([1.0]), T(n))
+    f = compiled_after_turns(gathers, monkeypatch)
     for n in (1.0, 2.0, 5.0, 30.0):
         found, *names = run_named(f.trace, {"x": T([1.0]), "n": T(n)})
-        assert not difference(flat(gathers(T([1.0]), T(n))[0]), flat(found))
+        assert_same(found, gathers(T([1.0]), T(n))[0])
         assert names == ["float", "tensor"]
 
 
@@ -321,8 +328,7 @@ def test_what_was_stored_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         f(model, T([1.0, 1.0]))
     x = T([3.0, 1.0])
     outside = {"model.w": model.w, "model.turns": 0, "x": x}
-    found = run_named(f.trace, outside)
-    assert not difference(flat(stores_in_a_loop(Model(), x)), flat(found))
+    assert_same(run_named(f.trace, outside), stores_in_a_loop(Model(), x))
 
 
 def test_what_was_replaced_is_not_taken_for_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from jitgrad.primitive import Kind, Loops, Primitive
 from tests.kernels import records as r
 from tests.kernels.looping import check, plain
 from tests.kernels.test_random_traces import Maker
+from tests.threads import in_threads
 
 FLOAT32 = np.dtype("float32")
 TRANSPOSE = Primitive("t", Kind.VIEW, lambda array: array.T)
@@ -32,17 +33,20 @@ def compute(primitive, *inputs, like=None, dtype=None, **params):
     return Compute(primitive, inputs, params, plain(like.shape, dtype or like.dtype))
 
 
+def reduced(primitive, value, dims=None):
+    """Return a reduction over `dims`, or over all dimensions."""
+    dims = tuple(range(len(value.shape))) if dims is None else dims
+    shape = tuple(size for dim, size in enumerate(value.shape) if dim not in dims)
+    made = plain(shape, value.dtype)
+    return Compute(primitive, (value,), {"dim": dims, "keepdim": False}, made)
+
+
 def doubling(shape, dtype="float32", bound=1000.0):
     """Return `while all(abs(b) < bound): b = b * 2`, whose test is at the head."""
     b = plain(shape, dtype)
     size = compute(r.ABS, b)
     small = compute(r.LESS, size.output, bound, dtype="bool")
-    everywhere = Compute(
-        r.ALL,
-        (small.output,),
-        {"dim": tuple(range(len(shape))), "keepdim": False},
-        plain((), "bool"),
-    )
+    everywhere = reduced(r.ALL, small.output)
     twice = compute(r.MUL, b, 2)
     test = Condition(3, everywhere.output, True)
     return [size, small, everywhere, twice], b, twice.output, test
@@ -81,7 +85,7 @@ def test_nothing_is_seen_of_a_turn_that_is_left(failing):
     steps, tests = [], []
     for bound in bounds:
         more = compute(r.ADD, x, 1.0)
-        total = Compute(r.SUM, (more.output,), {"dim": (0,), "keepdim": False}, plain())
+        total = reduced(r.SUM, more.output)
         small = compute(r.LESS, total.output, bound, dtype="bool")
         steps += [more, total, small]
         tests.append(Condition(len(steps), small.output, True))
@@ -154,9 +158,9 @@ def test_views_of_carried_memory_see_writes():
     turned = Value((6, 4), (1, 6), FLOAT32, base)
     row = Value((6,), (1,), FLOAT32, base, 6)
     twice = compute(r.MUL, row, 2.0)
-    total = Compute(r.SUM, (turned,), {"dim": (0,), "keepdim": False}, plain((4,)))
+    total = reduced(r.SUM, turned, (0,))
     small = compute(r.LESS, total.output, 5000.0, dtype="bool")
-    every = Compute(r.ALL, (small.output,), {"dim": (0,), "keepdim": False}, plain((), "bool"))
+    every = reduced(r.ALL, small.output)
     steps = [
         Compute(TRANSPOSE, (x,), {}, turned),
         twice,
@@ -198,7 +202,7 @@ def test_numbers_and_tensors_feed_each_other():
     x, rate = plain((4,)), Scalar(float)
     step = compute(r.MUL, x, rate)
     less = compute(r.SUB, x, step.output)
-    total = Compute(r.SUM, (less.output,), {"dim": (0,), "keepdim": False}, plain())
+    total = reduced(r.SUM, less.output)
     number = Scalar(float)
     seen = Item(total.output, number)
     slower = scalar_step(operator.truediv, "{0} / {1}", number, 100.0, kind=float)
@@ -235,9 +239,8 @@ def test_a_turn_that_raises_is_for_python():
     less = scalar_step(operator.sub, "{0} - {1}", x, 1.0, kind=float)
     inverse = scalar_step(operator.truediv, "{0} / {1}", 1, less.output, kind=float)
     grown = compute(r.MUL, y, inverse.output)
-    steps = [less, Write(y, compute(r.ADD, y, 1.0).output), inverse, grown]
-    steps.insert(1, compute(r.ADD, y, 1.0))
-    steps[2] = Write(y, steps[1].output)
+    more = compute(r.ADD, y, 1.0)
+    steps = [less, more, Write(y, more.output), inverse, grown]
     carried = [(x, less.output), (y, grown.output)]
     _, turns = check(steps, [x, y], [], carried, [y], {}, [5.0, np.ones(3, "float32")], close=1e-6)
     assert turns.stop is Stop.PYTHON and turns.finished == 4
@@ -255,11 +258,7 @@ def test_loops_run_in_several_threads():
             if turns.stop is not Stop.TEST or not good.all():
                 wrong.append(k)
 
-    workers = [threading.Thread(target=run, args=(k,)) for k in range(1, 5)]
-    for each in workers:
-        each.start()
-    for each in workers:
-        each.join()
+    in_threads(run, range(1, 5))
     assert not wrong
 
 
@@ -449,14 +448,21 @@ def endless():
     return lower_loop([more], [n], [], [(n, more.output)], [], {})
 
 
-def test_signals_are_heard_and_the_loop_goes_on():
-    heard = []
-    before = signal.signal(signal.SIGALRM, lambda *_: heard.append(True))
+@contextlib.contextmanager
+def alarm(handler):
+    """Have a signal call `handler` soon."""
+    before = signal.signal(signal.SIGALRM, handler)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
-        turns = endless().run([0], limit=100_000_000)
+        yield
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+def test_signals_are_heard_and_the_loop_goes_on():
+    heard = []
+    with alarm(lambda *_: heard.append(True)):
+        turns = endless().run([0], limit=100_000_000)
     assert heard and turns.carried == [100_000_000]
 
 
@@ -465,13 +471,8 @@ def test_an_exception_of_a_signal_ends_a_run():
         raise KeyboardInterrupt
 
     loop = endless()
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with pytest.raises(KeyboardInterrupt):
-            loop.run([0])
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    with alarm(interrupt), pytest.raises(KeyboardInterrupt):
+        loop.run([0])
     assert loop.run([5], limit=10).carried == [15]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import threading
 import traceback
 
 import numpy as np
@@ -14,6 +13,7 @@ from jitgrad.kernels import cpu, threads
 from jitgrad.kernels.program import lower
 from tests.kernels import records as r
 from tests.kernels.tracing import Trace
+from tests.threads import in_threads
 
 
 def ones(*shape, dtype="float32"):
@@ -47,11 +47,7 @@ def test_several_threads_run_one_program():
             if not (matrix == value).all() or total != np.float32(value) ** 2 * 4096:
                 wrong.append(k)
 
-    workers = [threading.Thread(target=run, args=(k,)) for k in range(4)]
-    for each in workers:
-        each.start()
-    for each in workers:
-        each.join()
+    in_threads(run, range(4))
     assert not wrong
 
 

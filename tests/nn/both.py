@@ -12,3 +12,10 @@ import jitgrad
 def torch(request):
     """The library that a test runs with, under the name that its user gives it."""
     return jitgrad if request.param == "jitgrad" else pytest.importorskip("torch")
+
+
+def flat(value):
+    """Return the tensors in nested tuples and lists."""
+    if isinstance(value, (tuple, list)):
+        return [each for part in value for each in flat(part)]
+    return [] if value is None else [value]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import jitgrad
+from tests.nn.both import flat
 
 INPUT, WIDTH, STEPS, BATCH = 3, 4, 5, 3
 KINDS = ["RNN", "LSTM", "GRU"]
@@ -21,12 +22,6 @@ attention = jitgrad.nn.functional.scaled_dot_product_attention
 
 def array(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape)
-
-
-def flat(value: Any) -> list:
-    if isinstance(value, (tuple, list)):
-        return [each for part in value for each in flat(part)]
-    return [value]
 
 
 def causal(size: int) -> Any:

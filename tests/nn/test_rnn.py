@@ -6,20 +6,12 @@ from typing import Any
 
 import pytest
 
-import jitgrad
-from tests.ops.against_torch import array, compare, compare_error, torch
+from tests.nn.both import flat
+from tests.nn.weights import modules_alike, same_parameters
+from tests.ops.against_torch import array, compare, compare_error
 
 INPUT, WIDTH, STEPS, BATCH = 3, 4, 5, 3
 KINDS = ["RNN", "LSTM", "GRU"]
-
-
-def same_parameters(t: Any, module: Any) -> list:
-    """Give a module parameters that depend on their order alone; return them."""
-    parameters = list(module.parameters())
-    with t.no_grad():
-        for seed, each in enumerate(parameters):
-            each.copy_(t.tensor(array(*each.shape, seed=seed) / 4))
-    return parameters
 
 
 def states(t: Any, module: Any, batch: int | None) -> Any:
@@ -32,12 +24,6 @@ def states(t: Any, module: Any, batch: int | None) -> Any:
         for width in widths
     )
     return made if len(made) == 2 else made[0]
-
-
-def flat(value: Any) -> list:
-    if isinstance(value, (tuple, list)):
-        return [each for part in value for each in flat(part)]
-    return [] if value is None else [value]
 
 
 def run(t: Any, kind: str, x: Any, settings: dict, call: Any = None, hx: bool = False) -> list:
@@ -179,12 +165,7 @@ SETTINGS: list[tuple[str, tuple, dict]] = [
 
 @pytest.mark.parametrize("kind, args, kwargs", SETTINGS, ids=str)
 def test_as_torch(kind: str, args: tuple, kwargs: dict) -> None:
-    ours = getattr(jitgrad.nn, kind)(*args, **kwargs)
-    theirs = getattr(torch.nn, kind)(*args, **kwargs)
-    assert repr(ours) == repr(theirs)
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    loaded = {name: jitgrad.tensor(each.numpy()) for name, each in theirs.state_dict().items()}
-    assert str(ours.load_state_dict(loaded)) == "<All keys matched successfully>"
+    ours, theirs = modules_alike(kind, args, kwargs)
     assert [tuple(p.shape) for p in ours.parameters()] == [
         tuple(p.shape) for p in theirs.parameters()
     ]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import jitgrad
-from tests.nn.test_rnn import flat, same_parameters
-from tests.ops.against_torch import array, compare, compare_error, torch
+from tests.nn.both import flat
+from tests.nn.weights import modules_alike, same_parameters
+from tests.ops.against_torch import array, compare, compare_error
 
 WIDTH, HEADS, LENGTH, SOURCE, BATCH, INNER = 8, 2, 4, 5, 3, 6
 
@@ -229,12 +229,7 @@ FORMS: list[tuple[str, tuple, dict]] = [
 
 @pytest.mark.parametrize("kind, args, kwargs", FORMS, ids=str)
 def test_as_torch(kind: str, args: tuple, kwargs: dict) -> None:
-    ours = getattr(jitgrad.nn, kind)(*args, **kwargs)
-    theirs = getattr(torch.nn, kind)(*args, **kwargs)
-    assert repr(ours) == repr(theirs)
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    loaded = {name: jitgrad.tensor(each.numpy()) for name, each in theirs.state_dict().items()}
-    assert str(ours.load_state_dict(loaded)) == "<All keys matched successfully>"
+    modules_alike(kind, args, kwargs)
 
 
 @pytest.mark.parametrize(

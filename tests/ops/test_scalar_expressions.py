@@ -2,52 +2,41 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import pkgutil
 from typing import Any
 
 import numpy as np
 import pytest
 
-from jitgrad.dispatch import CAST
-from jitgrad.ops import (
-    activation,
-    binary,
-    blending,
-    comparison,
-    division,
-    exponential,
-    logical,
-    rectifiers,
-    rounding,
-    selection,
-    special,
-    special_values,
-    trigonometric,
-    unary,
-)
+from jitgrad import ops
+from jitgrad.ops import noise, selection, special_values, unary
 from jitgrad.primitive import Kind, Primitive
 
-MODULES = (
-    activation,
-    binary,
-    blending,
-    comparison,
-    division,
-    exponential,
-    logical,
-    rectifiers,
-    rounding,
-    selection,
-    special,
-    trigonometric,
-    unary,
-)
+MODULES = [
+    importlib.import_module(f"{ops.__name__}.{each.name}")
+    for each in pkgutil.iter_modules(ops.__path__)
+]
+APART = {
+    "to": "takes a dtype",
+    "clone": "takes an order of memory",
+    "gradient_scale": "takes a scale, for the gradient alone",
+    "standardize": "takes what its gradient alone needs",
+    "binary_cross_entropy": "refuses all but probabilities",
+}
+"""What is not compared, since its NumPy form takes something else than the expression reads."""
 RECORDS = [
     each
     for module in MODULES
     for each in vars(module).values()
-    if isinstance(each, Primitive) and each.kind is Kind.ELEMENTWISE and each is not CAST
+    if isinstance(each, Primitive)
+    and each.kind is Kind.ELEMENTWISE
+    and each.scalar is not None
+    and each.name not in APART
 ]
+TRUTHS = {selection.WHERE: 0, noise.DROPOUT: 1}
+"""Which operand is a truth."""
 FLOATS = [0.0, -0.0, 1.0, -1.0, 0.3, -2.5, 7.0, 1e300, np.inf, -np.inf, np.nan]
 INTEGERS = [0, 1, -1, 2, -7, 5, 63, 100]
 ONLY_INTEGERS = {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"} | {
@@ -106,8 +95,8 @@ def check(record: Primitive, values: list, dtype: Any) -> None:
     number = operands(record)
     grid = list(itertools.product(values, repeat=number))
     columns = [np.array(each, dtype) for each in zip(*grid)]
-    if record is selection.WHERE:
-        columns[0] = columns[0] != 0
+    if record in TRUTHS:
+        columns[TRUTHS[record]] = columns[TRUTHS[record]] != 0
     assert record.scalar is not None
     code = compile(record.scalar.format("a", "b", "c", "d"), record.name, "eval")
     with np.errstate(all="ignore"):

@@ -8,6 +8,7 @@ import pytest
 
 import jitgrad
 from jitgrad.optim import lr_scheduler
+from tests.optim.algorithms import errors_of_both
 
 # nested schedulers are told the wrong order when they are made, in PyTorch, too
 WARNED = pytest.mark.filterwarnings("ignore:Detected call")
@@ -296,16 +297,11 @@ ERRORS = [
 
 @pytest.mark.parametrize("number", range(len(ERRORS)))
 def test_refuses(number):
-    torch = pytest.importorskip("torch")
-    raised = []
-    for library in (torch, jitgrad):
-        with pytest.raises(Exception) as error:
-            ERRORS[number](
-                library.optim.lr_scheduler,
-                lambda *kind, library=library: optimizer_of(library, *kind),
-            )
-        raised.append(error.type)
-    assert raised[0] is raised[1], raised
+    errors_of_both(
+        lambda library: ERRORS[number](
+            library.optim.lr_scheduler, lambda *kind: optimizer_of(library, *kind)
+        )
+    )
 
 
 def test_a_scheduler_of_the_user_s():

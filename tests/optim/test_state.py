@@ -8,7 +8,7 @@ import pytest
 
 import jitgrad
 from jitgrad import optim
-from tests.optim.test_optimizers import ALGORITHMS, OPTIONS
+from tests.optim.algorithms import ALGORITHMS, OPTIONS, maker
 from tests.optim.training import parameters, train
 
 
@@ -23,9 +23,7 @@ def assert_same(first, second):
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS)
 def test_a_round_trip_resumes_bit_equal(name, options):
-    def make(library, params):
-        return getattr(library.optim, name)(params, **options)
-
+    make = maker(name, options)
     params, optimizer = train(jitgrad, make, 7)
     saved = pickle.loads(pickle.dumps(optimizer.state_dict()))
     copies = [each.detach().clone().requires_grad_() for each in params]
@@ -39,10 +37,7 @@ def test_a_round_trip_resumes_bit_equal(name, options):
 @pytest.mark.parametrize(("name", "options"), OPTIONS)
 def test_torch_s_state_loads(name, options):
     torch = pytest.importorskip("torch")
-
-    def make(library, params):
-        return getattr(library.optim, name)(params, **options)
-
+    make = maker(name, options)
     theirs, their_optimizer = train(torch, make, 7)
     ours = [jitgrad.tensor(each).requires_grad_() for each in numbers(theirs)]
     our_optimizer = make(jitgrad, ours)
@@ -65,10 +60,7 @@ def test_torch_s_state_loads(name, options):
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_ours_loads_in_torch(name):
     torch = pytest.importorskip("torch")
-
-    def make(library, params):
-        return getattr(library.optim, name)(params)
-
+    make = maker(name)
     _, optimizer = train(jitgrad, make, 3)
     found = optimizer.state_dict()
     for state in found["state"].values():
@@ -138,9 +130,7 @@ def test_dtypes_follow_the_parameters():
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_pickles_and_copies(name):
-    def make(library, params):
-        return getattr(library.optim, name)(params)
-
+    make = maker(name)
     params, optimizer = train(jitgrad, make, 3)
     for other in (pickle.loads(pickle.dumps(optimizer)), copy.deepcopy(optimizer)):
         copies = other.param_groups[0]["params"]

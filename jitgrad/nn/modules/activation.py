@@ -61,6 +61,14 @@ class Activation(Module):
         return ", ".join(texts)
 
 
+class Inplace(Module):
+    """A function of one tensor without other settings, which may overwrite it."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+
 class Threshold(Activation):
     """`input` where it is above `threshold`, else `value`: see `nn.functional.threshold`."""
 
@@ -75,7 +83,7 @@ class Threshold(Activation):
         return F.threshold(input, self.threshold, self.value, self.inplace)
 
 
-class ReLU(Activation):
+class ReLU(Inplace, Activation):
     """The larger of `input` and 0.
 
     Example:
@@ -83,10 +91,6 @@ class ReLU(Activation):
         >>> torch.nn.ReLU()(torch.tensor([-1.0, 2.0]))
         tensor([0., 2.])
     """
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the function of `input`."""
@@ -175,12 +179,8 @@ class Sigmoid(Activation):
         return input.sigmoid()
 
 
-class Hardsigmoid(Module):
+class Hardsigmoid(Inplace):
     """input / 6 + 1 / 2 held between 0 and 1."""
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the function of `input`."""
@@ -195,36 +195,24 @@ class Tanh(Activation):
         return input.tanh()
 
 
-class SiLU(Activation):
+class SiLU(Inplace, Activation):
     """input * sigmoid(input)."""
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the function of `input`."""
         return F.silu(input, self.inplace)
 
 
-class Mish(Activation):
+class Mish(Inplace, Activation):
     """input * tanh(softplus(input))."""
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the function of `input`."""
         return F.mish(input, self.inplace)
 
 
-class Hardswish(Module):
+class Hardswish(Inplace):
     """input * hardsigmoid(input)."""
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the function of `input`."""
@@ -259,12 +247,8 @@ class CELU(Activation):
         return F.celu(input, self.alpha, self.inplace)
 
 
-class SELU(Activation):
+class SELU(Inplace, Activation):
     """The self-normalizing elu: see `nn.functional.selu`."""
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the function of `input`."""

@@ -7,7 +7,14 @@ from typing import Any, TypeVar
 from jitgrad.errors import describe
 from jitgrad.nn.modules.module import Module
 from jitgrad.nn.parameter import Parameter, is_lazy
-from jitgrad.nn.utils.weights import as_matrix, iterate, random_direction, rows_of, without_gain
+from jitgrad.nn.utils.weights import (
+    as_matrix,
+    hook_of,
+    iterate,
+    random_direction,
+    rows_of,
+    without_gain,
+)
 from jitgrad.tensor import Tensor
 
 __all__ = ["SpectralNorm", "remove_spectral_norm", "spectral_norm"]
@@ -45,7 +52,7 @@ class SpectralNorm:
     ) -> SpectralNorm:
         """Replace the parameter `name` of `module`; return the hook."""
         hook = SpectralNorm(name, n_power_iterations, dim, eps)
-        if _hook(module, name) is not None:
+        if hook_of(module, SpectralNorm, name) is not None:
             raise RuntimeError(
                 f"Cannot register two spectral_norm hooks on the same parameter {name}"
             )
@@ -77,13 +84,6 @@ class SpectralNorm:
 
     def __call__(self, module: Any, _args: Any) -> None:
         setattr(module, self.name, self.compute_weight(module, module.training))
-
-
-def _hook(module: Any, name: str) -> int | None:
-    for number, hook in module._forward_pre_hooks.items():
-        if isinstance(hook.function, SpectralNorm) and hook.function.name == name:
-            return number
-    return None
 
 
 def spectral_norm(
@@ -126,7 +126,7 @@ def remove_spectral_norm(module: AnyModule, name: str = "weight") -> AnyModule:
     Raises:
         ValueError: there is none.
     """
-    number = _hook(module, name)
+    number = hook_of(module, SpectralNorm, name)
     if number is None:
         raise ValueError(f"spectral_norm of '{name}' not found in {module}")
     hook: Any = module._forward_pre_hooks.pop(number).function

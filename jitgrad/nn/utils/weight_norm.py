@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from jitgrad.nn.modules.module import Module
 from jitgrad.nn.parameter import Parameter, is_lazy
-from jitgrad.nn.utils.weights import norm_except_dim
+from jitgrad.nn.utils.weights import hook_of, norm_except_dim
 from jitgrad.tensor import Tensor
 
 __all__ = ["WeightNorm", "remove_weight_norm", "weight_norm"]
@@ -28,7 +28,7 @@ class WeightNorm:
     @staticmethod
     def apply(module: Any, name: str, dim: int | None) -> WeightNorm:
         """Split the parameter `name` of `module`; return the hook."""
-        if _hook(module, name) is not None:
+        if hook_of(module, WeightNorm, name) is not None:
             raise RuntimeError(
                 f"Cannot register two weight_norm hooks on the same parameter {name}"
             )
@@ -57,13 +57,6 @@ class WeightNorm:
 
     def __call__(self, module: Any, _args: Any) -> None:
         setattr(module, self.name, self.compute_weight(module))
-
-
-def _hook(module: Any, name: str) -> int | None:
-    for number, hook in module._forward_pre_hooks.items():
-        if isinstance(hook.function, WeightNorm) and hook.function.name == name:
-            return number
-    return None
 
 
 def weight_norm(module: AnyModule, name: str = "weight", dim: int | None = 0) -> AnyModule:
@@ -97,7 +90,7 @@ def remove_weight_norm(module: AnyModule, name: str = "weight") -> AnyModule:
     Raises:
         ValueError: there is none.
     """
-    number = _hook(module, name)
+    number = hook_of(module, WeightNorm, name)
     if number is None:
         raise ValueError(f"weight_norm of '{name}' not found in {module}")
     hook: Any = module._forward_pre_hooks.pop(number).function

@@ -49,3 +49,11 @@ def without_gain(weight: Tensor, matrix: Tensor, u: Tensor, v: Tensor) -> Tensor
     """Return `weight` divided by the singular value of `matrix` that `u` and `v` belong to."""
     # the next iteration writes to them before this derivative may have read them
     return weight / dot(u.clone(), mv(matrix, v.clone()))
+
+
+def hook_of(module: Any, kind: type, name: str) -> int | None:
+    """Return the number of the hook of class `kind` for the weight `name`, None without one."""
+    for number, hook in module._forward_pre_hooks.items():
+        if isinstance(hook.function, kind) and hook.function.name == name:
+            return number
+    return None

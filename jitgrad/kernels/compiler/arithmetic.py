@@ -12,8 +12,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from jitgrad.kernels.functions import FUNCTIONS, convert, function, is_signed
-from jitgrad.kernels.vectors import (
+from jitgrad.kernels.compiler.functions import FUNCTIONS, convert, function, is_signed
+from jitgrad.kernels.compiler.vectors import (
     F32,
     Number,
     external_call,

@@ -9,14 +9,19 @@ from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
+from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
+
+from jitgrad.kernels.conventions import TABLE
 
 I64 = ir.IntType(64)
 _I8P = ir.IntType(8).as_pointer()
 
-TABLE = 256
-"""Entries of the largest argument table."""
+called: Any = njit(  # type: ignore[call-overload]
+    error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+"""What makes a function one that native code calls."""
 
 
 def _pointer(builder: Any, address: Any) -> Any:
@@ -29,6 +34,17 @@ def word(typing_context: Any, address: Any) -> Any:
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.load(_pointer(builder, args[0]))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def byte(typing_context: Any, address: Any) -> Any:
+    """Return the byte at `address`."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+        return builder.zext(builder.load(place), ir.IntType(64))
 
     return types.int64(types.int64), generate
 

@@ -10,35 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from jitgrad.kernels.memory import IN_MEMORY, Region
+from jitgrad.kernels.compiler.memory import IN_MEMORY, Region
+from jitgrad.kernels.processor import COLUMNS, DOT_COLUMNS, VECTOR
 
 I64 = ir.IntType(64)
-
-
-def _registers() -> tuple[int, int]:
-    """Return how many bytes a vector register has, and how many registers there are."""
-    architecture = llvmlite.binding.get_process_triple().split("-")[0]
-    features = llvmlite.binding.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 64, 32
-    if features.get("avx"):
-        return 32, 16
-    return 16, 32 if architecture in ("aarch64", "arm64") else 16
-
-
-VECTOR, _COUNT = _registers()
-"""Bytes of a vector."""
-
-ROWS, COLUMNS = (8, 3) if _COUNT == 32 else (4, 2)
-"""The largest tile of `multiply`: rows, and vectors in a row."""
-
-DOT_ROWS, DOT_COLUMNS = (4, 4) if _COUNT == 32 else (4, 2)
-"""The largest tile of `dot`."""
 
 
 class _Code:
@@ -114,11 +93,6 @@ class _Code:
 
 def _width(type: Any) -> int:
     return 32 if isinstance(type, ir.FloatType) else 64
-
-
-def lanes(dtype: str) -> int:
-    """Return how many elements a vector has."""
-    return VECTOR * 8 // _width(IN_MEMORY[dtype])
 
 
 def _write_clear(module: Any, name: str, arguments: list, rows: int, element: Any) -> Any:

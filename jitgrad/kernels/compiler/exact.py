@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-import ctypes
-import ctypes.util
-import math
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding
 from numba.core import types
 from numba.extending import intrinsic
 
 from jitgrad.kernels import scalars
-from jitgrad.kernels.functions import FUNCTIONS, function
-from jitgrad.kernels.vectors import F64, I64, Number, external_call, select, with_sign
+from jitgrad.kernels.compiler.functions import FUNCTIONS, function
+from jitgrad.kernels.compiler.vectors import F64, I64, Number, external_call, select, with_sign
+from jitgrad.kernels.linking import LIBRARY, symbol_of
 
 TWO_TO_63 = float(2**63)
 
@@ -93,34 +90,15 @@ def _order(typing_context: Any, integer: Any, number: Any) -> Any:
 FUNCTIONS["order"] = _order
 
 
-def _library(name: str) -> int | None:
-    """Return the address of a function of the C library."""
-    found = llvmlite.binding.address_of_symbol(name)
-    if found:
-        return int(found)
-    library = ctypes.util.find_library("m")
-    try:
-        called = getattr(ctypes.CDLL(library), name)
-    except (OSError, AttributeError):
-        return None
-    return ctypes.cast(called, ctypes.c_void_p).value
-
-
 def _define(name: str, operands: int) -> None:
-    address = _library(name)
-    if address is None:
-        scalars.FUNCTIONS.pop(getattr(math, name, None), None)  # type: ignore[arg-type]
-        return
-    # under this name LLVM does not know the function, and does not make x * x of pow(x, 2)
-    symbol = f"jitgrad_math_{name}"
-    llvmlite.binding.add_symbol(symbol, address)
+    symbol = symbol_of(name)
     if operands == 1:
         function(lambda x: external_call(symbol, F64, x), f"math_{name}")
     else:
         function(lambda x, y: external_call(symbol, F64, x, y), f"math_{name}")
 
 
-for _name in scalars.LIBRARY:
-    _define(_name, 1)
-for _name in scalars.LIBRARY_OF_TWO:
-    _define(_name, 2)
+for _operands, _names in ((1, scalars.LIBRARY), (2, scalars.LIBRARY_OF_TWO)):
+    for _name in _names:
+        if symbol_of(_name) in LIBRARY:
+            _define(_name, _operands)

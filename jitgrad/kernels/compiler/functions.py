@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from jitgrad.kernels.vectors import F32, F64, Number
+from jitgrad.kernels.compiler.vectors import F32, F64, Number
 
 FUNCTIONS: dict[str, Any] = {}
 """What kernels find by name."""

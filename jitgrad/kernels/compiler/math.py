@@ -13,8 +13,8 @@ from typing import NamedTuple
 import llvmlite.binding
 from llvmlite import ir
 
-from jitgrad.kernels.functions import function
-from jitgrad.kernels.vectors import (
+from jitgrad.kernels.compiler.functions import function
+from jitgrad.kernels.compiler.vectors import (
     Number,
     external_call,
     fused,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from jitgrad.kernels.functions import function
-from jitgrad.kernels.vectors import (
+from jitgrad.kernels.compiler.functions import function
+from jitgrad.kernels.compiler.vectors import (
     F32,
     F64,
     I32,

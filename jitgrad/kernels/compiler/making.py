@@ -1,0 +1,151 @@
+"""Compiling with Numba.
+
+Kernels are compiled without the wrappers and passes that calls from Python need (57 ms for five
+operations instead of 165).
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import linecache
+import runpy
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import llvmlite.binding
+from llvmlite import ir
+from numba.core import compiler, config, registry, types
+from numba.core.compiler_lock import global_compiler_lock
+
+from jitgrad.kernels.compiler import (  # those that are not used define FUNCTIONS
+    arithmetic,  # noqa: F401
+    blas,
+    exact,  # noqa: F401
+    launching,
+    math,  # noqa: F401
+    memory,
+    tiles,
+    trigonometry,  # noqa: F401
+    turning,
+)
+from jitgrad.kernels.compiler.functions import FUNCTIONS
+from jitgrad.kernels.linking import LIBRARY, Code
+
+for _symbol, _address in LIBRARY.items():
+    llvmlite.binding.add_symbol(_symbol, _address)  # Numba links what it has compiled, too
+
+_NAMESPACE: dict[str, Any] = {
+    **FUNCTIONS,
+    "region": memory.region,
+    "integer": memory.integer,
+    "number": memory.number,
+    "buffer": memory.buffer,
+    "clear": tiles.clear,
+    "move": tiles.move,
+    "multiply": tiles.multiply,
+    "dot": tiles.dot,
+    "gemm": blas.gemm,
+    "address": blas.address,
+    "inf": float("inf"),
+    "nan": float("nan"),
+}
+
+_SETTINGS = (
+    "BOUNDSCHECK", "CPU_FEATURES", "CPU_NAME", "DEBUGINFO_DEFAULT", "ENABLE_AVX",
+    "EXTEND_VARIABLE_LIFETIMES", "LLVM_REFPRUNE_FLAGS", "LLVM_REFPRUNE_PASS", "LOOP_VECTORIZE",
+    "OPT", "SLP_VECTORIZE",
+)  # fmt: skip
+"""Those of Numba's settings that change machine code."""
+
+_NATIVE: dict[str, Callable] = {
+    "launch": launching.launch,
+    "help": launching.help,
+    "run": turning.run,
+    "place": turning.place,
+}
+
+
+def kernel(name: str, source: str) -> Code:
+    """Compile the function `name` of three int64: arguments, first, last."""
+    file = f"<jitgrad {name}>"
+    linecache.cache[file] = (len(source), None, list(source.splitlines(keepends=True)), file)
+    namespace = dict(_NAMESPACE)
+    exec(compile(source, file, "exec"), namespace)
+    made = _compile(namespace[name], (types.int64,) * 3, types.void)
+    return Code(made.fndesc.llvm_func_name, _image(made.library))
+
+
+@global_compiler_lock
+def function(name: str) -> Code:
+    """Compile a function of int64s, to be called as C calls functions."""
+    written = _NATIVE[name]
+    parameters = (types.int64,) * len(inspect.signature(written).parameters)
+    made = _compile(written, parameters, types.int64)
+    context: Any = registry.cpu_target.target_context
+    symbol = f"jitgrad_{name}"
+    library = context.codegen().create_library(symbol)
+    library.enable_object_caching()
+    library.add_linking_library(made.library)
+    module = library.create_ir_module(symbol)
+    word = ir.IntType(64)
+    outer = ir.Function(module, ir.FunctionType(word, [word] * len(parameters)), symbol)
+    builder = ir.IRBuilder(outer.append_basic_block())
+    inner = context.declare_function(module, made.fndesc)
+    call = context.call_conv.call_function
+    _, result = call(builder, inner, types.int64, parameters, outer.args)
+    builder.ret(result)
+    library.add_ir_module(module)
+    library.finalize()
+    return Code(symbol, _image(library))
+
+
+def has_usual_settings() -> bool:
+    """Are Numba's settings those that the next process will have, too?"""
+    usual = _usual_settings()
+    return all(getattr(config, name, None) == usual.get(name) for name in _SETTINGS)
+
+
+@cache
+def _usual_settings() -> dict[str, Any]:
+    return runpy.run_path(config.__file__)
+
+
+def _image(library: Any) -> bytes:
+    _, _, (image, _) = library.serialize_using_object_code()
+    return image
+
+
+def _flags() -> Any:
+    flags: Any = compiler.Flags()
+    flags.no_cpython_wrapper = True
+    flags.no_cfunc_wrapper = True
+    flags.error_model = "numpy"
+    flags.nrt = False
+    flags.no_rewrites = True
+    flags.enable_looplift = False
+    flags.release_gil = False
+    return flags
+
+
+def _compile(function: Callable, parameters: tuple, result: Any) -> Any:
+    target: Any = registry.cpu_target
+    target.typing_context.refresh()
+    target.target_context.refresh()
+    # Numba makes so many objects that looking for garbage takes a sixth of the time
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return compiler.compile_extra(
+            target.typing_context,
+            target.target_context,
+            function,
+            parameters,
+            result,
+            _flags(),
+            {},
+        )
+    finally:
+        if collects:
+            gc.enable()

@@ -1,0 +1,36 @@
+"""What the processor of this machine has: vector registers, conversions."""
+
+from __future__ import annotations
+
+import llvmlite.binding
+import numpy as np
+
+ARCHITECTURE = llvmlite.binding.get_process_triple().split("-")[0]
+FEATURES = llvmlite.binding.get_host_cpu_features()
+
+CONVERTS_HALF = ARCHITECTURE in ("aarch64", "arm64") or bool(FEATURES.get("f16c"))
+"""Does it convert float16? Elsewhere LLVM calls functions that are not there."""
+
+
+def _registers() -> tuple[int, int]:
+    """Return how many bytes a vector register has, and how many registers there are."""
+    if FEATURES.get("avx512f"):
+        return 64, 32
+    if FEATURES.get("avx"):
+        return 32, 16
+    return 16, 32 if ARCHITECTURE in ("aarch64", "arm64") else 16
+
+
+VECTOR, _COUNT = _registers()
+"""Bytes of a vector."""
+
+ROWS, COLUMNS = (8, 3) if _COUNT == 32 else (4, 2)
+"""The largest tile of `multiply` (see compiler/tiles.py): rows, and vectors in a row."""
+
+DOT_ROWS, DOT_COLUMNS = (4, 4) if _COUNT == 32 else (4, 2)
+"""The largest tile of `dot`."""
+
+
+def lanes(dtype: str) -> int:
+    """Return how many elements a vector has."""
+    return VECTOR // np.dtype(dtype).itemsize
