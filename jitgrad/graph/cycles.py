@@ -1,287 +1,164 @@
-"""Loops run natively: a path that leads back to where it began is turned by one native call.
+"""Loops run natively: paths that lead back to where they began are turned by one native call.
 
 A loop that has turned often begins anew at its head, with what is live there as the arguments of
-an entrance. Where a path from that entrance ends by beginning anew at the same place, with values
-of the same kinds, its steps are the turn of a loop: what it ends with is what it begins with. All
-that a turn depends on is among its inputs, or is a fact about the world outside, which a turn
-without effects cannot change. The first turn that would take another way is left to the graph.
+an entrance. Where paths from that entrance end by beginning anew at the same place, with values
+of the same kinds, they are the ways through a turn of a loop, and native code decides between them
+as the graph does. The first turn that would take an unknown way is left to the graph.
 """
 
 from __future__ import annotations
 
-import operator
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from jitgrad import config
 from jitgrad.dispatch import wrap
 from jitgrad.graph.entrance import Going
-from jitgrad.graph.facts import IsNumber, IsObject, IsTensor, SameObject, SameOutcome, SameValue
-from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value
-from jitgrad.graph.lookups import Argument, RootKey
-from jitgrad.graph.loop_tape import LoopBackward, Turn
-from jitgrad.graph.origins import Variable
-from jitgrad.graph.recipes import Constant, Fresh, Library, Number, Recipe, Root
+from jitgrad.graph.ir import Scalar, Value
+from jitgrad.graph.loop_layout import LoopLayout, Way
+from jitgrad.graph.loop_tape import LoopBackward
 from jitgrad.graph.run import Run
-from jitgrad.graph.segment import Branch, Continue, Segment
-from jitgrad.graph.tape import TapeLayout, root_nodes
+from jitgrad.graph.segment import Continue, Segment
+from jitgrad.graph.tape import root_nodes
 from jitgrad.graph.verify_loops import make_loop
-from jitgrad.kernels.layout import allocate
-from jitgrad.kernels.loops import NotNative, Stop, Test, Turns
-from jitgrad.primitive import Kind
+from jitgrad.graph.ways import Again, Carried, Join, Made, Moved, Stays, Unsuitable, WayBack
+from jitgrad.kernels.loops import NotNative, Path, Stop, Test, Turns
+from jitgrad.kernels.records import entry_at
 
 WARM = 128
-"""How often a path is seen to lead back to its beginning before it is made a native loop."""
+"""How often a path is seen to lead back to its beginning before it is made a native loop; where
+there is one already, an eighth of it."""
+
+MOST_WAYS = 32
+"""How many ways a loop may have."""
 
 SLICE = 1 << 16
 """Turns after which the world outside is looked at again."""
 
 
-class Unsuitable(Exception):
-    """A path is no native loop; the message says why."""
-
-
 class Cycle:
-    """A path that leads back to its beginning, as a native loop.
+    """Paths that lead back to their common beginning, as a native loop.
 
     Args:
-        last: the segment with which the path ends.
-        values: the arguments with which it has begun again.
+        ways: these paths.
 
     Attributes:
-        last: the segment with which the path ends.
-        loop: the loop.
-        turn: what autograd has to know of a turn, None where nothing has a history.
+        loop: the native loop.
+        carried: for the arguments that change in some turn, by their place, what they are.
+        layout: what autograd has to know of it, None where nothing has a history.
         dependent: one of its results depends on another one of the same turn. Then Python does the
             last turn, because `autograd.grad` may be asked for what lies between the two.
+
+    Raises:
+        Unsuitable: they are no ways through one native loop.
     """
 
-    def __init__(self, last: Segment, values: list[Any]) -> None:
-        assert isinstance(last.end, Continue)
-        self.last = last
-        self.end = last.end
-        self.segments = last.path()
-        snapshot = self.end.snapshot
-        self.state = snapshot.state
-        self.named = {slot: each for each, slot in self.state.slot_of.items()}
-        self.steps: list[Step] = []
-        self.tests: list[Test] = []
-        for segment, following in pairwise(self.segments):
-            self._add(segment)
-            self._test(segment.end, following)
-        self._add(last)
-        self.carried: list[tuple[Any, Any]] = []
-        self.makers: list[tuple[str, Any]] = []
-        self.entering: dict[Variable, Variable] = {}
-        self.moved: dict[int, Any] = {}
-        self._join(self.end.layout.recipes(snapshot), values)
-        self._check_facts()
-        inputs = dict.fromkeys(each for each, _ in self.carried)
-        made: set[Any] = {step.output for step in self.steps}  # type: ignore[union-attr]
-        for segment in self.segments:
-            inputs.update((each, None) for each in segment.inputs if each not in made)
-        # what comes from outside may be needed for a decision only, or for the next turn
-        needed = [each.operand for each in self.tests] + [output for _, output in self.carried]
-        inputs.update((each, None) for each in needed if each not in made)
-        kept: list[Value | Scalar] = []
-        self.turn: Turn | None = None
+    def __init__(self, ways: list[WayBack]) -> None:
+        self.ways = ways
+        self.line = ways[0].end.line
+        self.carried = self._carried()
+        self.number = {position: at for at, position in enumerate(self.carried)}
+        self.makers = [_maker(joins) for joins in zip(*(way.joins for way in ways))]
+        begun = list(self.carried.values())
+        self.layout: LoopLayout | None = None
         self.dependent = False
-        if snapshot.variables:
-            layout = TapeLayout(
-                snapshot.variables, snapshot.freed, self.state, self.segments, self.end.shown
+        kept: list[list[Value | Scalar]] = [[] for _ in ways]
+        if any(each.entering for each in ways):
+            self.dependent = any(each.layout.dependent for each in ways)
+            for way, records in zip(ways, kept):
+                found = [each for each in way.layout.slots if each in way.made or each in begun]
+                records += dict.fromkeys([*found, *begun] if self.dependent else found)
+            self.layout = LoopLayout(
+                [
+                    Way(way.layout, way.entering, records, way.storages())
+                    for way, records in zip(ways, kept)
+                ]
             )
-            begun = {each: None for each, _ in self.carried}
-            kept = [each for each in layout.slots if each in made or each in begun]
-            self.dependent = layout.dependent
-            if self.dependent:
-                kept = list(dict.fromkeys([*kept, *begun]))
-            self.turn = Turn(layout, self.entering, kept)
-            inputs.update((each, None) for each in layout.slots if each not in made)
-        self.inputs = list(inputs)
-        self.slots = [self._slot(each) for each in self.inputs]
+        # where the value of an input is found, by way
+        self.sources: dict[Value | Scalar, list[tuple[int, int]]] = {each: [] for each in begun}
+        for number, way in enumerate(ways):
+            for each in [*begun, *way.reads]:
+                found = self.sources.setdefault(each, [])
+                if each in way.state.slot_of:
+                    found.append((number, way.state.slot_of[each]))
+        paths = [
+            Path(way.steps, self._tests(number), self._outputs(way), kept[number])
+            for number, way in enumerate(ways)
+        ]
         try:
             self.loop = make_loop(
-                self.steps, self.inputs, self.tests, self.carried, kept, {}, last, "a native loop"
+                list(self.sources),
+                begun,
+                paths,
+                [way.last for way in ways],
+                "a native loop",
+                marks=self.layout is not None,
             )
         except NotNative as why:
             raise Unsuitable(str(why)) from None
 
-    # -- what a turn does -------------------------------------------------------------------
-
-    def _add(self, segment: Segment) -> None:
-        if segment.effects or segment.prepares:
-            raise Unsuitable("it changes what others can see")
-        for fact in segment.facts:
-            if isinstance(fact, SameOutcome):
-                # of numbers, which change from turn to turn
-                same = Scalar(bool)
-                operands = tuple(each for each, _ in fact.operands)
-                step = ScalarCompute(fact.function, fact.expression, operands, same)
-                self.steps.append(step)
-                self.tests.append(Test(len(self.steps), same, fact.outcome))
-        for step in segment.steps:
-            if isinstance(step, Compute):
-                if step.primitive.kind is Kind.RANDOM:
-                    raise Unsuitable("it draws random numbers")
-                if step.primitive.raises_on_data:
-                    raise Unsuitable(f"{step.primitive.name} may raise")
-            elif not isinstance(step, (Item, ScalarCompute)):
-                raise Unsuitable("it writes to a tensor")
-            self.steps.append(step)
-
-    def _test(self, branch: Any, following: Segment) -> None:
-        assert isinstance(branch, Branch)
-        if branch.slot is None:
-            return
-        test: Any = self.named[branch.slot]
-        outcome = next(
-            key
-            for key, found in list(branch.outcomes.items())
-            if any(following is x for x in found)
-        )
-        if branch.exact:
-            kind, value = outcome
-            if isinstance(test, Value):
-                number = Scalar(kind)
-                self.steps.append(Item(test, number))
-                test = number
-            same = Scalar(bool)
-            self.steps.append(ScalarCompute(operator.eq, "{0} == {1}", (test, value), same))
-            test, outcome = same, True
-        self.tests.append(Test(len(self.steps), test, outcome))
-
-    # -- from one turn to the next ----------------------------------------------------------
-
-    def _arguments(self) -> dict[int, tuple[Any, int, int | None]]:
-        """Return by argument its fact, its slot (-1 without) and its root."""
-        found: dict[int, tuple[Any, int, int | None]] = {}
-        slots = roots = 0
-        for fact in self.segments[0].facts:
-            place = getattr(fact, "place", None)
-            takes_slot = isinstance(fact, (IsNumber, IsTensor))
-            takes_root = isinstance(fact, (IsObject, IsTensor))
-            if type(place) is Argument:
-                root = roots if takes_root else None
-                found[place.key] = (fact, slots if takes_slot else -1, root)
-            slots += takes_slot
-            roots += takes_root
+    def _carried(self) -> dict[int, Value | Scalar]:
+        """Find what changes from turn to turn."""
+        found: dict[int, Value | Scalar] = {}
+        for position, joins in enumerate(zip(*(way.joins for way in self.ways), strict=True)):
+            changing = {type(each) for each in joins} - {Stays}
+            if len(changing) > 1 or (changing == {Made} and Stays in map(type, joins)):
+                raise Unsuitable("an argument is this on one way and that on another")
+            if Moved in changing and len(self.ways) > 1:
+                raise Unsuitable("tensors change places on one of several ways")
+            made = [each.recipe for each in joins if isinstance(each, Made)]
+            if any((each.kind, each.state) != (made[0].kind, made[0].state) for each in made):
+                raise Unsuitable("an object is made in this way on one way, and in that on another")
+            for each in joins:
+                if isinstance(each, (Carried, Moved)):
+                    found[position] = each.given
         return found
 
-    def _join(self, recipes: list[Recipe], values: list[Any]) -> None:
-        """Find what becomes of each argument in the next turn; `values` are the arguments."""
-        arguments = self._arguments()
-        seen: dict[Any, Any] = {}
-        for position, recipe in enumerate(recipes):
-            fact, slot, root = arguments.get(position, (None, -1, None))
-            if isinstance(recipe, Constant):
-                self._join_constant(recipe.value, fact, slot)
-            elif isinstance(recipe, Number) and isinstance(fact, IsNumber):
-                self._carry(self.named[slot], recipe.scalar, "number")
-            elif isinstance(recipe, Number) and fact is None:
-                # the trace is that of one value
-                self._stay(recipe.scalar, values[position])
-            elif isinstance(recipe, Library):
-                self.makers.append(("made", recipe))
-            elif isinstance(recipe, Root) and root is not None:
-                self._join_root(position, recipe, fact, root)
-            elif isinstance(recipe, Fresh) and isinstance(fact, IsTensor) and recipe.base is None:
-                number = fact.spec.number
-                if (seen.setdefault(number, recipe) is not recipe) or (fact.spec.memory != number):
-                    raise Unsuitable("tensors that share their memory go from turn to turn")
-                if recipe.entry.value.memory in self.state.memories.values():
-                    raise Unsuitable("a tensor goes on that shares its memory with what came in")
-                entry: Any = self.state.roots[number]
-                if root != number:
-                    self.makers.append(("again", list(seen).index(number)))
-                    continue
-                self._carry(entry.value, recipe.entry.value, recipe)
-                before = self.state.variables.get(number)
-                if (before is None) != (recipe.variable is None):
-                    raise Unsuitable("a history begins or ends in it")
-                if before is not None:
-                    self.entering[before] = recipe.variable  # type: ignore[assignment]
-            else:
-                raise Unsuitable(f"a {type(recipe).__name__} goes from turn to turn")
+    def _outputs(self, way: WayBack) -> list[Value | Scalar]:
+        """Return what becomes of what is carried on one way."""
+        found = []
+        for position, given in self.carried.items():
+            join = way.joins[position]
+            found.append(join.output if isinstance(join, (Carried, Moved)) else given)
+        return found
 
-    def _join_constant(self, value: Any, fact: Any, slot: int) -> None:
-        """A constant is what the next turn begins with: the one that its facts ask for, or any."""
-        if fact is None or isinstance(fact, (SameObject, SameValue)):
-            self.makers.append(("same", None))
-        elif isinstance(fact, IsNumber):
-            number = Scalar(fact.kind)
-            self.steps.append(ScalarCompute(operator.pos, "+{0}", (value,), number))
-            self._carry(self.named[slot], number, "number")
-        else:
-            raise Unsuitable("a constant takes the place of an object")
+    def _tests(self, number: int) -> list[Test]:
+        """Return the tests on a way, each with the way that is tried where it fails.
 
-    def _join_root(self, position: int, recipe: Root, fact: Any, root: int) -> None:
-        """Something from outside stays, or a tensor goes to another place in the next turn."""
-        number = fact.spec.number if isinstance(fact, IsTensor) else fact.number
-        source, entry = self.state.roots[recipe.index], self.state.roots[number]
-        if recipe.index in (root, number) or (source is not None and source is entry):
-            self.makers.append(("same", None))
-            return
-        if source is None or entry is None:
-            raise Unsuitable("objects change places from turn to turn")
-        if number in self.state.variables or recipe.index in self.state.variables:
-            raise Unsuitable("tensors with a history change places from turn to turn")
-        if fact.spec.memory != number or root != number:
-            raise Unsuitable("tensors that share their memory go from turn to turn")
-        self.carried.append((entry.value, source.value))
-        self.makers.append(("moved", (len(self.carried) - 1, recipe.index)))
-        self.moved[number] = source
-
-    def _check_facts(self) -> None:
-        """Make sure that what is known of the world outside does not hang on what changes."""
-        carried = {each for each, _ in self.carried}
-        changing = {
-            root
-            for root, entry in enumerate(self.state.roots)
-            if entry is not None and entry.value in carried
-        }
-        for segment in self.segments:
-            for fact in segment.facts:
-                place = getattr(fact, "place", None)
-                if place is None:
-                    continue  # a test of each turn
-                key = place.key.number if isinstance(place.key, RootKey) else None
-                if key in changing or (place.is_root and place.base in changing):
-                    raise Unsuitable("something is read from a tensor that goes from turn to turn")
-                if isinstance(fact, IsTensor) and not isinstance(place, Argument):
-                    spec = fact.spec
-                    if not changing.isdisjoint((spec.number, spec.storage, spec.memory)):
-                        raise Unsuitable("a tensor outside shares memory with one that goes on")
-
-    def _stay(self, number: Scalar, value: Any) -> None:
-        """Leave the loop before a turn behind which a number is not `value`."""
-        if number.type is not type(value):
-            raise Unsuitable("the type of a number changes from turn to turn")
-        same = Scalar(bool)
-        self.steps.append(ScalarCompute(operator.eq, "{0} == {1}", (number, value), same))
-        self.tests.append(Test(len(self.steps), same, True))
-        self.makers.append(("same", None))
-
-    def _carry(self, given: Any, output: Any, maker: Any) -> None:
-        self.carried.append((given, output))
-        self.makers.append(("carried", (len(self.carried) - 1, maker)))
-
-    def _slot(self, each: Value | Scalar) -> int:
-        return self.state.slot_of[each]
+        This is the next one that departs from the path where the test decides.
+        """
+        way = self.ways[number]
+        tests = []
+        for each in way.decisions:
+            instead = None
+            if each.behind is not None:
+                own = _following(way, each.behind)
+                others = [*range(number + 1, len(self.ways)), *range(number)]
+                for other in others:
+                    following = _following(self.ways[other], each.behind)
+                    if following is not None and following is not own:
+                        instead = other
+                        break
+            tests.append(Test(each.position, each.operand, each.expected, instead))
+        return tests
 
     # -- running ----------------------------------------------------------------------------
 
     def run(self, run: Run, going: Going) -> Going | None:
-        """Turn as long as the way is the same; None where not a single turn is done."""
-        begun = self._prepared(run)
-        if begun is None:
+        """Turn as long as the ways are known; None where not a single turn is done."""
+        runs = [way.prepared(run) for way in self.ways]
+        closed = [number for number, each in enumerate(runs) if each is None]
+        if len(closed) == len(runs):
             return None
-        slots = begun.slots
-        values = [slots[at] for at in self.slots]
-        turns = self.loop.run(values, (), SLICE, config.max_tape or 1 << 62)
+        first = 0
+        while runs[first] is None:
+            first += 1
+        values = [_found(places, runs) for places in self.sources.values()]
+        turns = self.loop.run(
+            values, (), SLICE, config.max_tape or 1 << 62, closed=closed, first=first
+        )
         if turns.stop is Stop.MEMORY:
-            file, line = self.end.line
+            file, line = self.line
             raise MemoryError(
                 f"the loop at {file}:{line}: what its turns leave for the backward pass takes more "
                 f"than {config.max_tape} bytes after {turns.finished} turns "
@@ -292,92 +169,112 @@ class Cycle:
             turns = self._but_the_last(turns)
         if not turns.finished:
             return None
-        self.last.hits += turns.finished
-        tensors: list[Any] = []
-        values = []
-        for position, (kind, what) in enumerate(self.makers):
-            if kind == "same":
-                values.append(going.values[position])
-            elif kind == "made":
-                values.append(what.build(begun))
-            elif kind == "again":
-                values.append(tensors[what])
-            else:
-                at, maker = what
-                made = turns.carried[at]
-                if kind == "moved":
-                    origin = self._origin(maker, turns.finished)
-                    made = wrap(made) if origin is None else begun.roots[origin]
-                elif isinstance(maker, Fresh):
-                    made = wrap(made)
-                    tensors.append(made)
-                values.append(made)
+        for way, count in zip(self.ways, turns.counts):
+            way.last.hits += count
+        values = self._values(turns, runs, going)
         gone = Going(going.layout, values, turned=None if turns.stop is Stop.LIMIT else self)
-        if self.turn is not None:
-            self._remember(begun, turns, values)
-            gone.kept_bytes = sum(each.nbytes for each in turns.tape)
+        if self.layout is not None:
+            self._remember(turns, runs, values)
+            gone.kept_bytes = turns.nbytes
         return gone
 
     def _but_the_last(self, turns: Turns) -> Turns:
         """Return what was done before the last turn."""
-        assert self.turn is not None
-        done = max(turns.finished - 1, 0)
-        records = dict(zip(self.turn.kept, turns.tape))
-        carried = [
-            _entry(records[given], turns.finished - 1, given) if turns.finished else None
-            for given, _ in self.carried
-        ]
-        return turns._replace(
-            finished=done, carried=carried, tape=[each[:done] for each in turns.tape]
-        )
+        if not turns.finished:
+            return turns
+        done = turns.finished - 1
+        number = 0 if turns.order is None else int(turns.order[-1])
+        own = turns.counts[number] - 1
+        assert self.layout is not None
+        records = dict(zip(self.layout.ways[number].kept, turns.tape[number]))
+        carried = [entry_at(records[given], own, given) for given in self.carried.values()]
+        counts, tape = list(turns.counts), list(turns.tape)
+        counts[number], tape[number] = own, [each[:own] for each in tape[number]]
+        order = None if turns.order is None else turns.order[:done]
+        return turns._replace(finished=done, carried=carried, counts=counts, tape=tape, order=order)
 
-    def _origin(self, root: int, turns: int) -> int | None:
+    def _values(self, turns: Turns, runs: list[Run | None], going: Going) -> list[Any]:
+        """Return the arguments behind the last turn."""
+        taken = sum(1 << number for number, count in enumerate(turns.counts) if count)
+        values: list[Any] = []
+        for position, given in enumerate(going.values):
+            join, changing = self.makers[position]
+            if not changing & taken:
+                values.append(given)
+                continue
+            if isinstance(join, Again):
+                made = values[join.position]
+            elif isinstance(join, Made):
+                made = join.recipe.build(next(each for each in runs if each is not None))
+            elif isinstance(join, Moved):
+                origin = self._origin(join, turns.finished)
+                made = wrap(turns.carried[self.number[position]])
+                if origin is not None and runs[0] is not None:
+                    made = runs[0].roots[origin]
+            else:
+                made = turns.carried[self.number[position]]
+                made = wrap(made) if join.recipe is not None else made  # type: ignore[union-attr]
+            values.append(made)
+        return values
+
+    def _origin(self, join: Moved, turns: int) -> int | None:
         """Return which root has come by moving from place to place, None if it was made since."""
-        made = {each for each, _ in self.carried}
+        (way,) = self.ways
+        joins = {each.root: each for each in way.joins if isinstance(each, (Carried, Moved))}
+        root = join.source
         for _ in range(turns - 1):
-            number = self._number(root)
-            entry = self.moved.get(number)
-            if entry is None:
-                return None if self.state.roots[number].value in made else root
-            root = entry.root
+            entry: Any = way.state.roots[root]
+            before = joins.get(entry.root)
+            if isinstance(before, Carried):
+                return None
+            if before is None:
+                break
+            root = before.source
         return root
 
-    def _number(self, root: int) -> int:
-        entry: Any = self.state.roots[root]
-        return entry.root
-
-    def _prepared(self, run: Run) -> Run | None:
-        """Return a run with all that the turns need of the world outside, if all facts hold."""
-        if not any(each.facts for each in self.segments[1:]):
-            return run
-        ahead = Run(run.arguments)
-        ahead.roots, ahead.numbers = list(run.roots), dict(run.numbers)
-        ahead.slots, ahead.versions = list(run.slots), list(run.versions)
-        for segment in self.segments[1:]:
-            ahead.slots += [None] * (segment.first_slot - len(ahead.slots))
-            facts = (each for each in segment.facts if not isinstance(each, SameOutcome))
-            if not all(fact.holds(ahead) for fact in facts):
-                return None
-        return ahead
-
-    def _remember(self, run: Run, turns: Any, values: list[Any]) -> None:
+    def _remember(self, turns: Turns, runs: list[Run | None], values: list[Any]) -> None:
         """Give what comes out of the last turn its history."""
-        assert self.turn is not None
-        nodes = root_nodes(run, self.state.variables)
-        node = LoopBackward(self.turn, turns.finished, turns.tape, run, nodes)
-        for (kind, what), value in zip(self.makers, values):
-            if kind == "carried" and isinstance(what[1], Fresh) and what[1].variable is not None:
-                value._node, value._index = node, self.turn.number_of[what[1].variable]
-                node.show(what[1].entry.storage, value._storage)
+        assert self.layout is not None
+        nodes: dict = {}
+        for way, run, count in zip(self.ways, runs, turns.counts):
+            if count and run is not None:
+                nodes.update(root_nodes(run, way.state.variables))
+        shown, numbers = {}, {}
+        for way, count in zip(self.ways, turns.counts):
+            for position, join in enumerate(way.joins):
+                if count and isinstance(join, Carried) and join.root is not None:
+                    shown[join.root] = values[position]._storage
+                    numbers[join.root] = position
+        node = LoopBackward(self.layout, turns, runs, nodes, shown)
+        for at, variable in enumerate(self.layout.leading):
+            position = numbers.get(variable.root)  # type: ignore[arg-type]
+            if position is not None:
+                values[position]._node, values[position]._index = node, at
 
 
-def _entry(record: np.ndarray, at: int, given: Value | Scalar) -> Any:
-    """Return an entry of a record, as what a turn begins with."""
-    if isinstance(given, Scalar):
-        return given.type(record[at])
-    made = allocate(given)
-    np.copyto(made, record[at])
-    return made
+def _found(places: list[tuple[int, int]], runs: list[Run | None]) -> Any:
+    """Return what is at one of these places: the number of a way, and a slot of its run."""
+    for number, slot in places:
+        run = runs[number]
+        if run is not None:
+            return run.slots[slot]
+    return None
+
+
+def _maker(joins: Sequence[Join]) -> tuple[Join, int]:
+    """Return how an argument changes, and as bits the numbers of the ways on which it does."""
+    changing = [each for each in joins if not isinstance(each, Stays)]
+    ways = sum(1 << number for number, each in enumerate(joins) if not isinstance(each, Stays))
+    return (changing or joins)[0], ways
+
+
+def _following(way: WayBack, behind: Segment) -> Segment | None:
+    """Return the segment of a way that comes behind another one, None where it does not pass."""
+    segments = way.segments
+    for at, each in enumerate(segments[:-1]):
+        if each is behind:
+            return segments[at + 1]
+    return None
 
 
 def count_return(first: Segment, last: Segment, values: list[Any]) -> str:
@@ -392,10 +289,28 @@ def count_return(first: Segment, last: Segment, values: list[Any]) -> str:
     """
     end = last.end
     assert isinstance(end, Continue)
-    returns = end.returns = end.returns + 1
-    if returns == WARM:
-        try:
-            first.cycles.append(Cycle(last, values))
-        except Unsuitable as why:
-            return str(why)
+    end.returns += 1
+    if end.settled or end.returns < (max(WARM // 8, 2) if first.cycles else WARM):
+        return ""
+    end.settled = True
+    try:
+        way = WayBack(last, values)
+        for at, cycle in enumerate(first.cycles):
+            joined = _joined(cycle, way)
+            if joined is not None:
+                first.cycles[at] = joined
+                return ""
+        first.cycles.append(Cycle([way]))
+    except Unsuitable as why:
+        return str(why)
     return ""
+
+
+def _joined(cycle: Cycle, way: WayBack) -> Cycle | None:
+    """Return a loop that knows one more way, None where they do not go together."""
+    if len(cycle.ways) == MOST_WAYS:
+        return None
+    try:
+        return Cycle([*cycle.ways, way])
+    except Unsuitable:
+        return None

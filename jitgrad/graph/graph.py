@@ -175,17 +175,18 @@ class Graph:
             return self.record_from(entrance, going)
         if entrance.misses:
             entrance.misses -= 1
+        if going.came is not None and going.came[0] is segment:
+            reason = count_return(*going.came, going.values)
+            if reason:
+                self.unmerged[going.layout.line] = reason
+            if reason and not segment.cycles:
+                # then many turns in a row are better than one at a time
+                self.heads[going.layout.place] = config.unroll
+                entrance.entries.clear()
         for cycle in segment.cycles:
             turned = None if cycle is going.turned else cycle.run(run, going)
             if turned is not None:
                 return turned
-        if going.came is not None and going.came[0] is segment:
-            reason = count_return(*going.came, going.values)
-            if reason:
-                # then many turns in a row are better than one at a time
-                self.heads[going.layout.place] = config.unroll
-                self.unmerged[going.layout.line] = reason
-                entrance.entries.clear()
         return self.replay(entrance, segment, run)
 
     def replay(self, entrance: Entrance, segment: Segment, run: Run) -> Any:

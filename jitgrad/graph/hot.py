@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from jitgrad.dispatch import wrap
-from jitgrad.graph.ir import Compute, Item, Memory, Scalar, Step, Value, Write
+from jitgrad.graph.ir import Compute, Item, Memory, Renaming, Scalar, Step, Value, Write
 from jitgrad.graph.origins import Variable
 from jitgrad.graph.recipes import Fresh, Number, walk
 from jitgrad.graph.segment import Branch, Return, Segment
@@ -150,7 +150,10 @@ class JoinedPlan(NamedTuple):
 
 
 def join_plan(
-    parts: list[Any], wanted: list[Variable], begun: Collection[Variable]
+    parts: list[Any],
+    wanted: list[Variable],
+    begun: Collection[Variable],
+    given: dict[Variable, Value] | None = None,
 ) -> JoinedPlan | None:
     """Join derivatives, None where they do not fit together.
 
@@ -158,44 +161,45 @@ def join_plan(
         parts: of the segments of a path, the last segment first.
         begun: the variables whose cotangents go in.
         wanted: the variables whose cotangents are to come out.
+        given: what stands for the cotangents that go in; without, the values of the derivatives.
     """
+    if given is None:
+        given = {}
+        for part in parts:
+            for variable, value in zip(part.given, part.derivative.cotangents):
+                if variable in begun:
+                    given.setdefault(variable, value)
     steps: list[Step] = []
-    flowing: dict[Variable, Value] = {}
+    taken = {variable for part in parts for variable in part.given}
+    flowing = {each: value for each, value in given.items() if each in taken}
     inputs: dict[Value | Scalar, None] = {}
-    given: dict[Variable, Value] = {}
     for part in parts:
         derivative = part.derivative
         inputs.update(dict.fromkeys(derivative.inputs))
-        renamed: dict[Any, Value] = {}
+        renaming = Renaming()
         for variable, value in zip(part.given, derivative.cotangents):
-            if variable not in flowing:
-                given[variable] = value
-                continue
-            held = renamed[value] = flowing.pop(variable)
-            if (held.shape, held.strides, held.dtype) != (value.shape, value.strides, value.dtype):
+            held = flowing.pop(variable, None)
+            if held is None or not _alike(held, value):
                 return None
-            if variable in begun:
-                # one result depends on another: what goes in meets what comes from there
-                outer = Value(value.shape, value.strides, value.dtype, Memory("cotangent"))
-                given[variable] = outer
-                renamed[value] = _compute(steps, ADD, outer, held)
+            renaming.values[value] = held
         for step in derivative.steps:
-            if not isinstance(step, Compute) or (
-                step.primitive.is_view and any(each in renamed for each in step.inputs)
-            ):
+            if not isinstance(step, Compute):
                 return None
-            operands = tuple(
-                renamed.get(each, each) if isinstance(each, Value) else each for each in step.inputs
-            )
-            steps.append(Compute(step.primitive, operands, step.params, step.output))
+            steps.append(renaming.step(step))
         for target, value in zip(derivative.targets, derivative.outputs):
-            made: Value = renamed.get(value, value)  # type: ignore[assignment]
+            made = renaming(value)
+            # one result may depend on another: what goes in meets what comes from there
             held = flowing.get(target)
             flowing[target] = made if held is None else _compute(steps, ADD, held, made)
     targets = [each for each in wanted if each in flowing]
     if any(each not in targets for each in flowing):
         return None
-    return JoinedPlan(steps, list(inputs), given, targets, [flowing[each] for each in targets])
+    outputs = [flowing[each] for each in targets]
+    return JoinedPlan(steps, list(inputs), given, targets, outputs)
+
+
+def _alike(a: Value, b: Value) -> bool:
+    return (a.shape, a.strides, a.dtype) == (b.shape, b.strides, b.dtype)
 
 
 class WholePlan:

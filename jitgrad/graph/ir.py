@@ -163,3 +163,47 @@ def operands(step: Step) -> tuple[Any, ...]:
     if isinstance(step, Item):
         return (step.input,)
     return (step.target, step.source)
+
+
+class Renaming:
+    """Steps with other values in the place of some, and of what shows these.
+
+    Attributes:
+        values: what stands for a value.
+        memories: the memory that stands for another one.
+    """
+
+    def __init__(self, values: dict[Value, Value] | None = None) -> None:
+        self.values: dict[Value, Value] = {} if values is None else values
+        self.memories: dict[Memory, Memory] = {}
+
+    def __call__(self, operand: Any) -> Any:
+        if isinstance(operand, (list, tuple)):
+            return type(operand)(self(each) for each in operand)
+        if not isinstance(operand, Value):
+            return operand
+        made = self.values.get(operand)
+        if made is None:
+            memory = self.memories.get(operand.memory)
+            made = operand if memory is None else _moved(operand, memory, 0)
+            self.values[operand] = made
+        return made
+
+    def step(self, step: Step) -> Step:
+        """Return a step that does the same with what stands for its operands."""
+        if isinstance(step, Write):
+            return Write(self(step.target), self(step.source))
+        if isinstance(step, Item):
+            return Item(self(step.input), step.output)
+        if isinstance(step, ScalarCompute):
+            return step
+        inputs = self(step.inputs)
+        shown = inputs[0] if inputs else None
+        if isinstance(shown, Value) and step.output.memory is step.inputs[0].memory:
+            distance = shown.offset - step.inputs[0].offset
+            self.values[step.output] = _moved(step.output, shown.memory, distance)
+        return Compute(step.primitive, inputs, step.params, self(step.output))
+
+
+def _moved(value: Value, memory: Memory, distance: int) -> Value:
+    return Value(value.shape, value.strides, value.dtype, memory, value.offset + distance)

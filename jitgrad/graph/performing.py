@@ -238,6 +238,8 @@ class Performing(DictionaryRules, Operations):
         here = tuple((each.code, each.pc) for each in self.evaluator.frames)
         visits = self.path.visits
         count = visits[here] = visits.get(here, 0) + 1
+        if not count:
+            visits["known", here] = 0
         arrivals = self.arrivals[here] = self.arrivals.get(here, 0) + 1
         most = config.unroll if arrivals <= config.max_arrivals else 0
         if here not in self.heads and self._has_better_head(here, count, most):
@@ -279,6 +281,9 @@ class Performing(DictionaryRules, Operations):
         here = tuple((each.code, each.pc) for each in self.evaluator.frames)
         visits = self.path.visits
         count = visits["known", here] = visits.get(("known", here), 0) + 1
+        if not count:
+            # the recording has begun here: the next turn may have a condition of run time
+            visits[here] = 0
         if count > self.heads.get(here, config.max_range) and self.go_on_anew():
             self.heads.setdefault(here, 0)
             raise Leave

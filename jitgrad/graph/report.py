@@ -103,7 +103,7 @@ def loops(graph: Graph) -> list[dict[str, Any]]:
             layout = entrance.layout
             if type(end) is not Continue or layout is None or end.layout.key != layout.key:
                 continue
-            native = any(each.last is last for each in first.cycles)
+            native = any(way.last is last for each in first.cycles for way in each.ways)
             why_not = graph.unmerged.get(end.line, "")
             if not native and not why_not:
                 why_not = f"it has led back {end.returns} times, of {WARM} at which that pays"

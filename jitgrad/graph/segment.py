@@ -206,11 +206,13 @@ class Continue(End):
         tape_layout: of the histories of these values, once a replay has made them.
         kept_bytes: what they keep.
         returns: how often the path went on where it had begun.
+        settled: whether it is a way through a native loop has been decided.
     """
 
     def __init__(self, snapshot: Snapshot, layout: Any) -> None:
         super().__init__()
         self.returns = 0
+        self.settled = False
         self.snapshot = snapshot
         self.layout = layout
         self.line = snapshot.line

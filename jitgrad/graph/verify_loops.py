@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from jitgrad.graph.ir import Scalar, Step, Value
+from jitgrad.graph.ir import Scalar, Value, operands
 from jitgrad.graph.segment import Segment
 from jitgrad.kernels.layout import allocate
-from jitgrad.kernels.loops import Stop, Test, Turns, lower_loop
+from jitgrad.kernels.loops import Path, Turns, lower_loop
+from jitgrad.kernels.records import entry_at
 
 Operand = Value | Scalar
 
 
 def make_loop(
-    steps: Sequence[Step],
     inputs: Sequence[Operand],
-    tests: Sequence[Test],
-    carried: Sequence[tuple[Any, Any]],
-    kept: Sequence[Operand],
-    streamed: Mapping[Any, int],
-    segment: Segment,
+    carried: Sequence[Operand],
+    paths: Sequence[Path],
+    segments: Sequence[Segment],
     what: str,
+    follows: bool = False,
+    marks: bool = False,
 ) -> Any:
-    """Return a native loop, which checks itself where the programs of `segment` do.
+    """Return a native loop, which checks itself where the programs of its segments do.
 
-    The other arguments are those of `lower_loop`; `what` says what the loop is.
+    Args:
+        segments: for each path one that it has to do with.
+        what: what the loop is.
+        inputs, carried, paths, follows, marks: as `lower_loop` takes them.
     """
-    if segment.check is None:
-        return lower_loop(steps, inputs, tests, carried, kept, streamed)
-    return CheckedLoop(steps, inputs, tests, carried, kept, streamed, segment, what)
+    if segments[0].check is None:
+        return lower_loop(inputs, carried, paths, follows, marks)
+    return CheckedLoop(inputs, carried, paths, segments, what, follows)
 
 
 class _Done:
@@ -50,6 +53,71 @@ class _Done:
         return self.made
 
 
+class _CheckedPath:
+    """What a turn on a path must come to.
+
+    Attributes:
+        kept: what must be recorded for that.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Operand],
+        carried: Sequence[Operand],
+        path: Path,
+        segment: Segment,
+        what: str,
+    ) -> None:
+        self.path = path
+        used = {*_operands(path), *carried}
+        self.reads = [each for each in [*inputs, *path.streamed] if each in used]
+        assert len(set(path.kept)) == len(path.kept)
+        self.kept = list(dict.fromkeys([*path.kept, *carried]))
+        old = {each.memory for each in self.reads if isinstance(each, Value)}
+        self.outputs = [
+            each
+            for each in dict.fromkeys([*path.outputs, *path.kept])
+            if not (isinstance(each, Value) and each.memory in old) and each not in self.reads
+        ]
+        # a truth with which the turn begins was an output of the turn before
+        self.truths = [
+            each
+            for each in path.tests
+            if _is_truth(each.operand)
+            and each.operand not in self.reads
+            and getattr(each.operand, "memory", None) not in old
+        ]
+        self.done = _Done()
+        wanted = [*self.outputs, *(each.operand for each in self.truths)]
+        self.turn = segment.check(self.done, path.steps, self.reads, wanted, segment, what)
+        self.last = [
+            segment.check(
+                self.done,
+                list(path.steps)[: each.position],
+                self.reads,
+                [each.operand],
+                segment,
+                what,
+            )
+            for each in path.tests
+        ]
+
+    def check(self, given: dict, made: dict) -> None:
+        """Do a turn again, and compare what it made."""
+        self.done.made = (
+            *(made[each] for each in self.outputs),
+            *(_truth(each.operand, each.expected) for each in self.truths),
+        )
+        self.turn.run(*[given[each] for each in self.reads])
+
+    def check_test(self, given: dict, number: int) -> None:
+        """Do a turn again up to a test, which came out otherwise."""
+        test = self.path.tests[number]
+        if any(test is each for each in self.truths):
+            self.done.made = (_truth(test.operand, not test.expected),)
+            self.last[number].run(*[given[each] for each in self.reads])
+
+
 class CheckedLoop:
     """Stands for a native loop, and does its turns again by their primitives.
 
@@ -58,113 +126,81 @@ class CheckedLoop:
 
     def __init__(
         self,
-        steps: Sequence[Step],
         inputs: Sequence[Operand],
-        tests: Sequence[Test],
-        carried: Sequence[tuple[Any, Any]],
-        kept: Sequence[Operand],
-        streamed: Mapping[Any, int],
-        segment: Segment,
+        carried: Sequence[Operand],
+        paths: Sequence[Path],
+        segments: Sequence[Segment],
         what: str,
+        follows: bool,
     ) -> None:
         self.inputs = list(inputs)
         self.carried = list(carried)
-        self.kept = list(kept)
-        self.streamed = dict(streamed)
-        self.tests = list(tests)
-        self.all_kept = list(dict.fromkeys([*kept, *(given for given, _ in carried)]))
-        self.loop = lower_loop(steps, inputs, tests, carried, self.all_kept, streamed)
+        self.paths = [
+            _CheckedPath(inputs, carried, path, segment, what)
+            for path, segment in zip(paths, segments, strict=True)
+        ]
+        recording = [
+            path._replace(kept=each.kept) for path, each in zip(paths, self.paths, strict=True)
+        ]
+        self.loop = lower_loop(inputs, carried, recording, follows, marks=True)
         self.kernels = self.loop.kernels
         self.native_calls = self.loop.native_calls
         self.compile_seconds = self.loop.compile_seconds
         self.source = self.loop.source
-        old = {each.memory for each in inputs if isinstance(each, Value)}
-        new = [output for _, output in carried] + self.kept
-        self.outputs = [
-            each
-            for each in dict.fromkeys(new)
-            if not (isinstance(each, Value) and each.memory in old) and each not in self.inputs
-        ]
-        # a truth with which the turn begins was an output of the turn before
-        self.truths = [
-            each
-            for each in self.tests
-            if _is_truth(each.operand)
-            and each.operand not in self.inputs
-            and getattr(each.operand, "memory", None) not in old
-        ]
-        wanted = [*self.outputs, *(each.operand for each in self.truths)]
-        self.done = _Done()
-        self.turn = segment.check(self.done, steps, inputs, wanted, segment, what)
-        self.last = [
-            segment.check(
-                self.done, list(steps)[: each.position], inputs, [each.operand], segment, what
-            )
-            for each in self.tests
-        ]
 
     def run(
         self,
         values: Sequence[Any],
-        streams: Sequence[np.ndarray] = (),
+        streams: Sequence[Sequence[np.ndarray]] = (),
         limit: int = 1 << 62,
         most_bytes: int = 1 << 62,
+        order: np.ndarray | None = None,
+        closed: Collection[int] = (),
+        first: int = 0,
     ) -> Turns:
         """Do turns, as the loop does, and check them."""
-        done = self.loop.run(values, streams, limit, most_bytes)
-        records = dict(zip(self.all_kept, done.tape))
-        plain = [each for each in self.inputs if each not in self.streamed]
-        begun = dict(zip(plain, values))
-        flows = [each for each in self.inputs if each in self.streamed]
-        for at in range(done.finished):
-            given = self._given(at, begun, records, dict(zip(flows, streams)))
-            made = self._made(at, records, done)
-            self.done.made = (
-                *(made[each] for each in self.outputs),
-                *(_truth(each.operand, each.expected) for each in self.truths),
-            )
-            self.turn.run(*given)
-        if done.stop is Stop.TEST:
-            test = self.tests[done.test]  # type: ignore[index]
-            if test in self.truths:
-                held = {**begun, **dict(zip((each for each, _ in self.carried), done.carried))}
-                given = self._given(done.finished, held, {}, dict(zip(flows, streams)))
-                self.done.made = (_truth(test.operand, not test.expected),)
-                self.last[done.test].run(*given)  # type: ignore[index]
-        return done._replace(tape=[records[each] for each in self.kept])
-
-    def _given(self, at: int, begun: dict, records: dict, streams: dict) -> list[Any]:
-        """Return with what a turn begins."""
-        states = {each for each, _ in self.carried}
-        given = []
-        for each in self.inputs:
-            if each in self.streamed:
-                record = streams[each]
-                given.append(_entry(record, at if self.streamed[each] > 0 else -1 - at, each))
-            elif each in states and each in records:
-                given.append(_entry(records[each], at, each))
-            else:
-                given.append(begun[each])
-        return given
-
-    def _made(self, at: int, records: dict, done: Turns) -> dict[Any, Any]:
-        """Return what came out of a turn."""
-        made = {each: _entry(records[each], at, each) for each in self.kept}
-        for number, (given, output) in enumerate(self.carried):
-            if at + 1 < done.finished:
-                made[output] = _entry(records[given], at + 1, output)
-            else:
-                made[output] = done.carried[number]
-        return made
+        done = self.loop.run(values, streams, limit, most_bytes, order, closed, first)
+        taken = done.order if order is None else order
+        begun = dict(zip(self.inputs, values))
+        positions = [0] * len(self.paths)
+        path = 0 if taken is None or not done.finished else int(taken[0])
+        for turn in range(done.finished):
+            checked, own = self.paths[path], positions[path]
+            positions[path] += 1
+            records = dict(zip(checked.kept, done.tape[path]))
+            made = {each: entry_at(records[each], own, each) for each in checked.path.kept}
+            given = dict(begun)
+            given.update((each, entry_at(records[each], own, each)) for each in self.carried)
+            for each, record in zip(checked.path.streamed, streams[path] if streams else ()):
+                given[each] = entry_at(record, own, each)
+            after = done.carried
+            if turn + 1 < done.finished:
+                path = path if taken is None else int(taken[turn + 1])
+                following = dict(zip(self.paths[path].kept, done.tape[path]))
+                own = positions[path]
+                after = [entry_at(following[each], own, each) for each in self.carried]
+            made.update(zip(checked.path.outputs, after))
+            checked.check(given, made)
+        if done.test is not None:
+            path, number = done.test
+            self.paths[path].check_test({**begun, **dict(zip(self.carried, done.carried))}, number)
+        # what was asked for comes first
+        tape = [records[: len(each.path.kept)] for each, records in zip(self.paths, done.tape)]
+        return done._replace(tape=tape)
 
 
-def _entry(record: np.ndarray, at: int, like: Operand) -> Any:
-    """Return an entry of a record, that lies as `like` does."""
-    if isinstance(like, Scalar):
-        return like.type(record[at])
-    made = allocate(like)
-    np.copyto(made, record[at])
-    return made
+def _operands(path: Path) -> list[Any]:
+    """Return all values and numbers that a turn on a path has to do with."""
+    waiting: list[Any] = [*path.outputs, *path.kept, *(each.operand for each in path.tests)]
+    waiting.extend(map(operands, path.steps))
+    found = []
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, (list, tuple)):
+            waiting.extend(each)
+        elif isinstance(each, (Value, Scalar)):
+            found.append(each)
+    return found
 
 
 def _is_truth(operand: Operand) -> bool:

@@ -19,8 +19,15 @@ def check_aliases(
     steps: Sequence[Step],
     inputs: Sequence[Input],
     carried: Sequence[tuple[Input, Input]],
+    written: set[Memory],
 ) -> None:
     """Check that who shares memory with whom, and who writes to it, is the same in every turn.
+
+    Args:
+        steps: of a path.
+        inputs: what it reads.
+        carried: what becomes what for the next turn.
+        written: the memories that a path of the loop writes to.
 
     Raises:
         NotNative: it is not.
@@ -32,7 +39,6 @@ def check_aliases(
         for each in inputs
         if isinstance(each, Value) and not any(each is target for target, _ in pairs)
     }
-    written = {step.target.memory for step in steps if isinstance(step, Write)}
     if written & fixed:
         raise NotNative("memory is written that is not carried")
     if states & fixed:

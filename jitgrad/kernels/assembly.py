@@ -1,4 +1,4 @@
-"""Loops assembled: the instructions, argument tables and memory of the turns of a plan."""
+"""Loops assembled: the instructions, argument tables and memory of the paths of a loop."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from jitgrad.kernels.conventions import (
     CHECK,
     CHECK_BYTE,
     FAILED,
-    LISTS,
+    FIRST_TEST,
+    GO,
+    MARK,
     MOVE,
     NEXT,
     PLACES,
+    SELECT,
     SPLIT,
 )
 from jitgrad.kernels.emit import emit_kernels
 from jitgrad.kernels.entries import Emitted, Integer, RuntimeNumber
 from jitgrad.kernels.fusion import Group
 from jitgrad.kernels.geometry import span
-from jitgrad.kernels.loops import NotNative
+from jitgrad.kernels.loops import NotNative, Test
 from jitgrad.kernels.machine import FIRST_WORDS
 from jitgrad.kernels.numbers import NumberKernel, Numbers
 from jitgrad.kernels.operations import Constant, Extract, Native, Number, Operation, Product
@@ -36,48 +39,107 @@ from jitgrad.kernels.schedule import Schedule
 from jitgrad.kernels.threads import pieces
 from jitgrad.kernels.turn import Carry, Check, Plan, Record
 
-_NEXT = object()
-"""Stands for the end of a turn, in code whose addresses are not known yet; as a tuple of numbers
-stands for moving them to the tables of arguments."""
+
+class _Move:
+    """Stands for bringing numbers to the argument tables of some paths, which are not known yet."""
+
+    def __init__(self, scalars: Iterable[Scalar], paths: Sequence[_Path]) -> None:
+        self.scalars = tuple(scalars)
+        self.paths = paths
 
 
-def assemble(plan: Plan) -> Loop:
-    """Return the loop that performs `plan`."""
-    return _Assembler(plan).loop()
+class _End:
+    """Stands for the end of a turn, where pointers are brought forward."""
+
+    def __init__(self, path: _Path) -> None:
+        self.path = path
 
 
-class _Assembler:
-    def __init__(self, plan: Plan) -> None:
+class _Path:
+    """A path in the making.
+
+    Attributes:
+        slots: where its argument tables have a number.
+        uses: what uses a number.
+        counts: the words that count its turns: those done, and those that the tape has room for.
+        start: the first of its instructions.
+    """
+
+    def __init__(self, number: int, plan: Plan, start: int) -> None:
+        self.number = number
         self.plan = plan
-        self.outside = plan.outside
-        self.numbers = Numbers()
-        self.reach: dict[Memory, tuple[int, int, int]] = {}
-        self.constants: dict[Memory, tuple[np.ndarray, Value]] = {}
-        self.given: dict[Memory, tuple[int, int, Value]] = {}
-        self.code: list[Any] = []
-        self.turn = 0
-        self.lines: list[str] = []
-        self.tables: list[list[Any]] = []
+        self.start = start
+        self.counts = [0, 0]
         self.slots: dict[Scalar, list[Slot]] = {}
-        self.kernels: list[cpu.Kernel] = []
-        self.native_calls = 0
-        self.nanoseconds = 0.0
-        self.places: list[list[list[tuple[Slot, int]]]] = []
         self.uses: dict[Scalar, set[Operation]] = {}
+        self.nanoseconds = 0.0
+        self.native_calls = 0
         for each in chain(*plan.sections):
             for scalar in each.scalars:
                 self.uses.setdefault(scalar, set()).add(each)
+
+
+class _Pointers:
+    """Where the addresses of arrays that a run is called with belong.
+
+    Attributes:
+        places: for each array the words, and how far behind its beginning they point.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.places: list[list[tuple[Slot, int]]] = [[] for _ in range(count)]
+
+    def words(self) -> list[Any]:
+        return [word for each in self.places for word in (len(each), *chain(*each))]
+
+
+def assemble(plans: Sequence[Plan], follows: bool, marks: bool) -> Loop:
+    """Return the loop whose turns do what one of `plans` says."""
+    return _Assembler(plans, follows, marks and len(plans) > 1).loop()
+
+
+class _Assembler:
+    """Makes the instructions and tables of a loop.
+
+    Attributes:
+        incoming: the arrays that a run is given: what stays, what is streamed, the order.
+        tapes: what each path records, and at last the order.
+        marks: the paths of the turns are recorded.
+    """
+
+    def __init__(self, plans: Sequence[Plan], follows: bool, marks: bool) -> None:
+        self.plans = plans
+        self.follows = follows
+        self.marks = marks
+        self.outside = set().union(*(each.outside for each in plans))
+        self.numbers = Numbers()
+        self.reach: dict[Memory, tuple[int, int, int]] = {}
+        self.constants: dict[Memory, tuple[np.ndarray, Value]] = {}
+        self.given: dict[Memory, tuple[_Pointers, int, Value]] = {}
+        self.code: list[Any] = []
+        self.lines: list[str] = []
+        self.tables: list[list[Any]] = []
+        self.kernels: list[cpu.Kernel] = []
+        self.paths: list[_Path] = []
+        self.entries: list[Any] = [0] * len(plans)
+        self.one = [1]
         self._arguments()
 
     def _arguments(self) -> None:
         """Note which arrays a run is called with, and where their addresses will be needed."""
-        fixed = [each for each in self.plan.invariant if isinstance(each, Value)]
-        streams = [each for each, _ in self.plan.streams]
-        for number, arrays in enumerate(([*fixed, *streams], self.plan.tape)):
+        fixed = [each for each in self.plans[0].invariant if isinstance(each, Value)]
+        streams = [each for plan in self.plans for each in plan.streams]
+        self.fixed = len(fixed)
+        self.incoming = _Pointers(len(fixed) + len(streams) + self.follows)
+        self.tapes = [_Pointers(len(each.tape)) for each in self.plans]
+        self.tapes += [_Pointers(1)] * self.marks
+        for pointers, arrays in (
+            (self.incoming, [*fixed, *streams]),
+            *((pointers, each.tape) for pointers, each in zip(self.tapes, self.plans)),
+        ):
             for position, value in enumerate(arrays):
-                self.given.setdefault(value.memory, (number, position, value))
-            self.places.append([[] for _ in arrays])
-        for each in self.plan.carried:
+                self.given.setdefault(value.memory, (pointers, position, value))
+        for each in self.plans[0].carried:
             if isinstance(each, Value):
                 self._touch(each)
 
@@ -97,7 +159,28 @@ class _Assembler:
     # the parts
 
     def loop(self) -> Loop:
-        operations = self.plan.sections
+        self.paths = [_Path(number, plan, 0) for number, plan in enumerate(self.plans)]
+        first = self.plans[0]
+        self._move((each for each in first.invariant if isinstance(each, Scalar)), self.paths)
+        self.select = len(self.code)
+        if self.follows:
+            pointer: list[Any] = [0]
+            self.tables.append(pointer)
+            self.incoming.places[-1].append((Slot(pointer, 0), 0))
+            self.code += [SELECT, Slot(pointer, 0)]
+        else:
+            self.code.append(GO)
+        for path in self.paths:
+            self._path(path)
+        return self._finish()
+
+    def _path(self, path: _Path) -> None:
+        """Write the instructions of a path."""
+        self.path = path
+        path.start = len(self.code)
+        if len(self.paths) > 1:
+            self.lines.append(f"path {path.number}:")
+        operations = path.plan.sections
         later: set[Memory] = set()
         visible: list[set[Memory]] = []
         for section in reversed(operations):
@@ -105,13 +188,15 @@ class _Assembler:
             for each in section:
                 later |= {value.memory for value in each.reads}
                 later |= {each.target.memory} if each.target is not None else set()
-        self._move([each for each in self.plan.invariant if isinstance(each, Scalar)])
-        self.turn = len(self.code)
-        self._move([each for each in self.plan.carried if isinstance(each, Scalar)])
+        self._move(each for each in path.plan.carried if isinstance(each, Scalar))
         for section, seen in zip(operations, reversed(visible)):
             self._section(section, seen)
-        self.code.append(_NEXT)
-        return self._finish()
+        if self.marks:
+            pointer: list[Any] = [0]
+            self.tables.append(pointer)
+            self.tapes[-1].places[0].append((Slot(pointer, 0), 0))
+            self.code += [MARK, Slot(pointer, 0), path.number]
+        self.code.append(_End(path))
 
     def _section(self, operations: Sequence[Operation], visible: set[Memory]) -> None:
         check = operations[-1] if operations and isinstance(operations[-1], Check) else None
@@ -161,7 +246,7 @@ class _Assembler:
         for each in emitted:
             self._call(each)
         if isinstance(unit, Native) and unit.routine.declined is not None:
-            self._leave(CHECK, unit.routine.declined, False, FAILED)
+            self._leave(CHECK, unit.routine.declined, False, FAILED, 0)
 
     def _call(self, emitted: Emitted) -> None:
         kernel = cpu.kernel_for(emitted.source)
@@ -172,13 +257,13 @@ class _Assembler:
             if isinstance(entry, Integer):
                 table.append(entry.value)
             elif isinstance(entry, RuntimeNumber):
-                self.slots.setdefault(entry.scalar, []).append(Slot(table, len(table)))
+                self.path.slots.setdefault(entry.scalar, []).append(Slot(table, len(table)))
                 table.append(0)
             else:
                 table.append(self._pointer(entry.value, Slot(table, len(table))))
         self.tables.append(table)
-        self.native_calls += 1
-        self.nanoseconds += 5 + emitted.nanoseconds
+        self.path.native_calls += 1
+        self.path.nanoseconds += 5 + emitted.nanoseconds
         split = pieces(emitted.length, emitted.nanoseconds)
         words = [kernel.address, Slot(table, 0), emitted.length]
         self.code += [SPLIT, *words, split] if split > 1 else [CALL, *words]
@@ -188,9 +273,9 @@ class _Assembler:
         """Return the word for the address of `value`, which goes to `slot`."""
         given = self.given.get(value.memory)
         if given is not None:
-            number, position, first = given
+            pointers, position, first = given
             distance = (value.offset - first.offset) * value.dtype.itemsize
-            self.places[number][position].append((slot, distance))
+            pointers.places[position].append((slot, distance))
             return 0
         constant = self.constants.get(value.memory)
         if constant is not None:
@@ -200,15 +285,23 @@ class _Assembler:
         self._touch(value)
         return Address(value)
 
-    def _leave(self, instruction: int, value: Value, expected: bool, number: int) -> None:
+    def _leave(
+        self, instruction: int, value: Value, expected: bool, number: int, other: Any
+    ) -> None:
         self._touch(value)
-        self.code += [instruction, Address(value), int(expected), number]
+        self.code += [instruction, Address(value), int(expected), number, other]
         what = "number" if instruction == CHECK else "value"
         self.lines.append(f"leave with {number} unless the {what} is {expected}")
 
-    def _move(self, scalars: Iterable[Scalar]) -> None:
+    def _leave_test(self, instruction: int, value: Value, test: Test) -> None:
+        other = 0 if test.instead is None else Slot(self.entries, test.instead)
+        number = FIRST_TEST + sum(len(each.tests) for each in self.plans[: self.path.number])
+        number += next(at for at, each in enumerate(self.path.plan.tests) if each is test)
+        self._leave(instruction, value, test.expected, number, other)
+
+    def _move(self, scalars: Iterable[Scalar], paths: Sequence[_Path] = ()) -> None:
         """Bring numbers to the argument tables that have them."""
-        self.code.append(tuple(scalars))
+        self.code.append(_Move(scalars, paths or [self.path]))
 
     # numbers
 
@@ -216,10 +309,10 @@ class _Assembler:
         """Emit one kernel for operations on numbers."""
         if not operations:
             return
-        emitted, can_fail = NumberKernel(self.numbers, operations, self.uses).emitted()
+        emitted, can_fail = NumberKernel(self.numbers, operations, self.path.uses).emitted()
         self._call(emitted)
         if can_fail:
-            self._leave(CHECK, self.numbers.failed, False, FAILED)
+            self._leave(CHECK, self.numbers.failed, False, FAILED, 0)
         self._move([each.output for each in operations if isinstance(each, (Number, Extract))])
 
     def _check(self, check: Check, pending: list[Operation]) -> None:
@@ -228,74 +321,94 @@ class _Assembler:
         if (
             isinstance(made, Extract)
             and made.output is check.scalar
-            and self.uses[check.scalar] == {check}
+            and self.path.uses[check.scalar] == {check}
             and made.source.dtype == np.bool_
             and made.source.memory not in self.given
             and made.source.memory not in self.constants
         ):
             self._batch(pending[:-1])
-            self._leave(CHECK_BYTE, made.source, check.expected, 2 + check.number)
+            self._leave_test(CHECK_BYTE, made.source, check.test)
             return
         scalar = check.scalar
         if scalar.type is float:
             truth = Scalar(bool)
             pending.append(Number(ScalarCompute(bool, "bool({0})", (scalar,), truth)))
-            self.uses[truth] = {check}
+            self.path.uses[truth] = {check}
             scalar = truth
         self._batch(pending)
-        self._leave(CHECK, self.numbers[scalar], check.expected, 2 + check.number)
+        self._leave_test(CHECK, self.numbers[scalar], check.test)
 
     # the whole
 
     def _finish(self) -> Loop:
         """Lay everything out, and return the loop."""
-        plan = self.plan
-        for each in plan.given:
+        for each in self.plans[0].inputs:
             if isinstance(each, Scalar):
                 self._touch(self.numbers[each])
         self._touch(self.numbers.failed)
-        increments: list[Any] = [0] * len(plan.streams)
-        increments += [Form(each).length for each in plan.tape]
+        streams = sum(len(each.streams) for each in self.plans)
+        increments: list[Any] = [0] * (streams + self.follows)
+        steps = [[Form(each).length for each in plan.tape] for plan in self.plans]
         layout = Layout(self.reach, self.numbers)
-        code, turn = self._resolved(increments)
-        lists = [_flat(each) for each in self.places]
-        parts = [code, increments, *lists, *self.tables]
-        head = [*FIRST_WORDS, Slot(code, 0), Slot(code, turn), *(Slot(each, 0) for each in lists)]
-        assert len(head) == PLACES + LISTS
+        code, starts, select = self._resolved(increments, steps)
+        self.entries[:] = [Slot(code, at) for at in starts]
+        lists = [each.words() for each in (self.incoming, *self.tapes)]
+        counts = [each.counts for each in self.paths]
+        head = [
+            *FIRST_WORDS,
+            Slot(code, 0),
+            Slot(code, select if self.follows else starts[0]),
+            Slot(self.entries, 0),
+            len(self.plans),
+            *(Slot(each, 0) for each in lists),
+        ]
+        assert len(head) == PLACES + len(lists)
+        parts = [code, self.entries, *counts, increments, *steps, self.one, *lists, *self.tables]
         layout.words([head, *parts])
-        return Loop(self, layout, layout.position(increments))
+        return Loop(self, layout, increments, counts)
 
-    def _resolved(self, increments: list) -> tuple[list[Any], int]:
-        """Return the instructions, now that all slots are known, and where a turn begins."""
+    def _resolved(
+        self, increments: list, steps: list[list[Any]]
+    ) -> tuple[list[Any], list[int], int]:
+        """Return the instructions, with all slots known, and where paths and turns begin."""
         code: list[Any] = []
-        turn = 0
-        fixed = len(self.places[0]) - len(self.plan.streams)
-        advancing = [*self.places[0][fixed:], *self.places[1]]
+        starts = {path.start: 0 for path in self.paths}
+        select = 0
         for position, word in enumerate(self.code):
-            if position == self.turn:
-                turn = len(code)
-            if isinstance(word, tuple):
+            if position == self.select:
+                select = len(code)
+            if position in starts:
+                starts[position] = len(code)
+            if isinstance(word, _Move):
                 pairs = [
                     (Address(self.numbers[scalar]), slot)
-                    for scalar in word
-                    for slot in self.slots.get(scalar, ())
+                    for path in word.paths
+                    for scalar in word.scalars
+                    for slot in path.slots.get(scalar, ())
                 ]
                 code += [MOVE, len(pairs), *chain(*pairs)] if pairs else []
-            elif word is _NEXT:
-                pairs = [
-                    (slot, Slot(increments, k))
-                    for k, places in enumerate(advancing)
-                    for slot, _ in places
-                ]
-                code += [NEXT, len(pairs), *chain(*pairs)]
+            elif isinstance(word, _End):
+                path = word.path
+                again = Slot(code, select if self.follows else starts[path.start])
+                pairs = self._advancing(path, increments, steps)
+                code += [NEXT, Slot(path.counts, 0), again, len(pairs), *chain(*pairs)]
             else:
                 code.append(word)
-        return code, turn
+        return code, list(starts.values()), select
 
-
-def _flat(places: Sequence[Sequence[tuple[Slot, int]]]) -> list[Any]:
-    words: list[Any] = []
-    for each in places:
-        words.append(len(each))
-        words.extend(chain(*each))
-    return words
+    def _advancing(
+        self, path: _Path, increments: list, steps: list[list[Any]]
+    ) -> list[tuple[Slot, Slot]]:
+        """Return the pointers that a turn on `path` brings forward, and by how much."""
+        number = path.number
+        before = sum(len(each.streams) for each in self.plans[:number])
+        own = range(before, before + len(path.plan.streams))
+        moved = [(self.incoming.places[self.fixed + at], increments, at) for at in own]
+        moved += [
+            (places, steps[number], at) for at, places in enumerate(self.tapes[number].places)
+        ]
+        if self.follows:
+            moved.append((self.incoming.places[-1], increments, len(increments) - 1))
+        if self.marks:
+            moved.append((self.tapes[-1].places[0], self.one, 0))
+        return [(slot, Slot(table, at)) for places, table, at in moved for slot, _ in places]

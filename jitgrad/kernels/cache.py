@@ -32,7 +32,7 @@ SUFFIX = ".kernel"
 
 _UNFINISHED = ".new"
 
-_MAGIC = b"jitgrad kernel 1"
+_MAGIC = b"jitgrad kernel 2"
 
 _CHECK = 16
 """Bytes of a checksum."""
@@ -161,9 +161,9 @@ def keep(key: str | None, code: Code) -> None:
 
 
 def packed(key: str, code: Code) -> bytes:
-    """Return what is written: a checksum, the length of the symbol, the symbol, the object file."""
-    symbol = code.symbol.encode()
-    content = struct.pack("<I", len(symbol)) + symbol + code.image
+    """Return what is written: a checksum, the length of the symbols, these, the object file."""
+    symbols = "\n".join((code.symbol, *code.calls)).encode()
+    content = struct.pack("<I", len(symbols)) + symbols + code.image
     return _MAGIC + _checksum(key, content) + content
 
 
@@ -175,7 +175,8 @@ def unpacked(key: str, data: bytes) -> Code | None:
         note("found a damaged file", key)
         return None
     (length,) = struct.unpack_from("<I", content)
-    return Code(content[4 : 4 + length].decode(), content[4 + length :])
+    symbol, *calls = content[4 : 4 + length].decode().split("\n")
+    return Code(symbol, tuple(calls), content[4 + length :])
 
 
 def _checksum(key: str, content: bytes) -> bytes:

@@ -16,6 +16,7 @@ import numpy as np
 from jitgrad.kernels import threads
 from jitgrad.kernels.conventions import TABLE
 from jitgrad.kernels.cpu import Kernel, native
+from jitgrad.kernels.linking import keep_forever
 
 
 class KernelCall(NamedTuple):
@@ -50,16 +51,6 @@ METH_O, METH_FASTCALL = 0x08, 0x80
 _new_builtin = ctypes.pythonapi.PyCFunction_NewEx
 _new_builtin.restype = ctypes.py_object
 _new_builtin.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
-
-
-def keep_forever(obj: Any) -> Any:
-    """Return an object that is never freed, because native code holds its address.
-
-    To hold it in a module is not enough: functions made here may be called, and are freed, when
-    the interpreter ends and the variables of modules are gone.
-    """
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(obj))
-    return obj
 
 
 def method(name: bytes, address: Any, flags: int) -> _Method:

@@ -36,30 +36,31 @@ JOB = 48
 
 # loops, see machine.py
 
-CALL, SPLIT, CHECK, CHECK_BYTE, MOVE, NEXT = range(6)
+CALL, SPLIT, CHECK, CHECK_BYTE, MOVE, GO, SELECT, MARK, NEXT = range(9)
 """Instructions, with what follows them:
 
     CALL        kernel, its arguments, rounds
     SPLIT       kernel, its arguments, rounds, pieces: the same by several threads
-    CHECK       address, expected, number: leave with this number unless the word's truth is that
+    CHECK       address, expected, number, entry: unless the word's truth is that, take the path
+                whose entry stands there from its beginning; leave with this number without one
     CHECK_BYTE  the same for a byte
     MOVE        how many, and for each: from, to
-    NEXT        how many, and for each: a pointer, the address of what is added to it
+    GO          to where the next turn begins
+    SELECT      pointer: take the path whose number is the byte there
+    MARK        pointer, number: put the number of the path there as a byte
+    NEXT        the path's counts, where the next turn begins, how many, and for each: a pointer,
+                the address of what is added to it
 """
 
-NDARRAY, ERROR, MESSAGE, WAKE, BEGIN, TURN, PLACES = range(7)
+NDARRAY, ERROR, MESSAGE, WAKE, BEGIN, CURRENT, ENTRIES, COUNT, PLACES = range(9)
 """The first words of an arena: the type of arrays, the exception and its message for what is none,
-what wakes helpers, the addresses of the first instruction and of the first of a turn, and from
-there on those of lists of places to put arrays' addresses in."""
+what wakes helpers, the addresses of the first instruction and of where the next turn begins, those
+of the paths' entries (a path that must not be taken has 0), how many paths there are, and from
+there on the addresses of lists of places to put arrays' addresses in."""
 
-LISTS = 2
-"""How many lists of places there are."""
-
-FINISHED = 0
-"""The number with which a loop is left that has done all turns; tests count from 2."""
-
-FAILED = 1
-"""The number for a turn that Python must do."""
+FINISHED, FULL, FAILED, FIRST_TEST = range(4)
+"""The numbers with which a loop is left: it has done all turns, the tape of a path is full, the
+turn is for Python to do; from the last one on: this test came out otherwise."""
 
 NUMBERS = 1 << 16
 """How many numbers there are."""

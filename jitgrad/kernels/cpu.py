@@ -60,7 +60,8 @@ def kernel_for(source: str) -> Kernel:
     with LOWERING:
         found = _kernels.get(source)
         if found is None:
-            name = "kernel_" + hashlib.blake2b(source.encode(), digest_size=4).hexdigest()
+            # so long that no two are alike: this is what the linker knows it by
+            name = "kernel_" + hashlib.blake2b(source.encode(), digest_size=8).hexdigest()
             named = source.replace("def kernel(", f"def {name}(", 1)
             found = _kernels[source] = Kernel(name, named)
         return found

@@ -19,7 +19,7 @@ from jitgrad.kernels.conventions import ARRAY, CONSTANT, FLOAT, INTEGER
 from jitgrad.kernels.emit import emit_kernels
 from jitgrad.kernels.entries import Emitted, Integer, Pointer
 from jitgrad.kernels.fusion import Group
-from jitgrad.kernels.geometry import count
+from jitgrad.kernels.geometry import row_major
 from jitgrad.kernels.layout import allocate, fresh, view_of
 from jitgrad.kernels.operations import (
     Call,
@@ -170,7 +170,7 @@ class Driver:
         itemsize = value.dtype.itemsize
         offset = (value.offset - first.offset) * itemsize
         strides = tuple(stride * itemsize for stride in value.strides)
-        is_block = first.strides == _row_major(first.shape) and value.memory not in self._outside
+        is_block = first.strides == row_major(first.shape) and value.memory not in self._outside
         if is_block and min(value.strides, default=0) >= 0:
             dtype = self._dtype(value.dtype)
             return f"ndarray({value.shape}, {dtype}, {base}, {offset}, {strides})"
@@ -391,10 +391,6 @@ def make_scratch(makers: Sequence[Callable[[], np.ndarray]]) -> tuple:
 
 def _geometry(value: Value) -> tuple:
     return (value.memory, value.offset, value.shape, value.strides, value.dtype)
-
-
-def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(count(shape[k + 1 :]) for k in range(len(shape)))
 
 
 def _identifier(name: str) -> str:

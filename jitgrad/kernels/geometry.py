@@ -16,6 +16,15 @@ def count(sizes: Sequence[int]) -> int:
     return result
 
 
+def row_major(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the strides, in elements, of a tensor of this shape without gaps.
+
+    >>> row_major((2, 3, 4))
+    (12, 4, 1)
+    """
+    return tuple(count(shape[dim + 1 :]) for dim in range(len(shape)))
+
+
 def span(value: Value) -> tuple[int, int]:
     """Return the first and the last element that `value` touches, as offsets in its memory."""
     low = high = value.offset

@@ -24,6 +24,13 @@ def allocate(value: Value) -> np.ndarray:
     return np.ndarray(value.shape, value.dtype, block, start * itemsize, strides)
 
 
+def laid_out(value: Value, array: np.ndarray) -> np.ndarray:
+    """Return a copy of `array` that lies as `value` says."""
+    copy = allocate(value)
+    np.copyto(copy, array)
+    return copy
+
+
 def view_of(base: np.ndarray, layout: tuple) -> np.ndarray:
     """Return an array of another layout (shape, dtype, strides and offset in bytes) on `base`."""
     shape, dtype = layout[:2]

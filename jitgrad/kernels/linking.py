@@ -1,4 +1,4 @@
-"""Bringing machine code into the process, which takes 0.1 to 0.4 ms and nothing of Numba.
+"""Bringing machine code into the process, which takes 0.1 ms and nothing of Numba.
 
 Machine code comes as an object file, from the compiler or from disk. It holds no addresses of a
 process: what it calls, Python's C interface and the C library, it calls by name.
@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import sys
 from functools import cache
-from itertools import count
 from typing import Any, NamedTuple
 
 import llvmlite.binding
@@ -18,15 +17,27 @@ import llvmlite.binding
 from jitgrad.kernels import scalars
 
 
+def keep_forever(obj: Any) -> Any:
+    """Return an object that is never freed, because native code holds its address, or is its own.
+
+    To hold it in a module is not enough: functions made of native code may be called, and are
+    freed, when the interpreter ends and the variables of modules are gone.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(obj))
+    return obj
+
+
 class Code(NamedTuple):
     """Machine code.
 
     Attributes:
         symbol: the function in it.
+        calls: the functions of others that it calls.
         image: the object file.
     """
 
     symbol: str
+    calls: tuple[str, ...]
     image: bytes
 
 
@@ -34,38 +45,34 @@ class LinkError(Exception):
     """Machine code that cannot be brought into this process; the message says why."""
 
 
-_numbers = count()
-
-
 @cache
-def _linker() -> Any:
+def _engine() -> Any:
+    """Return what links, which is what Numba uses: LLVM's newer linker is experimental there."""
     llvmlite.binding.initialize_native_target()
     llvmlite.binding.initialize_native_asmprinter()
-    # of LLVM's two linkers this one keeps the parts of a file together, which not all processors
-    # can do without; for Windows it is not finished
-    use_jit_link = sys.platform != "win32"
-    return llvmlite.binding.create_lljit_compiler(use_jit_link=use_jit_link, suppress_errors=True)
+    for symbol, address in LIBRARY.items():
+        llvmlite.binding.add_symbol(symbol, address)
+    target = llvmlite.binding.Target.from_triple(llvmlite.binding.get_process_triple())
+    empty = llvmlite.binding.parse_assembly("")
+    made = llvmlite.binding.create_mcjit_compiler(empty, target.create_target_machine())
+    return keep_forever(made)
 
 
 def link(code: Code) -> int:
     """Return the address of the function in `code`, which stays there for good.
 
     Raises:
-        LinkError: it is no object file, or calls what is not there.
+        LinkError: it calls what is not there, or is not in its object file.
     """
-    library = llvmlite.binding.JITLibraryBuilder()
-    library.add_object_img(code.image).add_current_process().export_symbol(code.symbol)
-    for symbol, address in LIBRARY.items():
-        if symbol.encode() in code.image:
-            library.import_symbol(symbol, address)
-    try:
-        linked = library.link(_linker(), f"jitgrad {next(_numbers)}")
-    except RuntimeError as error:
-        raise LinkError(str(error)) from None
-    address = linked[code.symbol]
-    linked.detach()  # what is never unloaded can be called while Python shuts down
+    engine = _engine()
+    for name in code.calls:
+        if not llvmlite.binding.address_of_symbol(name):  # LLVM would end the process
+            raise LinkError(f"{code.symbol} calls {name}, which is not there")
+    engine.add_object_file(llvmlite.binding.ObjectFileRef.from_data(code.image))
+    engine.finalize_object()
+    address = engine.get_function_address(code.symbol)
     if not address:
-        raise LinkError(f"{code.symbol} is not in the object file")
+        raise LinkError(f"{code.symbol} is not in its object file")
     return address
 
 

@@ -1,18 +1,20 @@
-"""Loops in native code: a straight line of steps, one *turn*, performed again and again.
+"""Loops in native code: a *turn*, which takes one of several paths, performed again and again.
 
-    loop = lower_loop(steps, inputs, tests, carried, kept, streamed)
+    loop = lower_loop(inputs, carried, paths)
     turns = loop.run(values, streams, limit)
 
-A turn reads its inputs, each of which is one of
+A path is a straight line of steps. A turn reads its inputs, each of which is one of
 
 - *carried*: after a turn it becomes an output of this turn, for the next one;
-- *streamed*: read from a record with one entry for each turn, as a backward loop reads a tape;
+- *streamed*: read from a record with one entry for each turn that takes the path, as a backward
+  loop reads a tape;
 - *invariant*: all others, the same in every turn.
 
-Between the steps stand tests. The first that comes out otherwise than expected ends the loop, and
-nothing of that turn becomes visible, so that Python can perform it from its beginning. The same
-holds where arithmetic on Python numbers would raise, or leave the range of int64, and where a
-kernel declines: such a turn is for Python to do, after which the loop may run again.
+Between the steps stand tests. Where one comes out otherwise than expected, nothing of that turn
+has become visible: it is begun again on the path that the test names for this, or the loop ends
+before it, if there is none. It ends, too, where arithmetic on Python numbers would raise, or leave
+the range of int64, and where a kernel declines: such a turn is for Python to do, after which the
+loop may run again. A turn first tries the path of the turn before.
 
 Values keep the memory that they name. Carried values of one memory share memory in every turn, and
 must be carried together; those of different memories never do, so what makes two of them share, or
@@ -24,7 +26,7 @@ after signals every few milliseconds; an exception that comes of it leaves every
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,17 +45,38 @@ class NotNative(Exception):
 
 
 class Test(NamedTuple):
-    """A condition between the steps of a turn.
+    """A condition between the steps of a path.
 
     Attributes:
         position: how many steps come before it.
         operand: a number, or a value with one element.
         expected: its truth in a turn that goes on.
+        instead: the number of the path that is tried where it comes out otherwise.
     """
 
     position: int
     operand: Value | Scalar
     expected: bool
+    instead: int | None = None
+
+
+class Path(NamedTuple):
+    """One way through a turn.
+
+    Attributes:
+        steps: in program order. They write to memory that they made, or to that of carried values.
+        tests: in program order.
+        outputs: for each carried input what it is in the next turn: with the same shape, strides
+            and dtype, or a number of the same type.
+        kept: what is recorded on the tape, as it is at the end of each finished turn.
+        streamed: the inputs that are read from records.
+    """
+
+    steps: Sequence[Step]
+    tests: Sequence[Test]
+    outputs: Sequence[Value | Scalar]
+    kept: Sequence[Value | Scalar] = ()
+    streamed: Sequence[Value | Scalar] = ()
 
 
 class Stop(Enum):
@@ -71,49 +94,63 @@ class Turns(NamedTuple):
     Attributes:
         finished: the turns that were done.
         stop: why there was no further one.
-        test: the number of the test that came out otherwise, None where `stop` is another.
-        carried: the carried inputs as they are now, in the order of the pairs: arrays that nobody
-            else writes (which share memory where the inputs' values do), and Python numbers.
-        tape: for each of what is kept an array of shape (finished, *shape), of dtype float64, int64
-            or bool for a number. The entries lie as `packed` says.
+        test: the path and the number of the test that came out otherwise, None where `stop` is
+            another.
+        carried: the carried inputs as they are now, in their order: arrays that nobody else writes
+            (which share memory where the inputs' values do), and Python numbers.
+        counts: the turns that took each path.
+        tape: by path, for each of what it keeps an array of shape (turns, *shape), of dtype
+            float64, int64 or bool for a number. The entries lie as `packed` says.
+        order: the path of each turn, as bytes. None where that was not asked for, or there is one
+            path only.
     """
 
     finished: int
     stop: Stop
-    test: int | None
+    test: tuple[int, int] | None
     carried: list[Any]
-    tape: list[np.ndarray]
+    counts: list[int]
+    tape: list[list[np.ndarray]]
+    order: np.ndarray | None
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the tape takes."""
+        order = 0 if self.order is None else self.order.nbytes
+        return order + sum(each.nbytes for records in self.tape for each in records)
+
+
+MOST_PATHS = 255
+"""How many paths a loop may have."""
 
 
 def lower_loop(
-    steps: Sequence[Step],
     inputs: Sequence[Value | Scalar],
-    tests: Sequence[Test],
-    carried: Sequence[tuple[Value | Scalar, Value | Scalar]],
-    kept: Sequence[Value | Scalar],
-    streamed: Mapping[Value | Scalar, int],
+    carried: Sequence[Value | Scalar],
+    paths: Sequence[Path],
+    follows: bool = False,
+    marks: bool = False,
 ) -> Loop:
-    """Return a loop whose turns perform `steps`.
+    """Return a loop whose turns take one of `paths`.
 
     Args:
-        steps: in program order. They write to memory that they made, or to that of carried values.
-        inputs: all that a turn reads. Values of one memory may come in as several inputs;
-            different memories must not overlap.
-        tests: in program order.
-        carried: pairs of an input, and of what it is in the next turn: with the same shape,
-            strides and dtype, or a number of the same type.
-        kept: what is recorded on the tape, as it is at the end of each finished turn.
-        streamed: for each input that is read from a record, 1 if its entries are read from the
-            first one on, -1 if from the last one back.
+        inputs: what turns read, but for what is streamed. Values of one memory may come in as
+            several inputs; different memories must not overlap.
+        carried: those of the inputs that change from turn to turn.
+        paths: at least one.
+        follows: a run is told which path each turn takes.
+        marks: a run records which path each turn takes.
 
     Raises:
         NotNative: the loop is for Python to do.
     """
+    if len(paths) > MOST_PATHS:
+        raise NotNative(f"there are more than {MOST_PATHS} ways through a turn")
     before = compiling.seconds
     with LOWERING:
         from jitgrad.kernels.assembly import assemble  # the first time, loads LLVM
-        from jitgrad.kernels.turn import plan
+        from jitgrad.kernels.turn import plan_paths
 
-        loop = assemble(plan(steps, inputs, tests, carried, kept, streamed))
+        loop = assemble(plan_paths(inputs, carried, paths), follows, marks)
     loop.compile_seconds = compiling.seconds - before
     return loop

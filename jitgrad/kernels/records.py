@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from jitgrad.graph.ir import Memory, Scalar, Value
+from jitgrad.kernels.layout import laid_out
 from jitgrad.kernels.loops import NotNative
 from jitgrad.kernels.operations import DTYPES
 
@@ -43,6 +45,13 @@ def entry(kept: Value | Scalar) -> Value:
     if kept.dtype not in DTYPES:
         raise NotNative(f"a record of {kept.dtype}")
     return Value(kept.shape, packed(kept), kept.dtype, Memory("record"))
+
+
+def entry_at(record: np.ndarray, at: int, like: Value | Scalar) -> Any:
+    """Return an entry of a record, as a turn would have it that begins with `like`."""
+    if isinstance(like, Scalar):
+        return like.type(record[at])
+    return laid_out(like, record[at])
 
 
 def number_dtype(kind: type) -> np.dtype:

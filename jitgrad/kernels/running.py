@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from jitgrad.graph.ir import Scalar, Value
-from jitgrad.kernels.conventions import FAILED, FINISHED, NUMBERS
+from jitgrad.kernels.conventions import CURRENT, FAILED, FINISHED, FIRST_TEST, FULL, NUMBERS
 from jitgrad.kernels.loops import Stop, Turns
 from jitgrad.kernels.machine import machine
 
@@ -23,6 +23,12 @@ PATIENCE = 0.005
 LEAST_BYTES = 1 << 10
 """What the tape of a run takes at least."""
 
+ENDLESS = 1 << 62
+"""More turns than anybody will do."""
+
+_NOTHING = np.zeros(1)
+"""Stands for an array that no turn reads."""
+
 
 class Arena:
     """The words and memory of a run.
@@ -32,6 +38,8 @@ class Arena:
         run: does turns.
         place: tells where arrays are.
         fill: for each carried or invariant number, and each carried value, what sets it.
+        entries: where the paths begin.
+        counts: for each path how many turns have taken it, and for how many there is room.
     """
 
     def __init__(self, loop: Loop) -> None:
@@ -46,10 +54,25 @@ class Arena:
         self.run, self.place = machine(self.words)
         memory = memoryview(self.bytes)  # type: ignore[arg-type]
         self._integers, self._floats = memory.cast("q"), memory.cast("d")
+        self._open = self._integers[loop.entries : loop.entries + loop.paths]
+        self.entries = self._open.tolist()
+        self.closed: Collection[int] = ()
+        self.counts = [self._integers[at : at + 2] for at in loop.counts]
         self.fill = {each: self._filling(each, layout) for each in loop.filled}
         values = [each for each in loop.carried if isinstance(each, Value)]
         self._memories = [each.memory for each in values]
         self._reads = [self._reading(each, layout) for each in loop.carried]
+
+    def close(self, paths: Collection[int]) -> None:
+        """Let no turn take one of `paths`."""
+        if paths != self.closed:
+            for number, entry in enumerate(self.entries):
+                self._open[number] = 0 if number in paths else entry
+            self.closed = paths
+
+    def begin_with(self, path: int) -> None:
+        """Let the next turn try this path first."""
+        self._integers[CURRENT] = self._open[path]
 
     def _filling(self, each: Value | Scalar, layout: Any) -> Callable[[Any], Any]:
         offset = layout.offset(each)
@@ -96,46 +119,62 @@ class Loop:
         source: the instructions, to be read.
         nanoseconds: roughly what a turn takes.
         turn_bytes: what the tape takes for a turn.
-        expected: the turns that the tape has room for at first.
+        expected: for each path the turns that the tape has room for at first.
     """
 
-    def __init__(self, assembler: Any, layout: Any, increments: int) -> None:
-        plan = assembler.plan
+    def __init__(
+        self, assembler: Any, layout: Any, increments: list[Any], counts: list[list[Any]]
+    ) -> None:
+        plans = assembler.plans
         self.kernels = tuple(assembler.kernels)
-        self.native_calls = assembler.native_calls
+        self.native_calls = max(each.native_calls for each in assembler.paths)
         self.compile_seconds = 0.0
         self.source = "\n".join(assembler.lines) + "\n"
-        self.nanoseconds = assembler.nanoseconds
+        self.nanoseconds = max(each.nanoseconds for each in assembler.paths)
         self.layout = layout
-        self.carried = plan.carried
-        self.filled = [
-            each for each in plan.given if each in plan.carried or isinstance(each, Scalar)
-        ]
+        self.paths = len(plans)
+        self.carried = plans[0].carried
+        inputs = plans[0].inputs
+        self.filled = [each for each in inputs if each in self.carried or isinstance(each, Scalar)]
+        self.entries = layout.position(assembler.entries)
+        self.counts = [layout.position(each) for each in counts]
+        self.forms = [[Form(each) for each in plan.tape] for plan in plans]
+        self.marks = assembler.marks
+        self.turn_bytes = [sum(form.length for form in forms) for forms in self.forms]
+        self.expected = [max(16, LEAST_BYTES // max(each, 1)) for each in self.turn_bytes]
         self._constants = assembler.constants
-        self._given = [each if each in self.filled else None for each in plan.given]
-        self._tape = plan.tape
-        self._increments = increments
-        self._incoming = [(Form(each), direction) for each, direction in plan.streams]
-        self.forms = [Form(each) for each in plan.tape]
-        self.turn_bytes = sum(form.length for form in self.forms)
-        self.expected = max(16, LEAST_BYTES // max(self.turn_bytes, 1))
+        self._given = [each if each in self.filled else None for each in inputs]
+        self._follows = assembler.follows
+        self._tests = [
+            (path, number) for path, plan in enumerate(plans) for number in range(len(plan.tests))
+        ]
+        self._increments = layout.position(increments)
+        self._incoming = [[Form(each) for each in plan.streams] for plan in plans]
         self._portion = max(1, int(SHORT / (5 + self.nanoseconds)))
         self._spare: list[Arena] = []
 
     def run(
         self,
         values: Sequence[Any],
-        streams: Sequence[np.ndarray] = (),
-        limit: int = 1 << 62,
-        most_bytes: int = 1 << 62,
+        streams: Sequence[Sequence[np.ndarray]] = (),
+        limit: int = ENDLESS,
+        most_bytes: int = ENDLESS,
+        order: np.ndarray | None = None,
+        closed: Collection[int] = (),
+        first: int = 0,
     ) -> Turns:
         """Do turns until a test fails.
 
         Args:
-            values: the inputs that are not streamed, in their order. Nothing writes to them.
-            streams: a record for each that is, of shape (turns, *shape).
-            limit: the most turns; there are no more than a record has entries.
+            values: the inputs that are not streamed, in their order; None for what only closed
+                paths read. Nothing writes to them.
+            streams: for each path a record for each input that it reads from one, of shape
+                (turns, *shape), in the order of the turns that take the path.
+            limit: the most turns.
             most_bytes: the most that the tape may take.
+            order: for a loop that follows one, the number of the path of each turn, as bytes.
+            closed: the paths that must not be taken.
+            first: the path that the first turn tries.
         """
         try:
             arena = self._spare.pop()
@@ -145,23 +184,29 @@ class Loop:
         try:
             for each, value in zip(self._given, values, strict=True):
                 if each is None:
-                    fixed.append(value)
-                else:
+                    fixed.append(_NOTHING if value is None else value)
+                elif value is not None:
                     arena.fill[each](value)
         except (OverflowError, ValueError):
             if not any(type(each) is int and abs(each) >> 63 for each in values):
                 raise
             return self._nothing(values)
         records = []
-        place = self._increments
-        for (form, direction), given in zip(self._incoming, streams, strict=True):
-            record = form.conforming(given)
-            limit = min(limit, len(record))
-            records.append(record if direction > 0 else record[::-1])
-            arena.words[place] = records[-1].strides[0]
-            place += 1
+        for forms, given in zip(self._incoming, streams or [()] * self.paths, strict=True):
+            for form, record in zip(forms, given, strict=True):
+                records.append(form.conforming(record))
+        if order is not None:
+            limit = min(limit, len(order))
+            records.append(order)
+        elif self._incoming[0]:
+            limit = min(limit, *map(len, streams[0]))
+        for place, record in enumerate(records, self._increments):
+            arena.words[place] = record.strides[0]
         if fixed or records:
             arena.place(0, *fixed, *records)
+        arena.close(closed)
+        if not self._follows:
+            arena.begin_with(first)
         made = self._turns(arena, limit, most_bytes)
         if made.stop is not Stop.PYTHON:  # a failure leaves its mark
             self._spare.append(arena)
@@ -173,26 +218,25 @@ class Loop:
             each: value.copy("K") if isinstance(value, np.ndarray) else value
             for each, value in zip(self._given, values)
         }
-        tape = [form.record(0) for form in self.forms]
-        return Turns(0, Stop.PYTHON, None, [held[each] for each in self.carried], tape)
+        tape = [[form.record(0) for form in forms] for forms in self.forms]
+        order = np.empty(0, np.uint8) if self.marks else None
+        carried = [held[each] for each in self.carried]
+        return Turns(0, Stop.PYTHON, None, carried, [0] * self.paths, tape, order)
 
     def _turns(self, arena: Arena, limit: int, most_bytes: int) -> Turns:
-        tape = _Tape(self, arena, limit, most_bytes) if self._tape else None
-        room = 0 if tape is not None else limit
+        tape = _Tape(self, arena, most_bytes)
         done, number, portion, release = 0, FINISHED, self._portion, self._portion == 1
         started = 0.0
         stop = Stop.LIMIT
         while done < limit:
-            if done == room:
-                assert tape is not None
-                room = tape.grow(done)
-                if done == room:
-                    stop = Stop.MEMORY
-                    break
-            result = arena.run(min(room - done, portion), release)
+            room = tape.grow(done, limit)
+            if not room:
+                stop = Stop.MEMORY
+                break
+            result = arena.run(min(room, limit - done, portion), release)
             finished, number = divmod(result, NUMBERS)
             done += finished
-            if number != FINISHED:
+            if number not in (FINISHED, FULL):
                 stop = Stop.PYTHON if number == FAILED else Stop.TEST
                 break
             if finished == portion:
@@ -200,8 +244,9 @@ class Loop:
                 if not release or now - started < PATIENCE / 4:
                     portion *= 4
                 release, started = True, now
-        test = number - 2 if stop is Stop.TEST else None
-        return Turns(done, stop, test, arena.carried(), [] if tape is None else tape.finished(done))
+        test = self._tests[number - FIRST_TEST] if stop is Stop.TEST else None
+        counts = [each[0] for each in arena.counts]
+        return Turns(done, stop, test, arena.carried(), counts, *tape.finished(done, counts))
 
 
 class Form:
@@ -239,39 +284,85 @@ class Form:
 
 
 class _Tape:
-    """What a run records, in arrays that grow."""
+    """What a run records, in arrays that grow: by path, and in which order the paths were taken."""
 
-    def __init__(self, loop: Loop, arena: Arena, limit: int, most_bytes: int) -> None:
+    def __init__(self, loop: Loop, arena: Arena, most_bytes: int) -> None:
         self._loop = loop
         self._arena = arena
-        self._most = min(limit, most_bytes // loop.turn_bytes)
-        self._room = 0
-        self._records: list[np.ndarray] = []
+        self._most = most_bytes
+        self._rooms = [0] * loop.paths
+        self._records: list[list[np.ndarray]] = [[] for _ in range(loop.paths)]
+        self._order = np.empty(0, np.uint8)
+        for counts, forms in zip(arena.counts, loop.forms):
+            counts[0] = 0
+            counts[1] = 0 if forms else ENDLESS
 
-    def grow(self, done: int) -> int:
-        """Have room for more turns; return for how many there is room now."""
-        room = min(2 * done or self._loop.expected, self._most)
+    def _free(self) -> int:
+        """Return the bytes that one of the records may take, so that others may grow as well."""
+        pairs = zip(self._rooms, self._loop.turn_bytes)
+        free = self._most - len(self._order) - sum(room * size for room, size in pairs)
+        return free // (self._loop.marks + sum(map(bool, self._loop.forms)))
+
+    def grow(self, done: int, limit: int) -> int:
+        """Have room for more turns; return for how many there is room, whatever their paths."""
+        for path, (own, left) in enumerate(self._arena.counts):
+            if not left and not self._grow(path, own, limit - done):
+                return 0
+        if not self._loop.marks:
+            return ENDLESS
+        if done == len(self._order):
+            self._mark(done, limit)
+        return len(self._order) - done
+
+    def _grow(self, path: int, own: int, more: int) -> bool:
+        """Have room for more turns on a path, `own` being done and no more than `more` left."""
+        free = self._free() // self._loop.turn_bytes[path]
+        room = min(2 * own or self._loop.expected[path], own + min(more, free))
+        if room <= own:
+            return False
+        self._rooms[path] = room
+        grown = [form.record(room) for form in self._loop.forms[path]]
+        for old, new in zip(self._records[path], grown):
+            new[:own] = old[:own]
+        self._records[path] = grown
+        self._arena.place(1 + path, *([each[own:] for each in grown] if own else grown))
+        self._arena.counts[path][1] = room - own
+        return True
+
+    def _mark(self, done: int, limit: int) -> None:
+        """Have room to note the paths of more turns."""
+        room = min(max(2 * done, LEAST_BYTES), limit, done + self._free())
+        order = np.empty(room, np.uint8)
+        order[:done] = self._order
+        self._order = order
         if room > done:
-            self._room = room
-            grown = [form.record(room) for form in self._loop.forms]
-            for old, new in zip(self._records, grown):
-                new[:done] = old[:done]
-            self._records = grown
-            self._arena.place(1, *([each[done:] for each in grown] if done else grown))
-        return self._room
+            self._arena.place(1 + self._loop.paths, order[done:] if done else order)
 
-    def finished(self, done: int) -> list[np.ndarray]:
-        """Return the records of so many turns, in no much larger memory."""
+    def finished(
+        self, done: int, counts: Sequence[int]
+    ) -> tuple[list[list[np.ndarray]], np.ndarray | None]:
+        """Return the records of so many turns, in no much larger memory, and their order."""
         loop = self._loop
-        if done < self._room // 2 and self._room * loop.turn_bytes > LEAST_BYTES:
-            records = [form.record(done) for form in loop.forms]
-            for old, new in zip(self._records, records):
-                new[...] = old[:done]
+        tape = [self._records_of(path, own) for path, own in enumerate(counts)]
+        if not loop.marks:
+            return tape, None
+        order = self._order[:done]
+        return tape, order.copy() if done < len(self._order) // 2 else order
+
+    def _records_of(self, path: int, own: int) -> list[np.ndarray]:
+        loop, room, forms = self._loop, self._rooms[path], self._loop.forms[path]
+        size = loop.turn_bytes[path]
+        if not size:
+            return []
+        if own < room // 2 and room * size > LEAST_BYTES:
+            records = [form.record(own) for form in forms]
+            for old, new in zip(self._records[path], records):
+                new[...] = old[:own]
         else:
-            records = [each[:done] for each in self._records] or [
-                form.record(0) for form in loop.forms
+            records = [each[:own] for each in self._records[path]] or [
+                form.record(0) for form in forms
             ]
-        loop.expected = max(16, done + 1, LEAST_BYTES // loop.turn_bytes)
+        loop.expected[path] = max(16, own + 1, LEAST_BYTES // size)
         return records
 
 

@@ -1,6 +1,6 @@
-"""One turn of a loop as operations: what may end the loop comes before what outlives the turn.
+"""A path of a loop as operations: what may end the turn comes before what outlives it.
 
-The operations of a turn fall into sections. A section may end with a test, and operations that
+The operations of a path fall into sections. A section may end with a test, and operations that
 may *fail*, so that Python must do the turn, stand in all but the last one. The last one carries
 values over: it writes them to the memory that the next turn reads. Where the steps themselves
 write to that memory earlier, they are given a copy.
@@ -8,16 +8,26 @@ write to that memory earlier, they are given a copy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write
+from jitgrad.graph.ir import (
+    Compute,
+    Item,
+    Memory,
+    Renaming,
+    Scalar,
+    ScalarCompute,
+    Step,
+    Value,
+    Write,
+)
 from jitgrad.kernels.aliases import Input, check_aliases
-from jitgrad.kernels.geometry import count
+from jitgrad.kernels.geometry import row_major
 from jitgrad.kernels.layout import allocate
-from jitgrad.kernels.loops import NotNative, Test
+from jitgrad.kernels.loops import NotNative, Path, Test
 from jitgrad.kernels.operations import (
     DTYPES,
     Call,
@@ -39,13 +49,12 @@ from jitgrad.primitive import Kind
 
 
 class Check(Operation):
-    """Leave the loop unless a number has the expected truth."""
+    """Leave the path unless a number has the expected truth."""
 
-    def __init__(self, scalar: Scalar, expected: bool, number: int) -> None:
+    def __init__(self, scalar: Scalar, test: Test) -> None:
         super().__init__([], None, [scalar])
         self.scalar = scalar
-        self.expected = expected
-        self.number = number
+        self.test = test
 
 
 class Record(Operation):
@@ -66,87 +75,85 @@ class Carry(Operation):
 
 
 class Plan:
-    """What a loop does.
+    """What a path does.
 
     Attributes:
         sections: the operations.
-        carried: the inputs that are carried, in the order of the pairs.
-        invariant: the inputs that are the same in every turn.
-        given: all inputs that are not streamed, in their order.
-        streams: what is read of each record, and in which direction.
+        tests: as in the path.
+        inputs: those that are not streamed, in their order.
+        carried: those of them that are carried.
+        invariant: those of them that are the same in every turn.
+        streams: what is read of each record.
         tape: what is written of each record.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: Sequence[Input], carried: Sequence[Input], path: Path) -> None:
         self.sections: list[list[Operation]] = []
-        self.carried: list[Input] = []
-        self.invariant: list[Input] = []
-        self.given: list[Input] = []
-        self.streams: list[tuple[Value, int]] = []
+        self.tests = path.tests
+        self.inputs = inputs
+        self.carried = carried
+        states = set(carried)
+        self.invariant = [each for each in inputs if each not in states]
+        self.streams: list[Value] = []
         self.tape: list[Value] = []
 
     @property
     def outside(self) -> set[Memory]:
         """The memories that outlive a turn."""
-        values = [*self.carried, *self.invariant, *(each for each, _ in self.streams), *self.tape]
+        values = [*self.inputs, *self.streams, *self.tape]
         return {each.memory for each in values if isinstance(each, Value)}
 
 
-def plan(
-    steps: Sequence[Step],
-    inputs: Sequence[Input],
-    tests: Sequence[Test],
-    carried: Sequence[tuple[Input, Input]],
-    kept: Sequence[Input],
-    streamed: Mapping[Input, int],
+def plan_paths(
+    inputs: Sequence[Input], carried: Sequence[Input], paths: Sequence[Path]
+) -> list[Plan]:
+    """Return what each path does; the arguments are those of `lower_loop`."""
+    written = {
+        step.target.memory for path in paths for step in path.steps if isinstance(step, Write)
+    }
+    return [_plan(inputs, carried, each, written) for each in paths]
+
+
+def _plan(
+    inputs: Sequence[Input], carried: Sequence[Input], path: Path, written: set[Memory]
 ) -> Plan:
-    """Return what the loop does; the arguments are those of `lower_loop`."""
-    check_aliases(steps, inputs, carried)
+    pairs = list(zip(carried, path.outputs, strict=True))
+    check_aliases(path.steps, [*inputs, *path.streamed], pairs, written)
     copied: set[Memory] = set()
     while True:
-        planner = _Planner(steps, inputs, carried, kept, streamed, copied)
-        early = planner.plan(tests)
+        planner = _Planner(Plan(inputs, carried, path), path, pairs, copied)
+        early = planner.plan()
         if not early:
             return planner.made
         copied |= early
 
 
 class _Planner:
-    """Makes the plan of one loop.
+    """Makes the plan of one path.
 
     Args:
+        pairs: what each carried input becomes.
         copied: the carried memories that the steps write to before the turn is sure to count.
     """
 
     def __init__(
-        self,
-        steps: Sequence[Step],
-        inputs: Sequence[Input],
-        carried: Sequence[tuple[Input, Input]],
-        kept: Sequence[Input],
-        streamed: Mapping[Input, int],
-        copied: set[Memory],
+        self, made: Plan, path: Path, pairs: list[tuple[Input, Input]], copied: set[Memory]
     ) -> None:
-        self.made = Plan()
-        self.made.carried = [each for each, _ in carried]
-        states = set(self.made.carried)
-        self.made.given = [each for each in inputs if each not in streamed]
-        self.made.invariant = [each for each in self.made.given if each not in states]
-        self.given = steps
+        self.made = made
+        self.given = path.steps
         self.steps: list[Step] = []
         self.checks: dict[Scalar, Check] = {}
-        self.renamed = _Renamed()
-        for each in inputs:
-            if each in streamed:
-                self._stream(each, streamed[each])
+        self.renamed = Renaming()
+        for each in path.streamed:
+            self._stream(each)
         for memory in copied:
             self._copy(memory)
-        self.carried = carried
-        self.kept = kept
+        self.carried = pairs
+        self.kept = path.kept
 
-    def plan(self, tests: Sequence[Test]) -> set[Memory]:
+    def plan(self) -> set[Memory]:
         """Make the plan; return the carried memories that would have to be copied first."""
-        self._body(tests)
+        self._body(self.made.tests)
         # behind the steps, by which views are known
         self.carried = [(each, self.renamed(output)) for each, output in self.carried]
         self.kept = [self.renamed(each) for each in self.kept]
@@ -167,11 +174,11 @@ class _Planner:
 
     def _inputs(self) -> list[Input]:
         made = self.made
-        return [*made.carried, *made.invariant, *(each for each, _ in made.streams), *made.tape]
+        return [*made.inputs, *made.streams, *made.tape]
 
-    def _stream(self, given: Input, direction: int) -> None:
+    def _stream(self, given: Input) -> None:
         value = entry(given)
-        self.made.streams.append((value, direction))
+        self.made.streams.append(value)
         if isinstance(given, Scalar):
             self.steps.append(Item(value, given))
         elif value.strides == given.strides:
@@ -189,13 +196,13 @@ class _Planner:
 
     def _body(self, tests: Sequence[Test]) -> None:
         for position in range(len(self.given) + 1):
-            for number, test in enumerate(tests):
+            for test in tests:
                 if test.position == position:
-                    self._test(test, number)
+                    self._test(test)
             if position < len(self.given):
                 self.steps.append(self.renamed.step(self.given[position]))
 
-    def _test(self, test: Test, number: int) -> None:
+    def _test(self, test: Test) -> None:
         operand = self.renamed(test.operand)
         if isinstance(operand, Value):
             scalar = Scalar(number_type(operand.dtype))
@@ -203,7 +210,7 @@ class _Planner:
         else:
             scalar = operand
         marker = Scalar(bool)
-        self.checks[marker] = Check(scalar, test.expected, number)
+        self.checks[marker] = Check(scalar, test)
         self.steps.append(ScalarCompute(bool, "bool({0})", (scalar,), marker))
 
     def _keep(self) -> list[tuple[Scalar, Value]]:
@@ -266,49 +273,6 @@ class _Planner:
         for given, output in pairs:
             if output is not given:
                 place.append(Carry(given, output))
-
-
-class _Renamed:
-    """Steps with other values in the place of some, and of what shows these.
-
-    Attributes:
-        values: what stands for an input.
-        memories: the memory that stands for another one.
-    """
-
-    def __init__(self) -> None:
-        self.values: dict[Value, Value] = {}
-        self.memories: dict[Memory, Memory] = {}
-
-    def __call__(self, operand: Any) -> Any:
-        if isinstance(operand, (list, tuple)):
-            return type(operand)(self(each) for each in operand)
-        if not isinstance(operand, Value):
-            return operand
-        made = self.values.get(operand)
-        if made is None:
-            memory = self.memories.get(operand.memory)
-            made = operand if memory is None else _moved(operand, memory, 0)
-            self.values[operand] = made
-        return made
-
-    def step(self, step: Step) -> Step:
-        if isinstance(step, Write):
-            return Write(self(step.target), self(step.source))
-        if isinstance(step, Item):
-            return Item(self(step.input), step.output)
-        if isinstance(step, ScalarCompute):
-            return step
-        inputs = self(step.inputs)
-        shown = inputs[0] if inputs else None
-        if isinstance(shown, Value) and step.output.memory is step.inputs[0].memory:
-            distance = shown.offset - step.inputs[0].offset
-            self.values[step.output] = _moved(step.output, shown.memory, distance)
-        return Compute(step.primitive, inputs, step.params, self(step.output))
-
-
-def _moved(value: Value, memory: Memory, distance: int) -> Value:
-    return Value(value.shape, value.strides, value.dtype, memory, value.offset + distance)
 
 
 def _written(step: Step) -> Memory | None:
@@ -375,8 +339,7 @@ def _copied(source: Value, target: Value) -> Map:
 
 
 def _dense(value: Value) -> Value:
-    strides = [count(value.shape[dim + 1 :]) for dim in range(len(value.shape))]
-    return Value(value.shape, tuple(strides), value.dtype, Memory("dense"))
+    return Value(value.shape, row_major(value.shape), value.dtype, Memory("dense"))
 
 
 def _marked(operation: Operation) -> Any:

@@ -12,10 +12,13 @@ import pytest
 import jitgrad as torch
 from jitgrad import config
 from jitgrad.graph import cycles, replay
-from tests.graph import programs_cycles
+from tests.graph import programs_cycles, programs_ways
 from tests.graph.agreement import agree
 
-SCENES = [scene for name, scene in vars(programs_cycles).items() if name.startswith("scene_")]
+SCENES, WAYS = (
+    [scene for name, scene in vars(module).items() if name.startswith("scene_")]
+    for module in (programs_cycles, programs_ways)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -30,14 +33,27 @@ def loops_of(function: Any) -> list[cycles.Cycle]:
     return [cycle for each in function.graph.segments for cycle in each.cycles]
 
 
+def turns_of(cycle: cycles.Cycle) -> int:
+    return sum(way.last.hits for way in cycle.ways)
+
+
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
 def test_native_loops_do_what_eager_does(scene: Callable) -> None:
     session = agree(scene)
     reasons = [why for each in session.functions for why in each.graph.unmerged.values()]
-    assert any(each.last.hits > 30 for f in session.functions for each in loops_of(f)), reasons
+    assert any(turns_of(each) > 30 for f in session.functions for each in loops_of(f)), reasons
 
 
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
+@pytest.mark.parametrize("scene", WAYS, ids=lambda scene: scene.__name__[6:])
+def test_native_loops_decide_between_ways(scene: Callable) -> None:
+    session = agree(scene)
+    loops = [each for f in session.functions for each in loops_of(f)]
+    reasons = [why for each in session.functions for why in each.graph.unmerged.values()]
+    taken = [[way.last.hits for way in each.ways] for each in loops]
+    assert any(sum(hits > 5 for hits in each) > 1 for each in taken), (taken, reasons)
+
+
+@pytest.mark.parametrize("scene", [*SCENES, *WAYS], ids=lambda scene: scene.__name__[6:])
 def test_native_loops_check_themselves(scene: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "verify", True)
     session = agree(scene)
@@ -54,13 +70,13 @@ def test_a_wrong_loop_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for n in (20, 21, 22):
         f(torch.ones(2), n)
-    cycle = max(loops_of(f), key=lambda each: each.last.hits)
+    cycle = max(loops_of(f), key=turns_of)
     honest = cycle.loop.loop.run
 
     def lying(*given: Any) -> Any:
         turns = honest(*given)
-        if turns.tape:
-            turns.tape[0][turns.finished // 2] += 1e-3
+        if turns.tape[0]:
+            turns.tape[0][0][turns.finished // 2] += 1e-3
         return turns
 
     monkeypatch.setattr(cycle.loop, "loop", SimpleNamespace(run=lying))
@@ -92,9 +108,9 @@ def test_a_long_loop_goes_forth_and_back() -> None:
     for n in (3, 1000, 100_000, 0, 1, 7):
         run(n)
     assert f.graph.traces == known
-    loop = max(loops_of(f), key=lambda each: each.last.hits)
-    assert loop.last.hits > 100_000
-    assert any(each is not None for each in loop.turn.reverses.values())
+    loop = max(loops_of(f), key=turns_of)
+    assert turns_of(loop) > 100_000
+    assert any(each.plans for each in loop.layout.reverses.values())
 
 
 def test_a_loop_without_history_needs_no_memory() -> None:
@@ -108,7 +124,7 @@ def test_a_loop_without_history_needs_no_memory() -> None:
     for n in (20, 21, 3_000_000):
         assert f(torch.tensor(float(n))).item() == n
     (loop,) = loops_of(f)
-    assert loop.turn is None
+    assert loop.layout is None
 
 
 def test_facts_of_the_turns_are_looked_at_when_a_loop_begins() -> None:
@@ -160,12 +176,12 @@ def test_a_loop_sees_what_another_thread_changes() -> None:
 
     for most in (300, 301, 302, 303):
         assert f(torch.ones(()), most)[1] == most
-    before = sum(each.last.hits for each in loops_of(f))
+    before = sum(map(turns_of, loops_of(f)))
     assert before > 500
     threading.Timer(0.2, setattr, (box, "stop", True)).start()
     _, turns = f(torch.ones(()), 10**9)
     assert turns < 10**9
-    assert sum(each.last.hits for each in loops_of(f)) > before
+    assert sum(map(turns_of, loops_of(f))) > before
 
 
 def test_a_tape_that_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Value, Write
 from jitgrad.kernels.geometry import span
-from jitgrad.kernels.loops import Stop, lower_loop
+from jitgrad.kernels.loops import Path, Stop, lower_loop
 from jitgrad.modes import run_quietly
 from tests.kernels.tracing import same
 
@@ -82,46 +82,68 @@ def perform(steps: Any, tests: Any, held: dict) -> None:
 
 
 def run(
-    steps: Any,
     inputs: Any,
-    tests: Any,
     carried: Any,
-    kept: Any,
-    streamed: Any,
+    paths: Any,
     values: Any,
-    streams: Any = (),
+    streams: Any,
     limit: int = 1 << 62,
+    order: Any = None,
+    closed: Any = (),
+    first: int = 0,
 ) -> tuple:
-    """Return (count, stop, test, carried, tape) as `Loop.run` should."""
-    fixed = [each for each in inputs if each not in streamed]
-    state = dict(zip(fixed, values))
-    records = dict(zip([each for each in inputs if each in streamed], streams))
-    limit = min([limit, *map(len, streams)])
-    tape: list[list] = [[] for _ in kept]
-    count, stop, number = 0, Stop.LIMIT, None
-    while count < limit:
-        turn = dict(state)
-        for each, record in records.items():
-            entry = record[count if streamed[each] > 0 else len(record) - 1 - count]
-            turn[each] = entry.item() if isinstance(each, Scalar) else entry
-        held = bind(inputs, [turn[each] for each in inputs])
-        try:
-            perform(steps, tests, held)
-        except Left as left:
-            stop, number = Stop.TEST, left.args[0]
+    """Return (count, stop, test, carried, tape, order) as `Loop.run` should."""
+    state = dict(zip(inputs, values))
+    if order is not None:
+        limit = min(limit, len(order))
+    else:
+        limit = min([limit, *(len(each) for records in streams[:1] for each in records)])
+    tape: list[list[list]] = [[[] for _ in path.kept] for path in paths]
+    taken: list[int] = []
+    stop, test, now = Stop.LIMIT, None, first
+    while len(taken) < limit:
+        now = now if order is None else int(order[len(taken)])
+        for _ in paths:
+            path, at = paths[now], taken.count(now)
+            turn = dict(state)
+            for each, record in zip(path.streamed, streams[now] if streams else ()):
+                turn[each] = record[at].item() if isinstance(each, Scalar) else record[at]
+            reads = [*inputs, *path.streamed]
+            held = bind(reads, [turn[each] for each in reads])
+            try:
+                perform(path.steps, path.tests, held)
+            except Left as left:
+                stop, test = Stop.TEST, (now, left.args[0])
+                other = path.tests[left.args[0]].instead
+                if other is None or other in closed:
+                    break
+                now = other
+            except (ArithmeticError, ValueError):
+                stop, test = Stop.PYTHON, None
+                break
+            else:
+                stop, test = Stop.LIMIT, None
+                break
+        if stop is not Stop.LIMIT:
             break
-        except (ArithmeticError, ValueError):
-            stop = Stop.PYTHON
-            break
-        for each, record in zip(kept, tape):
+        for each, record in zip(path.kept, tape[now]):
             record.append(np.array(held[each]))
-        state.update({target: _copy(held[source]) for target, source in carried})
-        count += 1
-    return count, stop, number, [_copy(state[each]) for each, _ in carried], tape
+        state.update({target: _copy(held[source]) for target, source in zip(carried, path.outputs)})
+        taken.append(now)
+    return len(taken), stop, test, [_copy(state[each]) for each in carried], tape, taken
 
 
 def _copy(value: Any) -> Any:
     return value.copy("K") if isinstance(value, np.ndarray) else value
+
+
+def one_path(
+    steps: Any, inputs: Any, tests: Any, carried: Any, kept: Any = (), streamed: Any = ()
+) -> tuple:
+    """Return what `lower_loop` takes for a loop of one path; `carried` are pairs."""
+    fixed = [each for each in inputs if each not in streamed]
+    path = Path(steps, tests, [output for _, output in carried], kept, list(streamed))
+    return fixed, [given for given, _ in carried], [path]
 
 
 def check(
@@ -136,24 +158,52 @@ def check(
     limit: int = 1 << 62,
     close: float = 0.0,
 ) -> Any:
+    """Compare a loop of one path; return it and what it did, as of this path.
+
+    Records whose input `streamed` gives -1 are read from their last entry back.
+    """
+    parts = one_path(steps, inputs, tests, carried, kept, streamed)
+    records = [each[::direction] for each, direction in zip(streams, dict(streamed).values())]
+    loop, turns = check_paths(*parts, values, [records], limit=limit, close=close)
+    test = None if turns.test is None else turns.test[1]
+    return loop, turns._replace(test=test, tape=turns.tape[0])
+
+
+def check_paths(
+    inputs: Any,
+    carried: Any,
+    paths: Any,
+    values: Any,
+    streams: Any = (),
+    close: float = 0.0,
+    **how: Any,
+) -> Any:
     """Run a loop natively and in Python, and compare; return the loop and what it did."""
-    loop = lower_loop(steps, inputs, tests, carried, kept, streamed)
-    expected = run(steps, inputs, tests, carried, kept, streamed, values, streams, limit)
-    fixed = [each for each in inputs if each not in streamed]
-    held = bind(fixed, values)
-    values = [held[each] for each in fixed]
-    before = [_copy(each) for each in (*values, *streams)]
-    loop.run(values, streams, limit)
-    turns = loop.run(values, streams, limit)  # in the arena of the first
+    follows, marks = how.get("order") is not None, any(path.kept for path in paths)
+    loop = lower_loop(inputs, carried, paths, follows, marks)
+    expected = run(inputs, carried, paths, values, streams, **how)
+    held = bind(inputs, values)
+    values = [held[each] for each in inputs]
+    records = [record for given in streams for record in given]
+    before = [_copy(each) for each in (*values, *records)]
+    loop.run(values, streams, **how)
+    turns = loop.run(values, streams, **how)  # in the arena of the first
     assert (turns.finished, turns.stop, turns.test) == expected[:3]
-    for found, wanted, (target, _) in zip(turns.carried, expected[3], carried, strict=True):
+    for found, wanted, target in zip(turns.carried, expected[3], carried, strict=True):
         _same(found, wanted, target, close)
-    for found, wanted, each in zip(turns.tape, expected[4], kept, strict=True):
-        assert found.shape == (turns.finished, *getattr(each, "shape", ()))
-        for mine, theirs in zip(found, wanted):
-            np.testing.assert_allclose(mine, theirs, rtol=close, atol=close)
-            assert mine.dtype == theirs.dtype
-    for now, then in zip((*values, *streams), before):
+    taken = expected[5]
+    assert turns.counts == [taken.count(each) for each in range(len(paths))]
+    if len(paths) > 1 and marks:
+        assert turns.order.tolist() == taken
+    else:
+        assert turns.order is None
+    for path, tape, lists in zip(paths, turns.tape, expected[4], strict=True):
+        for found, wanted, each in zip(tape, lists, path.kept, strict=True):
+            assert found.shape == (len(wanted), *getattr(each, "shape", ()))
+            for mine, theirs in zip(found, wanted):
+                np.testing.assert_allclose(mine, theirs, rtol=close, atol=close)
+                assert mine.dtype == theirs.dtype
+    for now, then in zip((*values, *records), before):
         np.testing.assert_array_equal(now, then)
     return loop, turns
 

@@ -25,7 +25,7 @@ from jitgrad.kernels.linking import Code
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("stored.py")
-CODE = Code("symbol", b"machine code " * 100)
+CODE = Code("symbol", ("called", "also"), b"machine code " * 100)
 KEY = "0" * 40
 
 unix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no such permissions")
@@ -324,14 +324,14 @@ def test_a_file_under_another_name(directory):
     assert cache.find(other) is None
 
 
-def test_what_is_no_machine_code_is_compiled_again(directory):
-    source = a_source("no machine code")
+def test_what_cannot_be_linked_is_compiled_again(directory):
+    source = a_source("not linked")
     name = cpu.Kernel("kernel", source).name  # what it is kept as
     path = only(directory)
     key = path.name.removesuffix(cache.SUFFIX)
     good = cache.find(key)
     assert good is not None
-    for bad in (Code(good.symbol, b"no object file"), Code("absent", good.image)):
+    for bad in (good._replace(symbol="absent"), good._replace(calls=("__svml_exp2",))):
         cache.keep(key, bad)
         assert cache.find(key) == bad
         assert not cpu.Kernel(name, source).from_disk

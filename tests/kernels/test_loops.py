@@ -19,7 +19,7 @@ from jitgrad.kernels.loops import NotNative, Stop, lower_loop
 from jitgrad.kernels.loops import Test as Condition  # pytest would collect it as a test
 from jitgrad.primitive import Kind, Loops, Primitive
 from tests.kernels import records as r
-from tests.kernels.looping import check, plain
+from tests.kernels.looping import check, one_path, plain
 from tests.kernels.test_random_traces import Maker
 from tests.threads import in_threads
 
@@ -137,17 +137,16 @@ def test_records_are_read_in_both_directions(shape, direction):
 
 def test_a_loop_backward_reads_the_tape_of_the_loop_forward():
     steps, b, doubled, test = doubling((3,))
-    forward = lower_loop(steps, [b], [test], [(b, doubled)], [b], {})
+    forward = lower_loop(*one_path(steps, [b], [test], [(b, doubled)], [b]))
     turns = forward.run([np.array([1.0, 2.0, 3.0], "float32")])
     gradient, seen = plain((3,)), plain((3,))
     back = compute(r.MUL, gradient, 2.0)
     used = compute(r.ADD, back.output, compute(r.MUL, seen, 0.0).output)
     steps = [compute(r.MUL, seen, 0.0), back]
     used = compute(r.ADD, back.output, steps[0].output)
-    backward = lower_loop(
-        [*steps, used], [gradient, seen], [], [(gradient, used.output)], [], {seen: -1}
-    )
-    made = backward.run([np.ones(3, "float32")], turns.tape)
+    parts = one_path([*steps, used], [gradient, seen], [], [(gradient, used.output)], [], [seen])
+    backward = lower_loop(*parts)
+    made = backward.run([np.ones(3, "float32")], [[turns.tape[0][0][::-1]]])
     assert made.finished == turns.finished
     np.testing.assert_array_equal(made.carried[0], 2.0**turns.finished)
 
@@ -227,10 +226,10 @@ def test_integers_beyond_int64_are_for_python():
     squared = scalar_step(operator.mul, "{0} * {1}", n, n, kind=int)
     _, turns = check([squared], [n], [], [(n, squared.output)], [n], {}, [3])
     assert turns.stop is Stop.PYTHON and turns.finished == 5 and turns.carried == [3**32]
-    loop = lower_loop([squared], [n], [], [(n, squared.output)], [n], {})
+    loop = lower_loop(*one_path([squared], [n], [], [(n, squared.output)], [n]))
     made = loop.run([2**70])
     assert made.stop is Stop.PYTHON and made.finished == 0 and made.carried == [2**70]
-    assert made.tape[0].shape == (0,)
+    assert made.tape[0][0].shape == (0,)
     assert loop.run([3]).finished == 5
 
 
@@ -248,7 +247,7 @@ def test_a_turn_that_raises_is_for_python():
 
 def test_loops_run_in_several_threads():
     steps, b, doubled, test = doubling((1000,), "float64", 1e300)
-    loop = lower_loop(steps, [b], [test], [(b, doubled)], [b], {})
+    loop = lower_loop(*one_path(steps, [b], [test], [(b, doubled)], [b]))
     wrong = []
 
     def run(k):
@@ -358,7 +357,7 @@ def test_random_turns(seed):
     )  # fmt: skip
     if not native:
         with contextlib.suppress(NotNative):  # where the step is dead
-            lower_loop(*arguments)
+            lower_loop(*one_path(*arguments))
         return
     with np.errstate(all="ignore"):
         check(*arguments, loop.values, loop.streams, limit=4)
@@ -368,7 +367,7 @@ def test_what_numpy_does_is_declined():
     x = plain((3,))
     sort = compute(r.SORT, x)
     with pytest.raises(NotNative, match="sort is done by NumPy"):
-        lower_loop([sort], [x], [], [(x, sort.output)], [], {})
+        lower_loop(*one_path([sort], [x], [], [(x, sort.output)], []))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -419,7 +418,7 @@ def test_products_without_a_blas(monkeypatch):
         arguments = ([product], [x, w], [], [(x, product.output)], [], {})
         if size == 40:
             with pytest.raises(NotNative, match="BLAS"):
-                lower_loop(*arguments)
+                lower_loop(*one_path(*arguments))
         else:
             given = [np.eye(size, dtype="float32") + k for k in range(2)]
             check(*arguments, given, limit=2)
@@ -428,15 +427,15 @@ def test_products_without_a_blas(monkeypatch):
 def test_a_tape_that_grows_up_to_its_limit():
     x = plain((3,), "int64")
     more = compute(r.ADD, x, 1)
-    loop = lower_loop([more], [x], [], [(x, more.output)], [x, more.output], {})
+    loop = lower_loop(*one_path([more], [x], [], [(x, more.output)], [x, more.output]))
     value = np.arange(3)
     turns = loop.run([value], limit=10_000)
     expected = np.arange(10_000)[:, None] + value
-    np.testing.assert_array_equal(turns.tape[0], expected)
-    np.testing.assert_array_equal(turns.tape[1], expected + 1)
+    np.testing.assert_array_equal(turns.tape[0][0], expected)
+    np.testing.assert_array_equal(turns.tape[0][1], expected + 1)
     turns = loop.run([value], limit=10_000, most_bytes=48 * 70 + 5)
     assert turns.stop is Stop.MEMORY and turns.finished == 70
-    np.testing.assert_array_equal(turns.tape[0], expected[:70])
+    np.testing.assert_array_equal(turns.tape[0][0], expected[:70])
     np.testing.assert_array_equal(turns.carried[0], value + 70)
     assert loop.run([value], limit=10, most_bytes=0).finished == 0
 
@@ -445,7 +444,7 @@ def endless():
     """Return a loop that counts."""
     n = Scalar(int)
     more = scalar_step(operator.add, "{0} + {1}", n, 1, kind=int)
-    return lower_loop([more], [n], [], [(n, more.output)], [], {})
+    return lower_loop(*one_path([more], [n], [], [(n, more.output)], []))
 
 
 @contextlib.contextmanager
@@ -518,7 +517,7 @@ for i in range(first, last):
     )
     x = plain((4,))
     steps = [compute(picky, x)]
-    loop = lower_loop(steps, [x], [], [(x, steps[0].output)], [x], {})
+    loop = lower_loop(*one_path(steps, [x], [], [(x, steps[0].output)], [x]))
     turns = loop.run([np.array([1, 2, 3, 4], "float32")], limit=50)
     assert turns.stop is Stop.PYTHON and turns.finished == 5
     np.testing.assert_array_equal(turns.carried[0], [32, 64, 96, 128])
@@ -555,4 +554,4 @@ def test_what_aliases_otherwise_in_the_next_turn_is_declined():
     ]
     for steps, inputs, carried, kept, reason in cases:
         with pytest.raises(NotNative, match=reason):
-            lower_loop(steps, inputs, [], carried, kept, {})
+            lower_loop(*one_path(steps, inputs, [], carried, kept))

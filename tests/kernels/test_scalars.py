@@ -14,6 +14,7 @@ from jitgrad.graph.ir import Scalar, ScalarCompute
 from jitgrad.kernels import scalars
 from jitgrad.kernels.loops import NotNative, Stop, lower_loop
 from jitgrad.python.symbols import BINARY, COMPARE
+from tests.kernels.looping import one_path
 
 FLOATS = (
     0.0, -0.0, 1.0, -1.0, 0.1, -2.5, 3.0, 1e-320, 1e300, -1e300, math.inf, -math.inf, math.nan,
@@ -93,7 +94,7 @@ def test_results_are_pythons(function, expression, kinds):
     result = type(function(*(one[kind] for kind in kinds)))
     step = ScalarCompute(function, expression, tuple(operands), Scalar(result))
     state = Scalar(result)
-    loop = lower_loop([step], [*operands, state], [], [(state, step.output)], [], {})
+    loop = lower_loop(*one_path([step], [*operands, state], [], [(state, step.output)]))
     for given in combinations(function, kinds):
         try:
             expected = function(*given)
@@ -135,4 +136,4 @@ def test_what_is_not_known_is_declined(function, expression, kinds):
     operands = tuple(Scalar(kind) for kind in kinds)
     step = ScalarCompute(function, expression, operands, Scalar(kinds[0]))
     with pytest.raises(NotNative):
-        lower_loop([step], list(operands), [], [], [step.output], {})
+        lower_loop(*one_path([step], list(operands), [], [], [step.output]))

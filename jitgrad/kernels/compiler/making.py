@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import inspect
 import linecache
+import re
 import runpy
 from collections.abc import Callable
 from functools import cache
@@ -35,6 +36,8 @@ from jitgrad.kernels.linking import LIBRARY, Code
 
 for _symbol, _address in LIBRARY.items():
     llvmlite.binding.add_symbol(_symbol, _address)  # Numba links what it has compiled, too
+
+_DECLARED = re.compile(r'^declare .*? @"?([^"(]+)"?\(', re.MULTILINE)
 
 _NAMESPACE: dict[str, Any] = {
     **FUNCTIONS,
@@ -74,7 +77,7 @@ def kernel(name: str, source: str) -> Code:
     namespace = dict(_NAMESPACE)
     exec(compile(source, file, "exec"), namespace)
     made = _compile(namespace[name], (types.int64,) * 3, types.void)
-    return Code(made.fndesc.llvm_func_name, _image(made.library))
+    return _code(made.fndesc.llvm_func_name, made.library)
 
 
 @global_compiler_lock
@@ -98,7 +101,7 @@ def function(name: str) -> Code:
     builder.ret(result)
     library.add_ir_module(module)
     library.finalize()
-    return Code(symbol, _image(library))
+    return _code(symbol, library)
 
 
 def has_usual_settings() -> bool:
@@ -112,9 +115,11 @@ def _usual_settings() -> dict[str, Any]:
     return runpy.run_path(config.__file__)
 
 
-def _image(library: Any) -> bytes:
+def _code(symbol: str, library: Any) -> Code:
     _, _, (image, _) = library.serialize_using_object_code()
-    return image
+    declared = set(_DECLARED.findall(library.get_llvm_str()))
+    calls = sorted(each for each in declared if not each.startswith("llvm."))
+    return Code(symbol, tuple(calls), image)
 
 
 def _flags() -> Any:

@@ -50,6 +50,18 @@ def byte(typing_context: Any, address: Any) -> Any:
 
 
 @intrinsic
+def set_byte(typing_context: Any, address: Any, value: Any) -> Any:
+    """Store a byte at `address`."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+        builder.store(builder.trunc(args[1], ir.IntType(8)), place)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
 def set_word(typing_context: Any, address: Any, value: Any) -> Any:
     """Store an int64 at `address`."""
 

@@ -16,6 +16,7 @@ from jitgrad.kernels.compiler.native import (
     new_integer,
     release_gil,
     retake_gil,
+    set_byte,
     set_error,
     set_word,
     word,
@@ -25,19 +26,57 @@ from jitgrad.kernels.conventions import (
     CALL,
     CHECK,
     CHECK_BYTE,
+    COUNT,
+    CURRENT,
     DATA,
+    ENTRIES,
     ERROR,
     FINISHED,
+    FULL,
+    GO,
+    MARK,
     MESSAGE,
     MOVE,
     NDARRAY,
     NEXT,
     NUMBERS,
     PLACES,
-    TURN,
+    SELECT,
     TYPE,
     WAKE,
 )
+
+
+@called
+def _move(place: int) -> int:
+    """Copy words; return the address behind their list."""
+    count = word(place)
+    place += 8
+    for _ in range(count):
+        set_word(word(place + 8), word(word(place)))
+        place += 16
+    return place
+
+
+@called
+def _advance(place: int) -> int:
+    """Bring pointers forward; return the address behind their list."""
+    count = word(place)
+    place += 8
+    for _ in range(count):
+        pointer = word(place)
+        set_word(pointer, word(pointer) + word(word(place + 8)))
+        place += 16
+    return place
+
+
+@called
+def _split(place: int, wake: int) -> int:
+    """Let several threads do a kernel; return 0 for an exception."""
+    woken = split(word(place + 8), word(place + 16), word(place + 24), word(place + 32), wake)
+    if woken != 0:
+        forget(woken)
+    return woken
 
 
 @called
@@ -48,6 +87,7 @@ def _turn(arena: int, turns: int, release: int) -> int:
     """
     state = release_gil() if release != 0 else 0
     done = 0
+    tried = 0
     number = FINISHED
     place = word(arena + 8 * BEGIN)
     while True:
@@ -55,46 +95,48 @@ def _turn(arena: int, turns: int, release: int) -> int:
         if kind == CALL:
             call_kernel(word(place + 8), word(place + 16), 0, word(place + 24))
             place += 32
-        elif kind == CHECK:
-            if (word(word(place + 8)) != 0) != (word(place + 16) != 0):
-                number = word(place + 24)
-                break
-            place += 32
-        elif kind == CHECK_BYTE:
-            if (byte(word(place + 8)) != 0) != (word(place + 16) != 0):
-                number = word(place + 24)
-                break
-            place += 32
+        elif kind in (CHECK, CHECK_BYTE):
+            address = word(place + 8)
+            truth = (word(address) if kind == CHECK else byte(address)) != 0
+            if truth == (word(place + 16) != 0):
+                place += 40
+            else:
+                entry = word(place + 32)
+                other = word(entry) if entry != 0 else 0
+                tried += 1
+                if other == 0 or tried == word(arena + 8 * COUNT):
+                    number = word(place + 24)
+                    break
+                place = other
         elif kind == MOVE:
-            count = word(place + 8)
-            place += 16
-            for _ in range(count):
-                set_word(word(place + 8), word(word(place)))
-                place += 16
+            place = _move(place + 8)
+        elif kind == GO:
+            place = word(arena + 8 * CURRENT)
+        elif kind == SELECT:
+            path = byte(word(word(place + 8)))
+            place = word(word(arena + 8 * ENTRIES) + 8 * path)
+        elif kind == MARK:
+            set_byte(word(word(place + 8)), word(place + 16))
+            place += 24
         elif kind == NEXT:
-            count = word(place + 8)
-            place += 16
-            for _ in range(count):
-                pointer = word(place)
-                set_word(pointer, word(pointer) + word(word(place + 8)))
-                place += 16
+            counts = word(place + 8)
+            again = word(place + 16)
+            _advance(place + 24)
+            set_word(counts, word(counts) + 1)
+            left = word(counts + 8) - 1
+            set_word(counts + 8, left)
             done += 1
-            if done == turns:
+            tried = 0
+            if left == 0 or done == turns:
+                set_word(arena + 8 * CURRENT, again)
+                number = FULL if left == 0 else FINISHED
                 break
-            place = word(arena + 8 * TURN)
+            place = again
         else:
             if release != 0:
                 retake_gil(state)
-            woken = split(
-                word(place + 8),
-                word(place + 16),
-                word(place + 24),
-                word(place + 32),
-                word(arena + 8 * WAKE),
-            )
-            if woken == 0:
+            if _split(place, word(arena + 8 * WAKE)) == 0:
                 return -1
-            forget(woken)
             if release != 0:
                 state = release_gil()
             place += 40

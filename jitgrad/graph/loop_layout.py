@@ -1,0 +1,90 @@
+"""What the tapes of all runs of a native loop have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jitgrad.graph.ir import Scalar, Value
+from jitgrad.graph.origins import StorageEntry, Variable, ancestors
+from jitgrad.graph.tape import TapeLayout
+
+
+class Way(NamedTuple):
+    """What autograd has to know of a turn that takes one way.
+
+    Attributes:
+        layout: the histories of what comes out of it.
+        entering: by the variable with which a turn begins, the one with which the next begins. A
+            variable that is not among them goes on as it is.
+        kept: what the tape records.
+        carried: the roots that it puts another tensor in the place of, with its storage.
+    """
+
+    layout: TapeLayout
+    entering: dict[Variable, Variable]
+    kept: list[Value | Scalar]
+    carried: dict[int, StorageEntry]
+
+    def given(self, waiting: dict[Variable, Any]) -> dict[Variable, Any]:
+        """Return, of what waits behind a turn, what goes into its derivative."""
+        return {after: waiting[root] for root, after in self.entering.items() if root in waiting}
+
+    def through(self, wanted: list[Variable]) -> list[Variable]:
+        """Return those of `wanted` that its histories reach."""
+        return [each for each in wanted if each in self.layout.roots]
+
+
+class LoopLayout:
+    """What the tapes of all runs of a loop have in common.
+
+    Attributes:
+        ways: what is known of each way through a turn.
+        leading: the variables with which a turn begins; the outputs of the node are what they are
+            at the end.
+        reverses: native loops that go back, by what they are given and asked for.
+    """
+
+    def __init__(self, ways: list[Way]) -> None:
+        self.ways = ways
+        leading = {each for way in ways for each in way.entering}
+        self.leading = sorted(leading, key=lambda each: each.root)  # type: ignore[return-value]
+        self.reverses: dict[Any, Any] = {}
+        self._lasting: dict[tuple[int, ...], list[Variable]] = {}
+        self._reached: dict[Any, tuple[frozenset[Variable], list[Variable]]] = {}
+
+    def reached(self, way: int, live: frozenset[Variable]) -> tuple:
+        """Return what `live` behind a turn comes from: of the leading ones, and all of them."""
+        found = self._reached.get((way, live))
+        if found is None:
+            layout, entering = self.ways[way].layout, self.ways[way].entering
+            held = [entering[each] for each in self.leading if each in live and each in entering]
+            roots = {each for each in ancestors(held) if each.root is not None}
+            roots.update(each for each in live if each not in entering)
+            before = frozenset(each for each in self.leading if each in roots)
+            ordered = [each for each in [*self.leading, *layout.roots] if each in roots]
+            found = self._reached[way, live] = before, list(dict.fromkeys(ordered))
+        return found
+
+    def roots(self, taken: Sequence[int] | np.ndarray, counts: list[int]) -> list[Variable]:
+        """Return what comes from outside that the results of these turns depend on."""
+        used = tuple(way for way, count in enumerate(counts) if count)
+        known = self._lasting.get(used)
+        if known is not None:
+            return known
+        live = frozenset(each for way in used for each in self.ways[way].entering)
+        found: dict[Variable, None] = {}
+        for done, way in enumerate(reversed(taken)):
+            if all(self.reached(each, live)[0] == live for each in used):
+                # so it is in every turn
+                for each in used:
+                    found.update(dict.fromkeys(self.reached(each, live)[1]))
+                if not done:
+                    self._lasting[used] = list(dict.fromkeys([*found, *live]))
+                break
+            live, roots = self.reached(int(way), live)
+            found.update((each, None) for each in roots if each not in self.leading)
+        found.update((each, None) for each in self.leading if each in live)
+        return list(found)

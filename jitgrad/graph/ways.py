@@ -1,0 +1,341 @@
+"""The ways through the turn of a loop: paths that lead back to where they began.
+
+What such a path ends with is what it begins with; so its steps are one way through the turn of a
+loop. All that a turn depends on is among its inputs, or is a fact about the world outside, which a
+turn without effects cannot change.
+"""
+
+from __future__ import annotations
+
+import operator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from jitgrad.graph.facts import IsNumber, IsObject, IsTensor, SameObject, SameOutcome, SameValue
+from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value
+from jitgrad.graph.lookups import Argument, RootKey
+from jitgrad.graph.origins import StorageEntry, Variable
+from jitgrad.graph.recipes import Constant, Fresh, Library, Number, Recipe, Root
+from jitgrad.graph.run import Run
+from jitgrad.graph.segment import Branch, Continue, Segment
+from jitgrad.graph.tape import TapeLayout
+from jitgrad.primitive import Kind
+
+
+class Unsuitable(Exception):
+    """A path is no way through a native loop; the message says why."""
+
+
+class Stays(NamedTuple):
+    """An argument is the same in the next turn."""
+
+
+class Carried(NamedTuple):
+    """A number or a tensor takes the place of an argument.
+
+    Attributes:
+        given: the argument.
+        output: what it is in the next turn.
+        recipe: of the tensor, None for a number.
+        root: the number of the root that the argument is, None for a number.
+    """
+
+    given: Value | Scalar
+    output: Value | Scalar
+    recipe: Fresh | None = None
+    root: int | None = None
+
+
+class Again(NamedTuple):
+    """An argument is the same tensor as another one, at the place `position`."""
+
+    position: int
+
+
+class Made(NamedTuple):
+    """An object of the library is made anew."""
+
+    recipe: Library
+
+
+class Moved(NamedTuple):
+    """A tensor from another place takes the place of an argument.
+
+    Attributes:
+        given, output: as in `Carried`.
+        root, source: the numbers of the roots that the two are.
+    """
+
+    given: Value
+    output: Value
+    root: int
+    source: int
+
+
+Join = Stays | Carried | Again | Made | Moved
+
+
+class Decision(NamedTuple):
+    """A test on a way.
+
+    Attributes:
+        position: how many steps come before it.
+        operand: what decides.
+        expected: its truth on this way.
+        behind: the segment whose end decides, None for the first facts.
+    """
+
+    position: int
+    operand: Value | Scalar
+    expected: bool
+    behind: Segment | None
+
+
+class WayBack:
+    """A path that leads back to its beginning.
+
+    Args:
+        last: the segment with which the path ends.
+        values: the arguments with which it has begun again.
+
+    Attributes:
+        segments: the path.
+        steps, decisions: what a turn does, and what may lead it to another way.
+        joins: what becomes of each argument.
+        entering: by the variable with which a turn begins, the one of the next turn.
+        state: what is known at its end.
+    """
+
+    def __init__(self, last: Segment, values: list[Any]) -> None:
+        assert isinstance(last.end, Continue)
+        self.last = last
+        self.end = last.end
+        self.segments = last.path()
+        self.state = self.end.snapshot.state
+        self.named = {slot: each for each, slot in self.state.slot_of.items()}
+        self.steps: list[Step] = []
+        self.decisions: list[Decision] = []
+        self.joins: list[Join] = []
+        self.entering: dict[Variable, Variable] = {}
+        behind: Segment | None = None
+        for segment, following in pairwise(self.segments):
+            self._add(segment, behind)
+            self._decide(segment, following)
+            behind = segment
+        self._add(last, behind)
+        self._join(self.end.layout.recipes(self.end.snapshot), values)
+        self._check_facts()
+        snapshot = self.end.snapshot
+        self.layout = TapeLayout(
+            snapshot.variables, snapshot.freed, self.state, self.segments, self.end.shown
+        )
+        self._check_moves()
+        self.made: set[Any] = {step.output for step in self.steps}  # type: ignore[union-attr]
+        reads = dict.fromkeys(each for segment in self.segments for each in segment.inputs)
+        # what comes from outside may be needed for a decision only, or for the next turn
+        reads.update((each.operand, None) for each in self.decisions)
+        joins = [each for each in self.joins if isinstance(each, (Carried, Moved))]
+        reads.update((each.output, None) for each in joins)
+        reads.update(dict.fromkeys(self.layout.slots))
+        self.reads = [each for each in reads if each not in self.made]
+
+    # -- what a turn does -------------------------------------------------------------------
+
+    def _add(self, segment: Segment, behind: Segment | None) -> None:
+        if segment.effects or segment.prepares:
+            raise Unsuitable("it changes what others can see")
+        for fact in segment.facts:
+            if isinstance(fact, SameOutcome):
+                # of numbers, which change from turn to turn
+                operands = tuple(each for each, _ in fact.operands)
+                self._ask(fact.function, fact.expression, operands, fact.outcome, behind)
+        for step in segment.steps:
+            if isinstance(step, Compute):
+                if step.primitive.kind is Kind.RANDOM:
+                    raise Unsuitable("it draws random numbers")
+                if step.primitive.raises_on_data:
+                    raise Unsuitable(f"{step.primitive.name} may raise")
+            elif not isinstance(step, (Item, ScalarCompute)):
+                raise Unsuitable("it writes to a tensor")
+            self.steps.append(step)
+
+    def _ask(
+        self, function: Any, expression: str, operands: tuple, expected: bool, behind: Any
+    ) -> None:
+        """Decide by a function of numbers."""
+        truth = Scalar(bool)
+        self.steps.append(ScalarCompute(function, expression, operands, truth))
+        self.decisions.append(Decision(len(self.steps), truth, expected, behind))
+
+    def _decide(self, segment: Segment, following: Segment) -> None:
+        branch = segment.end
+        assert isinstance(branch, Branch)
+        if branch.slot is None:
+            return
+        test: Any = self.named[branch.slot]
+        outcome = next(
+            key
+            for key, found in list(branch.outcomes.items())
+            if any(following is x for x in found)
+        )
+        if not branch.exact:
+            self.decisions.append(Decision(len(self.steps), test, outcome, segment))
+            return
+        kind, value = outcome
+        if isinstance(test, Value):
+            number = Scalar(kind)
+            self.steps.append(Item(test, number))
+            test = number
+        self._ask(operator.eq, "{0} == {1}", (test, value), True, segment)
+
+    # -- from one turn to the next ----------------------------------------------------------
+
+    def _arguments(self) -> dict[int, tuple[Any, int, int | None]]:
+        """Return by argument its fact, its slot (-1 without) and its root."""
+        found: dict[int, tuple[Any, int, int | None]] = {}
+        slots = roots = 0
+        for fact in self.segments[0].facts:
+            place = getattr(fact, "place", None)
+            takes_slot = isinstance(fact, (IsNumber, IsTensor))
+            takes_root = isinstance(fact, (IsObject, IsTensor))
+            if type(place) is Argument:
+                root = roots if takes_root else None
+                found[place.key] = (fact, slots if takes_slot else -1, root)
+            slots += takes_slot
+            roots += takes_root
+        return found
+
+    def _join(self, recipes: list[Recipe], values: list[Any]) -> None:
+        """Find what becomes of each argument in the next turn; `values` are the arguments."""
+        arguments = self._arguments()
+        seen: dict[int, tuple[int, Fresh]] = {}
+        for position, recipe in enumerate(recipes):
+            fact, slot, root = arguments.get(position, (None, -1, None))
+            join: Join
+            if isinstance(recipe, Constant):
+                join = self._constant(recipe.value, fact, slot)
+            elif isinstance(recipe, Number) and isinstance(fact, IsNumber):
+                join = Carried(self.named[slot], recipe.scalar)
+            elif isinstance(recipe, Number) and fact is None:
+                # the trace is that of one value
+                join = self._same_number(recipe.scalar, values[position])
+            elif isinstance(recipe, Library):
+                join = Made(recipe)
+            elif isinstance(recipe, Root) and root is not None:
+                join = self._root(recipe, fact, root)
+            elif isinstance(recipe, Fresh) and isinstance(fact, IsTensor) and recipe.base is None:
+                assert root is not None
+                join = self._tensor(position, recipe, fact, root, seen)
+            else:
+                raise Unsuitable(f"a {type(recipe).__name__} goes from turn to turn")
+            self.joins.append(join)
+
+    def _constant(self, value: Any, fact: Any, slot: int) -> Join:
+        """A constant is what the next turn begins with: the one that its facts ask for, or any."""
+        if fact is None or isinstance(fact, (SameObject, SameValue)):
+            return Stays()
+        if isinstance(fact, IsNumber):
+            number = Scalar(fact.kind)
+            self.steps.append(ScalarCompute(operator.pos, "+{0}", (value,), number))
+            return Carried(self.named[slot], number)
+        raise Unsuitable("a constant takes the place of an object")
+
+    def _same_number(self, number: Scalar, value: Any) -> Join:
+        """A number must come out as `value`, or another turn follows."""
+        if number.type is not type(value):
+            raise Unsuitable("the type of a number changes from turn to turn")
+        self._ask(operator.eq, "{0} == {1}", (number, value), True, None)
+        return Stays()
+
+    def _root(self, recipe: Root, fact: Any, root: int) -> Join:
+        """Something from outside stays, or a tensor goes to another place in the next turn."""
+        number = fact.spec.number if isinstance(fact, IsTensor) else fact.number
+        source, entry = self.state.roots[recipe.index], self.state.roots[number]
+        if recipe.index in (root, number) or (source is not None and source is entry):
+            return Stays()
+        if source is None or entry is None:
+            raise Unsuitable("objects change places from turn to turn")
+        if number in self.state.variables or recipe.index in self.state.variables:
+            raise Unsuitable("tensors with a history change places from turn to turn")
+        if fact.spec.memory != number or root != number:
+            raise Unsuitable("tensors that share their memory go from turn to turn")
+        return Moved(entry.value, source.value, number, recipe.index)
+
+    def _tensor(self, position: int, recipe: Fresh, fact: IsTensor, root: int, seen: dict) -> Join:
+        """A tensor that the turn made takes the place of an argument."""
+        number = fact.spec.number
+        first, known = seen.setdefault(number, (position, recipe))
+        if known is not recipe or fact.spec.memory != number:
+            raise Unsuitable("tensors that share their memory go from turn to turn")
+        if recipe.entry.value.memory in self.state.memories.values():
+            raise Unsuitable("a tensor goes on that shares its memory with what came in")
+        if root != number:
+            return Again(first)
+        entry: Any = self.state.roots[number]
+        before = self.state.variables.get(number)
+        if (before is None) != (recipe.variable is None):
+            raise Unsuitable("a history begins or ends in it")
+        if before is not None:
+            self.entering[before] = recipe.variable  # type: ignore[assignment]
+        return Carried(entry.value, recipe.entry.value, recipe, number)
+
+    def _check_facts(self) -> None:
+        """Make sure that what is known of the world outside does not hang on what changes."""
+        changing = self.changing()
+        for segment in self.segments:
+            for fact in segment.facts:
+                place = getattr(fact, "place", None)
+                if place is None:
+                    continue  # a decision of each turn
+                key = place.key.number if isinstance(place.key, RootKey) else None
+                if key in changing or (place.is_root and place.base in changing):
+                    raise Unsuitable("something is read from a tensor that goes from turn to turn")
+                if isinstance(fact, IsTensor) and not isinstance(place, Argument):
+                    spec = fact.spec
+                    if not changing.isdisjoint((spec.number, spec.storage, spec.memory)):
+                        raise Unsuitable("a tensor outside shares memory with one that goes on")
+
+    def changing(self) -> set[int]:
+        """Return the roots in whose place there is another tensor in the next turn."""
+        given = {each.given for each in self.joins if isinstance(each, (Carried, Moved))}
+        return {
+            root
+            for root, entry in enumerate(self.state.roots)
+            if entry is not None and entry.value in given
+        }
+
+    def _check_moves(self) -> None:
+        """Make sure that nothing is saved whose storage is now this one and now that."""
+        moved = {self.state.roots[each.root] for each in self.joins if isinstance(each, Moved)}
+        storages = {entry.storage for entry in moved if entry is not None}
+        saved = {
+            each.storage
+            for variable in self.layout.saving
+            for each in variable.history.saved()  # type: ignore[union-attr]
+        }
+        if not storages.isdisjoint(saved):
+            raise Unsuitable("a tensor is saved that changes its place from turn to turn")
+
+    # -- running ----------------------------------------------------------------------------
+
+    def storages(self) -> dict[int, StorageEntry]:
+        """Return by their roots the storages of the tensors that take their place."""
+        return {
+            each.root: each.recipe.entry.storage
+            for each in self.joins
+            if isinstance(each, Carried) and each.root is not None and each.recipe is not None
+        }
+
+    def prepared(self, run: Run) -> Run | None:
+        """Return a run with all that the turns need of the world outside, if all facts hold."""
+        if not any(each.facts for each in self.segments[1:]):
+            return run
+        ahead = Run(run.arguments)
+        ahead.roots, ahead.numbers = list(run.roots), dict(run.numbers)
+        ahead.slots, ahead.versions = list(run.slots), list(run.versions)
+        for segment in self.segments[1:]:
+            ahead.slots += [None] * (segment.first_slot - len(ahead.slots))
+            facts = (each for each in segment.facts if not isinstance(each, SameOutcome))
+            if not all(fact.holds(ahead) for fact in facts):
+                return None
+        return ahead
