@@ -58,6 +58,8 @@ def test_a_native_loop_is_interrupted() -> None:
     assert f(torch.zeros(2), 100).tolist() == [2.0] * 2
 
 
+# an interrupt that comes in a finalizer is shown by Python, and goes no further
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_calls_are_right_wherever_one_was_interrupted() -> None:
     def f(x, n):
         y = x * 2 if n % 2 else x * 3
