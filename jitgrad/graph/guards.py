@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection
 from types import MemberDescriptorType
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
@@ -31,6 +31,22 @@ SINGLE = (None, True, False, Ellipsis, NotImplemented)
 """Values that are the only ones of their kind: identity says it all."""
 
 
+class Watched(NamedTuple):
+    """Facts that are known to hold as long as nothing changes that is watched.
+
+    Attributes:
+        facts: these facts.
+        roots: by the numbers of the roots that they take, where they are in a list.
+        slots: by fact, where what it puts into a slot is in a list.
+        bases: the numbers of the roots through which all others were found.
+    """
+
+    facts: Collection[Fact]
+    roots: dict[int, int]
+    slots: dict[Fact, int]
+    bases: list[int]
+
+
 class _Unknown(Exception):
     """There is no faster way to look at a place."""
 
@@ -45,7 +61,7 @@ class _Writer:
         watched: what is known without a look at it.
     """
 
-    def __init__(self, first_root: int, watched: Watching | None = None) -> None:
+    def __init__(self, first_root: int, watched: Watched | None = None) -> None:
         self.first_root = first_root
         self.watched = watched
         self.lines: list[str] = []
@@ -279,24 +295,8 @@ def is_immutable(kind: type) -> bool:
     return not kind.__flags__ & (1 << 9)
 
 
-class Watching(Protocol):
-    """Facts that are known to hold as long as nothing changes that is watched.
-
-    Attributes:
-        facts: these facts.
-        roots: by the numbers of the roots that they take, where they are in a list.
-        slots: by fact, where what it puts into a slot is in a list.
-        bases: the numbers of the roots through which all others were found.
-    """
-
-    facts: Collection[Fact]
-    roots: dict[int, int]
-    slots: dict[Fact, int]
-    bases: list[int]
-
-
 def compile_guards(
-    facts: list[Fact], first_root: int, watched: Watching | None = None
+    facts: list[Fact], first_root: int, watched: Watched | None = None
 ) -> Callable[..., bool] | None:
     """Return a function that checks `facts` and takes what they take, as one after the other does.
 

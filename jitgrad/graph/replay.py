@@ -49,8 +49,9 @@ def select(candidates: list[Segment], run: Run) -> Segment | None:
             if guards(run):
                 return segment
         elif all(fact.holds(run) for fact in segment.facts):
-            segment.checked += 1
-            if segment.checked == FAMILIAR and len(segment.facts) > 1:
+            # by a name of its own: another thread may count on before this one looks
+            checked = segment.checked = segment.checked + 1
+            if checked == FAMILIAR and len(segment.facts) > 1:
                 segment.guards = guards_for(segment.facts, roots, slots)
             return segment
         run.forget(roots, slots)

@@ -17,7 +17,7 @@ from typing import Any
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.facts import Fact, IsNumber, IsObject, IsTensor, SameKeys, SameObject, SameValue
-from jitgrad.graph.guards import compile_guards
+from jitgrad.graph.guards import Watched, compile_guards
 from jitgrad.graph.lookups import ABSENT, Argument, Place, RootKey
 from jitgrad.graph.run import Run
 from jitgrad.kernels.watches import (
@@ -139,8 +139,8 @@ class Plan:
             root += takes_root
             slot += takes_slot
         # what nothing was found through is no base
-        used = {number for number in self.bases if number in self._looked_at}
-        self.bases = [each for each in self.bases if each in used]
+        self.bases = [each for each in self.bases if each in self._looked_at]
+        self.watched = Watched(self.facts, self.roots, self.slots, self.bases)
 
     def _is_base(self, fact: IsObject, root: int) -> bool:
         found = self._run.roots[root]
@@ -314,7 +314,7 @@ class WatchedGuards:
         self._plan = plan
         holds = None
         if len(plan.facts) >= LEAST and self._plans <= MOST_PLANS:
-            holds = compile_guards(self._facts, self._first[0], plan)
+            holds = compile_guards(self._facts, self._first[0], plan.watched)
         now = None if holds is None else plan.watch(run)
         if holds is None or now is None:
             self._plans = MOST_PLANS + 1

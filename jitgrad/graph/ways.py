@@ -174,7 +174,9 @@ class WayBack:
             return
         test: Any = self.named[branch.slot]
         outcome = next(
-            key for key, found in branch.outcomes.items() if any(following is x for x in found)
+            key
+            for key, found in list(branch.outcomes.items())
+            if any(following is x for x in found)
         )
         if not branch.exact:
             self.decisions.append(Decision(len(self.steps), test, outcome, segment))
