@@ -117,7 +117,6 @@ class Plan:
         self.slots: dict[Fact, int] = {}
         self.bases: list[int] = []
         self._restless = restless
-        self._run = run
         # objects whose attributes may be watched, and dictionaries, by the numbers of their roots
         self._objects: set[int] = set()
         self._looked_at: dict[int, None] = {}
@@ -126,14 +125,14 @@ class Plan:
         for fact in facts:
             takes_root = isinstance(fact, (IsObject, IsTensor))
             takes_slot = isinstance(fact, (IsNumber, IsTensor))
-            if self._may_watch(fact, root):
+            if self._may_watch(fact, root, run):
                 self.facts.add(fact)
                 if takes_root:
                     self.roots[root] = len(self.roots)
                 if takes_slot:
                     self.slots[fact] = len(self._places)
                     self._places.append(slot)
-            elif isinstance(fact, IsObject) and self._is_base(fact, root):
+            elif isinstance(fact, IsObject) and self._is_base(fact, root, run):
                 self.bases.append(root)
                 self._objects.add(root)
             root += takes_root
@@ -142,11 +141,11 @@ class Plan:
         self.bases = [each for each in self.bases if each in self._looked_at]
         self.watched = Watched(self.facts, self.roots, self.slots, self.bases)
 
-    def _is_base(self, fact: IsObject, root: int) -> bool:
-        found = self._run.roots[root]
+    def _is_base(self, fact: IsObject, root: int, run: Run) -> bool:
+        found = run.roots[root]
         return fact.number == root and root not in self._restless and _has_attributes(found)
 
-    def _may_watch(self, fact: Fact, root: int) -> bool:
+    def _may_watch(self, fact: Fact, root: int, run: Run) -> bool:
         """Can a fact not change unless what it looks into does? `root` is the next to be taken."""
         if not isinstance(fact, (SameObject, SameValue, SameKeys, IsNumber, IsObject, IsTensor)):
             return False
@@ -156,7 +155,7 @@ class Plan:
             return False
         if base not in self.roots and base not in self.bases:
             return False
-        holder = self._run.roots[base]
+        holder = run.roots[base]
         if place.read is lookups.static_lookup:
             known = base in self._objects and _rests_on_dictionary(type(holder), place.key)
         else:
@@ -168,20 +167,20 @@ class Plan:
         if isinstance(fact, IsObject):
             if fact.number != root:
                 return False
-            if _has_attributes(self._run.roots[root]):
+            if _has_attributes(run.roots[root]):
                 self._objects.add(root)
-        elif isinstance(fact, IsTensor) and not self._is_steady(fact, root):
+        elif isinstance(fact, IsTensor) and not self._is_steady(fact, root, run):
             return False
         self._looked_at[base] = None
         return True
 
-    def _is_steady(self, fact: IsTensor, root: int) -> bool:
+    def _is_steady(self, fact: IsTensor, root: int, run: Run) -> bool:
         """Is all that a trace takes for granted of a tensor told by a few words?"""
         spec = fact.spec
         return (
             spec.number == root
             and all(each == root or each in self.roots for each in (spec.storage, spec.memory))
-            and _tensor_words(self._run.roots[root]) is not None
+            and _tensor_words(run.roots[root]) is not None
         )
 
     def watch(self, run: Run) -> Watch | None:
