@@ -10,6 +10,7 @@ all the same, the new state is watched.
 from __future__ import annotations
 
 import weakref
+from collections import defaultdict
 from collections.abc import Callable
 from types import NoneType
 from typing import Any
@@ -25,6 +26,7 @@ from jitgrad.kernels.watches import (
     class_word,
     dictionary_word,
     has_versions,
+    list_words,
     slot_word,
     version_word,
     watch,
@@ -44,9 +46,14 @@ RESTLESS = 3
 MOST_PLANS = 6
 """How often it may be decided anew what is watched."""
 
-_DICTIONARY_READS = frozenset(
-    (lookups.read_item, lookups.read_presence, lookups.read_length, lookups.read_keys)
-)
+_READS = {
+    **dict.fromkeys(
+        (dict, defaultdict),
+        (lookups.read_item, lookups.read_presence, lookups.read_length, lookups.read_keys),
+    ),
+    **dict.fromkeys((list, tuple), (lookups.read_item, lookups.read_length)),
+}
+"""What may be read of containers that can be watched."""
 _TENSOR_SLOTS = (
     (TensorCore, ("_array", "_storage", "_node", "_base")),
     (Storage, ("array", "_owner", "borrowed", "lent")),
@@ -159,13 +166,13 @@ class Plan:
         if place.read is lookups.static_lookup:
             known = base in self._objects and _rests_on_dictionary(type(holder), place.key)
         else:
-            known = type(holder) is dict and place.read in _DICTIONARY_READS
+            known = place.read in _READS.get(type(holder), ())
         if isinstance(place.key, RootKey) and place.key.number not in self.roots:
             return False
         if not known:
             return False
         if isinstance(fact, IsObject):
-            if fact.number != root:
+            if fact.number != root and fact.number not in self.roots:
                 return False
             if _has_attributes(run.roots[root]):
                 self._objects.add(root)
@@ -177,19 +184,22 @@ class Plan:
     def _is_steady(self, fact: IsTensor, root: int, run: Run) -> bool:
         """Is all that a trace takes for granted of a tensor told by a few words?"""
         spec = fact.spec
-        return (
-            spec.number == root
-            and all(each == root or each in self.roots for each in (spec.storage, spec.memory))
-            and _tensor_words(run.roots[root]) is not None
+        known = (
+            each == root or each in self.roots for each in (spec.number, spec.storage, spec.memory)
         )
+        return all(known) and _tensor_words(run.roots[root]) is not None
 
     def watch(self, run: Run) -> Watch | None:
         """Return the state in a run in which all facts hold; None where it cannot be watched."""
         words: list[tuple[Word, int]] = []
         numbers: dict[int, int] = {}
         held: list[Any] = []
+        # by identity, since one object may be several roots
+        looked_at = {id(run.roots[number]) for number in self._looked_at}
         for number in (*self.bases, *self.roots):
             found = run.roots[number]
+            if id(found) in numbers:
+                continue
             if isinstance(found, TensorCore):
                 mine = _tensor_words(found)
                 storage = found._storage
@@ -197,10 +207,16 @@ class Plan:
                 held += (storage, storage.array, storage.owner, found._node)
                 numbers.setdefault(~id(storage), number)
                 numbers.setdefault(-id(storage.owner), number)
-            elif number not in self._looked_at:
+            elif id(found) not in looked_at:
                 mine = [class_word(found)]
+            elif type(found) is list:
+                mine = list_words(found)
+                held += found
+            elif type(found) is tuple:
+                mine = []
             else:
-                mine = [version_word(found)] if type(found) is dict else _object_words(found)
+                is_dictionary = type(found) in (dict, defaultdict)
+                mine = [version_word(found)] if is_dictionary else _object_words(found)
             if mine is None:
                 return None
             words += [(each, number) for each in mine]

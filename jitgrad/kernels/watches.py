@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -54,6 +55,18 @@ def version_word(dictionary: dict) -> Word:
     """Return the word that changes with a dictionary."""
     address = id(dictionary) + _VERSION
     return Word(address, read(address))
+
+
+def list_words(items: list) -> list[Word]:
+    """Return the words that say how long a list is, and which objects are in it.
+
+    These must live as long as the words are compared.
+    """
+    size, begin = id(items) + HEADER, id(items) + HEADER + WORD
+    first = read(begin)
+    words = [Word(size, len(items)), Word(begin, first)]
+    words += [Word(first + WORD * at, id(each)) for at, each in enumerate(items)]
+    return words
 
 
 def dictionary_word(obj: Any) -> Word | None:
@@ -116,7 +129,7 @@ def _store(obj: Any, value: Any) -> None:
 
 @functools.cache
 def has_versions() -> bool:
-    """Does this Python give dictionaries versions, where they are expected?"""
+    """Does this Python give dictionaries versions, and have lists their items, where expected?"""
     if sys.implementation.name != "cpython" or not (3, 11) <= sys.version_info[:2] <= (3, 12):
         return False
     if ctypes.sizeof(ctypes.c_void_p) != WORD:
@@ -130,7 +143,10 @@ def has_versions() -> bool:
         _store(example, -1 - k)
         if read(before.address) == before.expected:
             return False
-    return all(map(_is_noticed, ({"a": 1, "b": 2, 3: 4}, attributes)))
+    some = [example, attributes, None]
+    if any(read(word.address) != word.expected for word in list_words(some)):
+        return False
+    return all(map(_is_noticed, ({"a": 1, "b": 2, 3: 4}, defaultdict(int, a=1), attributes)))
 
 
 def _is_noticed(tried: dict) -> bool:

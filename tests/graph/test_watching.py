@@ -38,12 +38,14 @@ class Block(nn.Module):
         self.register_buffer("shift", torch.ones(3))
         self.scale = 0.5
         self.table = {"a": 2.0}
+        self.same = self.scales = [nn.Parameter(torch.ones(3)), 2.0, (0.5, torch.ones(3))]
 
     def forward(self, x: Any) -> Any:
         x = self.first(x).tanh() + self.second(x) * self.scale
         for each in self.parts:
             x = each(x)
-        return self.norm(x) * self.table["a"] + self.shift
+        x = x * self.scales[0] + self.scales[1] * self.scales[2][1] * self.same[2][0]
+        return self.norm(x) * self.table["a"] * len(self.scales) + self.shift
 
 
 def same(found: Any, wanted: Any) -> None:
@@ -121,6 +123,12 @@ def _changes() -> dict[str, Callable[[Block], Any]]:
         "an integer in place of a number": lambda net: setattr(net, "scale", 2),
         "a table": lambda net: net.table.update(a=3.0),
         "another table": lambda net: setattr(net, "table", {"a": 4.0}),
+        "an item of a list": lambda net: net.scales.__setitem__(0, torch.zeros(3)),
+        "a number in a list": lambda net: net.scales.__setitem__(1, 3.0),
+        "another tuple": lambda net: net.scales.__setitem__(2, (0.5, torch.zeros(3))),
+        "a longer list": lambda net: net.scales.append(1),
+        "a list in another order": lambda net: net.scales.reverse() or net.scales.reverse(),
+        "another list": lambda net: setattr(net, "same", [0.0, 0.0, (2.5, 0.0)]),
         "a buffer": lambda net: setattr(net, "shift", torch.zeros(3)),
         "a tensor in place of a number": lambda net: setattr(net, "scale", torch.ones(3)),
         "an attribute that hides a module": lambda net: net.__dict__.update(first=nn.Tanh()),

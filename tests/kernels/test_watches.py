@@ -41,6 +41,25 @@ def test_an_old_value_that_returns_is_a_change_all_the_same() -> None:
     assert not unchanged()
 
 
+def test_items_of_lists() -> None:
+    items = [object() for _ in range(5)]
+    for change in (
+        lambda: items.append(1),
+        lambda: items.pop(),
+        lambda: items.__setitem__(2, object()),
+        lambda: items.extend(range(1000)),
+        lambda: items.reverse(),
+        lambda: items.clear(),
+        lambda: items.append(2),
+    ):
+        held = list(items)
+        unchanged = watches.watch(watches.list_words(items))
+        assert unchanged()
+        change()
+        assert not unchanged()
+        del held
+
+
 def test_attributes_and_classes_of_objects() -> None:
     class One:
         pass
