@@ -234,6 +234,28 @@ def test_an_argument_that_is_part_of_the_model() -> None:
         same(f(x), g(x))
 
 
+def test_a_write_to_an_argument_that_is_part_of_the_model() -> None:
+    def call(net: Any, x: Any) -> Any:
+        with torch.no_grad():
+            before = net(x)
+            x.mul_(2)
+            return before, net.first.weight.sum(), net.second.weight * 1
+
+    net, twin = made(), made()
+    f = torch.compile(call)
+    for _ in range(8):
+        same(f(net, torch.ones(3, 3)), call(twin, torch.ones(3, 3)))
+    assert watched(f)
+    for pick in (
+        lambda model: model.first.weight.detach(),
+        lambda model: model.second.weight.detach().t(),
+        lambda model: model.first.weight,
+        lambda model: torch.ones(3, 3),
+        lambda model: model.second.weight.detach(),
+    ):
+        same(f(net, pick(net)), call(twin, pick(twin)))
+
+
 def test_a_model_that_nobody_else_has_is_not_kept() -> None:
     net = made()
 
