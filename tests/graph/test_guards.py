@@ -317,8 +317,13 @@ def test_compiled_guards_notice_aliases(manner: str) -> None:
     part = Part()
     x = T([1.0, 1.0])
     segment = _guarded(part.__call__, x)
-    for alias in (part.weight, part.weight.detach(), part.weight.data, part.table["b"][0]):
-        run = Run([part, alias])
+    for alias in (
+        lambda: part.weight,
+        lambda: part.weight.detach(),
+        lambda: part.table["b"][0],
+        lambda: part.weight.data,  # lends its memory
+    ):
+        run = Run([part, alias()])
         assert not segment.guards(run)
         run.forget(0, 0)
         assert (run.roots, run.slots, run.versions, run.numbers) == ([], [], [], {})
