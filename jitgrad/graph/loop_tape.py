@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,8 @@ class LoopBackward(Node):
         self.freed: set[Variable] = set()
         for way in self.passages:
             self.freed.update(layout.ways[way].layout.freed)
-        self._reached: list[tuple] = []
+        # by thread, since several may go back at once
+        self._reached: dict[int, list[tuple]] = {}
 
     def _way(self, turn: int) -> int:
         return 0 if self.order is None else int(self.order[turn])
@@ -167,7 +169,7 @@ class LoopBackward(Node):
             if cotangent is not None
         }
         wanted = [each for each, want in zip(self.roots, needed) if want]
-        self._reached = []
+        self._reached[get_ident()] = []
         if state.grad_enabled or state.detect_anomaly:
             found = self._eagerly(given, wanted)
         else:
@@ -175,7 +177,7 @@ class LoopBackward(Node):
         return tuple(found.get(each) for each in self.roots)
 
     def release(self) -> None:
-        for way, *key in self._reached:
+        for way, *key in self._reached.pop(get_ident()):
             self.freed.update(self.layout.ways[way].layout.freed_by(*key))
         saving = [each for way in self.passages for each in self.layout.ways[way].layout.saving]
         if saving and self.freed.issuperset(saving):
@@ -190,10 +192,11 @@ class LoopBackward(Node):
             RuntimeError: what it needs has been freed.
         """
         key = way, tuple(given), tuple(through)
-        if key not in self._reached:
+        reached = self._reached[get_ident()]
+        if key not in reached:
             if not self.freed.isdisjoint(self.layout.ways[way].layout.freed_by(*key[1:])):
                 raise RuntimeError(SECOND_BACKWARD)
-            self._reached.append(key)
+            reached.append(key)
 
     def _back(self, given: dict, wanted: list[Variable]) -> dict:
         """Go back turn by turn; natively once it is known how."""
