@@ -83,6 +83,9 @@ class Primitive:
         loops: for operations that kernels compute by loops of their own, these:
             `(out, *inputs, **params) -> Loops`, of which `out` and the tensors among the inputs
             tell their `shape` and `dtype`; None where NumPy is to do it.
+        places: for operations that put their inputs side by side, where: `(out, *inputs, **params)
+            -> (what is elsewhere, or None; for each input its index in the output)`, an index
+            being an integer or (start, stop, step) for each of the first dimensions.
         correlation: for convolutions and their transposes, which of "input", "weight" and
             "output" comes out of the other two, and a bias: in this order.
         result: see `Result`.
@@ -107,6 +110,7 @@ class Primitive:
         "loops",
         "name",
         "numpy",
+        "places",
         "raises_on_data",
         "result",
         "saves",
@@ -130,6 +134,7 @@ class Primitive:
         scalar: str | None = None,
         combine: tuple[str, str] | None = None,
         loops: Callable[..., Loops | None] | None = None,
+        places: Callable[..., tuple[float | None, list[tuple]]] | None = None,
         correlation: str | None = None,
         result: Result = Result.KEEP,
         check: Callable[[str, tuple, Any], None] | None = None,
@@ -144,6 +149,7 @@ class Primitive:
         self.scalar = scalar
         self.combine = combine
         self.loops = loops
+        self.places = places
         self.correlation = correlation
         self.result = result
         self.check = check

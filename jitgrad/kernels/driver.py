@@ -185,7 +185,7 @@ class Driver:
         for unit in self._schedule.units:
             for each in [m.operation for m in unit.members] if isinstance(unit, Group) else [unit]:
                 if each.target is not None:
-                    self._introduced.setdefault(each.target.memory, each.target)
+                    self._introduced.setdefault(each.target.memory, each.whole or each.target)
         pending: list[Group | Native] = []
         for unit in self._schedule.units:
             if isinstance(unit, (Group, Native)):

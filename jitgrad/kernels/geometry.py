@@ -25,6 +25,29 @@ def row_major(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(count(shape[dim + 1 :]) for dim in range(len(shape)))
 
 
+def part(value: Value, index: Sequence[int | tuple[int, int, int]]) -> Value:
+    """Return the region of an index: for each of the first dimensions an integer or a range.
+
+    >>> import numpy as np
+    >>> from jitgrad.graph.ir import Memory
+    >>> found = part(Value((4, 5, 6), (30, 6, 1), np.dtype("int8"), Memory()), (2, (1, 5, 3)))
+    >>> found.shape, found.strides, found.offset
+    ((2, 6), (18, 1), 66)
+    """
+    offset = value.offset
+    shape, strides = [], []
+    for dim, (size, stride) in enumerate(zip(value.shape, value.strides)):
+        each = index[dim] if dim < len(index) else (0, size, 1)
+        if isinstance(each, tuple):
+            steps = range(*each)
+            offset += each[0] * stride
+            shape.append(len(steps))
+            strides.append(stride * each[2])
+        else:
+            offset += each * stride
+    return Value(tuple(shape), tuple(strides), value.dtype, value.memory, offset)
+
+
 def span(value: Value) -> tuple[int, int]:
     """Return the first and the last element that `value` touches, as offsets in its memory."""
     low = high = value.offset

@@ -44,6 +44,7 @@ class Operation:
         scalars: the run-time numbers read.
         ordered: does it raise, draw random numbers or write to what outlives the run, so that it
             must stay in order with others that do?
+        whole: the region of which the target is a part, where no operation writes all of it.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Operation:
         self.target = target
         self.scalars = tuple(scalars)
         self.ordered = ordered
+        self.whole: Value | None = None
 
 
 class Map(Operation):

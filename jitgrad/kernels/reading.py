@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write
-from jitgrad.kernels.geometry import overlap
+from jitgrad.kernels.geometry import overlap, part
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.operations import (
     DTYPES,
@@ -117,6 +117,8 @@ class _Reader:
         if primitive.scalar is not None and not primitive.raises_on_data and _is_native(step):
             if output.size:
                 self.map(primitive.scalar, step.inputs, output)
+        elif primitive.places is not None and all(map(_is_native_dtype, [*_values(step), output])):
+            self.place(primitive.places, step)
         elif primitive.kind is Kind.REDUCTION and _is_plain_reduction(step):
             self.reduce(primitive, step)
         elif primitive.kind is Kind.CONTRACTION and _is_plain_product(step):
@@ -127,6 +129,17 @@ class _Reader:
                 self.add(Call(step))
             else:
                 self.native(step, maker)
+
+    def place(self, places: Callable[..., tuple], step: Compute) -> None:
+        """Put the inputs side by side into the output."""
+        values, output = _values(step), step.output
+        rest, indices = places(output, *values, **step.params)
+        if rest is not None and output.size:
+            self.map("{0}", [Literal(output.dtype.type(rest), output.dtype)], output)
+        for each, index in zip(values, indices, strict=True):
+            if each.size:
+                self.map("{0}", [each], part(output, index))
+                self.done[-1].whole = output
 
     def native(self, step: Compute, maker: Maker) -> None:
         """Add kernels of the operation's own, on dense memory."""
@@ -258,6 +271,10 @@ def _has_plain_operands(step: Compute) -> bool:
         else isinstance(each, (int, float, Scalar))
         for each in (*step.inputs, step.output)
     )
+
+
+def _values(step: Compute) -> list[Value]:
+    return [each for each in flat(step.inputs) if isinstance(each, Value)]
 
 
 def _is_native_dtype(value: Value) -> bool:

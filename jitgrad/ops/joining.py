@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,17 @@ def _cat_back(g: Tensor, _out: None, *inputs_spec: Any, dim: int) -> tuple:
     return tuple(parts)
 
 
+def _cat_places(out: Any, *inputs: Any, dim: int) -> tuple[None, list[tuple]]:
+    before = [(0, size, 1) for size in out.shape[:dim]]
+    stops = list(accumulate(each.shape[dim] for each in inputs))
+    return None, [(*before, (start, stop, 1)) for start, stop in pairwise([0, *stops])]
+
+
+def _stack_places(out: Any, *inputs: Any, dim: int) -> tuple[None, list[tuple]]:
+    before = [(0, size, 1) for size in out.shape[:dim]]
+    return None, [(*before, at) for at in range(len(inputs))]
+
+
 def _stack_back(g: Tensor, _out: None, *inputs_spec: Any, dim: int) -> tuple:
     return tuple(cast(sliced(g, dim, i), spec.dtype) for i, spec in enumerate(inputs_spec))
 
@@ -52,6 +64,7 @@ CAT = Primitive(
     Kind.INDEX,
     lambda *arrays, dim: np.asarray(np.concatenate(arrays, dim), order="C"),
     _cat_back,
+    places=_cat_places,
     result=Result.PROMOTE,
 )
 
@@ -61,6 +74,7 @@ STACK = Primitive(
     Kind.INDEX,
     lambda *arrays, dim: np.asarray(np.stack(arrays, dim), order="C"),
     _stack_back,
+    places=_stack_places,
     result=Result.PROMOTE,
 )
 

@@ -48,6 +48,7 @@ UNSLICE = Primitive(
     Kind.INDEX,
     _unsliced,
     (lambda g, _out, _x, *, index, shape: bind(SLICE, g, index=index),),
+    places=lambda out, g, *, index, shape: (0, [index]),
 )
 
 
