@@ -31,6 +31,10 @@ FAMILIAR = 4
 """How often the facts of a segment are looked at one by one before a function is made of them."""
 
 
+USUAL = 15
+"""The bits that are all set in a segment's hits where it is put first among those to try."""
+
+
 class Miss(Exception):
     """The graph does not know how to go on: from `snapshot`, behind `outcome` of `branch`."""
 
@@ -42,11 +46,14 @@ class Miss(Exception):
 
 def select(candidates: list[Segment], run: Run) -> Segment | None:
     """Return the first segment whose facts hold; what they took is in the run then."""
-    for segment in candidates:
+    for at, segment in enumerate(candidates):
         roots, slots = len(run.roots), len(run.slots)
         guards = segment.guards
         if guards is not None:
             if guards(run):
+                if at and segment.hits & USUAL == USUAL:
+                    # any that holds will do: no need to look at others first each time
+                    candidates[0], candidates[at] = segment, candidates[0]
                 return segment
         elif all(fact.holds(run) for fact in segment.facts):
             # by a name of its own: another thread may count on before this one looks
