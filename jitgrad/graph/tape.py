@@ -13,9 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.dispatch import bind, node_of, wrap
+from jitgrad.dispatch import bind, wrap
 from jitgrad.engine import run_nodes
-from jitgrad.graph.derivative import Derivative, add_cotangents, differentiate, rebuild, tracked
+from jitgrad.graph.derivative import (
+    Derivative,
+    add_cotangents,
+    differentiate,
+    only_numbers,
+    rebuild,
+    tracked,
+)
 from jitgrad.graph.hot import WARM, WholePlan, whole_plan
 from jitgrad.graph.ir import Compute, Scalar, Value
 from jitgrad.graph.origins import SavedValue, StorageEntry, Variable, ancestors
@@ -225,17 +232,6 @@ class Tape:
             state.grad_enabled = enabled
 
 
-def root_nodes(run: Any, variables: dict[int, Variable]) -> dict[Variable, tuple[Node, int]]:
-    """Return the nodes of the root tensors that have a history."""
-    found = {}
-    for number, variable in variables.items():
-        tensor = run.roots[number]
-        node = node_of(tensor)
-        if node is not None:
-            found[variable] = (node, tensor._index)
-    return found
-
-
 class CompiledBackward(Node):
     """The history of all results of one compiled call."""
 
@@ -296,7 +292,7 @@ class CompiledBackward(Node):
         if tape is not None and tape.layout.saving:
             tape.freed.update(tape.layout.freed_by(*self._reached))
             if tape.freed.issuperset(tape.layout.saving):
-                tape.values.clear()
+                tape.values = only_numbers(tape.values)
 
 
 def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:
