@@ -45,6 +45,11 @@ def tracked(value: float, scalar: Scalar) -> TrackedFloat:
     return made
 
 
+def kinds_of(waiting: dict[Variable, np.ndarray]) -> tuple:
+    """Return what derivatives for these cotangents depend on; a hook may have made any others."""
+    return tuple((each, array.shape, array.strides, array.dtype) for each, array in waiting.items())
+
+
 def only_numbers(values: dict) -> dict:
     """Return what is left where all tensors are freed: what saves none may still need numbers."""
     return {each: held for each, held in values.items() if isinstance(each, Scalar)}

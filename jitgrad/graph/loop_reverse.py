@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jitgrad.dispatch import wrap
+from jitgrad.graph.derivative import kinds_of
 from jitgrad.graph.hot import JoinedPlan, join_plan
 from jitgrad.graph.ir import Compute, Memory, Step, Value
 from jitgrad.graph.loop_layout import LoopLayout, Way
@@ -124,8 +125,8 @@ class Reverse:
         joined: JoinedPlan | None = None
         if given:
             through = way.through(self.asked)
-            key = tuple((each, tensor._array.strides) for each, tensor in given.items())
-            known = way.layout.plans.get((key, tuple(through)))
+            kinds = kinds_of({each: tensor._array for each, tensor in given.items()})
+            known = way.layout.plans.get((kinds, tuple(through)))
             if known is not None:
                 joined = join_plan(known.parts, through, given, way.given(self.values))
             if known is not None and joined is not None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from jitgrad.dispatch import wrap
 from jitgrad.engine import run_nodes
-from jitgrad.graph.derivative import add_cotangents, only_numbers, rebuild
+from jitgrad.graph.derivative import add_cotangents, kinds_of, only_numbers, rebuild
 from jitgrad.graph.ir import Scalar, Value
 from jitgrad.graph.loop_layout import LoopLayout, Way
 from jitgrad.graph.loop_reverse import Reverse, described
@@ -389,8 +389,8 @@ class LoopBackward(Node):
 
 
 def _key(waiting: dict, asked: list[Variable]) -> tuple:
-    pairs = frozenset((each, tensor._array.strides) for each, tensor in waiting.items())
-    return pairs, tuple(asked)
+    kinds = kinds_of({each: tensor._array for each, tensor in waiting.items()})
+    return frozenset(kinds), tuple(asked)
 
 
 def _next_waiting(layout: LoopLayout, way: Way, waiting: dict, found: dict) -> dict:

@@ -19,6 +19,7 @@ from jitgrad.graph.derivative import (
     Derivative,
     add_cotangents,
     differentiate,
+    kinds_of,
     only_numbers,
     rebuild,
     tracked,
@@ -299,7 +300,7 @@ def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:
     """Go back through the segments of a path; return the cotangents of `wanted`, as tensors."""
     layout = tape.layout
     waiting = {each: tensor._array for each, tensor in given.items()}
-    key = (tuple((each, array.strides) for each, array in waiting.items()), tuple(wanted))
+    key = kinds_of(waiting), tuple(wanted)
     plan = layout.plans.get(key)
     if plan is None:
         plan = _plan(tape, waiting, wanted)
@@ -402,7 +403,7 @@ def _segment(
     here = set(owned)
     edges = [edge for each in owned for edge in each.history.edges]  # type: ignore[union-attr]
     targets = tuple(dict.fromkeys(each for each in edges if each in useful and each not in here))
-    key = (tuple((each, array.strides) for each, array in mine.items()), targets)
+    key = kinds_of(mine), targets
     derivative = segment.derivatives.get(key)
     if derivative is not None and derivative.program is not None:
         checks = [
