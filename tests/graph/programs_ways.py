@@ -480,3 +480,25 @@ def scene_results_of_earlier_turns_that_others_depend_on(s: Session) -> None:
                 for each in found:
                     s.attempt(lambda each=each, keep=keep: each.sum().backward(retain_graph=keep))
             s.see(x, w)
+
+
+def scene_what_leads_to_another_leaf_is_not_freed(s: Session) -> None:
+    def f(x, y, n):
+        for i in range(n):
+            if i % 2 or i < 12:
+                x = x.sin()
+            else:
+                y = y.cos()
+        return x, y
+
+    f = s.compile(f)
+    for n in (3, 40, 41, 60):
+        x, y = leaf(1.0, 2.0), leaf(0.5, 0.25)
+        first, second = s.call(f, x, y, n, backward=False)
+        for graph in (False, True):
+            for leaf_of in (x, x, y, y):
+                s.attempt(
+                    lambda leaf_of=leaf_of, both=first + second, graph=graph: torch.autograd.grad(
+                        both.sum(), leaf_of, create_graph=graph
+                    )
+                )
