@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import leaving, networks
+from bench import leaving, loops, networks
 from bench.subjects import Tools
 from bench.workload import Run, Workload, random
 
@@ -240,6 +240,7 @@ WORKLOADS: Sequence[Workload] = (
     ),
     *(small_operation(name, backward=False) for name in OPERATIONS),
     *(small_operation(name, backward=True) for name in OPERATIONS),
+    *loops.WORKLOADS,
     *networks.WORKLOADS,
     *leaving.WORKLOADS,
 )

@@ -31,6 +31,10 @@ class CompiledFunction:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
 
+    def __reduce__(self) -> str:
+        # by its name, as functions are pickled and copied
+        return self.__qualname__  # type: ignore[attr-defined]
+
     def explain(self) -> Explanation:
         """Return what ran where and why: segments, guards, kernels, times, exits.
 

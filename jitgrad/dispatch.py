@@ -10,6 +10,7 @@ import numpy as np
 
 from jitgrad import dtypes
 from jitgrad.errors import describe
+from jitgrad.locks import SHARED
 from jitgrad.modes import TrackedFloat, plain_number, run_quietly, state
 from jitgrad.node import AccumulateGrad, Node, PrimitiveNode, Saved
 from jitgrad.primitive import READ, Kind, Primitive, Result
@@ -107,16 +108,23 @@ def node_of(tensor: Any) -> Node | None:
     """Return the node of the history that made `tensor`, brought up to date for views."""
     base = tensor._base
     if base is not None and base._node is not tensor._base_node:
-        tensor._base_node = base._node
-        if base._node is None:
-            tensor._node = None
-        else:
-            params = geometry(tensor, base)
-            node = PrimitiveNode(AS_STRIDED, (base._node,), (base._index,), params, None)
-            node.inputs = (Spec(base._array.shape, base._array.dtype),)
-            tensor._node = node
-        tensor._index = 0
+        with SHARED:
+            _follow_base(tensor, base)
     return tensor._node
+
+
+def _follow_base(tensor: Any, base: Any) -> None:
+    """Give a view the history that its base has now, once, whichever thread asks first."""
+    made = base._node
+    if made is tensor._base_node:
+        return
+    node = None
+    if made is not None:
+        node = PrimitiveNode(AS_STRIDED, (made,), (base._index,), geometry(tensor, base), None)
+        node.inputs = (Spec(base._array.shape, base._array.dtype),)
+    tensor._node, tensor._index = node, 0
+    # last, since other threads rely on the rest as soon as they see it
+    tensor._base_node = made
 
 
 def requires_grad(value: Any) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from jitgrad.dispatch import TensorCore, bind_zeros, node_of, wrap
 from jitgrad.errors import describe
+from jitgrad.locks import SHARED
 from jitgrad.modes import run_quietly, state
 from jitgrad.node import AccumulateGrad, Node, PrimitiveNode, spec_like
 
@@ -138,7 +139,15 @@ def grad(
 
 
 def accumulate(leaf: Any, cotangent: Any, create_graph: bool) -> None:
-    """Add `cotangent` to `leaf.grad`: into the same memory, unless the gradient is recorded."""
+    """Add `cotangent` to `leaf.grad`: into the same memory, unless the gradient is recorded.
+
+    Nothing is lost where several threads do so at once.
+    """
+    with SHARED:
+        _accumulate(leaf, cotangent, create_graph)
+
+
+def _accumulate(leaf: Any, cotangent: Any, create_graph: bool) -> None:
     held = leaf._grad
     if state.recorder is not None:
         held = state.recorder.read_grad(leaf)  # type: ignore[attr-defined]

@@ -75,7 +75,9 @@ class Explanation:
         programs = [each.program for each in graph.segments if each.program is not None]
         for segment in graph.segments:
             programs.extend(
-                each.program for each in segment.derivatives.values() if each.program is not None
+                each.program
+                for each in list(segment.derivatives.values())
+                if each.program is not None
             )
         kernels = {id(kernel): kernel for program in programs for kernel in program.kernels}
         self.kernel_list = tuple(kernels.values())
@@ -95,8 +97,8 @@ class Explanation:
             for each in graph.segments
             if isinstance(each.end, (Exit, Evaluate))
         ]
-        self.eager = graph.reason or (graph.rested if graph.resting else "")
-        self.resting = graph.resting
+        self.eager = graph.reason or (graph.rested if graph.resting > 0 else "")
+        self.resting = max(graph.resting, 0)
         checks = graph.checks
         self.checked_runs = 0 if checks is None else checks.runs
         self.close_calls = 0 if checks is None else checks.close_calls

@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from jitgrad.locks import SHARED
 from jitgrad.primitive import Primitive
 from jitgrad.spec import Spec
 
@@ -95,14 +96,16 @@ class HookHandle:
     """Takes a hook away again."""
 
     def __init__(self, node: Node, entry: tuple) -> None:
-        node.hooks = [*(node.hooks or ()), entry]
+        with SHARED:
+            node.hooks = [*(node.hooks or ()), entry]
         self._node, self._entry = node, entry
 
     def remove(self) -> None:
         """Take the hook away."""
-        self._node.hooks = [
-            each for each in self._node.hooks or () if each is not self._entry
-        ] or None
+        with SHARED:
+            self._node.hooks = [
+                each for each in self._node.hooks or () if each is not self._entry
+            ] or None
 
     def __enter__(self) -> "HookHandle":
         return self
@@ -199,14 +202,16 @@ class PrimitiveNode(Node):
         return self.out is not None or any(isinstance(each, Saved) for each in self.inputs)
 
     def backward(self, cotangents: list, needed: list[bool]) -> tuple:
-        inputs, cotangent = self.inputs, cotangents[0]
+        # in this order, since another thread may free them in the other one
+        out, inputs, cotangent = self.out, self.inputs, cotangents[0]
         if inputs is FREED:
             raise RuntimeError(SECOND_BACKWARD)
         rebuild, name = PrimitiveNode.rebuild, self.primitive.name
         values = [
             each.unpack(self, name, rebuild) if type(each) is Saved else each for each in inputs
         ]
-        out = None if self.out is None else self.out.unpack(self, name, rebuild)
+        if out is not None:
+            out = out.unpack(self, name, rebuild)
         rules: Any = self.primitive.vjp
         if self.primitive.variadic:
             return rules(cotangent, out, *values, **self.params)

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from jitgrad.locks import SHARED
+
 
 class Storage:
     """A buffer and the count of in-place changes made to it.
@@ -49,13 +51,27 @@ class Storage:
 
     def prepare_write(self) -> None:
         """Let those who rely on the elements copy them; call before writing to them."""
-        watchers, self.watchers = self.watchers, None
-        for reference in watchers or ():
-            watcher = reference()
-            if watcher is not None:
-                watcher.copy_arguments()
+        with SHARED:
+            for reference in self.watchers or ():
+                watcher = reference()
+                if watcher is not None:
+                    watcher.copy_arguments()
+            # last, since other threads write to other elements as soon as they see it
+            self.watchers = None
+
+    def watch(self, watcher: Any) -> bool:
+        """Let `watcher` know of the next write; False if it may be unseen."""
+        with SHARED:
+            if self.lent:
+                return False
+            watchers = self.watchers or []
+            if len(watchers) > 8:
+                watchers = [each for each in watchers if each() is not None]
+            watchers.append(weakref.ref(watcher))
+            self.watchers = watchers
+        return True
 
     def lend(self) -> None:
         """Expect unseen writes from now on."""
-        self.prepare_write()
         self.lent = True
+        self.prepare_write()

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "jitgrad"
 # From the ground up. A room is a package, or a module (which may live above the rest of its
 # package, or below it); rooms of one floor do not know each other.
 FLOORS = (
-    ("errors", "config"),
+    ("errors", "config", "locks"),
     ("dtypes", "device"),
     ("spec", "storage", "strides"),
     ("primitive", "modes"),
@@ -43,6 +43,7 @@ LATE_IMPORTS = {
     ("demo.plot", "matplotlib"): "an optional extra, needed for --plot alone",
     ("safetensors", "safetensors"): "an optional extra, needed for its files alone",
     ("kernels.program", "jitgrad"): "loads llvmlite for the first program, not by import jitgrad",
+    ("kernels.watches", "jitgrad"): "loads LLVM for the first watch, not by import jitgrad",
     ("kernels.loops", "jitgrad"): "loads llvmlite for the first loop, not by import jitgrad",
     ("kernels.cpu", "jitgrad"): "loads numba for what is not on disk",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -247,9 +248,10 @@ def differentiate(
     state.recorder, state.grad_enabled = notes, False
     try:
         edges: dict[Variable, tuple[Node, int]] = {each: (Boundary(), 0) for each in targets}
-        tape.notes = notes
-        rebuild(order, edges, tape, track=True)
-        tape.notes = None
+        # a tape of its own, since another thread may go back through the same call
+        noted = copy.copy(tape)
+        noted.notes = notes
+        rebuild(order, edges, noted, track=True)
         cotangents, inputs = [], []
         for array in given.values():
             # an array of its own: two variables may be given the same one, and are told apart by it
@@ -267,7 +269,6 @@ def differentiate(
         if any(each is None for each in outputs):
             notes.unknown("a cotangent from nowhere")
     finally:
-        tape.notes = None
         state.recorder, state.grad_enabled = before, enabled
     derivative.reason = notes.failed
     if not notes.failed:

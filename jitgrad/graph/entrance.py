@@ -260,8 +260,8 @@ class Entrance:
         """Return the entries but those for one value of what is a number of run time by now."""
         varying = self.varying
         return {
-            key: candidates
-            for key, candidates in self.entries.items()
+            key: list(candidates)
+            for key, candidates in list(self.entries.items())
             if not any(
                 type(part) is tuple and part[0] is int and identity_of(at) in varying
                 for at, part in enumerate(key[3:])

@@ -23,6 +23,7 @@ from jitgrad.graph.lookups import Place
 from jitgrad.graph.operators import OperatorRules
 from jitgrad.graph.origins import KNOWN, parts
 from jitgrad.graph.performing import PLAIN_TYPES
+from jitgrad.locks import made_once
 from jitgrad.python import stand_ins
 from jitgrad.python.operations import Enter
 from jitgrad.python.symbols import BINARY, COMPARE, INPLACE, UNARY
@@ -40,7 +41,7 @@ def _token(_base: Any, _key: Any) -> Any:
 class FunctionRules(IteratorRules, OperatorRules):
     """Functions written in C, by what they do with values whose origins matter."""
 
-    @functools.cached_property
+    @made_once
     def functions(self) -> dict[Any, Callable]:
         """The models by what they stand for; each takes values, origins, and both by keyword."""
         found: dict[Any, Callable] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import types
@@ -50,6 +51,7 @@ class Graph:
         misses: how many calls in a row had to be recorded.
         rest, resting, rested: for how many calls it rested last, rests now, and why.
         ended: the file and line at which the last recording ended.
+        recorded_by: the thread that made it.
         segments: all segments, in the order of their recording.
         traces: how many recordings were made.
         reason: why the function runs eagerly, empty if it does not.
@@ -78,27 +80,43 @@ class Graph:
         self.notes = Notes(function)
         self.last: Segment | None = None
         self.reason = ""
-        self.lock = threading.Lock()
+        self.locks: dict[int, Any] = {}
+        self.recorded_by = 0
         self.code: Code | None = None
         self.lowered: types.CodeType | None = None
 
-    def lower(self) -> None:
-        """Lower the function to register code, or note why it cannot be."""
-        python = self.function.__code__
-        code, reason = None, ""
+    @property
+    def lock(self) -> Any:
+        """The lock of who records, which nobody waits for: meanwhile others do not record.
+
+        Each process has its own, since a child's may be taken by a thread that it does not have.
+        """
+        return self.locks.setdefault(os.getpid(), threading.RLock())
+
+    def lower(self) -> bool:
+        """Lower the function to register code, or note why it cannot be; False if others do so."""
+        lock = self.lock
+        if not lock.acquire(blocking=False):
+            return False
         try:
-            code = code_for(self.function)
-        except Unlowerable as why:
-            reason = why.reason
-            if self.fullgraph:
-                raise CompileError(
-                    f"{self.function.__qualname__} cannot be compiled: {why}; "
-                    "without fullgraph=True it runs eagerly"
-                ) from None
-        self.forget()
-        self.code, self.reason = code, reason
-        # last, since other threads go on as soon as they see it
-        self.lowered = python
+            python = self.function.__code__
+            code, reason = None, ""
+            try:
+                code = code_for(self.function)
+            except Unlowerable as why:
+                reason = why.reason
+                if self.fullgraph:
+                    raise CompileError(
+                        f"{self.function.__qualname__} cannot be compiled: {why}; "
+                        "without fullgraph=True it runs eagerly"
+                    ) from None
+            self.forget()
+            self.code, self.reason = code, reason
+            # last, since other threads go on as soon as they see it
+            self.lowered = python
+        finally:
+            lock.release()
+        return True
 
     def forget(self) -> None:
         """Drop everything that was recorded."""
@@ -108,11 +126,11 @@ class Graph:
 
     def call(self, args: tuple, kwargs: dict) -> Any:
         """Call the function: replay what is known, record what is not."""
-        if self.lowered is not self.function.__code__:
-            self.lower()
+        if self.lowered is not self.function.__code__ and not self.lower():
+            return self.function(*args, **kwargs)
         if self.reason or config.eager or state.is_watched():
             return self.function(*args, **kwargs)
-        if self.resting:
+        if self.resting > 0:
             self.resting -= 1
             return self.function(*args, **kwargs)
         self.calls += 1
@@ -129,7 +147,7 @@ class Graph:
             result = self.replay(entrance, segment, run)
         while type(result) is Going:
             result = self.go_on(result)
-        if self.traces != traces:
+        if self.traces != traces and self.recorded_by == threading.get_ident():
             self.count_miss()
         elif began:
             self.notes.samples.append(time.perf_counter() - began)
@@ -210,7 +228,8 @@ class Graph:
 
     def record_call(self, args: tuple, kwargs: dict) -> Any:
         """Run the call by evaluation and record it from its beginning."""
-        if not self.lock.acquire(blocking=False):
+        lock = self.lock
+        if not lock.acquire(blocking=False):
             return self.function(*args, **kwargs)
         try:
             assert self.code is not None
@@ -226,11 +245,12 @@ class Graph:
             recorder.start_here()
             return self.evaluate(recorder, frames)
         finally:
-            self.lock.release()
+            lock.release()
 
     def record_from(self, entrance: Entrance, going: Going) -> Any:
         """Go on by evaluation from a place in the code, and record that."""
-        if not self.lock.acquire(blocking=False):
+        lock = self.lock
+        if not lock.acquire(blocking=False):
             return going.finish()
         try:
             recorder, origins = self.recorder_at(entrance, going.values)
@@ -240,7 +260,7 @@ class Graph:
             recorder.start_here()
             return self.evaluate(recorder, frames)
         finally:
-            self.lock.release()
+            lock.release()
 
     def record_on(self, entrance: Entrance, miss: Miss, run: Run) -> Any:
         """Go on by evaluation from where a replay did not know the way, and record that."""
@@ -255,7 +275,8 @@ class Graph:
             layout = Layout.of_frames(frames, [])
             return Going(layout, layout.values_of(frames), performs=True)
         path = branch.snapshot.state.copy()
-        recording = self.lock.acquire(blocking=False)
+        lock = self.lock
+        recording = lock.acquire(blocking=False)
         try:
             if not recording:
                 frames = frames_of(run, branch.snapshot, miss.segment, None)
@@ -277,7 +298,7 @@ class Graph:
             return self.evaluate(recorder, frames)
         finally:
             if recording:
-                self.lock.release()
+                lock.release()
 
     def evaluate(self, recorder: Recorder, frames: list[Frame]) -> Any:
         """Evaluate from `frames` with `recorder`, and take what it recorded."""
@@ -310,6 +331,7 @@ class Graph:
         """
         # what raises may do so at the next call, too: no reason to give up
         self.traces += not recorder.stalled
+        self.recorded_by = threading.get_ident()
         self.segments.extend(recorder.segments)
         last = recorder.segments[-1] if recorder.segments else None
         if last is not None:

@@ -7,9 +7,10 @@ once for all its objects, and what was found at a place has a name of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Collection
 from types import MemberDescriptorType
-from typing import Any
+from typing import Any, NamedTuple
 
 from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
@@ -30,6 +31,22 @@ SINGLE = (None, True, False, Ellipsis, NotImplemented)
 """Values that are the only ones of their kind: identity says it all."""
 
 
+class Watched(NamedTuple):
+    """Facts that are known to hold as long as nothing changes that is watched.
+
+    Attributes:
+        facts: these facts.
+        roots: by the numbers of the roots that they take, where they are in a list.
+        slots: by fact, where what it puts into a slot is in a list.
+        bases: the numbers of the roots through which all others were found.
+    """
+
+    facts: Collection[Fact]
+    roots: dict[int, int]
+    slots: dict[Fact, int]
+    bases: list[int]
+
+
 class _Unknown(Exception):
     """There is no faster way to look at a place."""
 
@@ -40,19 +57,21 @@ class _Writer:
     Attributes:
         first_root: how many roots the run has where the function begins.
         found: for roots that the function takes, the name and the class of what was found.
-        taken, numbers: roots and slots that are still to be put into the run, by their names.
+        roots, versions, slots: what is still to be put into the run, by their names.
+        watched: what is known without a look at it.
     """
 
-    def __init__(self, first_root: int) -> None:
+    def __init__(self, first_root: int, watched: Watched | None = None) -> None:
         self.first_root = first_root
+        self.watched = watched
         self.lines: list[str] = []
         self.constants: dict[str, Any] = {}
         self.named: dict[int, str] = {}
         self.found: list[tuple[str, type]] = []
         self.seen_classes: set[tuple[int, str]] = set()
-        self.roots: list[str] = []
-        self.versions: list[str] = []
-        self.slots: list[str] = []
+        self.roots: list[str | int] = []
+        self.versions: list[str | int] = []
+        self.slots: list[str | int] = []
 
     def constant(self, value: Any) -> str:
         """Return the name of a value that the function knows."""
@@ -69,9 +88,14 @@ class _Writer:
         """Put what was taken into the run."""
         for name in ("roots", "versions", "slots"):
             held = getattr(self, name)
-            if held:
-                self.lines.append(f"run.{name} += ({', '.join(held)},)")
-                held.clear()
+            for is_known, group in itertools.groupby(held, lambda each: isinstance(each, int)):
+                parts = list(group)
+                if is_known:
+                    # one after the other in the list of what is watched
+                    self.lines.append(f"run.{name} += known_{name}[{parts[0]}:{parts[-1] + 1}]")
+                else:
+                    self.lines.append(f"run.{name} += ({', '.join(parts)},)")
+            held.clear()
 
     # -- places -----------------------------------------------------------------------------
 
@@ -152,8 +176,26 @@ class _Writer:
 
     # -- facts ------------------------------------------------------------------------------
 
+    def known(self, fact: Fact) -> None:
+        """Take what a fact takes that is watched."""
+        watched = self.watched
+        assert watched is not None
+        place: Any = fact.place  # type: ignore[attr-defined]
+        if place.read is lookups.static_lookup:
+            self.class_attribute(self.found[place.base - self.first_root][1], place.key)
+        if isinstance(fact, (IsObject, IsTensor)):
+            at = watched.roots[self.first_root + len(self.found)]
+            kind = fact.kind if isinstance(fact, IsObject) else fact.spec.key[0]
+            self.found.append((f"known_roots[{at}]", kind))
+            self.roots.append(at)
+            self.versions.append(at)
+        if isinstance(fact, (IsNumber, IsTensor)):
+            self.slots.append(watched.slots[fact])
+
     def fact(self, fact: Fact) -> None:
         """Write the check of a fact."""
+        if self.watched is not None and fact in self.watched.facts:
+            return self.known(fact)
         try:
             if isinstance(fact, SameObject):
                 return self.same_object(fact.place, fact.expected)
@@ -253,7 +295,9 @@ def is_immutable(kind: type) -> bool:
     return not kind.__flags__ & (1 << 9)
 
 
-def compile_guards(facts: list[Fact], first_root: int) -> Callable[[Any], bool] | None:
+def compile_guards(
+    facts: list[Fact], first_root: int, watched: Watched | None = None
+) -> Callable[..., bool] | None:
     """Return a function that checks `facts` and takes what they take, as one after the other does.
 
     Where a fact fails, the run is left with parts of what was taken: see `Run.forget`. None where
@@ -262,16 +306,34 @@ def compile_guards(facts: list[Fact], first_root: int) -> Callable[[Any], bool] 
     Args:
         facts: in their order.
         first_root: how many roots the run has before.
+        watched: facts that are not looked at. Then the function takes the state of the watch, too.
     """
-    writer = _Writer(first_root)
+    writer = _Writer(first_root, watched)
+    lines = ["def holds(run):"]
+    if watched is not None:
+        lines = [
+            "def holds(run, watch):",
+            "    known_roots, known_slots = watch.roots, watch.slots",
+            "    known_versions = watch.versions()",
+        ]
+    waiting = set() if watched is None else set(watched.bases)
     try:
         for fact in facts:
             writer.fact(fact)
+            last = first_root + len(writer.found) - 1
+            if last in waiting and watched is not None:
+                waiting.remove(last)
+                if not waiting:
+                    # before anything is read of what was found through them
+                    found = "".join(f"id({writer.root(each)}), " for each in watched.bases)
+                    writer.fail_if(f"({found}) != watch.bases or not watch.unchanged()")
     except _Unknown:
         return None
+    assert not waiting
+    if watched is not None:
+        writer.fail_if("not run.know(watch.numbers)")
     writer.flush()
-    lines = [
-        "def holds(run):",
+    lines += [
         "    arguments, roots, setdefault = run.arguments, run.roots, run.numbers.setdefault",
         *(f"    {line}" for line in writer.lines),
         "    return True",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -81,13 +82,13 @@ class _Passage:
 
     def freed(self, own: int) -> set[Variable]:
         """Return the variables whose saved values in one of its turns have been freed."""
-        return set().union(*(each for each, turns in self._freed.items() if turns[own]))
+        return set().union(*(each for each, turns in list(self._freed.items()) if turns[own]))
 
     def has_freed(self, saved: frozenset[Variable], first: int, last: int) -> bool:
         """Has something that these variables have saved been freed in one of these turns?"""
         return any(
             not each.isdisjoint(saved) and turns[first:last].any()
-            for each, turns in self._freed.items()
+            for each, turns in list(self._freed.items())
         )
 
     def free(self, saved: frozenset[Variable], first: int, last: int) -> None:
@@ -96,7 +97,7 @@ class _Passage:
             return
         turns = self._freed.setdefault(saved, np.zeros(len(self.at), bool))
         turns[first:last] = True
-        whole = (each for each, turns in self._freed.items() if turns.all())
+        whole = (each for each, turns in list(self._freed.items()) if turns.all())
         if set().union(*whole).issuperset(self._saving):
             self.records, self.invariant = only_numbers(self.records), only_numbers(self.invariant)
 
@@ -236,7 +237,8 @@ class LoopBackward(Node):
         self.past = past
         self.begin = begin
         self.end = end
-        self._reached: list[tuple] = []
+        # by thread, since several may go back at once
+        self._reached: dict[int, list[tuple]] = {}
 
     def backward(self, cotangents: list, needed: list[bool]) -> tuple:
         if state.recorder is not None:
@@ -247,7 +249,7 @@ class LoopBackward(Node):
             if cotangent is not None
         }
         wanted = [each for each, want in zip(self.roots, needed) if want]
-        self._reached = []
+        self._reached[get_ident()] = []
         if state.grad_enabled or state.detect_anomaly:
             found = self._eagerly(given, wanted)
         else:
@@ -255,7 +257,7 @@ class LoopBackward(Node):
         return tuple(found.get(each) for each in self.roots)
 
     def release(self) -> None:
-        for number, *what in self._reached:
+        for number, *what in self._reached.pop(get_ident()):
             self.past.passages[number].free(*what)
 
     def _reach(self, number: int, given: Iterable, through: Iterable, begin: int, end: int) -> None:
@@ -269,7 +271,7 @@ class LoopBackward(Node):
         own = passage.own(begin, end)
         if passage.has_freed(saved, *own):
             raise RuntimeError(SECOND_BACKWARD)
-        self._reached.append((number, saved, *own))
+        self._reached[get_ident()].append((number, saved, *own))
 
     def _useful(self, wanted: list[Variable]) -> list[tuple[int, list[Variable]]]:
         """Return what leads to `wanted` of what turns begin with, and from which turn on."""

@@ -16,6 +16,7 @@ from jitgrad.graph.functions import FunctionRules
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.origins import KNOWN, Parts, Runtime
+from jitgrad.locks import made_once
 from jitgrad.python import stand_ins
 
 SIZED = ("list", "dict", "set", "keys", "items", "values")
@@ -49,7 +50,7 @@ class Models(FunctionRules):
         self._decide(entry.value, True, (type(value), value), value)
         return value, KNOWN if self.active else None
 
-    @functools.cached_property
+    @made_once
     def models(self) -> dict:
         """The models by what they stand for."""
         return {

@@ -125,7 +125,9 @@ class Notes:
             why = f"the outcome {outcome_text(miss.outcome)} was new"
         else:
             path = miss.segment.path()
-            key = next(key for key, firsts in entrance.entries.items() if path[0] in firsts)
+            known = list(entrance.entries.items())
+            # where loops turn several times in a row now, the traces of one turn are dropped
+            key = next((key for key, firsts in known if path[0] in firsts), ())
             arguments = entry_names(self.function, entrance.layout, key)
             before = None
             for each in path:

@@ -7,7 +7,6 @@ from typing import Any
 from jitgrad.errors import VerificationError
 from jitgrad.graph.derivative import rebuild, root_nodes
 from jitgrad.graph.entrance import Going
-from jitgrad.graph.guards import compile_guards
 from jitgrad.graph.hot import WARM, hot_path
 from jitgrad.graph.residuals import count_bytes
 from jitgrad.graph.run import Run
@@ -22,6 +21,7 @@ from jitgrad.graph.segment import (
     Snapshot,
 )
 from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
+from jitgrad.graph.watching import guards_for
 from jitgrad.modes import state
 from jitgrad.python.evaluate import Evaluator, give_frames_back
 from jitgrad.python.frames import Frame
@@ -49,9 +49,10 @@ def select(candidates: list[Segment], run: Run) -> Segment | None:
             if guards(run):
                 return segment
         elif all(fact.holds(run) for fact in segment.facts):
-            segment.checked += 1
-            if segment.checked == FAMILIAR and len(segment.facts) > 1:
-                segment.guards = compile_guards(segment.facts, roots)
+            # by a name of its own: another thread may count on before this one looks
+            checked = segment.checked = segment.checked + 1
+            if checked == FAMILIAR and len(segment.facts) > 1:
+                segment.guards = guards_for(segment.facts, roots, slots)
             return segment
         run.forget(roots, slots)
     return None

@@ -76,7 +76,7 @@ def _segments(first: Segment, names: list[str]) -> list[dict[str, Any]]:
             }
         )
         if isinstance(end, Branch):
-            for key, group in reversed(end.outcomes.items()):
+            for key, group in reversed(list(end.outcomes.items())):
                 text = "then" if key is None else outcome_text(key)
                 stack.extend((each, number, text, outside) for each in reversed(group))
     return found
@@ -126,7 +126,9 @@ def _leaves(first: Segment) -> Iterator[Segment]:
         if not isinstance(each.end, Branch):
             yield each
         else:
-            stack.extend(one for group in reversed(each.end.outcomes.values()) for one in group)
+            stack.extend(
+                one for group in reversed(list(each.end.outcomes.values())) for one in group
+            )
 
 
 def kept_bytes(graph: Graph) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import GeneratorType
 from typing import Any
 
@@ -31,11 +32,12 @@ class Run:
     """
 
     __slots__ = (
+        "_known",
+        "_numbers",
         "arguments",
         "last",
         "made",
         "nodes",
-        "numbers",
         "recorder",
         "roots",
         "slots",
@@ -48,12 +50,38 @@ class Run:
         self.roots: list[Any] = []
         self.slots: list[Any] = []
         self.versions: list[int | None] = []
-        self.numbers: dict[int, int] = {}
+        self._numbers: dict[int, int] = {}
+        self._known: Mapping[int, int] | None = None
         self.made: dict[Any, Any] = {}
         self.storages: dict[StorageEntry, Storage] = {}
         self.nodes: dict[Variable, tuple[Node, int]] = {}
         self.recorder: Any = None
         self.last: Any = None
+
+    def copy(self) -> Run:
+        """Return a run that has taken the same, in which nothing has been made."""
+        made = Run(self.arguments)
+        made.roots, made.slots, made.versions = self.roots[:], self.slots[:], self.versions[:]
+        made._numbers = self.numbers.copy()
+        return made
+
+    @property
+    def numbers(self) -> dict[int, int]:
+        """The numbers of roots, see above."""
+        if self._known is not None:
+            self._numbers.update(self._known)
+            self._known = None
+        return self._numbers
+
+    def know(self, numbers: Mapping[int, int]) -> bool:
+        """Take the numbers of many roots at once, if none of them is a root already.
+
+        There may be thousands, and replays seldom ask for them.
+        """
+        if not self.numbers.keys().isdisjoint(numbers.keys()):
+            return False
+        self._known = numbers
+        return True
 
     def take_object(self, found: Any, number: int) -> bool:
         """Take `found` as the next root, if the identity partition is as the trace expects."""
@@ -67,7 +95,8 @@ class Run:
     def forget(self, roots: int, slots: int) -> None:
         """Drop what was taken beyond these counts by facts that did not hold in the end."""
         del self.roots[roots:], self.versions[roots:], self.slots[slots:]
-        self.numbers = {key: number for key, number in self.numbers.items() if number < roots}
+        numbers = self.numbers
+        self._numbers = {key: number for key, number in numbers.items() if number < roots}
 
     def storage(self, entry: StorageEntry, array: Any, version: int) -> Storage:
         """Return the storage of an entry, made with this version if it is new."""

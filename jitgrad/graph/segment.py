@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from jitgrad.graph.ir import Memory, Scalar, Step, Value
 from jitgrad.graph.origins import StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Recipe
 from jitgrad.kernels.program import Program, lower
+from jitgrad.locks import LOWERING
 from jitgrad.python.frames import UNBOUND, Frame
 
 
@@ -282,11 +282,10 @@ class Segment:
         self.cycles: list[Any] = []
         self.program: Program | None = None
         self.derivatives: dict[Any, Any] = {}
-        self._lock = threading.Lock()
 
     def ready(self) -> Program:
         """Return the program, lowered at its first use."""
-        with self._lock:
+        with LOWERING:
             if self.program is None:
                 self.program = self.lower(self.steps, self.inputs, self.outputs, "forward pass")
         return self.program

@@ -128,9 +128,11 @@ class Traces:
 
     def __init__(self, function: Any, entrances: list[Entrance]) -> None:
         self.by_first: dict[Segment, Trace] = {}
-        self.entries = {each.layout.key: each.reachable() for each in entrances if each.layout}
-        for entrance in entrances:
-            for key, candidates in entrance.reachable().items():
+        # once, since others may record meanwhile
+        known = [(each, each.reachable()) for each in entrances]
+        self.entries = {each.layout.key: entries for each, entries in known if each.layout}
+        for entrance, entries in known:
+            for key, candidates in entries.items():
                 names = entry_names(function, entrance.layout, key)
                 for first in candidates:
                     name = f"trace_{len(self.by_first) + 1}"
@@ -235,7 +237,7 @@ class Printer(Statements):
 
     def branch(self, end: Branch, indent: str) -> Segment | None:
         """Print a site: all outcomes but the deepest are indented."""
-        known = [(key, group[-1]) for key, group in end.outcomes.items() if group]
+        known = [(key, group[-1]) for key, group in list(end.outcomes.items()) if group]
         if not known:
             self.lines.append(f"{indent}raise HandsOver('nothing was recorded from here')")
             return None
@@ -368,7 +370,7 @@ def _depth(segment: Segment) -> int:
         deepest = max(deepest, depth)
         if isinstance(each.end, Branch):
             stack.extend(
-                (inner, depth + 1) for group in each.end.outcomes.values() for inner in group
+                (inner, depth + 1) for group in list(each.end.outcomes.values()) for inner in group
             )
     return deepest
 

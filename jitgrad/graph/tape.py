@@ -8,7 +8,7 @@ derivative's trace.
 
 from __future__ import annotations
 
-import weakref
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -173,25 +173,18 @@ class Tape:
                     total = layout.state.writes.get(entry, 0)
                     self.storages[entry] = (run.storage(entry, array, total), 0)
         for value, root in layout.arguments:
-            self._watch(value, run.roots[root]._storage)
-
-    def _watch(self, value: Value, storage: Storage) -> None:
-        if storage.lent:
-            self.moved = True
-            self.copies[value] = self.values[value].copy()
-            return
-        if storage.watchers is None:
-            storage.watchers = []
-        elif len(storage.watchers) > 8:
-            storage.watchers = [each for each in storage.watchers if each() is not None]
-        storage.watchers.append(weakref.ref(self))
+            if not run.roots[root]._storage.watch(self):
+                self.copies[value] = self.values[value].copy()
+                self.moved = True
 
     def copy_arguments(self) -> None:
         """Copy what lies in argument memory that is about to be written."""
-        self.moved = True
         for value, _ in self.layout.arguments:
-            if value in self.values and value not in self.copies:
-                self.copies[value] = self.values[value].copy()
+            held = self.values.get(value)
+            if held is not None and value not in self.copies:
+                self.copies[value] = held.copy()
+        # last, since a backward pass in another thread then reads the copies
+        self.moved = True
 
     def storage(self, saved: SavedValue, array: np.ndarray) -> tuple[Storage, int]:
         """Return the storage of a saved value, and the version at which it was saved."""
@@ -246,6 +239,8 @@ class CompiledBackward(Node):
             len(tape.layout.variables),
         )
         self.tape: Tape | None = tape
+        # by thread, what a backward pass that may be about to free has gone through
+        self._reached: dict[int, tuple[tuple, tuple]] = {}
 
     def backward(self, cotangents: list, needed: list[bool]) -> tuple:
         if state.recorder is not None:
@@ -262,11 +257,13 @@ class CompiledBackward(Node):
         wanted = [each for each, want in zip(layout.roots, needed) if want]
         if tape.freed and not tape.freed.isdisjoint(layout.freed_by(tuple(given), tuple(wanted))):
             raise RuntimeError(SECOND_BACKWARD)
-        if state.grad_enabled or tape.moved or state.detect_anomaly:
-            found = self._eagerly(tape, given, wanted)
-        else:
+        found = None
+        if not (state.grad_enabled or tape.moved or state.detect_anomaly):
             found = natively(tape, given, wanted)
-        self._reached = tuple(given), tuple(wanted)
+        if found is None or tape.moved:
+            # in the second case another thread may have written to what was read
+            found = self._eagerly(tape, given, wanted)
+        self._reached[get_ident()] = tuple(given), tuple(wanted)
         return tuple(found.get(each) for each in layout.roots)
 
     def _eagerly(self, tape: Tape, given: dict, wanted: list[Variable]) -> dict:
@@ -290,8 +287,9 @@ class CompiledBackward(Node):
 
     def release(self) -> None:
         tape = self.tape
+        reached = self._reached.pop(get_ident())
         if tape is not None and tape.layout.saving:
-            tape.freed.update(tape.layout.freed_by(*self._reached))
+            tape.freed.update(tape.layout.freed_by(*reached))
             if tape.freed.issuperset(tape.layout.saving):
                 tape.values = only_numbers(tape.values)
 
@@ -312,8 +310,8 @@ def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:
         whole = plan.whole
         if whole is not None:
             return whole.run(tape, waiting)
-        plan.hits += 1
-        if plan.hits == WARM:
+        hits = plan.hits = plan.hits + 1
+        if hits == WARM:
             plan.whole = whole_plan(plan.parts, wanted, given, layout.segments[-1])
         values, take = tape.values, waiting.pop
         for part in plan.parts:

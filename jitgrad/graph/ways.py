@@ -174,7 +174,9 @@ class WayBack:
             return
         test: Any = self.named[branch.slot]
         outcome = next(
-            key for key, found in branch.outcomes.items() if any(following is x for x in found)
+            key
+            for key, found in list(branch.outcomes.items())
+            if any(following is x for x in found)
         )
         if not branch.exact:
             self.decisions.append(Decision(len(self.steps), test, outcome, segment))
@@ -328,9 +330,7 @@ class WayBack:
         """Return a run with all that the turns need of the world outside, if all facts hold."""
         if not any(each.facts for each in self.segments[1:]):
             return run
-        ahead = Run(run.arguments)
-        ahead.roots, ahead.numbers = list(run.roots), dict(run.numbers)
-        ahead.slots, ahead.versions = list(run.slots), list(run.versions)
+        ahead = run.copy()
         for segment in self.segments[1:]:
             ahead.slots += [None] * (segment.first_slot - len(ahead.slots))
             facts = (each for each in segment.facts if not isinstance(each, SameOutcome))

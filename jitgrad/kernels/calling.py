@@ -16,6 +16,7 @@ import numpy as np
 from jitgrad.kernels import threads
 from jitgrad.kernels.conventions import TABLE
 from jitgrad.kernels.cpu import Kernel, native
+from jitgrad.kernels.linking import keep_forever
 
 
 class KernelCall(NamedTuple):
@@ -51,14 +52,10 @@ _new_builtin = ctypes.pythonapi.PyCFunction_NewEx
 _new_builtin.restype = ctypes.py_object
 _new_builtin.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
 
-_methods: list[_Method] = []
-
 
 def method(name: bytes, address: Any, flags: int) -> _Method:
     """Return the definition of a built-in function made of the native code at `address`."""
-    made = _Method(name, address, flags, None)
-    _methods.append(made)  # functions made of it refer to it, and may outlive everything here
-    return made
+    return keep_forever(_Method(name, address, flags, None))
 
 
 def builtin(definition: _Method, first: Any) -> Callable[..., Any]:
@@ -67,9 +64,11 @@ def builtin(definition: _Method, first: Any) -> Callable[..., Any]:
 
 
 _LAUNCH = method(b"launch", native("launch"), METH_FASTCALL)
-_helpers = threads.Helpers(builtin(method(b"help", native("help"), METH_O), None))
-WRONG_TYPE = ctypes.create_string_buffer(b"run: expected a numpy.ndarray for a tensor")
-wake = _helpers.wake
+_HELP = method(b"help", native("help"), METH_O)
+WRONG_TYPE = keep_forever(
+    ctypes.create_string_buffer(b"run: expected a numpy.ndarray for a tensor")
+)
+wake = keep_forever(threads.Helpers(builtin(_HELP, None)).wake)
 
 
 def launch(calls: Sequence[KernelCall]) -> Callable[..., Any]:

@@ -6,7 +6,6 @@ It is compiled at most once on a machine: see cache.py. Numba is loaded for what
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,7 @@ from jitgrad.kernels.clock import compiling
 from jitgrad.kernels.linking import Code, LinkError, link
 from jitgrad.kernels.operations import DTYPES
 from jitgrad.kernels.processor import CONVERTS_HALF
+from jitgrad.locks import LOWERING
 
 if not CONVERTS_HALF:
     DTYPES.discard(np.dtype(np.float16))
@@ -50,7 +50,6 @@ class Kernel:
 
 
 _kernels: dict[str, Kernel] = {}
-_lock = threading.RLock()
 
 
 def kernel_for(source: str) -> Kernel:
@@ -58,7 +57,7 @@ def kernel_for(source: str) -> Kernel:
     found = _kernels.get(source)
     if found is not None:
         return found
-    with _lock:
+    with LOWERING:
         found = _kernels.get(source)
         if found is None:
             # so long that no two are alike: this is what the linker knows it by
@@ -70,7 +69,7 @@ def kernel_for(source: str) -> Kernel:
 
 def native(name: str) -> int:
     """Return the address of one of the functions that are compiled once for all programs."""
-    with _lock:
+    with LOWERING:
         return _code(f"function {name}", lambda making: making.function(name))[0]
 
 

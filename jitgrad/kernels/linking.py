@@ -17,6 +17,16 @@ import llvmlite.binding
 from jitgrad.kernels import scalars
 
 
+def keep_forever(obj: Any) -> Any:
+    """Return an object that is never freed, because native code holds its address, or is its own.
+
+    To hold it in a module is not enough: functions made of native code may be called, and are
+    freed, when the interpreter ends and the variables of modules are gone.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(obj))
+    return obj
+
+
 class Code(NamedTuple):
     """Machine code.
 
@@ -44,7 +54,8 @@ def _engine() -> Any:
         llvmlite.binding.add_symbol(symbol, address)
     target = llvmlite.binding.Target.from_triple(llvmlite.binding.get_process_triple())
     empty = llvmlite.binding.parse_assembly("")
-    return llvmlite.binding.create_mcjit_compiler(empty, target.create_target_machine())
+    made = llvmlite.binding.create_mcjit_compiler(empty, target.create_target_machine())
+    return keep_forever(made)
 
 
 def link(code: Code) -> int:

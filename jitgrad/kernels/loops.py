@@ -34,6 +34,7 @@ import numpy as np
 
 from jitgrad.graph.ir import Scalar, Step, Value
 from jitgrad.kernels.clock import compiling
+from jitgrad.locks import LOWERING
 
 if TYPE_CHECKING:
     from jitgrad.kernels.running import Loop
@@ -146,9 +147,10 @@ def lower_loop(
     if len(paths) > MOST_PATHS:
         raise NotNative(f"there are more than {MOST_PATHS} ways through a turn")
     before = compiling.seconds
-    from jitgrad.kernels.assembly import assemble  # the first time, loads LLVM
-    from jitgrad.kernels.turn import plan_paths
+    with LOWERING:
+        from jitgrad.kernels.assembly import assemble  # the first time, loads LLVM
+        from jitgrad.kernels.turn import plan_paths
 
-    loop = assemble(plan_paths(inputs, carried, paths), follows, marks)
+        loop = assemble(plan_paths(inputs, carried, paths), follows, marks)
     loop.compile_seconds = compiling.seconds - before
     return loop

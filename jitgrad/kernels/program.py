@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jitgrad.graph.ir import Scalar, Step, Value
 from jitgrad.kernels.clock import compiling
 from jitgrad.kernels.schedule import Schedule
+from jitgrad.locks import LOWERING
 
 if TYPE_CHECKING:
     from jitgrad.kernels.cpu import Kernel
@@ -58,11 +59,12 @@ def lower(
             memory that no other run touches.
     """
     before = compiling.seconds
-    from jitgrad.kernels.driver import Driver  # the first time, loads LLVM
-    from jitgrad.kernels.reading import operations
+    with LOWERING:
+        from jitgrad.kernels.driver import Driver  # the first time, loads LLVM
+        from jitgrad.kernels.reading import operations
 
-    schedule = Schedule(operations(steps, inputs, outputs))
-    driver = Driver(schedule, inputs, outputs)
+        schedule = Schedule(operations(steps, inputs, outputs))
+        driver = Driver(schedule, inputs, outputs)
     return Program(
         driver.run,
         tuple(driver.kernels),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from jitgrad.device import CPU
 from jitgrad.device import device as check_device
 from jitgrad.dispatch import TensorCore, wrap
 from jitgrad.errors import describe
+from jitgrad.locks import SHARED
 from jitgrad.modes import state
 
 if TYPE_CHECKING:
@@ -50,20 +50,23 @@ class Generator:
         """Begin the stream that belongs to `seed` (an integer); return the generator."""
         if state.recorder is not None:
             state.recorder.unknown("seeding a generator")
-        self._seed = int(seed) & (2**64 - 1)
-        self.__dict__.pop("_philox", None)
-        self.__dict__.pop("numpy", None)
+        with SHARED:
+            self._seed = int(seed) & (2**64 - 1)
+            self._numpy: np.random.Generator | None = None
         return self
 
-    # made at their first use: numpy.random takes a tenth of the time that numpy takes to import
-    @functools.cached_property
-    def _philox(self) -> np.random.Philox:
-        return np.random.Philox(key=self._seed)
-
-    @functools.cached_property
+    @property
     def numpy(self) -> np.random.Generator:
         """What draws the numbers."""
-        return np.random.Generator(self._philox)
+        made = self._numpy
+        if made is None:
+            # only now: numpy.random takes a tenth of the time that numpy takes to import
+            with SHARED:
+                made = self._numpy
+                if made is None:
+                    philox = np.random.Philox(key=self._seed)
+                    made = self._numpy = np.random.Generator(philox)
+        return made
 
     def __reduce__(self) -> tuple:
         return _generator_in, (self.get_state(),)
@@ -81,7 +84,7 @@ class Generator:
         """Return the state as a tensor of bytes."""
         if state.recorder is not None:
             state.recorder.unknown("reading the state of a generator")
-        held: Any = self._philox.state
+        held: Any = self.numpy.bit_generator.state
         words = [
             self._seed,
             *held["state"]["counter"].tolist(),
@@ -114,7 +117,7 @@ class Generator:
             state.recorder.unknown("writing the state of a generator")
         words = np.array(array).view(np.uint64)
         self._seed = int(words[0])
-        self._philox.state = {
+        self.numpy.bit_generator.state = {
             "bit_generator": "Philox",
             "state": {"counter": words[1:5].copy(), "key": words[5:7].copy()},
             "buffer": words[7:11].copy(),

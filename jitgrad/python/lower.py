@@ -48,7 +48,8 @@ def code_for(function: FunctionType, *, generators: bool = False) -> Code:
             result = _lower(code, function.__globals__)
         except Unlowerable as error:
             result = error.reason, error.line
-        known = _known[id(code)] = code, result
+        # another thread may have lowered it, too
+        known = _known.setdefault(id(code), (code, result))
     if isinstance(known[1], tuple):
         raise Unlowerable(*known[1])
     return known[1]

@@ -201,12 +201,12 @@ MUTANTS = [
         "        return derivative",
     ),
     Mutant(
-        "tape: watch arguments", "graph/tape.py",
-        "        storage.watchers.append(weakref.ref(self))\n", "",
+        "tape: watch arguments", "storage.py",
+        "            watchers.append(weakref.ref(watcher))\n", "",
     ),
     Mutant(
-        "tape: copy what is lent", "graph/tape.py",
-        "        if storage.lent:\n", "        if False:\n",
+        "tape: copy what is lent", "storage.py",
+        "            if self.lent:\n", "            if False:\n",
     ),
     Mutant(
         "tape: copies where they are needed", "graph/tape.py",

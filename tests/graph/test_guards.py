@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jitgrad as torch
-from jitgrad.graph import lookups
+from jitgrad.graph import lookups, watching
 from jitgrad.graph.facts import SameValue, TensorSpec
 from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.run import Run
@@ -204,6 +204,15 @@ def test_library_code_may_decide_by_a_number_that_the_call_computed() -> None:
     assert not compiled.explain().exits
 
 
+@pytest.fixture(params=["looked at", "watched"])
+def manner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Look at all facts each time, or watch what they rest on as soon as possible."""
+    monkeypatch.setattr(watching, "LEAST", 1 if request.param == "watched" else 10**9)
+    monkeypatch.setattr(watching, "STEADY", 1)
+    monkeypatch.setattr(watching, "RESTLESS", 10**9)
+    return request.param
+
+
 def _guarded(function, *args):
     """Return the segment that a call of `function` replays, its guards compiled."""
     compiled = torch.compile(function)
@@ -271,7 +280,7 @@ class _Base(torch.nn.Module):
     pass
 
 
-def test_compiled_guards_say_what_the_facts_say() -> None:
+def test_compiled_guards_say_what_the_facts_say(manner: str) -> None:
     part = Part()
     x = T([1.0, 1.0])
     segment = _guarded(part.__call__, x)
@@ -290,6 +299,8 @@ def test_compiled_guards_say_what_the_facts_say() -> None:
     assert both() == (True, True)
     noticed = []
     for number, (change, undo) in enumerate(_changes(part)):
+        if manner == "watched" and number < 16:
+            assert len(segment.guards._plan.facts) > 3 and segment.guards._watched is not None
         change()
         slow, fast = both()
         # an attribute that the instance hides, an equal resolution order: more strictly
@@ -302,18 +313,23 @@ def test_compiled_guards_say_what_the_facts_say() -> None:
     assert [number for number, each in enumerate(noticed) if not each] == [0, 6, 7]
 
 
-def test_compiled_guards_notice_aliases() -> None:
+def test_compiled_guards_notice_aliases(manner: str) -> None:
     part = Part()
     x = T([1.0, 1.0])
     segment = _guarded(part.__call__, x)
-    for alias in (part.weight, part.weight.detach(), part.weight.data, part.table["b"][0]):
-        run = Run([part, alias])
+    for alias in (
+        lambda: part.weight,
+        lambda: part.weight.detach(),
+        lambda: part.table["b"][0],
+        lambda: part.weight.data,  # lends its memory
+    ):
+        run = Run([part, alias()])
         assert not segment.guards(run)
         run.forget(0, 0)
         assert (run.roots, run.slots, run.versions, run.numbers) == ([], [], [], {})
 
 
-def test_compiled_guards_notice_what_others_do_to_an_array() -> None:
+def test_compiled_guards_notice_what_others_do_to_an_array(manner: str) -> None:
     weight = torch.nn.Parameter(T([1.0, 2.0, 3.0, 4.0]))
     rate = 2.0
     segment = _guarded(lambda: weight * rate)

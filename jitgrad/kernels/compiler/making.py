@@ -30,6 +30,7 @@ from jitgrad.kernels.compiler import (  # those that are not used define FUNCTIO
     tiles,
     trigonometry,  # noqa: F401
     turning,
+    watching,
 )
 from jitgrad.kernels.compiler.functions import FUNCTIONS
 from jitgrad.kernels.linking import LIBRARY, Code
@@ -67,6 +68,7 @@ _NATIVE: dict[str, Callable] = {
     "help": launching.help,
     "run": turning.run,
     "place": turning.place,
+    "unchanged": watching.unchanged,
 }
 
 

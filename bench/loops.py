@@ -1,0 +1,129 @@
+"""Loops of many turns, and a model of many parameters: what each turn and each tensor costs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench.subjects import Tools
+from bench.workload import Run, Workload, random
+
+END, TOLERANCE = 10.0, 1e-5
+
+
+def adaptive(tools: Tools) -> Run:
+    """Build an ODE solver of second order that adapts its step, with the slope by a parameter."""
+    torch = tools.library
+
+    @tools.part
+    def solve(y: Any, rate: Any) -> Any:
+        t, step = 0.0, 0.1
+        while t < END:
+            if t + step > END:
+                step = END - t
+            slope = torch.sin(y) - rate * y
+            ahead = y + step * slope
+            later = torch.sin(ahead) - rate * ahead
+            if ((later - slope) * (0.5 * step)).abs() < TOLERANCE:
+                y = y + 0.5 * step * (slope + later)
+                t = t + step
+                step = step * 1.3
+            else:
+                step = step * 0.5
+        return y
+
+    y = torch.tensor(1.0, dtype=torch.float64)
+    rate = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
+    return value_and_slope(tools, lambda: solve(y, rate), rate)
+
+
+TURNS = 1000
+
+
+def long(tools: Tools) -> Run:
+    """Build a loop of a thousand turns of three operations on a scalar, with the slope."""
+    torch = tools.library
+
+    @tools.part
+    def walk(x: Any, rate: Any, turns: int) -> Any:
+        for _ in range(turns):
+            x = torch.sin(x * rate) + 0.25
+        return x
+
+    x = torch.tensor(0.5, dtype=torch.float64)
+    rate = torch.tensor(0.9, dtype=torch.float64, requires_grad=True)
+    return value_and_slope(tools, lambda: walk(x, rate, TURNS), rate)
+
+
+STEPS, BATCH, WIDTH = 100, 32, 64
+
+
+def recurrent(tools: Tools) -> Run:
+    """Build a recurrent network of 100 steps, written out in Python, with the slopes."""
+    torch = tools.library
+
+    @tools.part
+    def read(xs: Any, inner: Any, outer: Any, bias: Any) -> Any:
+        h = torch.zeros(BATCH, WIDTH)
+        for at in range(STEPS):
+            h = torch.tanh(xs[at] @ outer + h @ inner + bias)
+        return (h * h).mean()
+
+    xs = torch.tensor(random(STEPS, BATCH, WIDTH))
+    weights = [
+        torch.tensor(random(*shape, seed=seed) / 8).requires_grad_()
+        for seed, shape in enumerate(((WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH,)))
+    ]
+    return value_and_slope(tools, lambda: read(xs, *weights), *weights)
+
+
+def value_and_slope(tools: Tools, compute: Run, *weights: Any) -> Run:
+    """Return what computes a value and its gradients."""
+    torch = tools.library
+
+    @tools.whole
+    def run() -> Sequence[Any]:
+        value = compute()
+        return (value, *torch.autograd.grad(value, weights))  # type: ignore[call-overload]
+
+    return run
+
+
+LAYERS = 150
+
+
+def narrow(tools: Tools) -> Run:
+    """Build a forward pass through 150 layers of 8 numbers: 300 parameters."""
+    torch = tools.library
+    nn = torch.nn
+    model = nn.Sequential(*(nn.Sequential(nn.Linear(8, 8), nn.Tanh()) for _ in range(LAYERS)))
+    with torch.no_grad():
+        for number, each in enumerate(model.parameters()):
+            each.copy_(torch.tensor(random(*each.shape, seed=number)))
+    x = torch.tensor(random(4, 8))
+
+    @tools.part
+    def forward(x: Any) -> Any:
+        return model(x)
+
+    @tools.whole
+    def run() -> Sequence[Any]:
+        with torch.no_grad():
+            return (forward(x),)
+
+    return run
+
+
+WORKLOADS: Sequence[Workload] = (
+    Workload("loop-adaptive", "an ODE solver that adapts its step, value and slope", adaptive),
+    Workload(
+        "loop-long",
+        f"{TURNS:,} turns of 3 operations on a scalar, value and slope",
+        long,
+        excused={"torch.compile": "it compiles every turn by itself: 95 s before the first result"},
+    ),
+    Workload(
+        "loop-recurrent",
+        f"a recurrent network of {STEPS} steps in Python, {BATCH} x {WIDTH}, value and slopes",
+        recurrent,
+    ),
+    Workload("many-small", f"{LAYERS} layers of 8 numbers, 300 parameters, forward", narrow),
+)

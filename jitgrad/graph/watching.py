@@ -1,0 +1,364 @@
+"""Facts about hundreds of objects, such as the parameters of a model, told by what has not changed.
+
+A model of three hundred parameters takes some six thousand facts: what each module's dictionaries
+hold, that it has no hooks, that each parameter is such a tensor. Most of them cannot change unless
+a dictionary does, or a tensor's own words, and these are compared by one native call (see
+`kernels.watches`). Only if they are not as before the facts are looked at themselves; if they hold
+all the same, the new state is watched.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import defaultdict
+from collections.abc import Callable
+from types import NoneType
+from typing import Any
+
+from jitgrad.dispatch import TensorCore
+from jitgrad.graph import lookups
+from jitgrad.graph.facts import Fact, IsNumber, IsObject, IsTensor, SameKeys, SameObject, SameValue
+from jitgrad.graph.guards import Watched, compile_guards
+from jitgrad.graph.lookups import ABSENT, Argument, Place, RootKey
+from jitgrad.graph.run import Run
+from jitgrad.kernels.watches import (
+    Word,
+    class_word,
+    dictionary_word,
+    has_versions,
+    list_words,
+    slot_word,
+    version_word,
+    watch,
+)
+from jitgrad.node import AccumulateGrad, Node
+from jitgrad.storage import Storage
+
+LEAST = 32
+"""How many facts there must be to watch."""
+
+STEADY = 8
+"""How often the facts must hold before what they rest on is watched."""
+
+RESTLESS = 3
+"""How often an object may be seen to have changed before it is no longer watched."""
+
+MOST_PLANS = 6
+"""How often it may be decided anew what is watched."""
+
+_READS = {
+    **dict.fromkeys(
+        (dict, defaultdict),
+        (lookups.read_item, lookups.read_presence, lookups.read_length, lookups.read_keys),
+    ),
+    **dict.fromkeys((list, tuple), (lookups.read_item, lookups.read_length)),
+}
+"""What may be read of containers that can be watched."""
+_TENSOR_SLOTS = (
+    (TensorCore, ("_array", "_storage", "_node", "_base")),
+    (Storage, ("array", "_owner", "borrowed", "lent")),
+)
+
+
+class Watch:
+    """One state of what is watched; it never changes.
+
+    Attributes:
+        bases: the identities of the objects through which all others were found.
+        words: what is compared, each with the number of the root that it belongs to.
+        unchanged: compares it.
+        roots, slots: what the facts take.
+        numbers: the numbers of the roots, as in a run.
+        held: objects that are to live as long as this does.
+    """
+
+    def __init__(
+        self,
+        bases: tuple[int, ...],
+        words: list[tuple[Word, int]],
+        roots: list[Any],
+        slots: list[Any],
+        numbers: dict[int, int],
+        held: list[Any],
+    ) -> None:
+        self._held = held
+        self.bases = bases
+        self.words = words
+        self.unchanged = watch([word for word, _ in words])
+        self.roots = roots
+        self.slots = slots
+        self.numbers = numbers
+        self._storages = [
+            (at, each._storage) for at, each in enumerate(roots) if isinstance(each, TensorCore)
+        ]
+
+    def versions(self) -> list[int | None]:
+        """Return how often the memory of each root has been written to."""
+        versions: list[int | None] = [None] * len(self.roots)
+        for at, storage in self._storages:
+            versions[at] = storage.version
+        return versions
+
+
+class Plan:
+    """Which of the facts of a segment are watched.
+
+    Args:
+        facts: all of them.
+        run: in which they have just been found to hold.
+        first_root, first_slot: how many roots and slots it had before.
+        restless: the roots that are not to be watched.
+
+    Attributes:
+        facts: those that are watched.
+        roots: by the numbers of the roots that they take, their places among these.
+        slots: by fact, the place of what it puts into a slot among these.
+        bases: the numbers of the roots through which all others were found.
+    """
+
+    def __init__(
+        self, facts: list[Fact], run: Run, first_root: int, first_slot: int, restless: set[int]
+    ) -> None:
+        self.facts: set[Fact] = set()
+        self.roots: dict[int, int] = {}
+        self.slots: dict[Fact, int] = {}
+        self.bases: list[int] = []
+        self._restless = restless
+        # objects whose attributes may be watched, and dictionaries, by the numbers of their roots
+        self._objects: set[int] = set()
+        self._looked_at: dict[int, None] = {}
+        self._places: list[int] = []
+        root, slot = first_root, first_slot
+        for fact in facts:
+            takes_root = isinstance(fact, (IsObject, IsTensor))
+            takes_slot = isinstance(fact, (IsNumber, IsTensor))
+            if self._may_watch(fact, root, run):
+                self.facts.add(fact)
+                if takes_root:
+                    self.roots[root] = len(self.roots)
+                if takes_slot:
+                    self.slots[fact] = len(self._places)
+                    self._places.append(slot)
+            elif isinstance(fact, IsObject) and self._is_base(fact, root, run):
+                self.bases.append(root)
+                self._objects.add(root)
+            root += takes_root
+            slot += takes_slot
+        # what nothing was found through is no base
+        self.bases = [each for each in self.bases if each in self._looked_at]
+        self.watched = Watched(self.facts, self.roots, self.slots, self.bases)
+
+    def _is_base(self, fact: IsObject, root: int, run: Run) -> bool:
+        found = run.roots[root]
+        return fact.number == root and root not in self._restless and _has_attributes(found)
+
+    def _may_watch(self, fact: Fact, root: int, run: Run) -> bool:
+        """Can a fact not change unless what it looks into does? `root` is the next to be taken."""
+        if not isinstance(fact, (SameObject, SameValue, SameKeys, IsNumber, IsObject, IsTensor)):
+            return False
+        place: Place = fact.place
+        base = place.base
+        if isinstance(place, Argument) or not place.is_root or base in self._restless:
+            return False
+        if base not in self.roots and base not in self.bases:
+            return False
+        holder = run.roots[base]
+        if place.read is lookups.static_lookup:
+            known = base in self._objects and _rests_on_dictionary(type(holder), place.key)
+        else:
+            known = place.read in _READS.get(type(holder), ())
+        if isinstance(place.key, RootKey) and place.key.number not in self.roots:
+            return False
+        if not known:
+            return False
+        if isinstance(fact, IsObject):
+            if fact.number != root and fact.number not in self.roots:
+                return False
+            if _has_attributes(run.roots[root]):
+                self._objects.add(root)
+        elif isinstance(fact, IsTensor) and not self._is_steady(fact, root, run):
+            return False
+        self._looked_at[base] = None
+        return True
+
+    def _is_steady(self, fact: IsTensor, root: int, run: Run) -> bool:
+        """Is all that a trace takes for granted of a tensor told by a few words?"""
+        spec = fact.spec
+        known = (
+            each == root or each in self.roots for each in (spec.number, spec.storage, spec.memory)
+        )
+        return all(known) and _tensor_words(run.roots[root]) is not None
+
+    def watch(self, run: Run) -> Watch | None:
+        """Return the state in a run in which all facts hold; None where it cannot be watched."""
+        words: list[tuple[Word, int]] = []
+        numbers: dict[int, int] = {}
+        held: list[Any] = []
+        # by identity, since one object may be several roots
+        looked_at = {id(run.roots[number]) for number in self._looked_at}
+        for number in (*self.bases, *self.roots):
+            found = run.roots[number]
+            if id(found) in numbers:
+                continue
+            if isinstance(found, TensorCore):
+                mine = _tensor_words(found)
+                storage = found._storage
+                # so that no other object gets the address of one that was compared
+                held += (storage, storage.array, storage.owner, found._node)
+                numbers.setdefault(~id(storage), number)
+                numbers.setdefault(-id(storage.owner), number)
+            elif id(found) not in looked_at:
+                mine = [class_word(found)]
+            elif type(found) is list:
+                mine = list_words(found)
+                held += found
+            elif type(found) is tuple:
+                mine = []
+            else:
+                is_dictionary = type(found) in (dict, defaultdict)
+                mine = [version_word(found)] if is_dictionary else _object_words(found)
+            if mine is None:
+                return None
+            words += [(each, number) for each in mine]
+            if number in self.roots:
+                numbers.setdefault(id(found), number)
+        return Watch(
+            tuple(id(run.roots[number]) for number in self.bases),
+            words,
+            [run.roots[number] for number in self.roots],
+            [run.slots[at] for at in self._places],
+            numbers,
+            held,
+        )
+
+
+def _has_attributes(obj: Any) -> bool:
+    """Are its attributes in a dictionary whose place is known, and does it tell when it ends?"""
+    kind = type(obj)
+    if isinstance(obj, type) or not kind.__dictoffset__ or not kind.__weakrefoffset__:
+        return False
+    if type(getattr(obj, "__dict__", None)) is not dict or isinstance(obj, TensorCore):
+        return False
+    return dictionary_word(obj) is not None
+
+
+def _rests_on_dictionary(kind: type, name: str) -> bool:
+    """Is an attribute what the object's dictionary or else the class has, and no descriptor?"""
+    found = lookups.type_lookup(kind, name)
+    if found is ABSENT:
+        return True
+    return type(found) not in (int, float) and not hasattr(type(found), "__set__")
+
+
+def _object_words(obj: Any) -> list[Word] | None:
+    """Return the words on which the attributes of an object rest, None if they are not known."""
+    where = dictionary_word(obj)
+    return None if where is None else [class_word(obj), where, version_word(obj.__dict__)]
+
+
+def _tensor_words(tensor: Any) -> list[Word] | None:
+    """Return the words on which the spec of a tensor rests, None where they do not say it all."""
+    storage, node = tensor._storage, tensor._node
+    if tensor._base is not None or storage.lent or type(node) not in (NoneType, AccumulateGrad):
+        return None
+    if node is not None and node.hooks is not None:
+        return None
+    assert storage.owner is not None  # which is found at the first question
+    words: list[Word | None] = [class_word(tensor)]
+    for obj, (owner, names) in zip((tensor, storage), _TENSOR_SLOTS):
+        words += [slot_word(obj, owner, name) for name in names]
+    if node is not None:
+        words.append(slot_word(node, Node, "hooks"))
+    known = [each for each in words if each is not None]
+    return known if len(known) == len(words) else None
+
+
+class WatchedGuards:
+    """The guards of a segment: what is watched first, and all facts where that has changed.
+
+    Args:
+        facts: the facts of the segment.
+        guards: a function that checks them.
+        first_root, first_slot: how many roots and slots a run has before.
+    """
+
+    def __init__(
+        self, facts: list[Fact], guards: Callable[[Run], bool], first_root: int, first_slot: int
+    ) -> None:
+        self._facts = facts
+        self._guards = guards
+        self._first = first_root, first_slot
+        self._plan: Plan | None = None
+        # what is looked at, together with the function that does so
+        self._watched: tuple[Callable[[Run, Watch], bool], Watch] | None = None
+        self._held = 0
+        self._plans = 0
+        self._changes: dict[int, int] = {}
+        self._ends: list[weakref.ref] = []
+
+    def __call__(self, run: Run) -> bool:
+        """Do the facts hold? If so, what they take is in the run."""
+        watched = self._watched
+        if watched is not None:
+            holds, state = watched
+            if holds(run, state):
+                return True
+            run.forget(*self._first)
+        if not self._guards(run):
+            return False
+        if self._plans <= MOST_PLANS:
+            self._learn(run)
+        return True
+
+    def _learn(self, run: Run) -> None:
+        """Watch what is in a run, if it does not change all the time."""
+        self._held += 1
+        if self._held < STEADY:
+            return
+        self._held = 0
+        watched, plan = self._watched, self._plan
+        if watched is not None and plan is not None:
+            now = plan.watch(run)
+            if now is not None and not self._is_restless(watched[1], now):
+                self._keep(run, watched[0], now)
+                return
+        self._plans += 1
+        self._watched = None
+        restless = {number for number, count in self._changes.items() if count >= RESTLESS}
+        plan = Plan(self._facts, run, *self._first, restless)
+        self._plan = plan
+        holds = None
+        if len(plan.facts) >= LEAST and self._plans <= MOST_PLANS:
+            holds = compile_guards(self._facts, self._first[0], plan.watched)
+        now = None if holds is None else plan.watch(run)
+        if holds is None or now is None:
+            self._plans = MOST_PLANS + 1
+            return
+        self._keep(run, holds, now)
+
+    def _is_restless(self, before: Watch, now: Watch) -> bool:
+        """Count what has changed; has something done so too often?"""
+        if before.bases != now.bases or len(before.words) != len(now.words):
+            return False
+        pairs = zip(before.words, now.words)
+        changed = {number for (old, number), (new, _) in pairs if old != new}
+        for number in changed:
+            self._changes[number] = self._changes.get(number, 0) + 1
+        return any(self._changes[number] >= RESTLESS for number in changed)
+
+    def _keep(self, run: Run, holds: Callable[[Run, Watch], bool], state: Watch) -> None:
+        assert self._plan is not None
+        self._watched = holds, state
+        # objects that nobody else has are not kept alive
+        self._ends = [weakref.ref(run.roots[each], self._forget) for each in self._plan.bases]
+
+    def _forget(self, _: Any) -> None:
+        self._watched = None
+
+
+def guards_for(facts: list[Fact], first_root: int, first_slot: int) -> Callable[[Run], bool] | None:
+    """Return a function that checks facts which hold now, as `compile_guards` does."""
+    guards = compile_guards(facts, first_root)
+    if guards is None or len(facts) < LEAST or not has_versions():
+        return guards
+    return WatchedGuards(facts, guards, first_root, first_slot)
