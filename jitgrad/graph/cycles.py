@@ -13,17 +13,16 @@ from typing import Any
 
 from jitgrad import config
 from jitgrad.dispatch import wrap
+from jitgrad.graph.derivative import root_nodes
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.ir import Scalar, Value
 from jitgrad.graph.loop_layout import LoopLayout, Way
-from jitgrad.graph.loop_tape import LoopBackward
+from jitgrad.graph.loop_tape import Past
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Continue, Segment
-from jitgrad.graph.tape import root_nodes
 from jitgrad.graph.verify_loops import make_loop
 from jitgrad.graph.ways import Again, Carried, Join, Made, Moved, Stays, Unsuitable, WayBack
 from jitgrad.kernels.loops import NotNative, Path, Stop, Test, Turns
-from jitgrad.kernels.records import entry_at
 
 WARM = 128
 """How often a path is seen to lead back to its beginning before it is made a native loop; where
@@ -46,8 +45,7 @@ class Cycle:
         loop: the native loop.
         carried: for the arguments that change in some turn, by their place, what they are.
         layout: what autograd has to know of it, None where nothing has a history.
-        dependent: one of its results depends on another one of the same turn. Then Python does the
-            last turn, because `autograd.grad` may be asked for what lies between the two.
+        dependent: one of its results may depend on another one.
 
     Raises:
         Unsuitable: they are no ways through one native loop.
@@ -64,16 +62,15 @@ class Cycle:
         self.dependent = False
         kept: list[list[Value | Scalar]] = [[] for _ in ways]
         if any(each.entering for each in ways):
-            self.dependent = any(each.layout.dependent for each in ways)
             for way, records in zip(ways, kept):
-                found = [each for each in way.layout.slots if each in way.made or each in begun]
-                records += dict.fromkeys([*found, *begun] if self.dependent else found)
+                records += [each for each in way.layout.slots if each in way.made or each in begun]
             self.layout = LoopLayout(
                 [
                     Way(way.layout, way.entering, records, way.storages())
                     for way, records in zip(ways, kept)
                 ]
             )
+            self.dependent = self.layout.is_dependent()
         # where the value of an input is found, by way
         self.sources: dict[Value | Scalar, list[tuple[int, int]]] = {each: [] for each in begun}
         for number, way in enumerate(ways):
@@ -165,8 +162,6 @@ class Cycle:
                 "(jitgrad.config.max_tape). Raise the limit, or cut the history with detach(), or "
                 "compute under no_grad()."
             )
-        if self.dependent:
-            turns = self._but_the_last(turns)
         if not turns.finished:
             return None
         for way, count in zip(self.ways, turns.counts):
@@ -177,21 +172,6 @@ class Cycle:
             self._remember(turns, runs, values)
             gone.kept_bytes = turns.nbytes
         return gone
-
-    def _but_the_last(self, turns: Turns) -> Turns:
-        """Return what was done before the last turn."""
-        if not turns.finished:
-            return turns
-        done = turns.finished - 1
-        number = 0 if turns.order is None else int(turns.order[-1])
-        own = turns.counts[number] - 1
-        assert self.layout is not None
-        records = dict(zip(self.layout.ways[number].kept, turns.tape[number]))
-        carried = [entry_at(records[given], own, given) for given in self.carried.values()]
-        counts, tape = list(turns.counts), list(turns.tape)
-        counts[number], tape[number] = own, [each[:own] for each in tape[number]]
-        order = None if turns.order is None else turns.order[:done]
-        return turns._replace(finished=done, carried=carried, counts=counts, tape=tape, order=order)
 
     def _values(self, turns: Turns, runs: list[Run | None], going: Going) -> list[Any]:
         """Return the arguments behind the last turn."""
@@ -245,11 +225,11 @@ class Cycle:
                 if count and isinstance(join, Carried) and join.root is not None:
                     shown[join.root] = values[position]._storage
                     numbers[join.root] = position
-        node = LoopBackward(self.layout, turns, runs, nodes, shown)
-        for at, variable in enumerate(self.layout.leading):
+        Past(self.layout, turns, runs, shown).histories(nodes, self.dependent)
+        for variable in self.layout.leading:
             position = numbers.get(variable.root)  # type: ignore[arg-type]
             if position is not None:
-                values[position]._node, values[position]._index = node, at
+                values[position]._node, values[position]._index = nodes[variable]
 
 
 def _found(places: list[tuple[int, int]], runs: list[Run | None]) -> Any:

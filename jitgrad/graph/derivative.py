@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.dispatch import wrap
+from jitgrad.dispatch import node_of, wrap
 from jitgrad.engine import run_nodes
 from jitgrad.graph.facts import address
 from jitgrad.graph.ir import Compute, Memory, Scalar, Step, Value
@@ -28,11 +28,32 @@ class Boundary(Node):
         super().__init__(())
 
 
+def root_nodes(run: Any, variables: dict[int, Variable]) -> dict[Variable, tuple[Node, int]]:
+    """Return the nodes of the root tensors that have a history."""
+    found = {}
+    for number, variable in variables.items():
+        tensor = run.roots[number]
+        node = node_of(tensor)
+        if node is not None:
+            found[variable] = (node, tensor._index)
+    return found
+
+
 def tracked(value: float, scalar: Scalar) -> TrackedFloat:
     """Return a number on its way through the library."""
     made = TrackedFloat(value)
     made.scalar = scalar
     return made
+
+
+def kinds_of(waiting: dict[Variable, np.ndarray]) -> tuple:
+    """Return what derivatives for these cotangents depend on; a hook may have made any others."""
+    return tuple((each, array.shape, array.strides, array.dtype) for each, array in waiting.items())
+
+
+def only_numbers(values: dict) -> dict:
+    """Return what is left where all tensors are freed: what saves none may still need numbers."""
+    return {each: held for each, held in values.items() if isinstance(each, Scalar)}
 
 
 def rebuild(

@@ -54,6 +54,18 @@ class LoopLayout:
         self.reverses: dict[Any, Any] = {}
         self._lasting: dict[tuple[int, ...], list[Variable]] = {}
         self._reached: dict[Any, tuple[frozenset[Variable], list[Variable]]] = {}
+        self._useful: dict[Any, frozenset[Variable]] = {}
+
+    def is_dependent(self) -> bool:
+        """May one of the results depend on another: of the same turn, or one made before it?"""
+        return any(
+            each.layout.dependent
+            or any(
+                one in self.leading and one not in each.entering
+                for one in ancestors(each.entering.values())
+            )
+            for each in self.ways
+        )
 
     def reached(self, way: int, live: frozenset[Variable]) -> tuple:
         """Return what `live` behind a turn comes from: of the leading ones, and all of them."""
@@ -68,9 +80,28 @@ class LoopLayout:
             found = self._reached[way, live] = before, list(dict.fromkeys(ordered))
         return found
 
-    def roots(self, taken: Sequence[int] | np.ndarray, counts: list[int]) -> list[Variable]:
-        """Return what comes from outside that the results of these turns depend on."""
-        used = tuple(way for way, count in enumerate(counts) if count)
+    def useful(
+        self, way: int, held: frozenset[Variable], others: frozenset[Variable]
+    ) -> frozenset[Variable]:
+        """Return what leads to `others`, or to `held` before a turn, of what there is behind it."""
+        found = self._useful.get((way, held, others))
+        if found is None:
+            entering, targets = self.ways[way].entering, held | others
+            found = self._useful[way, held, others] = frozenset(
+                each
+                for each in self.leading
+                if not targets.isdisjoint(ancestors([entering.get(each, each)]))
+            )
+        return found
+
+    def roots(self, taken: Sequence[int] | np.ndarray, ways: Sequence[int]) -> list[Variable]:
+        """Return what comes from outside that the results of these turns depend on.
+
+        Args:
+            taken: the way of each turn.
+            ways: those among them.
+        """
+        used = tuple(ways)
         known = self._lasting.get(used)
         if known is not None:
             return known

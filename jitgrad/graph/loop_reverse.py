@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jitgrad.dispatch import wrap
+from jitgrad.graph.derivative import kinds_of
 from jitgrad.graph.hot import JoinedPlan, join_plan
 from jitgrad.graph.ir import Compute, Memory, Step, Value
 from jitgrad.graph.loop_layout import LoopLayout, Way
@@ -125,8 +125,8 @@ class Reverse:
         joined: JoinedPlan | None = None
         if given:
             through = way.through(self.asked)
-            key = tuple((each, tensor._array.strides) for each, tensor in given.items())
-            known = way.layout.plans.get((key, tuple(through)))
+            kinds = kinds_of({each: tensor._array for each, tensor in given.items()})
+            known = way.layout.plans.get((kinds, tuple(through)))
             if known is not None:
                 joined = join_plan(known.parts, through, given, way.given(self.values))
             if known is not None and joined is not None:
@@ -142,55 +142,54 @@ class Reverse:
         self.refused = refused
         return self
 
-    def reaches(self, node: Any, turns: int) -> int:
-        """Return from which turn on the way back is known, of so many."""
-        if self.plans.keys() >= node.passages.keys():
-            return 0
-        assert node.order is not None
-        unknown = np.flatnonzero(~np.isin(node.order[:turns], list(self.plans)))
-        return int(unknown[-1]) + 1 if len(unknown) else 0
+    def reaches(self, past: Any, first: int, turns: int) -> int:
+        """Return from which turn on the way back is known, of those up to another one."""
+        if self.plans.keys() >= past.passages.keys():
+            return first
+        assert past.order is not None
+        unknown = np.flatnonzero(~np.isin(past.order[first:turns], list(self.plans)))
+        return first + int(unknown[-1]) + 1 if len(unknown) else first
 
-    def run(self, node: Any, begin: int, end: int, waiting: dict, totals: dict) -> dict:
+    def run(self, past: Any, begin: int, end: int, waiting: dict, totals: dict) -> dict:
         """Go back from a turn through another; return what then waits."""
-        held = [totals.pop(each, None) for each in self.totals]
-        found = node.passages
+        before = [totals.pop(each, None) for each in self.totals]
         values = [
             *(
-                next((found[number].invariant[each] for number in ways if number in found), None)
+                next((held[each] for held in _held(past, ways) if each in held), None)
                 for each, ways in self.fixed
             ),
             *(waiting[each]._array for each in self.values),
             *(
                 np.zeros(like.shape, like.dtype) if array is None else np.ascontiguousarray(array)
-                for array, like in zip(held, self.totals.values())
+                for array, like in zip(before, self.totals.values())
             ),
         ]
         streams = [
-            self._streams(node, number, each, begin, end)
+            self._streams(past, number, each, begin, end)
             for number, each in zip(self.plans, self.streamed)
         ]
         order = None
         if len(self.plans) > 1:
-            taken = np.zeros(end - begin, np.uint8) if node.order is None else node.order[begin:end]
+            taken = np.zeros(end - begin, np.uint8) if past.order is None else past.order[begin:end]
             order = self.numbers[taken[::-1]]
         turns = self.loop.run(values, streams, limit=end - begin, order=order)
         assert turns.finished == end - begin
         count = len(self.values)
-        for target, array, before in zip(self.totals, turns.carried[count:], held):
+        for target, array, known in zip(self.totals, turns.carried[count:], before):
             # what no turn has added to is still nothing
-            if before is not None or self._adds(target, turns.counts):
+            if known is not None or self._adds(target, turns.counts):
                 totals[target] = array
         return {each: wrap(array) for each, array in zip(self.values, turns.carried)}
 
     def _streams(
-        self, node: Any, number: int, streamed: list, begin: int, end: int
+        self, past: Any, number: int, streamed: list, begin: int, end: int
     ) -> list[np.ndarray]:
         """Return the records of a way's turns, the last one first."""
-        passage = node.passages.get(number)
-        if passage is None:
+        passage = past.passages.get(number)
+        if passage is None or not passage.records.keys() >= set(streamed):
             likes = [entry(each) for each in streamed]
             return [np.empty((0, *like.shape), like.dtype) for like in likes]
-        first, last = bisect_left(passage.at, begin), bisect_left(passage.at, end)
+        first, last = passage.own(begin, end)
         return [passage.records[each][first:last][::-1] for each in streamed]
 
     def _adds(self, target: Variable, counts: Sequence[int]) -> bool:
@@ -199,6 +198,11 @@ class Reverse:
             count and plan is not None and target in plan.outputs
             for count, plan in zip(counts, self.plans.values())
         )
+
+
+def _held(past: Any, ways: list[int]) -> Iterator[dict]:
+    """Yield what is the same in all turns of these ways."""
+    return (past.passages[each].invariant for each in ways if each in past.passages)
 
 
 def described(array: np.ndarray) -> Value:

@@ -11,7 +11,7 @@ import numpy as np
 
 from jitgrad.dispatch import wrap
 from jitgrad.engine import run_nodes
-from jitgrad.graph.derivative import add_cotangents, rebuild
+from jitgrad.graph.derivative import add_cotangents, kinds_of, only_numbers, rebuild
 from jitgrad.graph.ir import Scalar, Value
 from jitgrad.graph.loop_layout import LoopLayout, Way
 from jitgrad.graph.loop_reverse import Reverse, described
@@ -51,6 +51,8 @@ class _Passage:
     def __init__(self, way: Way, at: Any, records: list[np.ndarray], run: Run) -> None:
         layout = way.layout
         self.at = at
+        self._saving = layout.saving
+        self._freed: dict[frozenset[Variable], np.ndarray] = {}
         self.records = dict(zip(way.kept, records))
         self.invariant: dict[Value | Scalar, Any] = {
             each: run.slots[slot] for each, slot in layout.slots.items() if each not in self.records
@@ -74,50 +76,56 @@ class _Passage:
             values[each] = record[own].item() if isinstance(each, Scalar) else record[own, ...]
         return values
 
+    def own(self, begin: int, end: int) -> tuple[int, int]:
+        """Return which of its turns lie between two turns: the first, and one behind the last."""
+        return bisect_left(self.at, begin), bisect_left(self.at, end)
 
-class LoopBackward(Node):
-    """The history of what comes out of a native loop.
+    def freed(self, own: int) -> set[Variable]:
+        """Return the variables whose saved values in one of its turns have been freed."""
+        return set().union(*(each for each, turns in list(self._freed.items()) if turns[own]))
+
+    def has_freed(self, saved: frozenset[Variable], first: int, last: int) -> bool:
+        """Has something that these variables have saved been freed in one of these turns?"""
+        return any(
+            not each.isdisjoint(saved) and turns[first:last].any()
+            for each, turns in list(self._freed.items())
+        )
+
+    def free(self, saved: frozenset[Variable], first: int, last: int) -> None:
+        """Free what these variables have saved in some turns; forget it once that is all."""
+        if not saved:
+            return
+        turns = self._freed.setdefault(saved, np.zeros(len(self.at), bool))
+        turns[first:last] = True
+        whole = (each for each, turns in list(self._freed.items()) if turns.all())
+        if set().union(*whole).issuperset(self._saving):
+            self.records, self.invariant = only_numbers(self.records), only_numbers(self.invariant)
+
+
+class Past:
+    """What a run of a native loop has left.
 
     Args:
         layout: what is known of the loop.
         turns: what it has done.
         runs: for each way the run in which it began, None for one that was not taken.
-        nodes: of the variables with which turns begin.
         shown: the storages of the tensors that came out, by the root whose place they took.
-    """
 
-    __slots__ = (
-        "_positions",
-        "_reached",
-        "freed",
-        "layout",
-        "order",
-        "passages",
-        "roots",
-        "shown",
-        "turns",
-    )
+    Attributes:
+        order: the ways of the turns; None if there was but one.
+        passages: what is left of the turns, by their ways.
+    """
 
     def __init__(
         self,
         layout: LoopLayout,
         turns: Turns,
         runs: list[Run | None],
-        nodes: dict[Variable, tuple[Node, int]],
         shown: dict[int, Storage],
     ) -> None:
         order = turns.order
-        # the ways of the turns; a range says that there was but one
         self.order = order
         self.turns = turns.finished
-        alike = [0] * min(turns.finished, 1 + len(layout.leading))
-        self.roots = layout.roots(alike if order is None else order, turns.counts)
-        edges = [nodes[each] for each in self.roots]
-        super().__init__(
-            tuple(node for node, _ in edges),
-            tuple(index for _, index in edges),
-            len(layout.leading),
-        )
         self.layout = layout
         self.passages: dict[int, _Passage] = {}
         for way, run in enumerate(runs):
@@ -132,20 +140,21 @@ class LoopBackward(Node):
                 first, last = self._positions.get(root, (turns.finished, -1))
                 changed = min(first, int(passage.at[0])), max(last, int(passage.at[-1]))
                 self._positions[root] = changed
-        self.freed: set[Variable] = set()
-        for way in self.passages:
-            self.freed.update(layout.ways[way].layout.freed)
-        # by thread, since several may go back at once
-        self._reached: dict[int, list[tuple]] = {}
+        self.changes = {turn for pair in self._positions.values() for turn in pair}
 
-    def _way(self, turn: int) -> int:
+    def way(self, turn: int) -> int:
+        """Return the number of the way that a turn took."""
         return 0 if self.order is None else int(self.order[turn])
+
+    def last_changes(self) -> list[int]:
+        """Return the turns in which something that came out was made, in their order."""
+        return sorted({last for _, last in self._positions.values()})
 
     def tape(self, turn: int) -> TurnTape:
         """Return the tape of one turn."""
-        number = self._way(turn)
+        number = self.way(turn)
         passage, way = self.passages[number], self.layout.ways[number]
-        values = passage.values(bisect_left(passage.at, turn))
+        own = bisect_left(passage.at, turn)
         storages: dict[StorageEntry, tuple[Storage, int]] = {}
         for held, known in passage.first.items():
             # what came in, what was made on the way, or what comes out
@@ -158,7 +167,78 @@ class LoopBackward(Node):
         for root, made in way.carried.items():
             if self._positions[root][1] == turn:
                 storages[made] = (self.shown[root], 0)
-        return TurnTape(way.layout, values, storages)
+        tape = TurnTape(way.layout, passage.values(own), storages)
+        tape.freed |= passage.freed(own)
+        return tape
+
+    def remake(self, turn: int, nodes: dict[Variable, tuple[Node, int]]) -> None:
+        """Make the history of one turn as eager would have made it; `nodes` are those before."""
+        way = self.layout.ways[self.way(turn)]
+        order = [each for each in way.layout.order if each.history is not None]
+        made = rebuild(order, dict(nodes), self.tape(turn), track=False)
+        nodes.update([(root, made[output]) for root, output in way.entering.items()])
+
+    def histories(self, nodes: dict[Variable, tuple[Node, int]], dependent: bool) -> None:
+        """Make the histories of all turns.
+
+        Args:
+            nodes: of the variables with which turns begin; in the end those of what comes out.
+            dependent: one result may depend on another one. Then the turns that have made one are
+                nodes as eager's, because `autograd.grad` may be asked for what lies between.
+        """
+        begin = 0
+        for turn in self.last_changes() if dependent else ():
+            self._stretch(begin, turn, nodes)
+            self.remake(turn, nodes)
+            number = self.way(turn)
+            own = self.passages[number].own(turn, turn + 1)
+            self.passages[number].free(frozenset(self.layout.ways[number].layout.saving), *own)
+            begin = turn + 1
+        self._stretch(begin, self.turns, nodes)
+
+    def _stretch(self, begin: int, end: int, nodes: dict[Variable, tuple[Node, int]]) -> None:
+        """Make the history of the turns up to another one."""
+        if begin == end:
+            return
+        node = LoopBackward(self, begin, end, nodes)
+        changed = {each for number in node.ways for each in self.layout.ways[number].entering}
+        for at, variable in enumerate(self.layout.leading):
+            if variable in changed:
+                nodes[variable] = node, at
+
+
+class LoopBackward(Node):
+    """The history of what comes out of some turns of a native loop.
+
+    Args:
+        past: what the run has left.
+        begin, end: the turns.
+        nodes: of the variables with which turns begin.
+    """
+
+    __slots__ = ("_reached", "begin", "end", "layout", "past", "roots", "ways")
+
+    def __init__(
+        self, past: Past, begin: int, end: int, nodes: dict[Variable, tuple[Node, int]]
+    ) -> None:
+        layout = past.layout
+        order = past.order
+        alike = [0] * min(end - begin, 1 + len(layout.leading))
+        taken = alike if order is None else order[begin:end]
+        self.ways = [0] if order is None else np.unique(taken).tolist()
+        self.roots = layout.roots(taken, self.ways)
+        edges = [nodes[each] for each in self.roots]
+        super().__init__(
+            tuple(node for node, _ in edges),
+            tuple(index for _, index in edges),
+            len(layout.leading),
+        )
+        self.layout = layout
+        self.past = past
+        self.begin = begin
+        self.end = end
+        # by thread, since several may go back at once
+        self._reached: dict[int, list[tuple]] = {}
 
     def backward(self, cotangents: list, needed: list[bool]) -> tuple:
         if state.recorder is not None:
@@ -177,50 +257,72 @@ class LoopBackward(Node):
         return tuple(found.get(each) for each in self.roots)
 
     def release(self) -> None:
-        for way, *key in self._reached.pop(get_ident()):
-            self.freed.update(self.layout.ways[way].layout.freed_by(*key))
-        saving = [each for way in self.passages for each in self.layout.ways[way].layout.saving]
-        if saving and self.freed.issuperset(saving):
-            for passage in self.passages.values():
-                passage.records = {}
-                passage.invariant = {}
+        for number, *what in self._reached.pop(get_ident()):
+            self.past.passages[number].free(*what)
 
-    def _reach(self, way: int, given: Iterable[Variable], through: list[Variable]) -> None:
-        """Note that a pass goes through the turns of a way.
+    def _reach(self, number: int, given: Iterable, through: Iterable, begin: int, end: int) -> None:
+        """Note that a pass goes through the turns of a way between two turns.
 
         Raises:
             RuntimeError: what it needs has been freed.
         """
-        key = way, tuple(given), tuple(through)
-        reached = self._reached[get_ident()]
-        if key not in reached:
-            if not self.freed.isdisjoint(self.layout.ways[way].layout.freed_by(*key[1:])):
-                raise RuntimeError(SECOND_BACKWARD)
-            reached.append(key)
+        passage = self.past.passages[number]
+        saved = self.layout.ways[number].layout.freed_by(tuple(given), tuple(through))
+        own = passage.own(begin, end)
+        if passage.has_freed(saved, *own):
+            raise RuntimeError(SECOND_BACKWARD)
+        self._reached[get_ident()].append((number, saved, *own))
+
+    def _useful(self, wanted: list[Variable]) -> list[tuple[int, list[Variable]]]:
+        """Return what leads to `wanted` of what turns begin with, and from which turn on."""
+        layout, past = self.layout, self.past
+        others = frozenset(each for each in wanted if each not in layout.leading)
+        held = frozenset(each for each in wanted if each in layout.leading)
+        found = [(self.begin, held)]
+        for turn in range(self.begin, self.end):
+            if all(layout.useful(each, held, others) == held for each in self.ways):
+                break
+            held = layout.useful(past.way(turn), held, others)
+            if held != found[-1][1]:
+                found.append((turn + 1, held))
+        return [(turn, [each for each in layout.leading if each in held]) for turn, held in found]
 
     def _back(self, given: dict, wanted: list[Variable]) -> dict:
         """Go back turn by turn; natively once it is known how."""
         layout = self.layout
         others = [each for each in wanted if each not in layout.leading]
-        asked = [*layout.leading, *others]
         totals: dict[Variable, np.ndarray] = {}
-        waiting = {each: given[each] for each in layout.leading if each in given}
-        turns = self.turns
-        while turns and waiting:
-            number = self._way(turns - 1)
+        stretches = self._useful(wanted)
+        # what leads nowhere is not computed, and what it would need may have been freed
+        waiting = {each: given[each] for each in stretches[-1][1] if each in given}
+        turns = self.end
+        for first, useful in reversed(stretches):
+            waiting = self._stretch(first, turns, waiting, [*useful, *others], totals)
+            turns = first
+        made = {each: wrap(array) for each, array in totals.items()}
+        made.update((each, waiting[each]) for each in waiting if each in wanted)
+        return made
+
+    def _stretch(
+        self, first: int, turns: int, waiting: dict, asked: list[Variable], totals: dict
+    ) -> dict:
+        """Go back through the turns up to `turns`, from all of which the same leads on."""
+        layout = self.layout
+        while turns > first and waiting:
+            number = self.past.way(turns - 1)
             way, key = layout.ways[number], _key(waiting, asked)
             reverse = layout.reverses.get(key)
             if reverse is not None and number in reverse.plans:
-                begin = reverse.reaches(self, turns)
+                begin = reverse.reaches(self.past, first, turns)
                 self._check(reverse, begin, turns)
-                waiting = reverse.run(self, begin, turns, waiting, totals)
+                waiting = reverse.run(self.past, begin, turns, waiting, totals)
                 turns = begin
                 continue
             mine, through = way.given(waiting), way.through(asked)
             found: dict[Variable, Any] = {}
             if mine:
-                self._reach(number, mine, through)
-                found = natively(self.tape(turns - 1), mine, through)
+                self._reach(number, mine, through, turns - 1, turns)
+                found = natively(self.past.tape(turns - 1), mine, through)
             before = _next_waiting(layout, way, waiting, found)
             if _key(before, asked) == key:
                 if reverse is None:
@@ -228,14 +330,12 @@ class LoopBackward(Node):
                     values = {each: described(tensor._array) for each, tensor in held}
                     reverse = Reverse(layout, values, asked)
                 layout.reverses[key] = reverse.learned(number, waiting)
-            for each in others:
-                if each in found:
+            for each in through:
+                if each in found and each not in layout.leading:
                     totals[each] = add_cotangents(totals.get(each), found[each]._array)
             waiting = before
             turns -= 1
-        made = {each: wrap(array) for each, array in totals.items()}
-        made.update((each, waiting[each]) for each in waiting if each in wanted)
-        return made
+        return waiting
 
     def _check(self, reverse: Reverse, begin: int, end: int) -> None:
         """Note that a pass goes through these turns, and see whether anything was written since.
@@ -243,39 +343,42 @@ class LoopBackward(Node):
         Others can write to what came in and to what comes out: whether they have is the same for
         all turns of a way but those between which a tensor changes.
         """
-        changes = {turn for pair in self._positions.values() for turn in pair}
-        for number, passage in self.passages.items():
-            inside = passage.at[bisect_left(passage.at, begin) : bisect_left(passage.at, end)]
-            plan = reverse.plans[number] if len(inside) else None
+        past = self.past
+        for number in self.ways:
+            passage = past.passages[number]
+            first, last = passage.own(begin, end)
+            plan = reverse.plans[number] if last > first else None
             if plan is None:
                 continue
-            self._reach(number, plan.given, plan.through)
+            self._reach(number, plan.given, plan.through, begin, end)
             if plan.checks:
+                inside = passage.at[first:last]
                 own = {int(inside[0]), int(inside[-1])}
-                for turn in own.union(each for each in changes if each in inside):
-                    check_versions(self.tape(turn), plan.checks)
+                for turn in own.union(each for each in past.changes if each in inside):
+                    check_versions(past.tape(turn), plan.checks)
 
     def _eagerly(self, given: dict, wanted: list[Variable]) -> dict:
         """Make the histories of all turns as eager would have made them, and walk them."""
-        layout = self.layout
-        for number in self.passages:
-            way = layout.ways[number]
-            mine = way.given(given)
-            self._reach(number, mine, way.through(wanted))
+        layout, past = self.layout, self.past
+        others = [each for each in wanted if each not in layout.leading]
+        stretches = self._useful(wanted)
+        live = frozenset(given).intersection(stretches[-1][1])
+        turns = self.end
+        for first, useful in reversed(stretches):
+            for turn in range(turns - 1, first - 1, -1):
+                number = past.way(turn)
+                way = layout.ways[number]
+                mine = way.given({each: None for each in layout.leading if each in live})
+                self._reach(number, mine, way.through([*useful, *others]), turn, turn + 1)
+                live = layout.reached(number, live)[0].intersection(useful)
+            turns = first
         edges = {
             root: (node, index)
             for root, node, index in zip(self.roots, self.edges, self.indices or ())
         }
         begun = dict(edges)
-        orders = {
-            number: [each for each in layout.ways[number].layout.order if each.history is not None]
-            for number in self.passages
-        }
-        for turn in range(self.turns):
-            number = self._way(turn)
-            nodes = rebuild(orders[number], dict(edges), self.tape(turn), track=False)
-            after = layout.ways[number].entering.items()
-            edges.update([(root, nodes[output]) for root, output in after])
+        for turn in range(self.begin, self.end):
+            past.remake(turn, edges)
         found = run_nodes(
             [edges[each] for each in given],
             list(given.values()),
@@ -288,8 +391,8 @@ class LoopBackward(Node):
 
 
 def _key(waiting: dict, asked: list[Variable]) -> tuple:
-    pairs = frozenset((each, tensor._array.strides) for each, tensor in waiting.items())
-    return pairs, tuple(asked)
+    kinds = kinds_of({each: tensor._array for each, tensor in waiting.items()})
+    return frozenset(kinds), tuple(asked)
 
 
 def _next_waiting(layout: LoopLayout, way: Way, waiting: dict, found: dict) -> dict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad.errors import VerificationError
-from jitgrad.graph.derivative import rebuild
+from jitgrad.graph.derivative import rebuild, root_nodes
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.hot import WARM, hot_path
 from jitgrad.graph.residuals import count_bytes
@@ -20,7 +20,7 @@ from jitgrad.graph.segment import (
     Segment,
     Snapshot,
 )
-from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout, root_nodes
+from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
 from jitgrad.graph.watching import guards_for
 from jitgrad.modes import state
 from jitgrad.python.evaluate import Evaluator, give_frames_back

@@ -13,9 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.dispatch import bind, node_of, wrap
+from jitgrad.dispatch import bind, wrap
 from jitgrad.engine import run_nodes
-from jitgrad.graph.derivative import Derivative, add_cotangents, differentiate, rebuild, tracked
+from jitgrad.graph.derivative import (
+    Derivative,
+    add_cotangents,
+    differentiate,
+    kinds_of,
+    only_numbers,
+    rebuild,
+    tracked,
+)
 from jitgrad.graph.hot import WARM, WholePlan, whole_plan
 from jitgrad.graph.ir import Compute, Scalar, Value
 from jitgrad.graph.origins import SavedValue, StorageEntry, Variable, ancestors
@@ -218,17 +226,6 @@ class Tape:
             state.grad_enabled = enabled
 
 
-def root_nodes(run: Any, variables: dict[int, Variable]) -> dict[Variable, tuple[Node, int]]:
-    """Return the nodes of the root tensors that have a history."""
-    found = {}
-    for number, variable in variables.items():
-        tensor = run.roots[number]
-        node = node_of(tensor)
-        if node is not None:
-            found[variable] = (node, tensor._index)
-    return found
-
-
 class CompiledBackward(Node):
     """The history of all results of one compiled call."""
 
@@ -294,14 +291,14 @@ class CompiledBackward(Node):
         if tape is not None and tape.layout.saving:
             tape.freed.update(tape.layout.freed_by(*reached))
             if tape.freed.issuperset(tape.layout.saving):
-                tape.values.clear()
+                tape.values = only_numbers(tape.values)
 
 
 def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:
     """Go back through the segments of a path; return the cotangents of `wanted`, as tensors."""
     layout = tape.layout
     waiting = {each: tensor._array for each, tensor in given.items()}
-    key = (tuple((each, array.strides) for each, array in waiting.items()), tuple(wanted))
+    key = kinds_of(waiting), tuple(wanted)
     plan = layout.plans.get(key)
     if plan is None:
         plan = _plan(tape, waiting, wanted)
@@ -404,7 +401,7 @@ def _segment(
     here = set(owned)
     edges = [edge for each in owned for edge in each.history.edges]  # type: ignore[union-attr]
     targets = tuple(dict.fromkeys(each for each in edges if each in useful and each not in here))
-    key = (tuple((each, array.strides) for each, array in mine.items()), targets)
+    key = kinds_of(mine), targets
     derivative = segment.derivatives.get(key)
     if derivative is not None and derivative.program is not None:
         checks = [

@@ -75,7 +75,9 @@ def values_of_call() -> st.SearchStrategy:
             "again": st.sampled_from(["", "", "", "x", "last", "result", "kept"]),
             "write": st.sampled_from(["", "", "", "x", "y", "result", "last", "weight"]),
             "how": st.sampled_from(["in place", "in place", "data", "numpy"]),
-            "backward": st.sampled_from(["", "once", "once", "later", "twice", "second order"]),
+            "backward": st.sampled_from(
+                ["", "once", "once", "later", "twice", "second order", "between"]
+            ),
         }
     )
 
@@ -84,12 +86,13 @@ def settings() -> st.SearchStrategy:
     """Draw the settings of the compiler: small ones, with which what is rare happens soon."""
     return st.fixed_dictionaries(
         {
-            "unroll": st.sampled_from([32, 2, 4, 1]),
+            "unroll": st.sampled_from([32, 2, 4, 1, 1]),
             "max_range": st.sampled_from([128, 3, 8, 0]),
             "max_arrivals": st.sampled_from([64, 64, 4]),
             "max_outcomes": st.sampled_from([32, 32, 2, 1]),
             "familiar": st.sampled_from([1, 1, 1, 10**9]),
-            "warm": st.sampled_from([2, 64]),
+            "warm": st.sampled_from([2, 2, 64]),
+            "slice": st.sampled_from([1 << 16, 1 << 16, 7]),
             "lowering": st.sampled_from(["native", "native", "reference"]),
         }
     )

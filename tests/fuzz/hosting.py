@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.fuzz.statements import Statements
+from tests.fuzz.turning import Turning
 
 
-class Hosting(Statements):
+class Hosting(Turning):
     """Host calls, exceptions, generators, hooks, and objects made in the call."""
 
     def host(self) -> None:

@@ -226,12 +226,12 @@ MUTANTS = [
     ),
     Mutant(
         "tape: eager where arguments have moved", "graph/tape.py",
-        "if state.grad_enabled or tape.moved or state.detect_anomaly:", "if state.grad_enabled:",
+        "then reads the copies\n        self.moved = True\n", "then reads the copies\n",
     ),
     Mutant(
         "tape: create_graph is eager", "graph/tape.py",
-        "if state.grad_enabled or tape.moved or state.detect_anomaly:",
-        "if tape.moved or state.detect_anomaly:",
+        "if not (state.grad_enabled or tape.moved or state.detect_anomaly):",
+        "if not (tape.moved or state.detect_anomaly):",
     ),
     Mutant(
         "tape: overwritten in the call", "graph/derivative.py",
@@ -369,5 +369,111 @@ MUTANTS = [
     Mutant(
         "exit: drop what the instruction did", "graph/cutting.py",
         "                self._truncate()\n            snapshot", "            snapshot",
+    ),
+    # -- native loops -----------------------------------------------------------------------------
+    Mutant(
+        "ways: which is tried instead", "graph/cycles.py",
+        "                        instead = other\n                        break\n",
+        "                        break\n",
+    ),
+    Mutant(
+        "ways: closed ones are not taken", "graph/cycles.py",
+        "closed=closed, first=first", "closed=(), first=first",
+    ),
+    Mutant(
+        "ways: facts of the segments behind the first", "graph/ways.py",
+        "            if not all(fact.holds(ahead) for fact in facts):\n",
+        "            if not [fact.holds(ahead) for fact in facts]:\n",
+    ),
+    Mutant(
+        "ways: what no turn has changed is what it was", "graph/cycles.py",
+        "            if not changing & taken:", "            if not changing:",
+    ),
+    Mutant(
+        "ways: a number that must come out as it was", "graph/ways.py",
+        '        self._ask(operator.eq, "{0} == {1}", (number, value), True, None)\n', "",
+    ),
+    Mutant(
+        "ways: a history begins or ends", "graph/ways.py",
+        "if (before is None) != (recipe.variable is None):", "if False:",
+    ),
+    Mutant(
+        "loop: results of one turn depend on each other", "graph/loop_layout.py",
+        "            each.layout.dependent\n            or any(", "            any(",
+    ),
+    Mutant(
+        "loop: results depend on those of earlier turns", "graph/loop_layout.py",
+        "one in self.leading and one not in each.entering", "False",
+    ),
+    Mutant(
+        "loop: freed once", "graph/loop_tape.py",
+        "        if passage.has_freed(saved, *own):\n", "        if False:\n",
+    ),
+    Mutant(
+        "loop: freed turn by turn", "graph/loop_tape.py",
+        "        turns[first:last] = True\n", "        turns[:] = True\n",
+    ),
+    Mutant(
+        "loop: numbers are not freed", "graph/derivative.py",
+        "for each, held in values.items() if isinstance(each, Scalar)}", "for each, held in ()}",
+    ),
+    Mutant(
+        "loop: only what leads to what is asked for", "graph/loop_tape.py",
+        "for each in stretches[-1][1] if each in given", "for each in given",
+    ),
+    Mutant(
+        "loop: what came in, up to its first change", "graph/loop_tape.py",
+        "            if turn <= first:\n", "            if turn < first:\n",
+    ),
+    Mutant(
+        "loop: what comes out, behind its last change", "graph/loop_tape.py",
+        "            elif turn > last:\n", "            elif turn > last + 1:\n",
+    ),
+    Mutant(
+        "loop: what comes out is shown", "graph/loop_tape.py",
+        "            if self._positions[root][1] == turn:\n", "            if False:\n",
+    ),
+    Mutant(
+        "loop: versions of turns between which a tensor changes", "graph/loop_tape.py",
+        "own.union(each for each in past.changes if each in inside)", "own",
+    ),
+    Mutant(
+        "loop: versions", "graph/loop_tape.py",
+        "            if plan.checks:\n", "            if False:\n",
+    ),
+    Mutant(
+        "loop: arguments that eager has not saved", "graph/loop_tape.py",
+        "self.invariant[value] = laid_out(value, self.invariant[value])", "pass",
+    ),
+    Mutant(
+        "loop: the last turn comes first", "graph/loop_reverse.py",
+        "order = self.numbers[taken[::-1]]", "order = self.numbers[taken]",
+    ),
+    Mutant(
+        "loop: no gradient where no turn has added one", "graph/loop_reverse.py",
+        "if known is not None or self._adds(target, turns.counts):", "if True:",
+    ),
+    Mutant(
+        "loop: sums of totals", "graph/loop_reverse.py",
+        "before.append(total if made is None else _sum(steps, total, made))",
+        "before.append(total if made is None else made)",
+    ),
+    Mutant(
+        "loop: what goes on as it is", "graph/loop_reverse.py",
+        "made = value if made is None else _sum(steps, value, made)",
+        "made = value if made is None else made",
+    ),
+    Mutant(
+        "tape: dtypes of cotangents", "graph/derivative.py",
+        "(each, array.shape, array.strides, array.dtype)", "(each, array.shape, array.strides)",
+    ),
+    Mutant(
+        "tape: shapes of cotangents", "graph/derivative.py",
+        "(each, array.shape, array.strides, array.dtype)", "(each, array.strides, array.dtype)",
+    ),
+    Mutant(
+        "hot: what goes in meets what comes from another result", "graph/hot.py",
+        "flowing[target] = made if held is None else _compute(steps, ADD, held, made)",
+        "flowing[target] = made",
     ),
 ]

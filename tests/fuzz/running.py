@@ -178,6 +178,29 @@ def _again(s: Session, result: Any, x: Any) -> None:
         s.see(type(error).__name__, str(error), label="second order")
 
 
+def _between(s: Session, result: Any) -> None:
+    """Differentiate results by each other."""
+    found = [each for each in _all(result) if isinstance(each, torch.Tensor)]
+    found = [each for each in found if each.requires_grad][:4]
+    for one in found:
+        s.attempt(_slopes, one, found)
+
+
+def _slopes(one: Any, others: list[Any]) -> list[Any]:
+    # whether they are one object, where they are the same, is nobody's business
+    found = torch.autograd.grad(one.sum(), others, retain_graph=True, allow_unused=True)
+    return [None if each is None else each.tolist() for each in found]
+
+
+def _all(found: Any) -> list[Any]:
+    """Return what is in nested tuples, lists and dicts."""
+    if isinstance(found, dict):
+        found = list(found.values())
+    if not isinstance(found, (tuple, list)):
+        return [found]
+    return [each for part in found for each in _all(part)]
+
+
 def scene(source: str, calls: list[dict[str, Any]]) -> Callable[[Session], None]:
     """Return a scene that calls a program."""
 
@@ -217,6 +240,8 @@ def scene(source: str, calls: list[dict[str, Any]]) -> Callable[[Session], None]
             how = call["backward"]
             if how == "later":
                 waiting.append(result)
+            elif how == "between":
+                _between(s, result)
             elif how == "second order":
                 _again(s, result, x)
             elif how:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -13,14 +14,14 @@ from jitgrad.graph import cycles, replay, segment, tape
 from tests.fuzz import calling, running, writing
 from tests.fuzz.rules import MUTANTS, Mutant
 from tests.graph import reference
-from tests.graph.agreement import agree
+from tests.graph.agreement import Session, agree
 
 USUAL = 150
 """How many programs a usual run compares: a quarter of a minute."""
 
 
-def compare(source: str, calls: list, settings: dict) -> None:
-    """Compare one program, and show it if it differs."""
+def compare(source: str, calls: list, settings: dict) -> Session:
+    """Compare one program, and show it if it differs; return the compiled session."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.config, "verify", True)
         for name in ("unroll", "max_range", "max_outcomes", "max_arrivals"):
@@ -30,10 +31,11 @@ def compare(source: str, calls: list, settings: dict) -> None:
         patch.setattr(replay, "FAMILIAR", settings["familiar"])
         for module in (replay, tape, cycles):
             patch.setattr(module, "WARM", settings["warm"])
+        patch.setattr(cycles, "SLICE", settings["slice"])
         if settings["lowering"] == "reference":
             patch.setattr(segment, "lower", reference.lower)
         try:
-            agree(running.scene(source, calls), exact=True)
+            return agree(running.scene(source, calls), exact=True)
         except (AssertionError, torch.VerificationError) as error:
             program = source[source.index("def f(") :]
             shown = "\n".join(str(each) for each in (*calls, settings))
@@ -53,9 +55,20 @@ def test_random_programs(pytestconfig: pytest.Config) -> None:
     )
     @given(writing.programs(), calling.calls(), calling.settings())
     def run(source: str, calls: list, settings: dict) -> None:
-        compare(source, calls, settings)
+        session = compare(source, calls, settings)
+        reached.append(max(map(ways_taken, session.functions), default=0))
 
+    reached: list[int] = []
     run()
+    # loops that turn natively, and decide in native code
+    share = sum(each > 1 for each in reached) / len(reached)
+    assert share > 0.04, share
+
+
+def ways_taken(function: Any) -> int:
+    """Return how many ways the turns of one native loop of a function have taken."""
+    loops = [cycle for segment in function.graph.segments for cycle in segment.cycles]
+    return max((sum(way.last.hits > 2 for way in each.ways) for each in loops), default=0)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

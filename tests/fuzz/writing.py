@@ -43,6 +43,8 @@ class Writer(Hosting):
         is_open = self.budget > 0 and self.depth < 3
         if is_open:
             kinds += [self.branch, self.while_loop, self.for_loop, self.closure, self.grad_mode]
+            if self.is_outermost:
+                kinds.append(self.many_turns)
             if self.hosts:
                 kinds += [
                     self.make_object, self.generate, self.count_turns, self.attempt, self.manage,
@@ -55,6 +57,7 @@ class Writer(Hosting):
             "places": [self.store, self.alter, self.alter, self.keep, self.count_up, self.assign],
             "turns": [self.while_loop, self.for_loop, self.branch] if is_open else kinds,
             "Python": [self.host, self.host, self.keep, self.assign],
+            "ways": [self.many_turns] if is_open and self.is_outermost else kinds,
             "gradients": [self.differentiate, self.differentiate, self.overwrite, self.assign],
         }
         if self.maybe():
@@ -172,6 +175,8 @@ class Writer(Hosting):
         self.bind("x * 1")
         if self.theme == "places" or self.number_up_to(0, 3) == 3:
             self.bind("look_around(x, y, box, net)")
+        if self.theme == "ways":
+            self.many_turns()
         for _ in range(self.number_up_to(1, 8)):
             self.statement()
         a, b = self.tensor(), self.tensor()

@@ -580,3 +580,28 @@ def scene_one_cotangent_for_two_variables(s: Session) -> None:
     f = s.compile(f)
     for value in (1.0, 1.0, 2.0, 9.0, 2.0, 1.0, -0.5, -0.5, 9.0):
         s.call(f, grad(value, value * 2))
+
+
+def scene_cotangents_of_other_kinds(s: Session) -> None:
+    """What hooks return, and what `grad_outputs` are, may be of any dtype and of many shapes."""
+
+    def line(x, w, n):
+        return x * w - 0.25
+
+    def loop(x, w, n):
+        for i in range(n):
+            x = x * w - 0.25 if i % 3 else (x + w).tanh()
+        return x
+
+    f64, f32 = torch.float64, torch.float32
+    for f in (s.compile(line), s.compile(loop)):
+        for n in (2, 30, 31, 32, 33):
+            for x in (T([1.0, 2.0]).to(f64).requires_grad_(), T(0.5).to(f64).requires_grad_()):
+                w = T(0.75).to(f64).requires_grad_()
+                for dtype in (f64, f32, f64, f32, torch.int64):
+                    for hook in (None, lambda g: g.to(f32), lambda g: g[..., :1]):
+                        y = s.call(f, x, w, n, backward=False)
+                        if hook is not None and y.dim():
+                            y.register_hook(hook)
+                        given = torch.tensor(2, dtype=dtype).expand(y.shape)
+                        s.attempt(torch.autograd.grad, y, (x, w), given)

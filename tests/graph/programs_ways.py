@@ -357,3 +357,148 @@ def scene_matrices_on_ways(s: Session) -> None:
         return h.sum()
 
     turns(s, s.compile(f), counts=COUNTS)
+
+
+def scene_what_ways_have_in_common_is_freed_turn_by_turn(s: Session) -> None:
+    def f(x, y, w, n):
+        for i in range(n):
+            step = (w * 0.5).sin()
+            if i % 2:
+                x = x + step
+            else:
+                y = y + step
+        return x, y
+
+    f = s.compile(f)
+    for n in (3, 40, 41, 60):
+        x, y, w = leaf(1.0, 2.0), leaf(0.5, 0.25), leaf(0.3, 0.4)
+        first, second = s.call(f, x, y, w, n, backward=False)
+        for each in (first, second, second):
+            s.attempt(lambda each=each: each.sum().backward())
+            s.see(x, y, w)
+
+
+def scene_turns_of_one_way_are_freed_one_by_one(s: Session) -> None:
+    def f(x, y, w, n):
+        for i in range(n):
+            if i % 7 == 6:
+                y = x * 1
+                x = w * 1
+            else:
+                x = (x * w).sin()
+        return x, y
+
+    f = s.compile(f)
+    for n in (3, 40, 41, 60, 63, 70):
+        x, y, w = leaf(1.0, 2.0), leaf(0.5, 0.25), leaf(0.3, 0.4)
+        last, before = s.call(f, x, y, w, n, backward=False)
+        for each in (before, last, before):
+            s.attempt(lambda each=each: each.sum().backward())
+            s.see(x, y, w)
+
+
+def scene_second_orders_of_what_was_freed(s: Session) -> None:
+    def f(x, y, n):
+        for i in range(n):
+            if i % 5 == 4:
+                y = x + 0
+            else:
+                x = x.sin()
+        return x, y
+
+    f = s.compile(f)
+    for n in (3, 40, 41, 45, 60):
+        for graph in (False, True):
+            x = leaf(1.0, 2.0)
+            found = s.call(f, x, leaf(0.5, 0.25), n, backward=False)
+            s.attempt(lambda found=found: (found[0] + found[1]).sum().backward())
+            for each in (*found, *found):
+                s.attempt(
+                    lambda each=each, x=x, graph=graph: torch.autograd.grad(
+                        each.sum(), x, create_graph=graph, allow_unused=True
+                    )
+                )
+
+
+def scene_numbers_are_not_freed(s: Session) -> None:
+    def loop(x, y, k, n):
+        for i in range(n):
+            x = x * k + 1 if i % 2 else x * k
+            y = y.sin()
+            k = k * 0.75
+        return x, y
+
+    def line(x, y, k, n):
+        return x * k, y.sin()
+
+    loop, line = s.compile(loop), s.compile(line)
+    for n in (3, 40, 41, 60):
+        for f in (loop, line):
+            x, y = leaf(1.0, 2.0), leaf(0.5, 0.25)
+            first, second = s.call(f, x, y, 0.5 + n, n, backward=False)
+            for each in (second, first, first, second):
+                s.attempt(lambda each=each: each.sum().backward())
+            s.see(x, y)
+
+
+def scene_results_of_earlier_turns_that_others_depend_on(s: Session) -> None:
+    def f(x, w, n, m):
+        best, total = x * 1, w * 1
+        for i in range(n):
+            x = (x * w).sin() + 0.25
+            if i % 5 == 2 and i < m:
+                best = x * best
+            elif i % 5 == 3:
+                total = (total + best).tanh()
+            elif i > m and i % 5 == 4:
+                x = x * total
+        return best, total, x
+
+    f = s.compile(f)
+    for n, m in ((3, 2), (40, 30), (41, 20), (60, 60), (61, 10), (62, 70), (63, 0), (80, 40)):
+        x, w = leaf(1.0, -0.5), leaf(0.9, 1.01)
+        found = s.call(f, x, w, n, m, backward=False)
+        for one in found:
+            for other in (*found, x, w):
+                for graph in (False, True):
+                    s.attempt(
+                        lambda one=one, other=other, graph=graph: torch.autograd.grad(
+                            one.sum(), other, None, True, graph, allow_unused=True
+                        )
+                    )
+        seen: list = []
+        for number, each in enumerate(found):
+            each.register_hook(lambda g, number=number, seen=seen: seen.append((number, g * 1)))
+        s.backward(*found)
+        s.see(x, w, seen)
+        for which in range(5):
+            x, w = leaf(1.0, -0.5), leaf(0.9, 1.01)
+            found = s.call(f, x * 1, w * 1, n, m, backward=False)
+            with torch.no_grad():
+                (*found, x, w)[which].mul_(2)
+            for keep in (True, False, False):
+                for each in found:
+                    s.attempt(lambda each=each, keep=keep: each.sum().backward(retain_graph=keep))
+            s.see(x, w)
+
+
+def scene_what_leads_to_another_leaf_is_not_freed(s: Session) -> None:
+    def f(x, y, n):
+        for i in range(n):
+            if i % 2 or i < 12:
+                x = x.sin()
+            else:
+                y = y.cos()
+        return x, y
+
+    f = s.compile(f)
+    for n in (3, 40, 41, 60):
+        x, y = leaf(1.0, 2.0), leaf(0.5, 0.25)
+        first, second = s.call(f, x, y, n, backward=False)
+        for graph in (False, True):
+            for leaf_of in (x, x, y, y):
+                s.attempt(
+                    lambda leaf_of=leaf_of, both=first + second, graph=graph: torch.autograd.grad(
+                        both.sum(), leaf_of, create_graph=graph
+                    )
+                )

@@ -1,0 +1,109 @@
+"""Loops of many turns that take several ways, in random programs."""
+
+from __future__ import annotations
+
+from tests.fuzz.statements import Statements
+
+
+class Turning(Statements):
+    """Loops such as become native ones: hardly anything in them is seen by others.
+
+    Attributes:
+        turning: what the turns of the loop at hand assign to: names of tensors, and of numbers.
+    """
+
+    def many_turns(self) -> None:
+        """Write a loop of many turns, and what it begins with."""
+        a, shape = self.tensor(), self.pick("x", "x", self.tensor())
+        starts = (f"{shape} * 1", f"{shape} + 1", f"{shape}", "net.weight * 1", f"{a}[:]")
+        starts += (f"{shape}.detach()", f"torch.zeros_like({shape})", f"{shape}.abs()")
+        names = []
+        for _ in range(self.number_up_to(1, 3)):
+            names.append(self.new())
+            self.emit(f"{names[-1]} = {self.pick(*starts)}")
+        numbers = []
+        for _ in range(self.number_up_to(0, 2)):
+            numbers.append(self.new("c"))
+            self.emit(f"{numbers[-1]} = {self.pick('0', '1', '0.0', 'k', 'n', 'box.total')}")
+        most, turn = self.pick("24", "n + 20", "n * 8", "40 - n"), self.new("i")
+        if self.maybe():
+            self.emit(f"for {turn} in {self.pick(f'range({most})', f'range({most}, 0, -1)')}:")
+        else:
+            self.emit(f"{turn} = 0")
+            more = self.pick("", "", f" and {self.decision(names, numbers, turn)}")
+            self.emit(f"while {turn} < {most}{more}:")
+            self.emit(f"    {turn} += 1")
+        self.depth += 1
+        self.turn(names, numbers, turn, self.number_up_to(2, 4))
+        self.depth -= 1
+        self.tensors.extend(names)
+        self.numbers.extend(numbers)
+        self.counters.extend(numbers)
+
+    def turn(self, names: list[str], numbers: list[str], turn: str, count: int) -> None:
+        """Write some statements of a turn."""
+        for at in range(count):
+            kind = self.pick("assign", "way", "way", "number", "way", "leave", "mode", "other")
+            if kind == "way" and self.depth < 4:
+                self.emit(f"if {self.decision(names, numbers, turn)}:")
+                self.inner(names, numbers, turn)
+                if self.maybe():
+                    self.emit("else:")
+                    self.inner(names, numbers, turn)
+                elif self.maybe():
+                    self.emit(f"elif {self.decision(names, numbers, turn)}:")
+                    self.inner(names, numbers, turn)
+            elif kind == "number" and numbers:
+                c, d = self.pick(*numbers), self.pick(turn, "1", "0.5", *numbers)
+                self.emit(
+                    self.pick(
+                        f"{c} += 1", f"{c} = ({c} + {d}) % 7", f"{c} = -{c}", f"{c} = {d}",
+                        f"{c} = {names[0]}.sum().item()", f"{c} = {c} * 0.5", f"{c} = {c} > {d}",
+                        f"{c} = max({c}, {d}) - 1 if {c} < 8 else 0", f"{c} = 1", f"{c} = int({c})",
+                    )
+                )  # fmt: skip
+            elif kind == "leave" and at + 1 == count:
+                self.emit(f"if {self.decision(names, numbers, turn)}:")
+                self.emit(f"    {self.pick('continue', 'break')}")
+            elif kind == "mode":
+                self.emit("with torch.no_grad():")
+                self.inner(names, numbers, turn)
+            elif kind == "other" and self.is_wild:
+                self.pick(self.store, self.in_place, self.assign)()
+            else:
+                name = self.pick(*names)
+                self.emit(f"{name} = {self.next_tensor(names, numbers, turn)}")
+
+    def inner(self, names: list[str], numbers: list[str], turn: str) -> None:
+        known = self.names()
+        self.depth += 1
+        self.turn(names, numbers, turn, self.number_up_to(1, 2))
+        self.depth -= 1
+        self.forget_but(known)
+
+    def decision(self, names: list[str], numbers: list[str], turn: str) -> str:
+        """Return a condition that changes from turn to turn, or from call to call."""
+        a, b, by = self.pick(*names), self.pick(*names), self.number_up_to(2, 5)
+        limit = self.number_up_to(-3, 5)
+        c = self.pick(turn, *numbers)
+        return self.pick(
+            f"{turn} % {by} == {self.number_up_to(0, by - 1)}", f"{a}.sum() > {limit}",
+            f"{turn} > {self.number_up_to(3, 21)}", f"({a} > {b}).any()", f"{c} > {limit}",
+            f"int({a}.sum()) % 3", f"{a} is {b}", f"{c} == {limit}", "box.rate > 1", "n % 2",
+            f"{a}.requires_grad", f"{turn} % {by} and {b}.sum() < {limit}", "box.last is None",
+            f"{a}.sum().item() <= {c}", f"not {a}.max() > {limit}",
+        )  # fmt: skip
+
+    def next_tensor(self, names: list[str], numbers: list[str], turn: str) -> str:
+        """Return an expression for what a tensor becomes, whose elements stay small."""
+        a, b, o = self.pick(*names), self.pick(*names), self.pick("x", "y", "net.weight")
+        c = self.pick("1", "0.5", turn, "k", "box.rate", "RATE", *numbers)
+        return self.pick(
+            f"({a} + {b}).clamp(-16, 16)", f"({a} * {b}).clamp(-8, 8)", f"({a} + {c}) % 5",
+            f"({a} - {o}).clamp(-16, 16)", f"({a} * {c}).clamp(-4, 4)", f"{a} * 1",
+            f"({a} * {o}).clamp(-8, 8)", f"{b}", f"torch.where({a} > {b}, {a}, {b} - 1)",
+            f"({a} * {a}).clamp(max=9)", f"{a}.detach() + 1 - {a}.sign()",
+            f"{a}.relu() - {b}.sign()",
+            f"{o} * 1", f"{o}", f"{a}[:]", f"({a}.sum() + {b}).clamp(-16, 16)", f"{a}.abs() - 1",
+            f"-{a}", f"({a} + box.items[0]).clamp(-16, 16)", f"helper({a}, {b}).clamp(-16, 16)",
+        )  # fmt: skip
