@@ -394,10 +394,6 @@ MUTANTS = [
         '        self._ask(operator.eq, "{0} == {1}", (number, value), True, None)\n', "",
     ),
     Mutant(
-        "ways: a history begins or ends", "graph/ways.py",
-        "if (before is None) != (recipe.variable is None):", "if False:",
-    ),
-    Mutant(
         "loop: results of one turn depend on each other", "graph/loop_layout.py",
         "            each.layout.dependent\n            or any(", "            any(",
     ),

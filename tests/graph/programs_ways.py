@@ -502,3 +502,28 @@ def scene_what_leads_to_another_leaf_is_not_freed(s: Session) -> None:
                         both.sum(), leaf_of, create_graph=graph
                     )
                 )
+
+
+def scene_results_that_other_ways_have_made(s: Session) -> None:
+    """None depends on what the same turn has made."""
+
+    def f(x, w, n):
+        best, total = w * 1, w * 2
+        for i in range(n):
+            if i % 3 == 0:
+                x = (x * w).sin()
+            elif i % 3 == 1:
+                best = x * 0.5
+            else:
+                total = (total + best).tanh()
+        return x, best, total
+
+    f = s.compile(f)
+    for n in (3, 40, 41, 60, 61, 62):
+        x, w = leaf(1.0, -0.5), leaf(0.9, 1.01)
+        found = s.call(f, x, w, n, backward=False)
+        for one in found:
+            for other in (*found, x, w):
+                s.attempt(torch.autograd.grad, one.sum(), other, None, True, allow_unused=True)
+        s.backward(*found)
+        s.see(x, w)
