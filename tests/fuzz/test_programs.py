@@ -16,8 +16,8 @@ from tests.fuzz.rules import MUTANTS, Mutant
 from tests.graph import reference
 from tests.graph.agreement import Session, agree
 
-USUAL = 150
-"""How many programs a usual run compares: a quarter of a minute."""
+USUAL = 100
+"""How many programs a usual run compares: half a minute."""
 
 
 def compare(source: str, calls: list, settings: dict) -> Session:

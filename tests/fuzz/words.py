@@ -27,7 +27,9 @@ class Words:
     def __init__(self, draw: Callable) -> None:
         self.draw = draw
         self.is_wild = self.number_up_to(0, 3) == 2
-        self.theme = self.pick("mixed", "memory", "places", "turns", "Python", "gradients", "ways")
+        self.theme = self.pick(
+            "mixed", "memory", "places", "turns", "Python", "gradients", "ways", "ways"
+        )
         self.hosts = self.theme == "Python" or self.maybe()
         self.lines: list[str] = []
         self.tensors = ["x", "y"]
