@@ -140,7 +140,6 @@ class Past:
                 first, last = self._positions.get(root, (turns.finished, -1))
                 changed = min(first, int(passage.at[0])), max(last, int(passage.at[-1]))
                 self._positions[root] = changed
-        self.changes = {turn for pair in self._positions.values() for turn in pair}
 
     def way(self, turn: int) -> int:
         """Return the number of the way that a turn took."""
@@ -340,8 +339,8 @@ class LoopBackward(Node):
     def _check(self, reverse: Reverse, begin: int, end: int) -> None:
         """Note that a pass goes through these turns, and see whether anything was written since.
 
-        Others can write to what came in and to what comes out: whether they have is the same for
-        all turns of a way but those between which a tensor changes.
+        Others can write to what came in and to what comes out. The first turn of a way has seen
+        all that came in and any of its turns has, and the last one all that comes out.
         """
         past = self.past
         for number in self.ways:
@@ -352,10 +351,8 @@ class LoopBackward(Node):
                 continue
             self._reach(number, plan.given, plan.through, begin, end)
             if plan.checks:
-                inside = passage.at[first:last]
-                own = {int(inside[0]), int(inside[-1])}
-                for turn in own.union(each for each in past.changes if each in inside):
-                    check_versions(past.tape(turn), plan.checks)
+                for own in {first, last - 1}:
+                    check_versions(past.tape(int(passage.at[own])), plan.checks)
 
     def _eagerly(self, given: dict, wanted: list[Variable]) -> dict:
         """Make the histories of all turns as eager would have made them, and walk them."""

@@ -430,8 +430,12 @@ MUTANTS = [
         "            if self._positions[root][1] == turn:\n", "            if False:\n",
     ),
     Mutant(
-        "loop: versions of turns between which a tensor changes", "graph/loop_tape.py",
-        "own.union(each for each in past.changes if each in inside)", "own",
+        "loop: versions of what comes out", "graph/loop_tape.py",
+        "for own in {first, last - 1}:", "for own in {first}:",
+    ),
+    Mutant(
+        "loop: versions of what came in", "graph/loop_tape.py",
+        "for own in {first, last - 1}:", "for own in {last - 1}:",
     ),
     Mutant(
         "loop: versions", "graph/loop_tape.py",

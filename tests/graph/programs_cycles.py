@@ -22,6 +22,18 @@ def turns(s: Session, f: Any, *more: Any, counts: Any = (3, 40, 41, 90, 0, 1, 20
         s.call(f, x, w, n, *more)
 
 
+def go_back_twice(s: Session, results: tuple, leaves: tuple) -> None:
+    """Go back from two results that have nothing in common, and again when that is freed."""
+    first, second = results
+    first.sum().backward()
+    s.see(*leaves)
+    s.attempt(first.sum().backward)
+    second.sum().backward(retain_graph=True)
+    second.sum().backward()
+    s.see(*leaves)
+    s.attempt(second.sum().backward)
+
+
 def scene_a_while_loop_on_a_tensor(s: Session) -> None:
     def f(x, w, n):
         i = torch.zeros(())
@@ -154,13 +166,7 @@ def scene_disjoint_results(s: Session) -> None:
     for n in (2, 50, 60, 70):
         x, w = leaf(1.0, -0.5), leaf(0.9, 1.01)
         y, v = s.call(f, x, w, n, backward=False)
-        y.sum().backward()
-        s.see(x, w)
-        s.attempt(y.sum().backward)
-        v.sum().backward(retain_graph=True)
-        v.sum().backward()
-        s.see(x, w)
-        s.attempt(v.sum().backward)
+        go_back_twice(s, (y, v), (x, w))
 
 
 def scene_higher_orders(s: Session) -> None:

@@ -12,14 +12,14 @@ import pytest
 import jitgrad as torch
 from jitgrad import config
 from jitgrad.graph import cycles, replay, verify_loops
-from tests.graph import programs_autograd, programs_cycles, programs_ways
-from tests.graph.agreement import agree
+from tests.graph import programs_autograd
+from tests.graph.agreement import agree, scenes
 
-SCENES, WAYS = (
-    [scene for name, scene in vars(module).items() if name.startswith("scene_")]
-    for module in (programs_cycles, programs_ways)
-)
-WAYS.append(programs_autograd.scene_cotangents_of_other_kinds)
+SCENES = scenes("programs_cycles")
+WAYS = [
+    *scenes("programs_ways", "programs_ways_back"),
+    programs_autograd.scene_cotangents_of_other_kinds,
+]
 
 
 @pytest.fixture(autouse=True)

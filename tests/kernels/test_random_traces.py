@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from jitgrad.ops.joining import CAT, STACK
+from jitgrad.ops.slicing import UNSLICE
 from tests.kernels import records as r
 from tests.kernels.tracing import Trace, Traced
 
@@ -77,7 +79,7 @@ class Maker:
 
     def step(self) -> None:
         tensor = self.pick()
-        kind = self.random.integers(13)
+        kind = self.random.integers(15)
         array = tensor.now
         if kind < 5:
             self.elementwise(tensor)
@@ -108,6 +110,42 @@ class Maker:
         elif kind == 11:
             dtype = np.dtype(self.random.choice(["float32", "float64", "int32"]))
             made = self.trace.compute(r.FILL, 2, size=array.shape, dtype=dtype)
+            self.tensors.append(made)
+        elif kind == 13:
+            self.join(tensor)
+        elif kind == 14 and array.ndim:
+            self.put_back(tensor)
+
+    def join(self, tensor: Traced) -> None:
+        """Put tensors of one shape side by side, or behind one another in a new dimension."""
+        now = tensor.now
+        alike = [
+            each
+            for each in self.tensors
+            if each.now.shape == now.shape and each.now.dtype == now.dtype
+        ]
+        count = self.random.integers(1, 4)
+        parts = [tensor, *(alike[self.random.integers(len(alike))] for _ in range(count))]
+        if now.ndim and self.random.random() < 0.6:
+            made = self.trace.compute(CAT, *parts, dim=int(self.random.integers(now.ndim)))
+        else:
+            made = self.trace.compute(STACK, *parts, dim=int(self.random.integers(now.ndim + 1)))
+        if made.now.size < 5000 and made.now.ndim < 5:
+            self.tensors.append(made)
+
+    def put_back(self, tensor: Traced) -> None:
+        """Put a tensor among zeros, as the derivative of a slice does."""
+        index, shape = [], []
+        for size in tensor.now.shape:
+            start, step = int(self.random.integers(3)), int(self.random.integers(1, 3))
+            stop = start + (size - 1) * step + 1 if size else start
+            index.append((start, stop, step))
+            shape.append(stop + int(self.random.integers(3)))
+        if self.random.random() < 0.5 and len(shape) < 4:
+            index.insert(0, int(self.random.integers(2)))
+            shape.insert(0, 2)
+        made = self.trace.compute(UNSLICE, tensor, index=tuple(index), shape=tuple(shape))
+        if made.now.size < 5000:
             self.tensors.append(made)
 
     def elementwise(self, tensor: Traced) -> None:

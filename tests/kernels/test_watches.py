@@ -13,12 +13,25 @@ from jitgrad.kernels import watches
 from jitgrad.storage import Storage
 
 pytestmark = pytest.mark.skipif(
-    not watches.has_versions(), reason="this Python gives dictionaries no versions"
+    sys.implementation.name != "cpython" or sys.version_info >= (3, 13),
+    reason="this Python gives dictionaries no versions, or others than those that are known",
 )
 
 
-def test_this_python_is_known_to_have_versions() -> None:
-    assert watches.has_versions() == (sys.version_info[:2] in ((3, 11), (3, 12)))
+def test_the_trial_finds_the_versions() -> None:
+    assert watches.has_versions()
+
+
+def test_without_versions_nothing_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Python whose dictionaries have something else there, or no version at all."""
+    tried = watches.has_versions.__wrapped__
+    assert tried()
+    for offset in (watches.HEADER, watches.HEADER - watches.WORD):  # its length, its class
+        monkeypatch.setattr(watches, "_VERSION", offset)
+        assert not tried()
+    monkeypatch.undo()
+    monkeypatch.setattr(watches.sys, "version_info", (3, 13, 0))
+    assert not tried()
 
 
 def test_all_words_are_compared_and_the_first_that_differs_ends_it() -> None:
