@@ -209,6 +209,27 @@ def scene_writes_after_the_loop(s: Session) -> None:
             s.see(x, w, y)
 
 
+def scene_writes_before_a_way_back_that_begins_natively(s: Session) -> None:
+    """With a cotangent that lies as those of all turns do."""
+
+    def f(x, w, n):
+        for _ in range(n):
+            x = (x * w).tanh()
+        return x
+
+    f = s.compile(f)
+    for n in (40, 50, 60):
+        for which in ("nothing", "x", "y", "nothing"):
+            x, w = leaf(1.0, -0.5), leaf(0.9, 1.01)
+            begun = x * 2
+            y = s.call(f, begun, w, n, backward=False)
+            with torch.no_grad():
+                if which != "nothing":
+                    (begun if which == "x" else y).mul_(2)
+            s.attempt(lambda y=y: y.backward(torch.ones(2, dtype=torch.float64)))
+            s.see(x, w, y)
+
+
 def scene_writes_to_what_was_not_saved(s: Session) -> None:
     def f(x, w, n):
         for _ in range(n):

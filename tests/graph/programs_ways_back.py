@@ -327,7 +327,7 @@ def scene_a_sum_that_no_turn_of_this_run_adds_to(s: Session) -> None:
         for i in range(n):
             if i % 3:
                 x, y = (x * 0.9).sin(), y * 0.875
-            elif both:
+            elif both > 0.5:  # a bool would be a constant of the trace
                 x = x * w
             else:
                 y = y + w
@@ -335,7 +335,7 @@ def scene_a_sum_that_no_turn_of_this_run_adds_to(s: Session) -> None:
 
     f = s.compile(f)
     for n in (3, 40, 41, 60, 61):
-        for both in (True, False, True, False):
+        for both in (1.0, 0.0, 1.0, 0.0):
             x, y, w = leaf(1.0, 2.0), leaf(0.5, 0.25), leaf(0.9, 1.01)
             first, _ = s.call(f, x, y, w, n, both, backward=False)
             go_back(s, (first,), (x, y, w))
