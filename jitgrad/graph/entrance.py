@@ -211,6 +211,12 @@ class Going:
             pass
         return Going.on_from(evaluator)
 
+    def may_turn(self, first: Segment) -> bool:
+        """Is it the turn of a loop that `first` begins, or may it be?"""
+        if self.turned is not None:
+            return False
+        return bool(first.cycles) or (self.came is not None and self.came[0] is first)
+
     def finish(self) -> Any:
         """Finish the call in Python."""
         return Evaluator(Operations()).resume(self.frames()[0])
@@ -232,6 +238,7 @@ class Entrance:
             functions of the same code, which are objects since.
         integers: the first value of each integer that is given.
         misses: how many more recordings than replays began here.
+        shortcuts: what is tried before the segments; the last that applied comes first.
     """
 
     def __init__(self, layout: Layout | None = None) -> None:
@@ -240,6 +247,12 @@ class Entrance:
         self.varying: set[Any] = set()
         self.integers: dict[int, int] = {}
         self.misses = 0
+        self.shortcuts: tuple[Any, ...] = ()
+
+    def forget(self) -> None:
+        """Drop all segments that begin here."""
+        self.entries.clear()
+        self.shortcuts = ()
 
     def key(self, values: list[Any], names: tuple[str, ...] = ()) -> Any:
         """Return what decides which segments are tried; `names` are those of the last values."""

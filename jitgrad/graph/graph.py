@@ -19,6 +19,7 @@ from jitgrad.graph.recorder import Recorder
 from jitgrad.graph.replay import Miss, follow, frames_of, select
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Evaluate, Exit, PathState, Segment
+from jitgrad.graph.shortcuts import MISSED, add_shortcut, take_shortcut
 from jitgrad.graph.verify import Checks
 from jitgrad.modes import state
 from jitgrad.python.binding import bind_arguments
@@ -137,20 +138,30 @@ class Graph:
         began = time.perf_counter() if self.calls & SAMPLED == 0 else 0.0
         traces = self.traces
         entrance, values, names = self.entrance, [*args, *kwargs.values()], tuple(kwargs)
-        run = Run(values)
-        key = entrance.key(values, names)
-        candidates = entrance.entries.get(key)
-        segment = select(candidates, run) if candidates else None
-        if segment is None:
-            result = self.record_call(args, kwargs)
-        else:
-            result = self.replay(entrance, segment, run)
+        result = self.cut_short(entrance, values, names) if entrance.shortcuts else MISSED
+        if result is MISSED:
+            run = Run(values)
+            candidates = entrance.entries.get(entrance.key(values, names))
+            segment = select(candidates, run) if candidates else None
+            if segment is None:
+                result = self.record_call(args, kwargs)
+            else:
+                result = self.replay(entrance, segment, run)
         while type(result) is Going:
             result = self.go_on(result)
         if self.traces != traces and self.recorded_by == threading.get_ident():
             self.count_miss()
         elif began:
             self.notes.samples.append(time.perf_counter() - began)
+        return result
+
+    def cut_short(self, entrance: Entrance, values: list, names: tuple = ()) -> Any:
+        """Return the result of a call by a shortcut, MISSED where none applies."""
+        found = take_shortcut(entrance, values, names)
+        if found is None:
+            return MISSED
+        self.misses = 0
+        self.last, result = found
         return result
 
     def go_on(self, going: Going) -> Any:
@@ -164,6 +175,10 @@ class Graph:
         entrance = self.entrances.get(going.layout.key)
         if entrance is None:
             entrance = self.entrances.setdefault(going.layout.key, Entrance(going.layout))
+        if entrance.shortcuts and not going.may_turn(entrance.shortcuts[0].first):
+            result = self.cut_short(entrance, going.values)
+            if result is not MISSED:
+                return result
         run = Run(going.values)
         candidates = entrance.entries.get(entrance.key(going.values))
         segment = select(candidates, run) if candidates else None
@@ -182,7 +197,7 @@ class Graph:
             if reason and not segment.cycles:
                 # then many turns in a row are better than one at a time
                 self.heads[going.layout.place] = config.unroll
-                entrance.entries.clear()
+                entrance.forget()
         for cycle in segment.cycles:
             turned = None if cycle is going.turned else cycle.run(run, going)
             if turned is not None:
@@ -201,6 +216,9 @@ class Graph:
             return self.record_on(entrance, missed, run)
         self.misses = 0
         self.last = run.last
+        hot = segment.hot
+        if hot is not None and not hot.is_tried:
+            add_shortcut(entrance, segment, hot)
         return result
 
     def recorder_at(self, entrance: Entrance, values: list, names: tuple = ()) -> tuple:

@@ -47,19 +47,22 @@ class Watched(NamedTuple):
     bases: list[int]
 
 
-class _Unknown(Exception):
+class Unknown(Exception):
     """There is no faster way to look at a place."""
 
 
-class _Writer:
-    """Writes the function, fact by fact.
+class FactWriter:
+    """Writes Python that checks facts, one after the other.
 
     Attributes:
         first_root: how many roots the run has where the function begins.
         found: for roots that the function takes, the name and the class of what was found.
         roots, versions, slots: what is still to be put into the run, by their names.
         watched: what is known without a look at it.
+        failure: the statement where a fact fails.
     """
+
+    failure = "return False"
 
     def __init__(self, first_root: int, watched: Watched | None = None) -> None:
         self.first_root = first_root
@@ -82,7 +85,7 @@ class _Writer:
         return name
 
     def fail_if(self, condition: str) -> None:
-        self.lines.append(f"if {condition}: return False")
+        self.lines.append(f"if {condition}: {self.failure}")
 
     def flush(self) -> None:
         """Put what was taken into the run."""
@@ -113,7 +116,7 @@ class _Writer:
     def look(self, place: Place) -> str:
         """Return the expression of what is at `place`."""
         if isinstance(place, Argument):
-            return f"arguments[{place.key}]"
+            return self.argument(place.key)
         base, kind = self.base(place)
         key = self.key(place.key)
         read = place.read
@@ -134,6 +137,9 @@ class _Writer:
             lookups.read_code: f"{base}.__code__",
         }
         return simple.get(read) or f"{self.constant(read)}({base}, {key})"
+
+    def argument(self, number: int) -> str:
+        return f"arguments[{number}]"
 
     def key(self, key: Any) -> str:
         if type(key) is RootKey:
@@ -213,26 +219,35 @@ class _Writer:
                 return self.is_object(fact)
             if isinstance(fact, IsTensor):
                 return self.is_tensor(fact)
-        except _Unknown:
+        except Unknown:
             if isinstance(fact, (IsObject, IsTensor)):
                 raise
+        return self.by_itself(fact)
+
+    def by_itself(self, fact: Fact) -> None:
+        """Write that a fact is to look for itself."""
         self.flush()
-        return self.fail_if(f"not {self.constant(fact)}.holds(run)")
+        self.fail_if(f"not {self.constant(fact)}.holds(run)")
 
     def same_object(self, place: Place, expected: Any) -> None:
         if place.read is lookups.read_class and not place.is_root:
             if self.class_attribute(place.base, place.key) is not expected:
-                raise _Unknown
+                raise Unknown
             return
         self.fail_if(f"{self.look(place)} is not {self.constant(expected)}")
 
     def same_value(self, place: Place, expected: Any) -> None:
         if any(expected is each for each in SINGLE):
             return self.same_object(place, expected)
-        kind = type(expected)
         self.lines.append(f"found = {self.look(place)}")
-        return self.fail_if(
-            f"type(found) is not {self.constant(kind)} or found != {self.constant(expected)}"
+        return self.is_value("found", type(expected), expected)
+
+    def is_value(self, name: str, kind: type, expected: Any) -> None:
+        """Write the check that what has a name is an equal value of the same type."""
+        if any(expected is each for each in SINGLE):
+            return self.fail_if(f"{name} is not {expected}")
+        self.fail_if(
+            f"type({name}) is not {self.constant(kind)} or {name} != {self.constant(expected)}"
         )
 
     def is_number(self, fact: IsNumber) -> None:
@@ -249,10 +264,14 @@ class _Writer:
         self.found.append((name, kind))
         self.roots.append(name)
         if number == index:
-            self.fail_if(f"setdefault(id({name}), {index}) != {index}")
+            self.first_with(f"id({name})", index, index)
         else:
             self.fail_if(f"{name} is not {self.root(number)}")
         return name, index
+
+    def first_with(self, identity: str, number: int, expected: int) -> None:
+        """Write the check that a root has what the root `expected` is the first to have."""
+        self.fail_if(f"setdefault({identity}, {number}) != {expected}")
 
     def is_object(self, fact: IsObject) -> None:
         self._take(fact.place, fact.kind, fact.number)
@@ -266,15 +285,7 @@ class _Writer:
         self.versions.append(f"{storage}.version")
         self.slots.append(f"{name}._array")
         if not fact.known:
-            # the key is known from the last time, unless something that it says may have changed
-            key = self.constant(spec.key)
-            self.lines.append(f"k = {name}._key")
-            self.lines.append(
-                f"if (k is None or k[2] is not {key} or k[0] is not {name}._array "
-                f"or k[1] is not {name}._node or {storage}.lent "
-                f"or (k[1] is not None and k[1].hooks is not None)):"
-            )
-            self.lines.append(f"    if tensor_key({name}) != {key}: return False")
+            self.has_key(name, spec.key)
         if spec.number != index:
             return
         for part, number in (
@@ -284,10 +295,22 @@ class _Writer:
                 spec.memory,
             ),
         ):
-            self.fail_if(f"setdefault({part}, {index}) != {number}")
+            self.first_with(part, index, number)
         if spec.memory != index:
             memory = self.root(spec.memory)
             self.fail_if(f"address({name}._array) - address({memory}._array) != {spec.offset}")
+
+    def has_key(self, name: str, expected: tuple) -> None:
+        """Write the check that a tensor has a key."""
+        # it is known from the last time, unless something that it says may have changed
+        key = self.constant(expected)
+        self.lines.append(f"k = {name}._key")
+        self.lines.append(
+            f"if (k is None or k[2] is not {key} or k[0] is not {name}._array "
+            f"or k[1] is not {name}._node or {name}._storage.lent "
+            f"or (k[1] is not None and k[1].hooks is not None)):"
+        )
+        self.lines.append(f"    if tensor_key({name}) != {key}: {self.failure}")
 
 
 def is_immutable(kind: type) -> bool:
@@ -308,7 +331,7 @@ def compile_guards(
         first_root: how many roots the run has before.
         watched: facts that are not looked at. Then the function takes the state of the watch, too.
     """
-    writer = _Writer(first_root, watched)
+    writer = FactWriter(first_root, watched)
     lines = ["def holds(run):"]
     if watched is not None:
         lines = [
@@ -327,7 +350,7 @@ def compile_guards(
                     # before anything is read of what was found through them
                     found = "".join(f"id({writer.root(each)}), " for each in watched.bases)
                     writer.fail_if(f"({found}) != watch.bases or not watch.unchanged()")
-    except _Unknown:
+    except Unknown:
         return None
     assert not waiting
     if watched is not None:

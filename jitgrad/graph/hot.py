@@ -7,7 +7,7 @@ so, the call has skipped the sites between; if not, nothing has happened, and it
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -31,19 +31,27 @@ class HotPath:
 
     Attributes:
         last: the segment that returns.
-        run: the program; its first output is the flag.
+        program: computes it; where the path is guessed, its first output is a flag.
         arguments: the slots of its inputs.
         places: the slots of its further outputs.
+        is_guess: other paths begin as this one does.
         slots: how many slots a run has at the end.
         credit: right guesses less wrong ones, bounded.
+        has_shortcut: calls try it before they look for their first segment.
+        is_tried: a shortcut has been written, if one can be.
     """
 
-    def __init__(self, last: Segment, program: Any, arguments: list[int], places: list[int]):
+    def __init__(
+        self, last: Segment, program: Any, arguments: list[int], places: list[int], is_guess: bool
+    ) -> None:
         assert isinstance(last.end, Return)
         self.last = last
         self.program = program
         self.arguments = arguments
         self.places = places
+        self.is_guess = is_guess
+        self.has_shortcut = False
+        self.is_tried = False
         self.slots = last.end.state.slots
         self.credit = PATIENCE
 
@@ -53,20 +61,26 @@ class HotPath:
         if not made[0].item():
             self.credit -= 1
             return False
-        if self.credit < PATIENCE:
-            self.credit += 1
+        self.confirm()
         slots += [None] * (self.slots - len(slots))
         for at, each in zip(self.places, made[1:]):
             slots[at] = each
         return True
+
+    def confirm(self) -> None:
+        """Note that the path was the right one."""
+        if self.credit < PATIENCE:
+            self.credit += 1
 
 
 def hot_path(last: Segment) -> HotPath | None:
     """Return the program of the path that ends with `last`, None where it must not be guessed."""
     end = last.end
     segments = last.path()
-    if not isinstance(end, Return) or len(segments) < 3 or (end.outputs and end.layout is None):
+    if not isinstance(end, Return) or (end.outputs and end.layout is None):
         return None
+    if last.parent is None:
+        return _single(last)
     if not all(_is_pure(segment, first=segment is segments[0]) for segment in segments):
         return None
     steps: list[Step] = [step for segment in segments for step in segment.steps]
@@ -89,8 +103,19 @@ def hot_path(last: Segment) -> HotPath | None:
     )
     program = last.lower(steps, inputs, [flag, *outputs], "whole path to the end")
     return HotPath(
-        last, program, [slot_of[each] for each in inputs], [slot_of[each] for each in outputs]
+        last, program, [slot_of[each] for each in inputs], [slot_of[each] for each in outputs], True
     )
+
+
+def _single(segment: Segment) -> HotPath | None:
+    """Return that of a path that is one segment, and nothing to be guessed."""
+    if segment.effects or segment.prepares or segment.can_raise or segment.program is None:
+        return None
+    end = segment.end
+    assert isinstance(end, Return)
+    slots = end.state.slots
+    places = list(range(slots - len(segment.outputs), slots))
+    return HotPath(segment, segment.program, segment.arguments, places, False)
 
 
 def _is_pure(segment: Segment, first: bool) -> bool:
@@ -210,16 +235,17 @@ class WholePlan:
         targets: the variables whose cotangents it returns.
     """
 
-    def __init__(self, joined: JoinedPlan, last: Segment) -> None:
-        self.inputs = joined.inputs
-        self.given = list(joined.given)
-        self.targets = joined.targets
-        self.program = last.lower(
-            joined.steps,
-            [*joined.inputs, *joined.given.values()],
-            joined.outputs,
-            "backward pass from the end",
-        )
+    def __init__(
+        self,
+        program: Any,
+        inputs: list[Value | Scalar],
+        given: list[Variable],
+        targets: list[Variable],
+    ) -> None:
+        self.program = program
+        self.inputs = inputs
+        self.given = given
+        self.targets = targets
 
     def run(self, tape: Any, waiting: dict) -> dict:
         """Return the cotangents of the targets, as tensors."""
@@ -240,5 +266,78 @@ def whole_plan(
         wanted: the variables whose cotangents it is to return.
         begun: those whose cotangents it is given.
     """
-    joined = join_plan(parts, wanted, begun) if len(parts) > 1 else None
-    return None if joined is None else WholePlan(joined, last)
+    if len(parts) == 1:
+        (part,) = parts
+        if not set(part.given).issuperset(begun):
+            return None
+        return WholePlan(part.derivative.program, part.inputs, part.given, part.targets)
+    joined = join_plan(parts, wanted, begun)
+    if joined is None:
+        return None
+    inputs = [*joined.inputs, *joined.given.values()]
+    program = last.lower(joined.steps, inputs, joined.outputs, "backward pass from the end")
+    return WholePlan(program, joined.inputs, list(joined.given), joined.targets)
+
+
+class BackwardShortcut:
+    """A backward pass as one Python function, for the cotangents that come again and again.
+
+    Args:
+        whole: computes it.
+        layout: of the tapes.
+        given: the cotangents for which it is, by their variables.
+        wanted: the variables whose cotangents it is asked for.
+        check: is called with the tape, and raises where something saved has been written.
+
+    Attributes:
+        run: given a tape, the cotangents of all results and which inputs need one, returns these,
+            or None for other cotangents and inputs.
+        reached: what a pass has gone through, as `CompiledBackward.release` wants it.
+    """
+
+    def __init__(
+        self,
+        whole: WholePlan,
+        layout: Any,
+        given: dict[Variable, Any],
+        wanted: list[Variable],
+        check: Any,
+    ) -> None:
+        self.reached = tuple(given), tuple(wanted)
+        space: dict[str, Any] = {"wrap": wrap, "program": whole.program.run, "check": check}
+        names: dict[Any, str] = {}
+
+        def constant(value: Any) -> str:
+            name = names.setdefault(id(value), f"c{len(names)}")
+            space[name] = value
+            return name
+
+        conditions = [f"needed != {[each in wanted for each in layout.roots]}"]
+        cotangents = {each: f"g{number}" for number, each in enumerate(layout.variables)}
+        lines = [f"{''.join(f'{name}, ' for name in cotangents.values())}= cotangents"]
+        for variable, name in cotangents.items():
+            tensor = given.get(variable)
+            conditions.append(f"{name} is {'not ' if tensor is None else ''}None")
+        lines.append(f"if {' or '.join(conditions)}: return None")
+        for variable, tensor in given.items():
+            array, name = tensor._array, cotangents[variable]
+            lines += [
+                f"{name} = {name}._array",
+                f"if {name}.shape != {array.shape} or {name}.strides != {array.strides} "
+                f"or {name}.dtype != {constant(array.dtype)}: return None",
+            ]
+        if check:
+            lines.append("check(tape)")
+        arguments = [f"values[{constant(each)}]" for each in whole.inputs]
+        arguments += [cotangents[each] for each in whole.given]
+        made = {each: f"m{number}" for number, each in enumerate(whole.targets)}
+        lines.append("values = tape.values")
+        lines.append(
+            f"{''.join(f'{name}, ' for name in made.values())}= program({', '.join(arguments)})"
+        )
+        flows = [f"wrap({made[each]})" if each in made else "None" for each in layout.roots]
+        lines.append(f"return ({''.join(f'{each}, ' for each in flows)})")
+        body = "".join(f"    {line}\n" for line in lines)
+        text = f"def shortcut(tape, cotangents, needed):\n{body}"
+        exec(compile(text, "<jitgrad backward shortcut>", "exec"), space)
+        self.run: Callable[[Any, list, list[bool]], tuple | None] = space["shortcut"]

@@ -73,7 +73,7 @@ def follow(segment: Segment, run: Run) -> Any:
     """
     slots = run.slots
     hot = segment.hot
-    if hot is not None:
+    if hot is not None and hot.is_guess and not hot.has_shortcut:
         if hot.guess(slots):
             hot.last.hits += 1
             run.last = hot.last
@@ -150,13 +150,16 @@ def give_back(run: Run, end: Return, segment: Segment) -> Any:
 
 def make_histories(run: Run, layout: TapeLayout, path: PathState) -> None:
     """Give the variables of `layout` one node over a tape of what the run has kept."""
-    tape = Tape(layout, run)
+    tape = Tape.of_run(layout, run)
     nodes = root_nodes(run, path.variables)
     if layout.dependent:
         order = [each for each in layout.order if each.history is not None]
         rebuild(order, nodes, tape, track=False)
     else:
-        node = CompiledBackward(tape, nodes)
+        edges = [nodes[each] for each in layout.roots]
+        node = CompiledBackward(
+            tape, tuple(edge for edge, _ in edges), tuple(index for _, index in edges)
+        )
         for index, variable in enumerate(layout.variables):
             nodes[variable] = (node, index)
     run.nodes = nodes
@@ -199,7 +202,7 @@ def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: A
         layout = TapeLayout(
             snapshot.variables, snapshot.freed, snapshot.state, segment.path(), shown
         )
-        tape = Tape(layout, run)
+        tape = Tape.of_run(layout, run)
         if recorder is not None:
             recorder.adopt_saved(tape)
         order = [each for each in layout.order if each.history is not None]

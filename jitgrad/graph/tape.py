@@ -8,6 +8,8 @@ derivative's trace.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from threading import get_ident
 from typing import Any
 
@@ -24,7 +26,7 @@ from jitgrad.graph.derivative import (
     rebuild,
     tracked,
 )
-from jitgrad.graph.hot import WARM, WholePlan, whole_plan
+from jitgrad.graph.hot import WARM, BackwardShortcut, WholePlan, whole_plan
 from jitgrad.graph.ir import Compute, Scalar, Value
 from jitgrad.graph.origins import SavedValue, StorageEntry, Variable, ancestors
 from jitgrad.graph.segment import PathState, Segment
@@ -48,6 +50,7 @@ class TapeLayout:
         arguments: those among them that lie in argument memory, with their roots. Eager may not
             have saved them, so that whoever writes to them must not spoil the derivative.
         shown: the storages made by the trace that somebody can see.
+        shortcut: a function for the backward pass that is done again and again.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class TapeLayout:
             if each.history is not None and each not in freed and each.history.saved()
         ]
         self.plans: dict[Any, Plan] = {}
+        self.shortcut: Any = None
         self._freed_by: dict[Any, frozenset[Variable]] = {}
         self.read: set[Value | Scalar] = set()
         self.slots = self._slots()
@@ -145,35 +149,55 @@ class TapeLayout:
 class Tape:
     """The values that one call left behind.
 
-    Attributes:
+    Args:
         values: arrays and numbers by their place in the trace.
         storages: the storage of saved values, with its version when the call took it.
+
+    Attributes:
+        values, storages: these.
         freed: variables whose saved values have been freed.
         moved: argument values were copied, so that they no longer lie as the trace expects.
         copies: these copies.
     """
 
-    def __init__(self, layout: TapeLayout, run: Any) -> None:
+    def __init__(
+        self,
+        layout: TapeLayout,
+        values: dict[Any, Any],
+        storages: dict[StorageEntry, tuple[Storage, int]],
+    ) -> None:
         self.layout = layout
-        slots = run.slots
-        self.values: dict[Any, Any] = {each: slots[at] for each, at in layout.slots.items()}
-        self.storages: dict[StorageEntry, tuple[Storage, int]] = {}
+        self.values = values
+        self.storages = storages
         self.freed: set[Variable] = set(layout.freed) if layout.freed else set()
         self.notes: Any = None
         self.moved = False
         self.copies: dict[Value, np.ndarray] = {}
+
+    @classmethod
+    def of_run(cls, layout: TapeLayout, run: Any) -> Tape:
+        """Return the tape of what a run has kept."""
+        slots = run.slots
+        storages: dict[StorageEntry, tuple[Storage, int]] = {}
         for variable in layout.saving:
             for saved in variable.history.saved():  # type: ignore[union-attr]
                 entry = saved.storage
                 if entry.root is not None:
                     version = run.versions[entry.root]
-                    self.storages[entry] = (run.roots[entry.root]._storage, version)
+                    storages[entry] = (run.roots[entry.root]._storage, version)
                 elif entry in layout.shown:
                     array = slots[layout.state.slot_of[saved.value]]
                     total = layout.state.writes.get(entry, 0)
-                    self.storages[entry] = (run.storage(entry, array, total), 0)
-        for value, root in layout.arguments:
-            if not run.roots[root]._storage.watch(self):
+                    storages[entry] = (run.storage(entry, array, total), 0)
+        tape = cls(layout, {each: slots[at] for each, at in layout.slots.items()}, storages)
+        if layout.arguments:
+            tape.watch((value, run.roots[root]._storage) for value, root in layout.arguments)
+        return tape
+
+    def watch(self, arguments: Iterable[tuple[Value, Storage]]) -> None:
+        """Have values in argument memory copied before somebody writes to it."""
+        for value, storage in arguments:
+            if not storage.watch(self):
                 self.copies[value] = self.values[value].copy()
                 self.moved = True
 
@@ -231,13 +255,8 @@ class CompiledBackward(Node):
 
     __slots__ = ("_reached", "tape")
 
-    def __init__(self, tape: Tape, nodes: dict[Variable, tuple[Node, int]]) -> None:
-        edges = [nodes[each] for each in tape.layout.roots]
-        super().__init__(
-            tuple(node for node, _ in edges),
-            tuple(index for _, index in edges),
-            len(tape.layout.variables),
-        )
+    def __init__(self, tape: Tape, edges: tuple, indices: tuple[int, ...]) -> None:
+        super().__init__(edges, indices, len(tape.layout.variables))
         self.tape: Tape | None = tape
         # by thread, what a backward pass that may be about to free has gone through
         self._reached: dict[int, tuple[tuple, tuple]] = {}
@@ -249,6 +268,15 @@ class CompiledBackward(Node):
         if tape is None:
             raise RuntimeError(SECOND_BACKWARD)
         layout = tape.layout
+        shortcut: BackwardShortcut | None = layout.shortcut
+        if shortcut is not None and not (
+            state.grad_enabled or tape.freed or tape.moved or state.detect_anomaly
+        ):
+            flows = shortcut.run(tape, cotangents, needed)
+            if flows is not None and not tape.moved:
+                if layout.saving:
+                    self._reached[get_ident()] = shortcut.reached
+                return flows
         given = {
             variable: cotangent
             for variable, cotangent in zip(layout.variables, cotangents)
@@ -263,7 +291,8 @@ class CompiledBackward(Node):
         if found is None or tape.moved:
             # in the second case another thread may have written to what was read
             found = self._eagerly(tape, given, wanted)
-        self._reached[get_ident()] = tuple(given), tuple(wanted)
+        if layout.saving:
+            self._reached[get_ident()] = tuple(given), tuple(wanted)
         return tuple(found.get(each) for each in layout.roots)
 
     def _eagerly(self, tape: Tape, given: dict, wanted: list[Variable]) -> dict:
@@ -287,8 +316,8 @@ class CompiledBackward(Node):
 
     def release(self) -> None:
         tape = self.tape
-        reached = self._reached.pop(get_ident())
         if tape is not None and tape.layout.saving:
+            reached = self._reached.pop(get_ident())
             tape.freed.update(tape.layout.freed_by(*reached))
             if tape.freed.issuperset(tape.layout.saving):
                 tape.values = only_numbers(tape.values)
@@ -309,6 +338,10 @@ def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:
             check_versions(tape, plan.checks)
         whole = plan.whole
         if whole is not None:
+            if plan.shortcut is None:
+                known = plan.checks and partial(check_versions, checks=plan.checks)
+                plan.shortcut = BackwardShortcut(whole, layout, given, wanted, known)
+            layout.shortcut = plan.shortcut
             return whole.run(tape, waiting)
         hits = plan.hits = plan.hits + 1
         if hits == WARM:
@@ -354,13 +387,15 @@ class Plan:
             was saved, the variable that saved it.
         hits: how often it was run.
         whole: one program for all parts, once it has been run often.
+        shortcut: a function that runs it.
     """
 
-    __slots__ = ("checks", "hits", "parts", "whole")
+    __slots__ = ("checks", "hits", "parts", "shortcut", "whole")
 
     def __init__(self) -> None:
         self.hits = 0
         self.whole: WholePlan | None = None
+        self.shortcut: BackwardShortcut | None = None
         self.parts: list[Part] = []
         self.checks: list[tuple[StorageEntry, int, Variable]] = []
 

@@ -1,0 +1,328 @@
+"""Whole calls as one Python function each: for paths from an entry to a return taken again and again.
+
+Following the graph asks at each step what comes next. A shortcut is straight Python code instead,
+written for one path: it checks what decides about the entry and its facts, calls one program, and
+makes the results and their history. Where it does not apply nothing has happened, and the call
+follows the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from jitgrad import dtypes
+from jitgrad.dispatch import node_of, wrap
+from jitgrad.graph import lookups
+from jitgrad.graph.entrance import Entrance
+from jitgrad.graph.facts import IsObject, IsTensor, address, tensor_key
+from jitgrad.graph.guards import FactWriter, Unknown
+from jitgrad.graph.hot import HotPath
+from jitgrad.graph.lookups import ABSENT
+from jitgrad.graph.origins import StorageEntry
+from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root
+from jitgrad.graph.segment import Return, Segment
+from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
+from jitgrad.modes import state
+from jitgrad.storage import Storage
+
+MISSED: Any = object()
+"""What a shortcut returns that does not apply."""
+
+WRONG: Any = object()
+"""What it returns where the path turned out to be another one."""
+
+MOST = 8
+"""How many shortcuts are tried at an entrance: each that does not apply takes a little time."""
+
+MOST_ROOTS = 16
+"""How many tensors and objects from outside a shortcut may name one by one."""
+
+
+class _Unfit(Exception):
+    """A path that no shortcut can be written for."""
+
+
+class _Facts(FactWriter):
+    """Writes the facts of a path, and gives names to what they take; `is_alone`: one root at most."""
+
+    failure = "return MISSED"
+
+    def __init__(self, is_alone: bool) -> None:
+        super().__init__(0)
+        self.is_alone = is_alone
+
+    def flush(self) -> None:
+        """Nothing is put into a run: there is none."""
+
+    def first_with(self, identity: str, number: int, expected: int) -> None:
+        if not self.is_alone:
+            super().first_with(identity, number, expected)
+
+    def by_itself(self, fact: Any) -> None:
+        raise Unknown
+
+    def argument(self, number: int) -> str:
+        return f"a{number}"
+
+
+class Shortcut(NamedTuple):
+    """A path with a function that takes it.
+
+    Attributes:
+        first: the segment with which it begins.
+        hot: the path.
+        run: given the values of the call and the names of the last of them, returns its result;
+            or MISSED or WRONG.
+    """
+
+    first: Segment
+    hot: HotPath
+    run: Callable[[Sequence[Any], tuple[str, ...]], Any]
+
+
+def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
+    """Let calls at an entrance try a path from `first`, if a shortcut can be written."""
+    hot.is_tried = True
+    key = next((key for key, each in list(entrance.entries.items()) if first in each), None)
+    if key is None:
+        return
+    try:
+        made = Shortcut(first, hot, _Writer(first, hot, key).function())
+    except (Unknown, _Unfit):
+        return
+    hot.has_shortcut = True
+    kept = entrance.shortcuts[: MOST - 1]
+    for each in entrance.shortcuts[len(kept) :]:
+        each.hot.has_shortcut = False
+    entrance.shortcuts = (made, *kept)
+
+
+def take_shortcut(entrance: Entrance, values: list, names: tuple[str, ...] = ()) -> Any:
+    """Return the path of a call and its result, None where no shortcut applies."""
+    shortcuts = entrance.shortcuts
+    for each in shortcuts:
+        result = each.run(values, names)
+        if result is MISSED:
+            continue
+        hot = each.hot
+        if result is WRONG:
+            hot.credit -= 1
+            if hot.credit < 0:
+                entrance.shortcuts = _without(entrance, each)
+                hot.has_shortcut = False
+                each.first.hot = None
+            return None
+        hot.confirm()
+        if each is not shortcuts[0]:
+            others = _without(entrance, each)
+            if len(others) < len(shortcuts):
+                entrance.shortcuts = (each, *others)
+        return hot.last, result
+    return None
+
+
+def _without(entrance: Entrance, shortcut: Shortcut) -> tuple[Shortcut, ...]:
+    return tuple(each for each in entrance.shortcuts if each is not shortcut)
+
+
+class _Writer:
+    """Writes the function of one path."""
+
+    def __init__(self, first: Segment, hot: HotPath, key: tuple) -> None:
+        self.hot = hot
+        assert isinstance(hot.last.end, Return)
+        self.end: Return = hot.last.end
+        takes = sum(isinstance(each, (IsObject, IsTensor)) for each in first.facts)
+        if takes > MOST_ROOTS:
+            raise _Unfit
+        self.facts = _Facts(takes < 2)
+        self.constant = self.facts.constant
+        self.lines = self.facts.lines
+        self.slots: dict[int, str] = {}
+        self.tensors: dict[Any, str] = {}
+        self.storages: dict[StorageEntry, str] = {}
+        self.objects: dict[Any, str] = {}
+        self._entry(key)
+        self._take(first)
+        self._compute()
+        self._histories()
+        self._result(key)
+
+    def _new(self, kind: str, expression: str) -> str:
+        """Give a name to what an expression makes."""
+        name = f"{kind}{len(self.lines)}"
+        self.lines.append(f"{name} = {expression}")
+        return name
+
+    # -- what must hold ---------------------------------------------------------------------
+
+    def _entry(self, key: tuple) -> None:
+        """Check what decides which segments are tried."""
+        enabled, dtype, names, *parts = key
+        fail_if, constant = self.facts.fail_if, self.constant
+        fail_if(
+            f"names != {constant(names)} or len(values) != {len(parts)} "
+            f"or state.grad_enabled is not {enabled} "
+            f"or default_dtype() is not {constant(dtype)}"
+        )
+        if parts:
+            arguments = "".join(f"a{number}, " for number in range(len(parts)))
+            self.lines.append(f"{arguments}= values")
+        for number, part in enumerate(parts):
+            if type(part) is type:
+                fail_if(f"type(a{number}) is not {constant(part)}")
+            elif len(part) == 2:
+                kind, value = part
+                self.facts.is_value(f"a{number}", kind, value)
+            else:
+                fail_if(f"type(a{number}) is not {constant(part[0])}")
+                self.facts.has_key(f"a{number}", part)
+
+    def _take(self, first: Segment) -> None:
+        facts = self.facts
+        for fact in first.facts:
+            facts.fact(fact)
+        self.slots.update(enumerate(map(str, facts.slots)))
+
+    def _compute(self) -> None:
+        hot = self.hot
+        arguments = ", ".join(self.slots[at] for at in hot.arguments)
+        names = [f"m{number}" for number in range(len(hot.places))]
+        made = ["flag", *names] if hot.is_guess else names
+        target = "".join(f"{each}, " for each in made)
+        call = f"{self.constant(hot.program.run)}({arguments})"
+        self.lines.append(f"{target}= {call}" if made else call)
+        if hot.is_guess:
+            self.lines.append("if not flag.item(): return WRONG")
+        self.slots.update(zip(hot.places, names))
+        self.lines.append(f"{self.constant(hot.last)}.hits += 1")
+
+    # -- what is made -----------------------------------------------------------------------
+
+    def _storage(self, entry: StorageEntry, array: str, version: int) -> str:
+        if entry.root is not None:
+            return f"{self.facts.root(entry.root)}._storage"
+        if entry.sibling is not None or version < 0:
+            raise _Unfit
+        name = self.storages.get(entry)
+        if name is None:
+            name = self.storages[entry] = self._new("storage", f"Storage({array})")
+            if version:
+                self.lines.append(f"{name}.version = {version}")
+        return name
+
+    def _histories(self) -> None:
+        """Make the node of all results over a tape, as `replay.make_histories` does."""
+        end = self.end
+        if end.kept:
+            raise _Unfit
+        self.layout: TapeLayout | None = end.layout if end.outputs else None
+        layout = self.layout
+        if layout is None:
+            return
+        if layout.dependent:
+            raise _Unfit
+        number_of = {each: number for number, each in end.state.variables.items()}
+        edges, indices = "", ""
+        for variable in layout.roots:
+            root = self.facts.root(number_of[variable])
+            edges += f"{root}._node if {root}._base is None else node_of({root}), "
+            indices += f"{root}._index, "
+        values = ", ".join(
+            f"{self.constant(each)}: {self.slots[at]}" for each, at in layout.slots.items()
+        )
+        kept: dict[StorageEntry, str] = {}
+        for variable in layout.saving:
+            for saved in variable.history.saved():  # type: ignore[union-attr]
+                entry = saved.storage
+                if entry.root is not None:
+                    storage = self._storage(entry, "", 0)
+                    kept[entry] = f"({storage}, {storage}.version)"
+                elif entry in layout.shown:
+                    array = self.slots[layout.state.slot_of[saved.value]]
+                    total = layout.state.writes.get(entry, 0)
+                    kept[entry] = f"({self._storage(entry, array, total)}, 0)"
+        storages = ", ".join(f"{self.constant(each)}: {text}" for each, text in kept.items())
+        watched = "".join(
+            f"({self.constant(value)}, {self.facts.root(root)}._storage), "
+            for value, root in layout.arguments
+        )
+        tape = self._new("tape", f"Tape({self.constant(layout)}, {{{values}}}, {{{storages}}})")
+        if watched:
+            self.lines.append(f"{tape}.watch(({watched}))")
+        self.node = self._new("node", f"CompiledBackward({tape}, ({edges}), ({indices}))")
+
+    def _expression(self, recipe: Recipe) -> str:
+        """Return the expression of what a recipe makes."""
+        if isinstance(recipe, Constant):
+            return self.constant(recipe.value)
+        if isinstance(recipe, Number):
+            return self.slots[recipe.slot]
+        if isinstance(recipe, Root):
+            return self.facts.root(recipe.index)
+        if isinstance(recipe, Fresh):
+            return self._tensor(recipe)
+        if isinstance(recipe, Container) and recipe.kind in (tuple, list, dict):
+            return self._container(recipe)
+        raise _Unfit
+
+    def _tensor(self, recipe: Fresh) -> str:
+        name = self.tensors.get(recipe.entry)
+        if name is not None:
+            return name
+        if recipe.base is not None:
+            raise _Unfit
+        array = self.slots[recipe.slot]
+        storage = self._storage(recipe.entry.storage, array, recipe.version)
+        name = self.tensors[recipe.entry] = self._new("tensor", f"wrap({array}, {storage})")
+        if recipe.variable is not None:
+            layout = self.layout
+            if layout is None or recipe.variable not in layout.variables:
+                raise _Unfit
+            self.lines.append(f"{name}._node = {self.node}")
+            self.lines.append(f"{name}._index = {layout.variables.index(recipe.variable)}")
+        return name
+
+    def _container(self, recipe: Container) -> str:
+        items = [self._expression(each) for each in recipe.items]
+        if recipe.kind is tuple:
+            return f"({''.join(f'{each}, ' for each in items)})"
+        name = self.objects.get(recipe.key)
+        if name is None:
+            if recipe.kind is list:
+                made = f"[{', '.join(items)}]"
+            else:
+                pairs = zip(items[::2], items[1::2])
+                made = f"{{{', '.join(f'{key}: {value}' for key, value in pairs)}}}"
+            name = self.objects[recipe.key] = self._new("object", made)
+        return name
+
+    def _result(self, key: tuple) -> None:
+        result = self._expression(self.end.result)
+        if self.end.grad_enabled is not key[0]:
+            self.lines.append(f"state.grad_enabled = {self.end.grad_enabled}")
+        self.lines.append(f"return {result}")
+
+    def function(self) -> Callable[[Sequence[Any], tuple], Any]:
+        body = "".join(f"    {line}\n" for line in self.lines)
+        space: dict[str, Any] = {
+            "ABSENT": ABSENT,
+            "CompiledBackward": CompiledBackward,
+            "MISSED": MISSED,
+            "Storage": Storage,
+            "Tape": Tape,
+            "WRONG": WRONG,
+            "address": address,
+            "default_dtype": dtypes.get_default_dtype,
+            "node_of": node_of,
+            "state": state,
+            "static_lookup": lookups.static_lookup,
+            "tensor_key": tensor_key,
+            "wrap": wrap,
+            **self.facts.constants,
+        }
+        if not self.facts.is_alone:
+            body = "    setdefault = {}.setdefault\n" + body
+        exec(compile(f"def shortcut(values, names):\n{body}", "<jitgrad shortcut>", "exec"), space)
+        return space["shortcut"]
