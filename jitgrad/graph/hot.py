@@ -84,9 +84,10 @@ def hot_path(last: Segment) -> HotPath | None:
     if not all(_is_pure(segment, first=segment is segments[0]) for segment in segments):
         return None
     steps: list[Step] = [step for segment in segments for step in segment.steps]
-    flag = _flag(segments, steps)
-    if flag is None:
+    tests = _tests(segments)
+    if not tests:
         return None
+    flag = _flag(tests, steps)
     slot_of = end.state.slot_of
     wanted: dict[Value | Scalar, None] = {}
     for recipe in walk([end.result]):
@@ -98,9 +99,9 @@ def hot_path(last: Segment) -> HotPath | None:
         wanted.update(dict.fromkeys(end.layout.slots))
     made = {step.output for step in steps if not isinstance(step, Write)}
     outputs = [each for each in wanted if each in made]
-    inputs = list(
-        dict.fromkeys(each for segment in segments for each in segment.inputs if each not in made)
-    )
+    # what is tested may have come in, and no step reads it
+    read = [*tests, *(each for segment in segments for each in segment.inputs)]
+    inputs = list(dict.fromkeys(each for each in read if each not in made))
     program = last.lower(steps, inputs, [flag, *outputs], "whole path to the end")
     return HotPath(
         last, program, [slot_of[each] for each in inputs], [slot_of[each] for each in outputs], True
@@ -133,20 +134,30 @@ def _is_pure(segment: Segment, first: bool) -> bool:
     )
 
 
-def _flag(segments: list[Segment], steps: list[Step]) -> Value | None:
-    """Add steps that say whether all sites came out as on this path; return their result."""
-    flag: Value | None = None
+def _tests(segments: list[Segment]) -> dict[Value, bool]:
+    """Return what the sites of a path test, with the outcomes; nothing where one is no flag."""
+    tests: dict[Value, bool] = {}
     for segment, following in pairwise(segments):
         branch = segment.end
         if not isinstance(branch, Branch) or not branch.is_flag:
-            return None
+            return {}
         slot_of = branch.snapshot.state.slot_of
         test = next(each for each, slot in slot_of.items() if slot == branch.slot)
         if not isinstance(test, Value) or test.shape != ():
-            return None
-        if any(following is each for each in branch.outcomes.get(False, ())):
-            test = _compute(steps, LOGICAL_NOT, test)
-        flag = test if flag is None else _compute(steps, LOGICAL_AND, flag, test)
+            return {}
+        outcome = not any(following is each for each in branch.outcomes.get(False, ()))
+        if tests.setdefault(test, outcome) is not outcome:
+            return {}
+    return tests
+
+
+def _flag(tests: dict[Value, bool], steps: list[Step]) -> Value:
+    """Add steps that say whether all tests came out as on the path; return their result."""
+    flag: Value | None = None
+    for test, outcome in tests.items():
+        part = test if outcome else _compute(steps, LOGICAL_NOT, test)
+        flag = part if flag is None else _compute(steps, LOGICAL_AND, flag, part)
+    assert flag is not None
     return flag
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from jitgrad.graph.ir import Scalar, Step, Value
+from jitgrad.graph.ir import Memory, Scalar, Step, Value, Write, operands
 from jitgrad.kernels.clock import compiling
+from jitgrad.kernels.operations import flat
 from jitgrad.kernels.schedule import Schedule
 from jitgrad.locks import LOWERING
 
@@ -57,7 +58,11 @@ def lower(
             inputs; different memories must not overlap.
         outputs: what it returns. One in an input's memory is a view on it; the others are in
             memory that no other run touches.
+
+    Raises:
+        ValueError: something is read or returned that is no input and that no step has made.
     """
+    _check(steps, inputs, outputs)
     before = compiling.seconds
     with LOWERING:
         from jitgrad.kernels.driver import Driver  # the first time, loads LLVM
@@ -72,3 +77,22 @@ def lower(
         compiling.seconds - before,
         driver.source,
     )
+
+
+def _check(
+    steps: Sequence[Step], inputs: Sequence[Value | Scalar], outputs: Sequence[Value | Scalar]
+) -> None:
+    """Make sure that no program reads memory that nobody has filled."""
+    known = set(map(_place, inputs))
+    for step in steps:
+        read = [_place(each) for each in flat(operands(step)) if isinstance(each, (Value, Scalar))]
+        if not known.issuperset(read):
+            raise ValueError(f"a step reads what nothing before it makes: {step!r}")
+        if not isinstance(step, Write):
+            known.add(_place(step.output))
+    if not known.issuperset(map(_place, outputs)):
+        raise ValueError("an output is nothing that a step makes")
+
+
+def _place(value: Value | Scalar) -> Memory | Scalar:
+    return value.memory if isinstance(value, Value) else value

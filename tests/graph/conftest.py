@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import jitgrad
-from jitgrad.graph import cycles, replay, segment
+from jitgrad.graph import cycles, replay, segment, tape
 from tests.graph import reference
 
 
@@ -19,6 +19,9 @@ def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(cycles, "WARM", 2)
     if request.param == "native":
         monkeypatch.setattr(jitgrad.config, "unroll", 4)
+        # and paths become one program, with a shortcut to it, when they are seen again
+        monkeypatch.setattr(replay, "WARM", 2)
+        monkeypatch.setattr(tape, "WARM", 2)
     if request.param == "reference":
         # and loops begin anew behind their second turn already
         monkeypatch.setattr(jitgrad.config, "unroll", 2)
