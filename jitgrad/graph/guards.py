@@ -60,9 +60,11 @@ class FactWriter:
         roots, versions, slots: what is still to be put into the run, by their names.
         watched: what is known without a look at it.
         failure: the statement where a fact fails.
+        others_are_known: is something watched that was found elsewhere, too?
     """
 
     failure = "return False"
+    others_are_known = "not run.know(watch.numbers)"
 
     def __init__(self, first_root: int, watched: Watched | None = None) -> None:
         self.first_root = first_root
@@ -197,6 +199,33 @@ class FactWriter:
             self.versions.append(at)
         if isinstance(fact, (IsNumber, IsTensor)):
             self.slots.append(watched.slots[fact])
+
+    def write(self, facts: list[Fact]) -> None:
+        """Write the checks of facts, in their order."""
+        watched = self.watched
+        waiting = set() if watched is None else set(watched.bases)
+        for fact in facts:
+            self.fact(fact)
+            last = self.first_root + len(self.found) - 1
+            if last in waiting and watched is not None:
+                waiting.remove(last)
+                if not waiting:
+                    # before anything is read of what was found through them
+                    found = "".join(f"id({self.root(each)}), " for each in watched.bases)
+                    self.fail_if(f"({found}) != watch.bases or not watch.unchanged()")
+        assert not waiting
+        if watched is not None:
+            self.fail_if(self.others_are_known)
+
+    def space(self) -> dict[str, Any]:
+        """Return the names that the function knows."""
+        return {
+            "ABSENT": ABSENT,
+            "address": address,
+            "static_lookup": lookups.static_lookup,
+            "tensor_key": tensor_key,
+            **self.constants,
+        }
 
     def fact(self, fact: Fact) -> None:
         """Write the check of a fact."""
@@ -339,34 +368,16 @@ def compile_guards(
             "    known_roots, known_slots = watch.roots, watch.slots",
             "    known_versions = watch.versions()",
         ]
-    waiting = set() if watched is None else set(watched.bases)
     try:
-        for fact in facts:
-            writer.fact(fact)
-            last = first_root + len(writer.found) - 1
-            if last in waiting and watched is not None:
-                waiting.remove(last)
-                if not waiting:
-                    # before anything is read of what was found through them
-                    found = "".join(f"id({writer.root(each)}), " for each in watched.bases)
-                    writer.fail_if(f"({found}) != watch.bases or not watch.unchanged()")
+        writer.write(facts)
     except Unknown:
         return None
-    assert not waiting
-    if watched is not None:
-        writer.fail_if("not run.know(watch.numbers)")
     writer.flush()
     lines += [
         "    arguments, roots, setdefault = run.arguments, run.roots, run.numbers.setdefault",
         *(f"    {line}" for line in writer.lines),
         "    return True",
     ]
-    space: dict[str, Any] = {
-        "ABSENT": ABSENT,
-        "address": address,
-        "static_lookup": lookups.static_lookup,
-        "tensor_key": tensor_key,
-        **writer.constants,
-    }
+    space = writer.space()
     exec(compile("\n".join(lines), "<jitgrad guards>", "exec"), space)
     return space["holds"]

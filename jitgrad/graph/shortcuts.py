@@ -9,20 +9,20 @@ follows the graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from jitgrad import dtypes
 from jitgrad.dispatch import node_of, wrap
-from jitgrad.graph import lookups
 from jitgrad.graph.entrance import Entrance
-from jitgrad.graph.facts import IsObject, IsTensor, address, tensor_key
-from jitgrad.graph.guards import FactWriter, Unknown
+from jitgrad.graph.facts import IsObject, IsTensor
+from jitgrad.graph.guards import FactWriter, Unknown, Watched
 from jitgrad.graph.hot import HotPath
-from jitgrad.graph.lookups import ABSENT
 from jitgrad.graph.origins import StorageEntry
 from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root
 from jitgrad.graph.segment import Return, Segment
 from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
+from jitgrad.graph.watching import Watch, WatchedGuards
 from jitgrad.modes import state
 from jitgrad.storage import Storage
 
@@ -32,6 +32,9 @@ MISSED: Any = object()
 WRONG: Any = object()
 """What it returns where the path turned out to be another one."""
 
+STALE: Any = object()
+"""What it returns where other facts than it knows of are watched by now."""
+
 MOST = 8
 """How many shortcuts are tried at an entrance: each that does not apply takes a little time."""
 
@@ -40,16 +43,25 @@ MOST_ROOTS = 16
 
 
 class _Unfit(Exception):
-    """A path that no shortcut can be written for."""
+    """A path that no shortcut can be written for; unless it is `early`, and one will be."""
+
+    def __init__(self, early: bool = False) -> None:
+        self.early = early
 
 
 class _Facts(FactWriter):
-    """Writes the facts of a path, and gives names to what they take; `is_alone`: one root at most."""
+    """Writes the facts of a path, and gives names to what they take.
+
+    Args:
+        is_alone: there is one root at most.
+        watched: the facts that are watched.
+    """
 
     failure = "return MISSED"
+    others_are_known = "not numbers.keys().isdisjoint(watch.numbers.keys())"
 
-    def __init__(self, is_alone: bool) -> None:
-        super().__init__(0)
+    def __init__(self, is_alone: bool, watched: Watched | None = None) -> None:
+        super().__init__(0, watched)
         self.is_alone = is_alone
 
     def flush(self) -> None:
@@ -89,7 +101,10 @@ def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
         return
     try:
         made = Shortcut(first, hot, _Writer(first, hot, key).function())
-    except (Unknown, _Unfit):
+    except Unknown:
+        return
+    except _Unfit as unfit:
+        hot.is_tried = not unfit.early
         return
     hot.has_shortcut = True
     kept = entrance.shortcuts[: MOST - 1]
@@ -109,9 +124,12 @@ def take_shortcut(entrance: Entrance, values: list, names: tuple[str, ...] = ())
         if result is WRONG:
             hot.credit -= 1
             if hot.credit < 0:
-                entrance.shortcuts = _without(entrance, each)
-                hot.has_shortcut = False
+                _drop(entrance, each)
                 each.first.hot = None
+            return None
+        if result is STALE:
+            _drop(entrance, each)
+            hot.is_tried = False
             return None
         hot.confirm()
         if each is not shortcuts[0]:
@@ -120,6 +138,11 @@ def take_shortcut(entrance: Entrance, values: list, names: tuple[str, ...] = ())
                 entrance.shortcuts = (each, *others)
         return hot.last, result
     return None
+
+
+def _drop(entrance: Entrance, shortcut: Shortcut) -> None:
+    entrance.shortcuts = _without(entrance, shortcut)
+    shortcut.hot.has_shortcut = False
 
 
 def _without(entrance: Entrance, shortcut: Shortcut) -> tuple[Shortcut, ...]:
@@ -134,9 +157,17 @@ class _Writer:
         assert isinstance(hot.last.end, Return)
         self.end: Return = hot.last.end
         takes = sum(isinstance(each, (IsObject, IsTensor)) for each in first.facts)
+        self.guards = first.guards if isinstance(first.guards, WatchedGuards) else None
+        self.watch: Watch | None = None
+        if self.guards is not None:
+            if self.guards.watched is None:
+                raise _Unfit(early=True)
+            self.watch = self.guards.watched[1]
+            takes -= len(self.watch.roots)
         if takes > MOST_ROOTS:
             raise _Unfit
-        self.facts = _Facts(takes < 2)
+        watched = None if self.watch is None else self.watch.plan.watched
+        self.facts = _Facts(takes < 2 and watched is None, watched)
         self.constant = self.facts.constant
         self.lines = self.facts.lines
         self.slots: dict[int, str] = {}
@@ -181,13 +212,21 @@ class _Writer:
 
     def _take(self, first: Segment) -> None:
         facts = self.facts
-        for fact in first.facts:
-            facts.fact(fact)
-        self.slots.update(enumerate(map(str, facts.slots)))
+        if self.watch is not None:
+            self.lines += [
+                f"watched = {self.constant(self.guards)}.watched",
+                "if watched is None: return MISSED",
+                "watch = watched[1]",
+                f"if watch.plan is not {self.constant(self.watch.plan)}: return STALE",
+                "known_roots, known_slots = watch.roots, watch.slots",
+            ]
+        facts.write(first.facts)
+        for number, taken in enumerate(facts.slots):
+            self.slots[number] = f"known_slots[{taken}]" if isinstance(taken, int) else taken
 
     def _compute(self) -> None:
         hot = self.hot
-        arguments = ", ".join(self.slots[at] for at in hot.arguments)
+        arguments = _row([self.slots[at] for at in hot.arguments])
         names = [f"m{number}" for number in range(len(hot.places))]
         made = ["flag", *names] if hot.is_guess else names
         target = "".join(f"{each}, " for each in made)
@@ -224,11 +263,7 @@ class _Writer:
         if layout.dependent:
             raise _Unfit
         number_of = {each: number for number, each in end.state.variables.items()}
-        edges, indices = "", ""
-        for variable in layout.roots:
-            root = self.facts.root(number_of[variable])
-            edges += f"{root}._node if {root}._base is None else node_of({root}), "
-            indices += f"{root}._index, "
+        edges, indices = self._edges([number_of[each] for each in layout.roots])
         values = ", ".join(
             f"{self.constant(each)}: {self.slots[at]}" for each, at in layout.slots.items()
         )
@@ -251,7 +286,20 @@ class _Writer:
         tape = self._new("tape", f"Tape({self.constant(layout)}, {{{values}}}, {{{storages}}})")
         if watched:
             self.lines.append(f"{tape}.watch(({watched}))")
-        self.node = self._new("node", f"CompiledBackward({tape}, ({edges}), ({indices}))")
+        self.node = self._new("node", f"CompiledBackward({tape}, {edges}, {indices})")
+
+    def _edges(self, roots: list[int]) -> tuple[str, str]:
+        """Return the nodes of root tensors, and which of their outputs they are."""
+        found = [self.facts.found[each][0] for each in roots]
+        if len(roots) > 1 and all(each.startswith("known_roots[") for each in found):
+            # leaves, as all tensors that are watched
+            assert self.watch is not None
+            pick = itemgetter(*(self.watch.plan.roots[each] for each in roots))
+            return f"{self.constant(pick)}(watch.nodes)", self.constant((0,) * len(roots))
+        edges = "".join(
+            f"{each}._node if {each}._base is None else node_of({each}), " for each in found
+        )
+        return f"({edges})", f"({''.join(f'{each}._index, ' for each in found)})"
 
     def _expression(self, recipe: Recipe) -> str:
         """Return the expression of what a recipe makes."""
@@ -306,23 +354,38 @@ class _Writer:
 
     def function(self) -> Callable[[Sequence[Any], tuple], Any]:
         body = "".join(f"    {line}\n" for line in self.lines)
-        space: dict[str, Any] = {
-            "ABSENT": ABSENT,
+        space = self.facts.space()
+        space |= {
             "CompiledBackward": CompiledBackward,
             "MISSED": MISSED,
+            "STALE": STALE,
             "Storage": Storage,
             "Tape": Tape,
             "WRONG": WRONG,
-            "address": address,
             "default_dtype": dtypes.get_default_dtype,
             "node_of": node_of,
             "state": state,
-            "static_lookup": lookups.static_lookup,
-            "tensor_key": tensor_key,
             "wrap": wrap,
-            **self.facts.constants,
         }
         if not self.facts.is_alone:
-            body = "    setdefault = {}.setdefault\n" + body
+            body = "    numbers = {}\n    setdefault = numbers.setdefault\n" + body
         exec(compile(f"def shortcut(values, names):\n{body}", "<jitgrad shortcut>", "exec"), space)
         return space["shortcut"]
+
+
+def _row(names: list[str]) -> str:
+    """Return names in a row; what follows one another in what is watched as one slice of it."""
+    known = {f"known_slots[{number}]": number for number in range(len(names))}
+    parts: list[str] = []
+    begin = at = 0
+    while begin < len(names):
+        at, first = begin, known.get(names[begin])
+        while first is not None and at < len(names) and known.get(names[at]) == first + at - begin:
+            at += 1
+        if first is None or at - begin < 2:
+            parts.append(names[begin])
+            begin += 1
+        else:
+            parts.append(f"*known_slots[{first}:{first + at - begin}]")
+            begin = at
+    return ", ".join(parts)

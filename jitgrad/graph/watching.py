@@ -64,6 +64,8 @@ class Watch:
     """One state of what is watched; it never changes.
 
     Attributes:
+        plan: which of the facts are watched.
+        nodes: the histories of the roots that are tensors.
         bases: the identities of the objects through which all others were found.
         words: what is compared, each with the number of the root that it belongs to.
         unchanged: compares it.
@@ -74,6 +76,7 @@ class Watch:
 
     def __init__(
         self,
+        plan: Plan,
         bases: tuple[int, ...],
         words: list[tuple[Word, int]],
         roots: list[Any],
@@ -82,15 +85,18 @@ class Watch:
         held: list[Any],
     ) -> None:
         self._held = held
+        self.plan = plan
         self.bases = bases
         self.words = words
         self.unchanged = watch([word for word, _ in words])
         self.roots = roots
         self.slots = slots
         self.numbers = numbers
-        self._storages = [
-            (at, each._storage) for at, each in enumerate(roots) if isinstance(each, TensorCore)
-        ]
+        tensors = [(at, each) for at, each in enumerate(roots) if isinstance(each, TensorCore)]
+        self._storages = [(at, each._storage) for at, each in tensors]
+        self.nodes: list[Node | None] = [None] * len(roots)
+        for at, each in tensors:
+            self.nodes[at] = each._node
 
     def versions(self) -> list[int | None]:
         """Return how often the memory of each root has been written to."""
@@ -223,6 +229,7 @@ class Plan:
             if number in self.roots:
                 numbers.setdefault(id(found), number)
         return Watch(
+            self,
             tuple(id(run.roots[number]) for number in self.bases),
             words,
             [run.roots[number] for number in self.roots],
@@ -280,6 +287,9 @@ class WatchedGuards:
         facts: the facts of the segment.
         guards: a function that checks them.
         first_root, first_slot: how many roots and slots a run has before.
+
+    Attributes:
+        watched: what is looked at, together with the function that does so; None if nothing is.
     """
 
     def __init__(
@@ -289,8 +299,7 @@ class WatchedGuards:
         self._guards = guards
         self._first = first_root, first_slot
         self._plan: Plan | None = None
-        # what is looked at, together with the function that does so
-        self._watched: tuple[Callable[[Run, Watch], bool], Watch] | None = None
+        self.watched: tuple[Callable[[Run, Watch], bool], Watch] | None = None
         self._held = 0
         self._plans = 0
         self._changes: dict[int, int] = {}
@@ -298,7 +307,7 @@ class WatchedGuards:
 
     def __call__(self, run: Run) -> bool:
         """Do the facts hold? If so, what they take is in the run."""
-        watched = self._watched
+        watched = self.watched
         if watched is not None:
             holds, state = watched
             if holds(run, state):
@@ -316,14 +325,14 @@ class WatchedGuards:
         if self._held < STEADY:
             return
         self._held = 0
-        watched, plan = self._watched, self._plan
+        watched, plan = self.watched, self._plan
         if watched is not None and plan is not None:
             now = plan.watch(run)
             if now is not None and not self._is_restless(watched[1], now):
                 self._keep(run, watched[0], now)
                 return
         self._plans += 1
-        self._watched = None
+        self.watched = None
         restless = {number for number, count in self._changes.items() if count >= RESTLESS}
         plan = Plan(self._facts, run, *self._first, restless)
         self._plan = plan
@@ -348,12 +357,12 @@ class WatchedGuards:
 
     def _keep(self, run: Run, holds: Callable[[Run, Watch], bool], state: Watch) -> None:
         assert self._plan is not None
-        self._watched = holds, state
+        self.watched = holds, state
         # objects that nobody else has are not kept alive
         self._ends = [weakref.ref(run.roots[each], self._forget) for each in self._plan.bases]
 
     def _forget(self, _: Any) -> None:
-        self._watched = None
+        self.watched = None
 
 
 def guards_for(facts: list[Fact], first_root: int, first_slot: int) -> Callable[[Run], bool] | None:
