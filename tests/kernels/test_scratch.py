@@ -1,6 +1,8 @@
-"""Scratch memory: what lives at the same time never shares bytes, and what is free is used again."""
+"""Scratch memory: what lives at the same time shares no bytes, and what is free is used again."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def test_what_lives_at_the_same_time_never_overlaps(seed):
 def test_memory_that_is_free_is_used_again():
     scratch = Scratch({})
     values = [vector(1000) for _ in range(10)]
-    for time, (one, following) in enumerate(zip(values, values[1:])):
+    for time, (one, following) in enumerate(pairwise(values)):
         scratch.use(one, time)
         scratch.use(following, time)
     scratch.place()
