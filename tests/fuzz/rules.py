@@ -476,4 +476,113 @@ MUTANTS = [
         "flowing[target] = made if held is None else _compute(steps, ADD, held, made)",
         "flowing[target] = made",
     ),
+    Mutant(
+        "hot: a test of what came in", "graph/hot.py",
+        "read = [*tests, *(each", "read = [*(each",
+    ),
+    # -- shortcuts ------------------------------------------------------------------------------
+    Mutant(
+        "shortcut: names of arguments", "graph/shortcuts.py",
+        "names != {constant(names)} or len(values)", "len(values)",
+    ),
+    Mutant(
+        "shortcut: grad mode", "graph/shortcuts.py",
+        "or state.grad_enabled is not {enabled} ", "",
+    ),
+    Mutant(
+        "shortcut: default dtype", "graph/shortcuts.py",
+        "or default_dtype() is not {constant(dtype)}", "",
+    ),
+    Mutant(
+        "shortcut: keys of arguments", "graph/shortcuts.py",
+        'self.facts.has_key(f"a{number}", part)', "pass",
+    ),
+    Mutant(
+        "shortcut: values of arguments", "graph/shortcuts.py",
+        'self.facts.is_value(f"a{number}", kind, value)', "pass",
+    ),
+    Mutant(
+        "shortcut: types of arguments", "graph/shortcuts.py",
+        'fail_if(f"type(a{number}) is not {constant(part)}")', "pass",
+    ),
+    Mutant(
+        "shortcut: which arguments are the same", "graph/shortcuts.py",
+        "self.facts = _Facts(takes < 2 and watched is None, watched)",
+        "self.facts = _Facts(True, watched)",
+    ),
+    Mutant(
+        "shortcut: the path is the right one", "graph/shortcuts.py",
+        'self.lines.append("if not flag.item(): return WRONG")', "pass",
+    ),
+    Mutant(
+        "shortcut: what is watched by now", "graph/shortcuts.py",
+        'is not {self.constant(self.watch.plan)}: return STALE"', 'is None: return STALE"',
+    ),
+    Mutant(
+        "shortcut: arguments that are watched, too", "graph/shortcuts.py",
+        'others_are_known = "not numbers.keys().isdisjoint(watch.numbers.keys())"',
+        'others_are_known = "False"',
+    ),
+    Mutant(
+        "shortcut: versions of what is saved", "graph/shortcuts.py",
+        'kept[entry] = f"({storage}, {storage}.version)"', 'kept[entry] = f"({storage}, 0)"',
+    ),
+    Mutant(
+        "shortcut: writes to arguments that are read again", "graph/shortcuts.py",
+        'self.lines.append(f"{tape}.watch(({watched}))")', "pass",
+    ),
+    Mutant(
+        "shortcut: the mode that a call leaves", "graph/shortcuts.py",
+        'self.lines.append(f"state.grad_enabled = {self.end.grad_enabled}")', "pass",
+    ),
+    Mutant(
+        "shortcut: hooks of leaves", "graph/guards.py",
+        'f"or (k[1] is not None and k[1].hooks is not None)):"', 'f"):"',
+    ),
+    Mutant(
+        "shortcut: memory that others write to", "graph/guards.py",
+        "or {name}._storage.lent ", "",
+    ),
+    Mutant(
+        "shortcut back: which gradients are wanted", "graph/hot.py",
+        'conditions = [f"needed != {[each in wanted for each in layout.roots]}"]',
+        'conditions = ["False"]',
+    ),
+    Mutant(
+        "shortcut back: which cotangents arrive", "graph/hot.py",
+        "conditions.append(f\"{name} is {'not ' if tensor is None else ''}None\")", "pass",
+    ),
+    Mutant(
+        "shortcut back: strides of cotangents", "graph/hot.py",
+        "or {name}.strides != {array.strides} ", "",
+    ),
+    Mutant(
+        "shortcut back: dtypes of cotangents", "graph/hot.py",
+        "or {name}.dtype != {constant(array.dtype)}: return None", ": return None",
+    ),
+    Mutant(
+        "shortcut back: versions of what is saved", "graph/hot.py",
+        'lines.append("check(tape)")', "pass",
+    ),
+    Mutant(
+        "shortcut back: what was freed", "graph/tape.py",
+        "state.grad_enabled or tape.freed or tape.moved", "state.grad_enabled or tape.moved",
+    ),
+    Mutant(
+        "shortcut back: what was moved", "graph/tape.py",
+        "state.grad_enabled or tape.freed or tape.moved", "state.grad_enabled or tape.freed",
+    ),
+    Mutant(
+        "shortcut back: derivatives of derivatives", "graph/tape.py",
+        "state.grad_enabled or tape.freed or tape.moved", "tape.freed or tape.moved",
+    ),
+    Mutant(
+        "engine: a short walk to leaves with hooks", "engine.py",
+        "(type(edge) is not AccumulateGrad or edge.hooks is not None)",
+        "type(edge) is not AccumulateGrad",
+    ),
+    Mutant(
+        "engine: a short walk to one leaf twice", "engine.py",
+        "return 0 < len(set(found)) == len(found)", "return len(found) > 0",
+    ),
 ]
