@@ -214,7 +214,10 @@ class FactWriter:
                     found = "".join(f"id({self.root(each)}), " for each in watched.bases)
                     self.fail_if(f"({found}) != watch.bases or not watch.unchanged()")
         assert not waiting
-        if watched is not None:
+
+    def end(self) -> None:
+        """Write what must hold of all that was taken."""
+        if self.watched is not None:
             self.fail_if(self.others_are_known)
 
     def space(self) -> dict[str, Any]:
@@ -372,6 +375,7 @@ def compile_guards(
         writer.write(facts)
     except Unknown:
         return None
+    writer.end()
     writer.flush()
     lines += [
         "    arguments, roots, setdefault = run.arguments, run.roots, run.numbers.setdefault",

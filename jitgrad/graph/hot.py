@@ -1,4 +1,4 @@
-"""Paths that are taken again and again: all their segments in one program, back and forth.
+"""Paths that are taken again and again: all their segments in one program.
 
 A path without effects may be computed as a whole before it is known to be the right one: its
 program computes every condition on the way, and one flag says whether all came out as recorded. If
@@ -7,16 +7,26 @@ so, the call has skipped the sites between; if not, nothing has happened, and it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from itertools import pairwise
+import operator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jitgrad.dispatch import wrap
-from jitgrad.graph.ir import Compute, Item, Memory, Renaming, Scalar, Step, Value, Write
-from jitgrad.graph.origins import Variable
+import numpy as np
+
+from jitgrad.graph.facts import SameOutcome
+from jitgrad.graph.ir import (
+    Compute,
+    Item,
+    Memory,
+    Scalar,
+    ScalarCompute,
+    Step,
+    Value,
+    Write,
+    number_type,
+)
 from jitgrad.graph.recipes import Fresh, Number, walk
 from jitgrad.graph.segment import Branch, Return, Segment
-from jitgrad.ops.binary import ADD
 from jitgrad.ops.logical import LOGICAL_AND, LOGICAL_NOT
 from jitgrad.primitive import Kind
 
@@ -27,7 +37,7 @@ PATIENCE = 16
 
 
 class HotPath:
-    """One program for a whole path, from an entry to a return.
+    """One program for a whole path, from an entry to a return; shortcuts run it.
 
     Attributes:
         last: the segment that returns.
@@ -35,9 +45,8 @@ class HotPath:
         arguments: the slots of its inputs.
         places: the slots of its further outputs.
         is_guess: other paths begin as this one does.
-        slots: how many slots a run has at the end.
+        can_raise: its program may raise, and then the path is done step by step.
         credit: right guesses less wrong ones, bounded.
-        has_shortcut: calls try it before they look for their first segment.
         is_tried: a shortcut has been written, if one can be.
     """
 
@@ -50,22 +59,9 @@ class HotPath:
         self.arguments = arguments
         self.places = places
         self.is_guess = is_guess
-        self.has_shortcut = False
-        self.is_tried = False
-        self.slots = last.end.state.slots
+        self.can_raise = any(segment.can_raise for segment in last.path())
         self.credit = PATIENCE
-
-    def guess(self, slots: list) -> bool:
-        """Fill `slots` as the path would, if this is the right path."""
-        made = self.program.run(*[slots[at] for at in self.arguments])
-        if not made[0].item():
-            self.credit -= 1
-            return False
-        self.confirm()
-        slots += [None] * (self.slots - len(slots))
-        for at, each in zip(self.places, made[1:]):
-            slots[at] = each
-        return True
+        self.is_tried = False
 
     def confirm(self) -> None:
         """Note that the path was the right one."""
@@ -79,14 +75,13 @@ def hot_path(last: Segment) -> HotPath | None:
     segments = last.path()
     if not isinstance(end, Return) or (end.outputs and end.layout is None):
         return None
-    if last.parent is None:
+    if any(segment.effects or segment.prepares for segment in segments):
+        return None
+    if not any(segment.can_raise or _tests(segment) for segment in segments) and len(segments) == 1:
         return _single(last)
-    if not all(_is_pure(segment, first=segment is segments[0]) for segment in segments):
+    if not all(map(_is_pure, segments)):
         return None
-    steps: list[Step] = [step for segment in segments for step in segment.steps]
-    tests = _tests(segments)
-    if not tests:
-        return None
+    steps, tests = _steps(segments)
     flag = _flag(tests, steps)
     slot_of = end.state.slot_of
     wanted: dict[Value | Scalar, None] = {}
@@ -100,255 +95,125 @@ def hot_path(last: Segment) -> HotPath | None:
     made = {step.output for step in steps if not isinstance(step, Write)}
     outputs = [each for each in wanted if each in made]
     # what is tested may have come in, and no step reads it
-    read = [*tests, *(each for segment in segments for each in segment.inputs)]
+    read = [each.operand for each in tests]
+    read += [each for segment in segments for each in segment.inputs]
     inputs = list(dict.fromkeys(each for each in read if each not in made))
-    program = last.lower(steps, inputs, [flag, *outputs], "whole path to the end")
-    return HotPath(
-        last, program, [slot_of[each] for each in inputs], [slot_of[each] for each in outputs], True
-    )
+    guessed = [] if flag is None else [flag]
+    program = last.lower(steps, inputs, [*guessed, *outputs], "whole path to the end")
+    arguments, places = ([slot_of[each] for each in row] for row in (inputs, outputs))
+    return HotPath(last, program, arguments, places, flag is not None)
 
 
-def _single(segment: Segment) -> HotPath | None:
+def _single(segment: Segment) -> HotPath:
     """Return that of a path that is one segment, and nothing to be guessed."""
-    if segment.effects or segment.prepares or segment.can_raise or segment.program is None:
-        return None
     end = segment.end
     assert isinstance(end, Return)
     slots = end.state.slots
     places = list(range(slots - len(segment.outputs), slots))
-    return HotPath(segment, segment.program, segment.arguments, places, False)
+    return HotPath(segment, segment.ready(), segment.arguments, places, False)
 
 
-def _is_pure(segment: Segment, first: bool) -> bool:
+def _is_pure(segment: Segment) -> bool:
     """Can the segment run although it may turn out to be the wrong one?"""
-    if segment.effects or segment.prepares or segment.can_raise or (segment.facts and not first):
-        return False
-    return all(
-        (
-            isinstance(step, Compute)
-            and step.primitive.kind is not Kind.RANDOM
-            and not step.primitive.raises_on_data
-        )
-        or isinstance(step, Item)
+    return not any(
+        isinstance(step, Write)
+        or (isinstance(step, Compute) and step.primitive.kind is Kind.RANDOM)
         for step in segment.steps
     )
 
 
-def _tests(segments: list[Segment]) -> dict[Value, bool]:
-    """Return what the sites of a path test, with the outcomes; nothing where one is no flag."""
-    tests: dict[Value, bool] = {}
-    for segment, following in pairwise(segments):
+def _tests(segment: Segment) -> list[SameOutcome]:
+    """Return the facts of a segment that are about numbers which the path computes."""
+    return [fact for fact in segment.facts if isinstance(fact, SameOutcome)]
+
+
+class _Test(NamedTuple):
+    """What decides whether the path is the right one: `operand`, by its truth or by its value."""
+
+    operand: Any
+    exact: bool
+    outcome: Any
+
+
+def _steps(segments: list[Segment]) -> tuple[list[Step], list[_Test]]:
+    """Return what a path computes, and its tests, which are computed as well."""
+    steps: list[Step] = []
+    tests: list[_Test] = []
+    for number, segment in enumerate(segments):
+        for fact in _tests(segment):
+            operands = tuple(each for each, _ in fact.operands)
+            made = _number(steps, fact.function, fact.expression, *operands)
+            tests.append(_Test(made, False, fact.outcome))
+        steps += segment.steps
         branch = segment.end
-        if not isinstance(branch, Branch) or not branch.is_flag:
-            return {}
-        slot_of = branch.snapshot.state.slot_of
-        test = next(each for each, slot in slot_of.items() if slot == branch.slot)
-        if not isinstance(test, Value) or test.shape != ():
-            return {}
-        outcome = not any(following is each for each in branch.outcomes.get(False, ()))
-        if tests.setdefault(test, outcome) is not outcome:
-            return {}
-    return tests
+        if isinstance(branch, Branch) and branch.slot is not None:
+            tests.append(_test(branch, segments[number + 1]))
+    return steps, tests
 
 
-def _flag(tests: dict[Value, bool], steps: list[Step]) -> Value:
-    """Add steps that say whether all tests came out as on the path; return their result."""
+def _test(branch: Branch, following: Segment) -> _Test:
+    """Return the test of a site on a path that goes on with `following`."""
+    slot_of = branch.snapshot.state.slot_of
+    operand = next(each for each, slot in slot_of.items() if slot == branch.slot)
+    outcome = next(
+        outcome
+        for outcome, candidates in list(branch.outcomes.items())
+        if any(following is each for each in candidates)
+    )
+    return _Test(operand, branch.exact, outcome)
+
+
+def _flag(tests: list[_Test], steps: list[Step]) -> Scalar | None:
+    """Add steps that say whether all tests come out as on the path; return their result."""
+    truths: list[Scalar] = []
     flag: Value | None = None
-    for test, outcome in tests.items():
-        part = test if outcome else _compute(steps, LOGICAL_NOT, test)
-        flag = part if flag is None else _compute(steps, LOGICAL_AND, flag, part)
-    assert flag is not None
-    return flag
+    for operand, exact, outcome in tests:
+        is_flag = isinstance(operand, Value) and operand.dtype == np.bool_ and not exact
+        if is_flag and operand.shape == ():
+            # these are fused with what computes them
+            part = operand if outcome else compute(steps, LOGICAL_NOT, operand)
+            flag = part if flag is None else compute(steps, LOGICAL_AND, flag, part)
+            continue
+        if isinstance(operand, Value):
+            operand = _item(steps, operand)
+        if exact:
+            kind, value = outcome
+            truths.append(_number(steps, _is_exactly(kind, value), f"{{0}} is {value!r}", operand))
+        elif outcome:
+            truths.append(_number(steps, bool, "bool({0})", operand))
+        else:
+            truths.append(_number(steps, operator.not_, "not {0}", operand))
+    if flag is not None:
+        truths.append(_item(steps, flag))
+    if not truths:
+        return None
+    return truths[0] if len(truths) == 1 else _number(steps, _all, "all", *truths)
 
 
-def _compute(steps: list[Step], primitive: Any, *inputs: Value) -> Value:
+def _all(*truths: bool) -> bool:
+    return all(truths)
+
+
+def _is_exactly(kind: type, value: Any) -> Callable[[Any], bool]:
+    """Return what says whether a number has this value and type."""
+    return lambda found: type(found) is kind and found == value
+
+
+def _item(steps: list[Step], value: Value) -> Scalar:
+    made = Scalar(number_type(value.dtype))
+    steps.append(Item(value, made))
+    return made
+
+
+def _number(steps: list[Step], function: Callable, expression: str, *operands: Any) -> Scalar:
+    made = Scalar(bool)
+    steps.append(ScalarCompute(function, expression, operands, made))
+    return made
+
+
+def compute(steps: list[Step], primitive: Any, *inputs: Value) -> Value:
+    """Add a step whose output is like its inputs; return the output."""
     like = inputs[0]
     made = Value(like.shape, like.strides, like.dtype, Memory())
     steps.append(Compute(primitive, inputs, {}, made))
     return made
-
-
-class JoinedPlan(NamedTuple):
-    """The derivatives of the segments of a path, as one.
-
-    Attributes:
-        steps: what is computed.
-        inputs: what it reads from the tape.
-        given: the cotangents that go in.
-        targets, outputs: the variables whose cotangents come out, and these.
-    """
-
-    steps: list[Step]
-    inputs: list[Value | Scalar]
-    given: dict[Variable, Value]
-    targets: list[Variable]
-    outputs: list[Value]
-
-
-def join_plan(
-    parts: list[Any],
-    wanted: list[Variable],
-    begun: Collection[Variable],
-    given: dict[Variable, Value] | None = None,
-) -> JoinedPlan | None:
-    """Join derivatives, None where they do not fit together.
-
-    Args:
-        parts: of the segments of a path, the last segment first.
-        begun: the variables whose cotangents go in.
-        wanted: the variables whose cotangents are to come out.
-        given: what stands for the cotangents that go in; without, the values of the derivatives.
-    """
-    if given is None:
-        given = {}
-        for part in parts:
-            for variable, value in zip(part.given, part.derivative.cotangents):
-                if variable in begun:
-                    given.setdefault(variable, value)
-    steps: list[Step] = []
-    taken = {variable for part in parts for variable in part.given}
-    flowing = {each: value for each, value in given.items() if each in taken}
-    inputs: dict[Value | Scalar, None] = {}
-    for part in parts:
-        derivative = part.derivative
-        inputs.update(dict.fromkeys(derivative.inputs))
-        renaming = Renaming()
-        for variable, value in zip(part.given, derivative.cotangents):
-            held = flowing.pop(variable, None)
-            if held is None or not _alike(held, value):
-                return None
-            renaming.values[value] = held
-        for step in derivative.steps:
-            if not isinstance(step, Compute):
-                return None
-            steps.append(renaming.step(step))
-        for target, value in zip(derivative.targets, derivative.outputs):
-            made = renaming(value)
-            # one result may depend on another: what goes in meets what comes from there
-            held = flowing.get(target)
-            flowing[target] = made if held is None else _compute(steps, ADD, held, made)
-    targets = [each for each in wanted if each in flowing]
-    if any(each not in targets for each in flowing):
-        return None
-    outputs = [flowing[each] for each in targets]
-    return JoinedPlan(steps, list(inputs), given, targets, outputs)
-
-
-def _alike(a: Value, b: Value) -> bool:
-    return (a.shape, a.strides, a.dtype) == (b.shape, b.strides, b.dtype)
-
-
-class WholePlan:
-    """One program for the derivatives of all segments of a path.
-
-    Attributes:
-        program: takes what `inputs` name on the tape, then the cotangents of `given`.
-        targets: the variables whose cotangents it returns.
-    """
-
-    def __init__(
-        self,
-        program: Any,
-        inputs: list[Value | Scalar],
-        given: list[Variable],
-        targets: list[Variable],
-    ) -> None:
-        self.program = program
-        self.inputs = inputs
-        self.given = given
-        self.targets = targets
-
-    def run(self, tape: Any, waiting: dict) -> dict:
-        """Return the cotangents of the targets, as tensors."""
-        values = tape.values
-        made = self.program.run(
-            *[values[each] for each in self.inputs], *[waiting[each] for each in self.given]
-        )
-        return {target: wrap(array) for target, array in zip(self.targets, made)}
-
-
-def whole_plan(
-    parts: list[Any], wanted: list[Variable], begun: Collection[Variable], last: Segment
-) -> WholePlan | None:
-    """Return one program for the derivatives `parts`, None where they do not fit together.
-
-    Args:
-        parts: of the segments of a path, whose `last` comes first.
-        wanted: the variables whose cotangents it is to return.
-        begun: those whose cotangents it is given.
-    """
-    if len(parts) == 1:
-        (part,) = parts
-        if not set(part.given).issuperset(begun):
-            return None
-        return WholePlan(part.derivative.program, part.inputs, part.given, part.targets)
-    joined = join_plan(parts, wanted, begun)
-    if joined is None:
-        return None
-    inputs = [*joined.inputs, *joined.given.values()]
-    program = last.lower(joined.steps, inputs, joined.outputs, "backward pass from the end")
-    return WholePlan(program, joined.inputs, list(joined.given), joined.targets)
-
-
-class BackwardShortcut:
-    """A backward pass as one Python function, for the cotangents that come again and again.
-
-    Args:
-        whole: computes it.
-        layout: of the tapes.
-        given: the cotangents for which it is, by their variables.
-        wanted: the variables whose cotangents it is asked for.
-        check: is called with the tape, and raises where something saved has been written.
-
-    Attributes:
-        run: given a tape, the cotangents of all results and which inputs need one, returns these,
-            or None for other cotangents and inputs.
-        reached: what a pass has gone through, as `CompiledBackward.release` wants it.
-    """
-
-    def __init__(
-        self,
-        whole: WholePlan,
-        layout: Any,
-        given: dict[Variable, Any],
-        wanted: list[Variable],
-        check: Any,
-    ) -> None:
-        self.reached = tuple(given), tuple(wanted)
-        space: dict[str, Any] = {"wrap": wrap, "program": whole.program.run, "check": check}
-        names: dict[Any, str] = {}
-
-        def constant(value: Any) -> str:
-            name = names.setdefault(id(value), f"c{len(names)}")
-            space[name] = value
-            return name
-
-        conditions = [f"needed != {[each in wanted for each in layout.roots]}"]
-        cotangents = {each: f"g{number}" for number, each in enumerate(layout.variables)}
-        lines = [f"{''.join(f'{name}, ' for name in cotangents.values())}= cotangents"]
-        for variable, name in cotangents.items():
-            tensor = given.get(variable)
-            conditions.append(f"{name} is {'not ' if tensor is None else ''}None")
-        lines.append(f"if {' or '.join(conditions)}: return None")
-        for variable, tensor in given.items():
-            array, name = tensor._array, cotangents[variable]
-            lines += [
-                f"{name} = {name}._array",
-                f"if {name}.shape != {array.shape} or {name}.strides != {array.strides} "
-                f"or {name}.dtype != {constant(array.dtype)}: return None",
-            ]
-        if check:
-            lines.append("check(tape)")
-        arguments = [f"values[{constant(each)}]" for each in whole.inputs]
-        arguments += [cotangents[each] for each in whole.given]
-        made = {each: f"m{number}" for number, each in enumerate(whole.targets)}
-        lines.append("values = tape.values")
-        lines.append(
-            f"{''.join(f'{name}, ' for name in made.values())}= program({', '.join(arguments)})"
-        )
-        flows = [f"wrap({made[each]})" if each in made else "None" for each in layout.roots]
-        lines.append(f"return ({''.join(f'{each}, ' for each in flows)})")
-        body = "".join(f"    {line}\n" for line in lines)
-        text = f"def shortcut(tape, cotangents, needed):\n{body}"
-        exec(compile(text, "<jitgrad backward shortcut>", "exec"), space)
-        self.run: Callable[[Any, list, list[bool]], tuple | None] = space["shortcut"]

@@ -79,6 +79,11 @@ class Scalar:
         self.type = type
 
 
+def number_type(dtype: np.dtype) -> type:
+    """Return what an element of `dtype` is as a Python number."""
+    return {"f": float, "b": bool}.get(dtype.kind, int)
+
+
 Operand = Value | Scalar | float | int | bool
 """What a primitive takes: a tensor, a number of run time, or a constant number."""
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from jitgrad.dispatch import wrap
 from jitgrad.graph.derivative import kinds_of
-from jitgrad.graph.hot import JoinedPlan, join_plan
 from jitgrad.graph.ir import Compute, Memory, Step, Value
 from jitgrad.graph.loop_layout import LoopLayout, Way
 from jitgrad.graph.origins import Variable
+from jitgrad.graph.plans import JoinedPlan, join_plan
 from jitgrad.graph.verify_loops import make_loop
 from jitgrad.kernels.geometry import row_major
 from jitgrad.kernels.loops import NotNative, Path

@@ -72,14 +72,6 @@ def follow(segment: Segment, run: Run) -> Any:
         Miss: at a site whose outcome has not been seen, or where facts do not hold.
     """
     slots = run.slots
-    hot = segment.hot
-    if hot is not None and hot.is_guess and not hot.has_shortcut:
-        if hot.guess(slots):
-            hot.last.hits += 1
-            run.last = hot.last
-            return give_back(run, hot.last.end, hot.last)  # type: ignore[arg-type]
-        if hot.credit < 0:
-            segment.hot = None
     first = segment
     while True:
         segment.hits += 1

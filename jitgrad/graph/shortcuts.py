@@ -1,4 +1,4 @@
-"""Whole calls as one Python function each: for paths from an entry to a return taken again and again.
+"""Whole calls as one Python function each, for paths that are taken again and again.
 
 Following the graph asks at each step what comes next. A shortcut is straight Python code instead,
 written for one path: it checks what decides about the entry and its facts, calls one program, and
@@ -14,12 +14,15 @@ from typing import Any, NamedTuple
 
 from jitgrad import dtypes
 from jitgrad.dispatch import node_of, wrap
+from jitgrad.errors import VerificationError
 from jitgrad.graph.entrance import Entrance
-from jitgrad.graph.facts import IsObject, IsTensor
+from jitgrad.graph.facts import IsObject, IsTensor, SameOutcome
 from jitgrad.graph.guards import FactWriter, Unknown, Watched
 from jitgrad.graph.hot import HotPath
 from jitgrad.graph.origins import StorageEntry
 from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root
+from jitgrad.graph.replay import give_back
+from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Return, Segment
 from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
 from jitgrad.graph.watching import Watch, WatchedGuards
@@ -106,11 +109,7 @@ def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
     except _Unfit as unfit:
         hot.is_tried = not unfit.early
         return
-    hot.has_shortcut = True
-    kept = entrance.shortcuts[: MOST - 1]
-    for each in entrance.shortcuts[len(kept) :]:
-        each.hot.has_shortcut = False
-    entrance.shortcuts = (made, *kept)
+    entrance.shortcuts = (made, *entrance.shortcuts[: MOST - 1])
 
 
 def take_shortcut(entrance: Entrance, values: list, names: tuple[str, ...] = ()) -> Any:
@@ -124,11 +123,11 @@ def take_shortcut(entrance: Entrance, values: list, names: tuple[str, ...] = ())
         if result is WRONG:
             hot.credit -= 1
             if hot.credit < 0:
-                _drop(entrance, each)
+                entrance.shortcuts = _without(entrance, each)
                 each.first.hot = None
             return None
         if result is STALE:
-            _drop(entrance, each)
+            entrance.shortcuts = _without(entrance, each)
             hot.is_tried = False
             return None
         hot.confirm()
@@ -138,11 +137,6 @@ def take_shortcut(entrance: Entrance, values: list, names: tuple[str, ...] = ())
                 entrance.shortcuts = (each, *others)
         return hot.last, result
     return None
-
-
-def _drop(entrance: Entrance, shortcut: Shortcut) -> None:
-    entrance.shortcuts = _without(entrance, shortcut)
-    shortcut.hot.has_shortcut = False
 
 
 def _without(entrance: Entrance, shortcut: Shortcut) -> tuple[Shortcut, ...]:
@@ -156,7 +150,9 @@ class _Writer:
         self.hot = hot
         assert isinstance(hot.last.end, Return)
         self.end: Return = hot.last.end
-        takes = sum(isinstance(each, (IsObject, IsTensor)) for each in first.facts)
+        path = hot.last.path()
+        taken = [fact for segment in path for fact in segment.facts]
+        takes = sum(isinstance(each, (IsObject, IsTensor)) for each in taken)
         self.guards = first.guards if isinstance(first.guards, WatchedGuards) else None
         self.watch: Watch | None = None
         if self.guards is not None:
@@ -175,10 +171,9 @@ class _Writer:
         self.storages: dict[StorageEntry, str] = {}
         self.objects: dict[Any, str] = {}
         self._entry(key)
-        self._take(first)
+        self._take(path)
         self._compute()
-        self._histories()
-        self._result(key)
+        self._give_back(key)
 
     def _new(self, kind: str, expression: str) -> str:
         """Give a name to what an expression makes."""
@@ -210,7 +205,8 @@ class _Writer:
                 fail_if(f"type(a{number}) is not {constant(part[0])}")
                 self.facts.has_key(f"a{number}", part)
 
-    def _take(self, first: Segment) -> None:
+    def _take(self, path: list[Segment]) -> None:
+        """Check the facts of a path, all before it begins: nothing on the way changes them."""
         facts = self.facts
         if self.watch is not None:
             self.lines += [
@@ -220,9 +216,17 @@ class _Writer:
                 f"if watch.plan is not {self.constant(self.watch.plan)}: return STALE",
                 "known_roots, known_slots = watch.roots, watch.slots",
             ]
-        facts.write(first.facts)
-        for number, taken in enumerate(facts.slots):
-            self.slots[number] = f"known_slots[{taken}]" if isinstance(taken, int) else taken
+        for segment in path:
+            before = len(facts.slots)
+            own = [each for each in segment.facts if not isinstance(each, SameOutcome)]
+            if segment.parent is None:
+                facts.write(own)
+            else:
+                for fact in own:
+                    facts.fact(fact)
+            for number, taken in enumerate(facts.slots[before:], segment.first_slot):
+                self.slots[number] = f"known_slots[{taken}]" if isinstance(taken, int) else taken
+        facts.end()
 
     def _compute(self) -> None:
         hot = self.hot
@@ -231,13 +235,42 @@ class _Writer:
         made = ["flag", *names] if hot.is_guess else names
         target = "".join(f"{each}, " for each in made)
         call = f"{self.constant(hot.program.run)}({arguments})"
-        self.lines.append(f"{target}= {call}" if made else call)
+        call = f"{target}= {call}" if made else call
+        if hot.is_guess or hot.can_raise:
+            self.lines += [
+                "try:",
+                f"    {call}",
+                "except VerificationError:",
+                "    raise",
+                "except Exception:",
+                "    return WRONG",
+            ]
+        else:
+            self.lines.append(call)
         if hot.is_guess:
-            self.lines.append("if not flag.item(): return WRONG")
+            self.lines.append("if not flag: return WRONG")
         self.slots.update(zip(hot.places, names))
         self.lines.append(f"{self.constant(hot.last)}.hits += 1")
 
     # -- what is made -----------------------------------------------------------------------
+
+    def _give_back(self, key: tuple) -> None:
+        """Make the results and their histories; in the general way, where there is no shorter."""
+        written = len(self.lines)
+        try:
+            self._histories()
+            self._result(key)
+        except _Unfit:
+            del self.lines[written:]
+            last, end = self.constant(self.hot.last), self.constant(self.end)
+            slots = ", ".join(self.slots.get(at, "None") for at in range(self.end.state.slots))
+            if self.watch is not None:
+                self.lines.append("known_versions = watch.versions()")
+            self.facts.slots.clear()
+            self.lines.append("run = Run(values)")
+            FactWriter.flush(self.facts)
+            self.lines.append(f"run.slots = [{slots}]")
+            self.lines.append(f"return give_back(run, {end}, {last})")
 
     def _storage(self, entry: StorageEntry, array: str, version: int) -> str:
         if entry.root is not None:
@@ -358,11 +391,14 @@ class _Writer:
         space |= {
             "CompiledBackward": CompiledBackward,
             "MISSED": MISSED,
+            "Run": Run,
             "STALE": STALE,
             "Storage": Storage,
             "Tape": Tape,
+            "VerificationError": VerificationError,
             "WRONG": WRONG,
             "default_dtype": dtypes.get_default_dtype,
+            "give_back": give_back,
             "node_of": node_of,
             "state": state,
             "wrap": wrap,

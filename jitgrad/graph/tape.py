@@ -26,9 +26,10 @@ from jitgrad.graph.derivative import (
     rebuild,
     tracked,
 )
-from jitgrad.graph.hot import WARM, BackwardShortcut, WholePlan, whole_plan
+from jitgrad.graph.hot import WARM
 from jitgrad.graph.ir import Compute, Scalar, Value
 from jitgrad.graph.origins import SavedValue, StorageEntry, Variable, ancestors
+from jitgrad.graph.plans import BackwardShortcut, Part, Plan, whole_plan
 from jitgrad.graph.segment import PathState, Segment
 from jitgrad.modes import state
 from jitgrad.node import SECOND_BACKWARD, Node, modified_error
@@ -363,41 +364,6 @@ def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:
                     array = add_cotangents(waiting[target], array)
                 waiting[target] = array
     return {each: wrap(waiting[each]) for each in wanted if each in waiting}
-
-
-class Part:
-    """The derivative of one segment, with the variables whose cotangents go in."""
-
-    __slots__ = ("derivative", "given", "inputs", "is_simple", "run", "targets")
-
-    def __init__(self, derivative: Derivative, given: list[Variable]) -> None:
-        self.derivative = derivative
-        self.given = given
-        self.inputs = derivative.inputs
-        self.targets = derivative.targets
-        self.is_simple = not self.inputs and len(given) == 1 and len(self.targets) == 1
-        self.run: Any = None if derivative.program is None else derivative.program.run
-
-
-class Plan:
-    """The derivatives to run for one set of cotangents, last segment first.
-
-    Attributes:
-        checks: for each storage with something saved in it: the entry, the version at which it
-            was saved, the variable that saved it.
-        hits: how often it was run.
-        whole: one program for all parts, once it has been run often.
-        shortcut: a function that runs it.
-    """
-
-    __slots__ = ("checks", "hits", "parts", "shortcut", "whole")
-
-    def __init__(self) -> None:
-        self.hits = 0
-        self.whole: WholePlan | None = None
-        self.shortcut: BackwardShortcut | None = None
-        self.parts: list[Part] = []
-        self.checks: list[tuple[StorageEntry, int, Variable]] = []
 
 
 def _plan(tape: Tape, waiting: dict[Variable, np.ndarray], wanted: list[Variable]) -> Plan:

@@ -59,10 +59,6 @@ def number_dtype(kind: type) -> np.dtype:
     return np.dtype({float: np.float64, int: np.int64, bool: np.bool_}[kind])
 
 
-def number_type(dtype: np.dtype) -> type:
-    return {"f": float, "b": bool}.get(dtype.kind, int)
-
-
 def thin(value: Value) -> Value:
     """Return `value` with its repeated elements once."""
     shape = tuple(

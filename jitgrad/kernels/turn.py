@@ -23,6 +23,7 @@ from jitgrad.graph.ir import (
     Step,
     Value,
     Write,
+    number_type,
 )
 from jitgrad.kernels.aliases import Input, check_aliases
 from jitgrad.kernels.layout import allocate
@@ -39,7 +40,7 @@ from jitgrad.kernels.operations import (
     copied,
 )
 from jitgrad.kernels.reading import operations
-from jitgrad.kernels.records import entry, number_type, thin
+from jitgrad.kernels.records import entry, thin
 from jitgrad.kernels.scalars import can_fail
 from jitgrad.modes import run_quietly
 from jitgrad.primitive import Kind

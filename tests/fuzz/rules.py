@@ -92,8 +92,7 @@ MUTANTS = [
     # -- the same as a function ------------------------------------------------------------------
     Mutant(
         "guard: storage and memory", "graph/guards.py",
-        '            self.fail_if(f"setdefault({part}, {index}) != {number}")',
-        '            self.lines.append(f"setdefault({part}, {index})")',
+        "self.first_with(part, index, number)", "self.first_with(part, index, index)",
     ),
     Mutant(
         "guard: where a view begins", "graph/guards.py",
@@ -106,13 +105,12 @@ MUTANTS = [
     ),
     Mutant(
         "guard: a root that is new", "graph/guards.py",
-        'self.fail_if(f"setdefault(id({name}), {index}) != {index}")',
-        'self.lines.append(f"setdefault(id({name}), {index})")',
+        'self.first_with(f"id({name})", index, index)', "pass",
     ),
     Mutant(
         "guard: the type of a value", "graph/guards.py",
-        'f"type(found) is not {self.constant(kind)} or found != {self.constant(expected)}"',
-        'f"found != {self.constant(expected)}"',
+        'f"type({name}) is not {self.constant(kind)} or {name} != {self.constant(expected)}"',
+        'f"{name} != {self.constant(expected)}"',
     ),
     Mutant(
         "guard: the same object", "graph/guards.py",
@@ -125,7 +123,7 @@ MUTANTS = [
     ),
     Mutant(
         "guard: the key of a tensor from outside", "graph/guards.py",
-        'if tensor_key({name}) != {key}: return False', "if False: return False",
+        "if tensor_key({name}) != {key}: {self.failure}", "if False: {self.failure}",
     ),
     Mutant(
         "guard: attributes of classes", "graph/guards.py",
@@ -180,15 +178,28 @@ MUTANTS = [
     ),
     Mutant(
         "hot: no effects on a guessed path", "graph/hot.py",
-        "if segment.effects or segment.prepares or ", "if ",
+        "if any(segment.effects or segment.prepares for segment in segments):",
+        "if False:",
     ),
     Mutant(
         "hot: what must not have been true", "graph/hot.py",
-        "test = _compute(steps, LOGICAL_NOT, test)", "continue",
+        "part = operand if outcome else compute(steps, LOGICAL_NOT, operand)", "part = operand",
     ),
     Mutant(
         "hot: facts on a guessed path", "graph/hot.py",
-        "or (segment.facts and not first)", "",
+        "tests.append(_Test(made, False, fact.outcome))", "pass",
+    ),
+    Mutant(
+        "hot: numbers that are tested", "graph/hot.py",
+        'truths.append(_number(steps, bool, "bool({0})", operand))', "pass",
+    ),
+    Mutant(
+        "hot: numbers that must not be true", "graph/hot.py",
+        'truths.append(_number(steps, operator.not_, "not {0}", operand))', "pass",
+    ),
+    Mutant(
+        "hot: numbers that are looked up", "graph/hot.py",
+        "return lambda found: type(found) is kind and found == value", "return lambda found: True",
     ),
     # -- the tape ---------------------------------------------------------------------------------
     Mutant(
@@ -472,13 +483,13 @@ MUTANTS = [
         "(each, array.shape, array.strides, array.dtype)", "(each, array.strides, array.dtype)",
     ),
     Mutant(
-        "hot: what goes in meets what comes from another result", "graph/hot.py",
-        "flowing[target] = made if held is None else _compute(steps, ADD, held, made)",
+        "hot: what goes in meets what comes from another result", "graph/plans.py",
+        "flowing[target] = made if held is None else compute(steps, ADD, held, made)",
         "flowing[target] = made",
     ),
     Mutant(
         "hot: a test of what came in", "graph/hot.py",
-        "read = [*tests, *(each", "read = [*(each",
+        "read = [each.operand for each in tests]", "read = []",
     ),
     # -- shortcuts ------------------------------------------------------------------------------
     Mutant(
@@ -502,17 +513,13 @@ MUTANTS = [
         'self.facts.is_value(f"a{number}", kind, value)', "pass",
     ),
     Mutant(
-        "shortcut: types of arguments", "graph/shortcuts.py",
-        'fail_if(f"type(a{number}) is not {constant(part)}")', "pass",
-    ),
-    Mutant(
         "shortcut: which arguments are the same", "graph/shortcuts.py",
         "self.facts = _Facts(takes < 2 and watched is None, watched)",
         "self.facts = _Facts(True, watched)",
     ),
     Mutant(
         "shortcut: the path is the right one", "graph/shortcuts.py",
-        'self.lines.append("if not flag.item(): return WRONG")', "pass",
+        'self.lines.append("if not flag: return WRONG")', "pass",
     ),
     Mutant(
         "shortcut: what is watched by now", "graph/shortcuts.py",
@@ -544,24 +551,24 @@ MUTANTS = [
         "or {name}._storage.lent ", "",
     ),
     Mutant(
-        "shortcut back: which gradients are wanted", "graph/hot.py",
+        "shortcut back: which gradients are wanted", "graph/plans.py",
         'conditions = [f"needed != {[each in wanted for each in layout.roots]}"]',
         'conditions = ["False"]',
     ),
     Mutant(
-        "shortcut back: which cotangents arrive", "graph/hot.py",
+        "shortcut back: which cotangents arrive", "graph/plans.py",
         "conditions.append(f\"{name} is {'not ' if tensor is None else ''}None\")", "pass",
     ),
     Mutant(
-        "shortcut back: strides of cotangents", "graph/hot.py",
+        "shortcut back: strides of cotangents", "graph/plans.py",
         "or {name}.strides != {array.strides} ", "",
     ),
     Mutant(
-        "shortcut back: dtypes of cotangents", "graph/hot.py",
+        "shortcut back: dtypes of cotangents", "graph/plans.py",
         "or {name}.dtype != {constant(array.dtype)}: return None", ": return None",
     ),
     Mutant(
-        "shortcut back: versions of what is saved", "graph/hot.py",
+        "shortcut back: versions of what is saved", "graph/plans.py",
         'lines.append("check(tape)")', "pass",
     ),
     Mutant(

@@ -315,6 +315,84 @@ def _close(one: Any, other: Any) -> bool:
     return type(one) is type(other) and (one == other or isinstance(one, str))
 
 
+def test_arguments_written_before_the_backward_pass() -> None:
+    def squashed(x: Any) -> Any:
+        return (x * 2 + 1).exp() * 3
+
+    compiled = known(squashed, leaf(0.5, 0.25))
+    for _ in range(2 * WARM):
+        compiled(leaf(0.5, 0.25)).sum().backward()
+
+    def write(x: Any) -> None:
+        with torch.no_grad():
+            x.mul_(5)
+
+    def write_to_data(x: Any) -> None:
+        x.data.mul_(5)
+
+    def write_by_numpy(x: Any) -> None:
+        array[0] = 7.0
+
+    for change in (write, write_to_data, write_by_numpy, lambda x: None):
+        found = []
+        for function in (squashed, compiled):
+            x = leaf(0.5, 0.25)
+            array = x.detach().numpy() if change is write_by_numpy else np.zeros(1)
+            made = function(x)
+            change(x)
+            made.sum().backward()
+            found.append(x.grad)
+        assert _close(*found)
+
+
+def test_an_array_whose_shape_numpy_changes() -> None:
+    x = torch.arange(6.0)
+    compiled = known(double, x)
+    array = x.numpy()
+    assert takes(compiled, x)
+    for shape in ((2, 3), (6,), (3, 2), (6, 1)):
+        array.shape = shape
+        agree(double, compiled, x)
+
+
+def test_results_of_every_kind() -> None:
+    def viewed(x: Any, n: float) -> Any:
+        y = x * n
+        rows = y.view(2, 2)
+        return rows[0], rows.t(), y, range(3), (lambda: n), slice(0, 2)
+
+    x = leaf(1.0, 2.0, 3.0, 4.0)
+    compiled = known(viewed, x, 2.0)
+    for n in (2.0, 3.0, 2.0):
+        wanted, got = viewed(x, n), compiled(x, n)
+        assert described(list(got[:3])) == described(list(wanted[:3]))
+        assert got[4]() == n and got[3] == range(3) and got[5] == slice(0, 2)
+        with torch.no_grad():
+            got[2][0] = 70.0
+        assert got[0][0].item() == got[1][0, 0].item() == 70.0
+    row, *_, whole = compiled(x, 2.0)[:3]
+    (row.sum() + (whole * whole).sum()).backward()
+    assert x.grad.tolist() == [10.0, 18.0, 24.0, 32.0]
+
+
+def test_one_result_that_depends_on_another() -> None:
+    def chained(x: Any) -> Any:
+        y = x.exp()
+        return y, y * y, (y.sum() > 0).item()
+
+    compiled = known(chained, leaf(0.5, 0.25))
+    for use in range(3):
+        found = []
+        for function in (chained, compiled):
+            x = leaf(0.5, 0.25)
+            y, z, _ = function(x)
+            made = (y, z, y + z)[use]
+            found.append(
+                [made.detach(), *torch.autograd.grad(made.sum(), (x, y), allow_unused=True)]
+            )
+        assert str(found[0]) == str(found[1])
+
+
 def test_no_shortcut_hides_what_anomaly_mode_or_other_functions_see() -> None:
     x = leaf(1.0, 2.0)
     compiled = known(double, x)
@@ -356,6 +434,37 @@ def test_a_guess_that_is_wrong() -> None:
         assert described(compiled(leaf(-1.0, -2.0))) == described(signed(leaf(-1.0, -2.0)))
     assert shortcut not in compiled.graph.entrance.shortcuts
     agree(signed, compiled, x)
+
+
+@pytest.mark.parametrize("by", [1.0, 0.25])
+def test_guesses_that_hang_on_numbers(by: float) -> None:
+    def walked(x: Any, step: float, counts: Any, times: int) -> Any:
+        time = 0.0
+        while time < 1.0:
+            x = x * 0.5 + step
+            time += step
+            if x.sum() > 3:
+                x = x - 1
+        count = int(counts.sum())
+        if count % 3 == 1:
+            x = x / count
+        scale = 1.0 / (counts[0].item() - 2)
+        names = ["none", "one", "two", "three"]
+        return x * scale, names[count % 4], time * times
+
+    x = leaf(1.0, 2.0)
+    counts = torch.tensor([3, 4])
+    compiled = torch.compile(walked)
+    for times in range(2 * WARM):
+        compiled(x, by, counts, times)
+    assert takes(compiled, x, by, counts, 5)
+    for values in ((3, 4), (3, 5), (4, 4), (3, 8), (5, 6), (3, 4)):
+        for other in (x, leaf(-1.0, -2.0), leaf(5.0, 9.0)):
+            for step in (by, 0.5, by + 1e-3, 1.5, by):
+                agree(walked, compiled, other, step, torch.tensor(values), 7)
+    with pytest.raises(ZeroDivisionError):
+        compiled(x, by, torch.tensor([2, 5]), 3)
+    agree(walked, compiled, x, by, counts, 1 << 70)
 
 
 def test_many_shapes_each_with_a_shortcut() -> None:
@@ -433,7 +542,7 @@ def test_models_that_are_watched(needs_grad: bool) -> None:
 def test_an_argument_that_the_model_has_as_well() -> None:
     torch.manual_seed(0)
     net: Any = Net()
-    eager = lambda w: net(w)  # noqa: E731
+    eager = lambda w: net(w) * (2 if w is net.layers[3].weight else 1)  # noqa: E731
     compiled = torch.compile(eager)
     for argument in (torch.nn.Parameter(torch.randn(3, 3)), net.layers[3].weight):
         for _ in range(2 * WARM):
