@@ -1,0 +1,74 @@
+"""Positions of run time are recorded, and make no new traces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import jitgrad as torch
+from jitgrad import config
+from jitgrad.graph.show import namespace
+from tests.graph import programs_selecting, programs_selecting_loops
+from tests.graph.agreement import agree
+from tests.graph.programs_selecting import table
+
+RECORDED = (
+    programs_selecting.scene_a_row,
+    programs_selecting.scene_the_row_is_saved,
+    programs_selecting.scene_an_element,
+    programs_selecting.scene_several_items,
+    programs_selecting.scene_rows_are_views,
+    programs_selecting.scene_a_row_of_a_row,
+    programs_selecting.scene_of_what_the_call_made,
+    programs_selecting.scene_tensors_with_gaps,
+    programs_selecting.scene_an_outer_tensor,
+    programs_selecting.scene_stored_outside,
+    programs_selecting_loops.scene_a_recurrent_net,
+    programs_selecting_loops.scene_random_access,
+)
+
+
+@pytest.mark.parametrize("scene", RECORDED, ids=lambda scene: scene.__name__[6:])
+def test_nothing_is_left_to_python(scene: Any) -> None:
+    session = agree(scene)
+    assert [each.explain().exits for each in session.functions] == [[]] * len(session.functions)
+
+
+def test_a_position_makes_no_trace() -> None:
+    f = torch.compile(lambda x, i: x[i] * 2)
+    for i in range(40):
+        assert f(table(50, 2), i).tolist() == (table(50, 2)[i] * 2).tolist()
+        if i == 2:
+            traces = f.explain().traces
+    assert f.explain().traces == traces == 2
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        programs_selecting.scene_several_items,
+        programs_selecting.scene_the_row_is_saved,
+        programs_selecting.scene_of_what_the_call_made,
+        programs_selecting.scene_tensors_with_gaps,
+        programs_selecting_loops.scene_losses_of_all_steps,
+        programs_selecting_loops.scene_random_access,
+    ],
+    ids=lambda scene: scene.__name__[6:],
+)
+def test_it_checks_itself(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "verify", True)
+    session = agree(scene)
+    assert any(each.explain().checked_runs for each in session.functions)
+
+
+def test_the_trace_can_be_run() -> None:
+    f = torch.compile(lambda x, i: x[i] * 2)
+    for i in (0, 1, 2, -1):
+        f(table(4, 3), i)
+    names = namespace()
+    exec(f.trace, names)
+    for i in (2, -1):
+        assert names["trace_1"](table(4, 3), i).tolist() == (table(4, 3)[i] * 2).tolist()
+    with pytest.raises(IndexError):
+        names["trace_1"](table(4, 3), 4)
