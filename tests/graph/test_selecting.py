@@ -69,6 +69,6 @@ def test_the_trace_can_be_run() -> None:
     names = namespace()
     exec(f.trace, names)
     for i in (2, -1):
-        assert names["trace_1"](table(4, 3), i).tolist() == (table(4, 3)[i] * 2).tolist()
+        assert names["trace_1"](i, table(4, 3)).tolist() == (table(4, 3)[i] * 2).tolist()
     with pytest.raises(IndexError):
-        names["trace_1"](table(4, 3), 4)
+        names["trace_1"](4, table(4, 3))
