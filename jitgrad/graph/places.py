@@ -267,11 +267,11 @@ class PlaceRules(SelectingRules, ListRules, MappingRules, RecordRules):
         if not self.active:
             return self._plain().get_item(obj, obj_origin, key, key_origin)
         if isinstance(obj, TensorCore):
-            if self._is_index(key, key_origin):
-                return self.perform(operator.getitem, (obj, key), (obj_origin, KNOWN))
             found = self.item_at(obj, key, key_origin) if is_plain_tensor(obj) else None
             if found is not None:
                 return found
+            if self.active and self._is_index(key, key_origin):
+                return self.perform(operator.getitem, (obj, key), (obj_origin, KNOWN))
         elif type(obj) in DICTS:
             found = self.dict_item(obj, key, key_origin)
             if found is not None:

@@ -330,7 +330,7 @@ class Recording(Changes):
         entry = self.entry(tensor)
         if entry is None or not self.available(entry.value):
             return None
-        made = Scalar(float)
+        made = Scalar(type(tensor._array.item()))
         self.segment.steps.append(Item(entry.value, made, self.where()))
         self.produced.add(made)
         return made

@@ -141,3 +141,23 @@ def scene_gradients_of_gradients(s: Session) -> None:
         s.see(slope)
         slope.square().sum().backward()
         s.see(xs, h, w)
+
+
+def scene_rows_and_the_whole(s: Session) -> None:
+    def f(xs, h, w):
+        for t in range(len(xs)):
+            h = (xs[t] * w + h * xs[0] + xs.sum() * 1e-3).tanh() + xs[t, 0] + xs[1:3].sum(0)
+        return h
+
+    over(s, f)
+
+
+def scene_rows_that_are_added_up(s: Session) -> None:
+    def f(xs, h, w):
+        total = xs[0] * 0
+        for t in range(len(xs)):
+            total = total + xs[t]
+            h = h + xs[t] + xs[t]
+        return total, h * w
+
+    over(s, f)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import jitgrad as torch
 from jitgrad import config
+from jitgrad.graph.ir import Compute, Memory, Scalar, Value, Write
+from jitgrad.graph.loop_reverse import Sums
 from jitgrad.graph.show import namespace
+from jitgrad.kernels.geometry import row_major
+from jitgrad.ops.binary import ADD
+from jitgrad.ops.slicing import UNSELECT
 from tests.graph import programs_selecting, programs_selecting_loops
 from tests.graph.agreement import agree
 from tests.graph.programs_selecting import table
@@ -60,6 +66,30 @@ def test_it_checks_itself(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "verify", True)
     session = agree(scene)
     assert any(each.explain().checked_runs for each in session.functions)
+
+
+def test_a_row_of_cotangents_is_added_in_its_place() -> None:
+    def value(*shape: int) -> Value:
+        return Value(shape, row_major(shape), np.dtype("float64"), Memory())
+
+    total, made, row, other = value(5, 3), value(5, 3), value(3), value(5, 3)
+    number = Scalar(int)
+    steps = [
+        Compute(UNSELECT, (row, number), {"dim": 0, "shape": (5, 3)}, made),
+        Compute(ADD, (made, other), {}, value(5, 3)),
+    ]
+    sums = Sums(steps, [steps[1].output])
+    assert sums.into(total, steps[1].output) is total
+    writes = [each for each in sums.steps if isinstance(each, Write)]
+    assert [(each.target.shape, each.target.shift) for each in writes] == [
+        ((3,), (number, 3)),
+        ((5, 3), None),
+    ]
+    assert not any(getattr(each, "primitive", None) is UNSELECT for each in sums.steps)
+    # what somebody else needs is made as it was
+    sums = Sums(steps[:1], [made, made])
+    sums.into(total, made)
+    assert sums.steps[0] is steps[0]
 
 
 def test_the_trace_can_be_run() -> None:
