@@ -85,12 +85,9 @@ class Reverse:
                 if each not in kept:
                     # one value may come from outside on several ways
                     fixed.setdefault(each, []).append(number)
-            sums = Sums(
-                [] if plan is None else plan.joined.steps, {} if plan is None else plan.outputs
-            )
+            sums = Sums() if plan is None else Sums(plan.joined.steps, plan.outputs.values())
             before = self._before(layout.ways[number], plan, sums)
-            steps = sums.steps
-            paths.append(Path(steps, (), before, (), self.streamed[-1]))
+            paths.append(Path(sums.steps, (), before, (), self.streamed[-1]))
         self.fixed = list(fixed.items())
         self.numbers = np.zeros(256, np.uint8)
         self.numbers[list(self.plans)] = range(len(self.plans))
