@@ -432,6 +432,28 @@ def scene_what_rows_say_of_themselves(s: Session) -> None:
         s.call(f, table(4, 3), i)
 
 
+def scene_rows_are_appended(s: Session) -> None:
+    rows: list = []
+
+    def f(xs, h, w):
+        with torch.no_grad():
+            for t in range(len(xs)):
+                h = (xs[t] + h).tanh()
+                rows.append(xs[t])
+                rows.append((h, xs[t][1:]))
+        return h
+
+    f = s.compile(f)
+    for n in (4, 40, 90, 91, 40):
+        xs = table(n, 2)
+        s.call(f, xs, leaf(0.5, -0.25), leaf(0.9, -0.8))
+        s.see(rows[-4:], rows[0])
+        with torch.no_grad():
+            xs += 1
+            rows[-2].zero_()
+        s.see(rows[-4:], xs)
+
+
 def scene_it_runs_out(s: Session) -> None:
     def f(xs, h, w):
         t = 0
