@@ -113,6 +113,10 @@ MUTANTS = [
         "if isinstance(memory, Excerpt) or memory in", "if memory in",
     ),
     Mutant(
+        "position: a part that is appended", "graph/appending.py",
+        "if isinstance(memory, Excerpt) or memory in", "if memory in",
+    ),
+    Mutant(
         "position: one that does not exist, in native code", "kernels/scalars.py",
         '"({0} >= {1}) | (({0} < 0)', '"({0} > {1}) | (({0} < 0)',
     ),

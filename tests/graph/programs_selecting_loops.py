@@ -161,3 +161,23 @@ def scene_rows_that_are_added_up(s: Session) -> None:
         return total, h * w
 
     over(s, f)
+
+
+def scene_it_goes_beyond_the_end(s: Session) -> None:
+    def f(xs, h, w):
+        for t in range(len(xs) + 1):
+            h = (xs[t] * w + h).tanh()
+        return h
+
+    over(s, f, lengths=(40, 60, 40, 3, 60))
+
+    def caught(xs, h, w):
+        t = 0
+        try:
+            for t in range(-len(xs) - 1, 0):
+                h = (xs[-1 - t] * w + h).tanh() + xs[t + 1]
+        except IndexError as error:
+            return h, t, str(error)
+        return h, t
+
+    over(s, caught, lengths=(40, 60, 40, 3, 60))

@@ -9,6 +9,7 @@ import pytest
 
 import jitgrad as torch
 from jitgrad import config
+from jitgrad.graph import cycles
 from jitgrad.graph.ir import Compute, Memory, Scalar, Value, Write
 from jitgrad.graph.loop_reverse import Sums
 from jitgrad.graph.show import namespace
@@ -66,6 +67,18 @@ def test_it_checks_itself(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "verify", True)
     session = agree(scene)
     assert any(each.explain().checked_runs for each in session.functions)
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [programs_selecting.scene_rows_are_appended, programs_selecting.scene_a_row_that_goes_on],
+    ids=lambda scene: scene.__name__[6:],
+)
+def test_rows_that_outlive_a_turn(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "unroll", 3)
+    monkeypatch.setattr(config, "max_range", 3)
+    monkeypatch.setattr(cycles, "WARM", 2)
+    agree(scene)
 
 
 def test_a_row_of_cotangents_is_added_in_its_place() -> None:
