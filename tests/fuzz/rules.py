@@ -311,9 +311,8 @@ MUTANTS = [
         "            self._decide(origin.scalar, True, (type(value), value), value)\n", "",
     ),
     Mutant(
-        "site: an exact value", "graph/models.py",
-        "self._decide(entry.value, True, (type(value), value), value)\n        return self._folded",
-        "return self._folded",
+        "site: an exact value", "graph/performing.py",
+        "self._decide(origin.scalar, True, (type(value), value), value)\n", "\n",
     ),
     Mutant(
         "versions: effects of writes", "graph/cutting.py",
@@ -494,12 +493,12 @@ MUTANTS = [
     ),
     Mutant(
         "loop: sums of totals", "graph/loop_reverse.py",
-        "before.append(total if made is None else _sum(steps, total, made))",
+        "before.append(total if made is None else add(total, made))",
         "before.append(total if made is None else made)",
     ),
     Mutant(
         "loop: what goes on as it is", "graph/loop_reverse.py",
-        "made = value if made is None else _sum(steps, value, made)",
+        "made = value if made is None else sums.of(value, made)",
         "made = value if made is None else made",
     ),
     Mutant(
