@@ -86,7 +86,7 @@ def hot_path(last: Segment) -> HotPath | None:
     slot_of = end.state.slot_of
     wanted: dict[Value | Scalar, None] = {}
     for recipe in walk([end.result]):
-        if isinstance(recipe, Fresh):
+        if type(recipe) is Fresh:
             wanted[recipe.entry.value] = None
         elif isinstance(recipe, Number):
             wanted[recipe.scalar] = None

@@ -342,7 +342,7 @@ class _Writer:
             return self.slots[recipe.slot]
         if isinstance(recipe, Root):
             return self.facts.root(recipe.index)
-        if isinstance(recipe, Fresh):
+        if type(recipe) is Fresh:
             return self._tensor(recipe)
         if isinstance(recipe, Container) and recipe.kind in (tuple, list, dict):
             return self._container(recipe)

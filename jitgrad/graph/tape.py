@@ -187,7 +187,7 @@ class Tape:
                     version = run.versions[entry.root]
                     storages[entry] = (run.roots[entry.root]._storage, version)
                 elif entry in layout.shown:
-                    array = slots[layout.state.slot_of[saved.value]]
+                    array = slots[layout.state.slot_in(entry, saved.value)]
                     total = layout.state.writes.get(entry, 0)
                     storages[entry] = (run.storage(entry, array, total), 0)
         tape = cls(layout, {each: slots[at] for each, at in layout.slots.items()}, storages)
