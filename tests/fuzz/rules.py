@@ -516,7 +516,8 @@ MUTANTS = [
     ),
     Mutant(
         "lists: views of what came in", "graph/appending.py",
-        "if isinstance(memory, Excerpt) or memory in self.way.state.memories.values():", "if False:",
+        "if isinstance(memory, Excerpt) or memory in self.way.state.memories.values():",
+        "if False:",
     ),
     Mutant(
         "lists: what shares its memory", "graph/appending.py",
