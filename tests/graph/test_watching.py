@@ -75,7 +75,7 @@ def watched(function: Any) -> list[Any]:
     return [
         each
         for each in guards
-        if isinstance(each, watching.WatchedGuards) and each._watched is not None
+        if isinstance(each, watching.WatchedGuards) and each.watched is not None
     ]
 
 
@@ -216,10 +216,10 @@ def test_what_changes_at_each_call_is_not_watched_for_long() -> None:
         same(f(x), net(x) * (number + 1.0))
     (guards,) = watched(f)
     assert guards._plans < watching.MOST_PLANS
-    before = guards._watched
+    before = guards.watched
     for _ in range(5):
         f(x)
-    assert guards._watched is before
+    assert guards.watched is before
 
 
 def test_an_argument_that_is_part_of_the_model() -> None:
