@@ -30,6 +30,7 @@ NUMBERS = (
     "call_seconds",
     "record_seconds",
     "compile_seconds",
+    "why_not_native",
     "exits",
     "eager",
     "resting",
@@ -54,6 +55,7 @@ class Explanation:
             was recorded; None if there were none.
         record_seconds: what was spent in recording.
         compile_seconds: what was spent on compiling kernels, and on loading the compiler.
+        why_not_native: why what runs, or some of it, is no native code; empty if all is.
         exits: where replays hand over to Python, as (reason, file, line, hits).
         eager: why the function runs eagerly altogether, or for a while; empty if it does not.
         resting: for how many more calls it does so.
@@ -84,6 +86,7 @@ class Explanation:
         self.kernels = len(kernels)
         self.kernels_from_disk = sum(each.from_disk for each in self.kernel_list)
         self.compile_seconds = sum(program.compile_seconds for program in programs)
+        self.why_not_native = next((each.why_not for each in programs if each.why_not), "")
         self.record_seconds = graph.record_seconds
         notes = graph.notes
         self.call_seconds = median(notes.samples) if notes.samples else None
@@ -130,6 +133,8 @@ class Explanation:
             f"  {_count(self.calls, 'call')}; {_time(self.record_seconds)} recording; "
             f"{self.kept_bytes:,} bytes kept for a backward pass by the latest one{replays}",
         ]
+        if self.why_not_native:
+            lines.append(f"  without native code: {self.why_not_native}")
         if self.eager:
             more = f"; it rests for {self.resting} more calls" if self.resting else ""
             lines.append(f"  runs eagerly: {self.eager}{more}")

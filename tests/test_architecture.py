@@ -42,9 +42,7 @@ LATE_IMPORTS = {
     ("datasets.images", "PIL"): "an optional extra, needed for images alone",
     ("demo.plot", "matplotlib"): "an optional extra, needed for --plot alone",
     ("safetensors", "safetensors"): "an optional extra, needed for its files alone",
-    ("kernels.program", "jitgrad"): "loads llvmlite for the first program, not by import jitgrad",
-    ("kernels.watches", "jitgrad"): "loads LLVM for the first watch, not by import jitgrad",
-    ("kernels.loops", "jitgrad"): "loads llvmlite for the first loop, not by import jitgrad",
+    ("kernels.availability", "jitgrad"): "loads llvmlite for what is lowered, where it is there",
     ("kernels.cpu", "jitgrad"): "loads numba for what is not on disk",
 }
 

@@ -6,7 +6,7 @@ memory holds when the reader's turn comes, as with a tensor. Steps are in progra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -163,6 +163,14 @@ def operands(step: Step) -> tuple[Any, ...]:
     if isinstance(step, Item):
         return (step.input,)
     return (step.target, step.source)
+
+
+def flat(operands: Sequence[Any]) -> list[Any]:
+    """Return the operands, those of lists (as `cat` takes them) too."""
+    found: list[Any] = []
+    for each in operands:
+        found.extend(flat(each) if isinstance(each, (list, tuple)) else [each])
+    return found
 
 
 class Renaming:

@@ -44,6 +44,7 @@ class _Done:
     native_calls = 0
     compile_seconds = 0.0
     source = ""
+    why_not = ""
 
     def __init__(self) -> None:
         self.made: tuple = ()

@@ -11,6 +11,7 @@ import numpy as np
 from jitgrad.graph.ir import Memory, Scalar, ScalarCompute, Value
 from jitgrad.kernels import cpu
 from jitgrad.kernels.arena import Address, Layout, Slot
+from jitgrad.kernels.availability import note
 from jitgrad.kernels.conventions import (
     CALL,
     CHECK,
@@ -33,7 +34,7 @@ from jitgrad.kernels.loops import NotNative, Test
 from jitgrad.kernels.machine import FIRST_WORDS
 from jitgrad.kernels.numbers import NumberKernel, Numbers
 from jitgrad.kernels.operations import Constant, Extract, Native, Number, Operation, Product
-from jitgrad.kernels.products import emit_product
+from jitgrad.kernels.products import NO_BLAS, emit_product
 from jitgrad.kernels.running import Form, Loop
 from jitgrad.kernels.schedule import Schedule
 from jitgrad.kernels.threads import pieces
@@ -241,6 +242,7 @@ class _Assembler:
             assert isinstance(unit, Product) and unit.target is not None
             product = emit_product(unit.a, unit.b, unit.target)
             if product is None:
+                note("BLAS", NO_BLAS)
                 raise NotNative("the BLAS that NumPy uses is not known")
             emitted = [product]
         for each in emitted:

@@ -7,25 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Value
+from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Value, flat
 from jitgrad.kernels.routines import Routine
 from jitgrad.primitive import Kind
-
-DTYPES = {
-    np.dtype(name)
-    for name in (
-        "bool",
-        "uint8",
-        "int8",
-        "int16",
-        "int32",
-        "int64",
-        "float16",
-        "float32",
-        "float64",
-    )
-}
-"""What kernels compute with; float16 only where the processor converts it (see cpu.py)."""
 
 
 class Literal(NamedTuple):
@@ -169,11 +153,3 @@ class Extract(Operation):
         super().__init__([step.input], None)
         self.source = step.input
         self.output = step.output
-
-
-def flat(operands: Sequence[Any]) -> list[Any]:
-    """Return the operands, those of lists (as `cat` takes them) too."""
-    found: list[Any] = []
-    for each in operands:
-        found.extend(flat(each) if isinstance(each, (list, tuple)) else [each])
-    return found

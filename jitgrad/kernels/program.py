@@ -1,4 +1,7 @@
-"""Programs: traces lowered to fused native kernels, and a driver that calls them."""
+"""Programs: traces lowered to fused native kernels, and a driver that calls them.
+
+Where there is no native code (see `availability`), the steps of a trace are interpreted instead.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jitgrad.graph.ir import Scalar, Step, Value
+from jitgrad.kernels.availability import Unavailable, natively
 from jitgrad.kernels.clock import compiling
-from jitgrad.kernels.schedule import Schedule
-from jitgrad.locks import LOWERING
+from jitgrad.kernels.interpreter import Interpreter
 
 if TYPE_CHECKING:
     from jitgrad.kernels.cpu import Kernel
@@ -24,24 +27,27 @@ class Program:
         native_calls: kernels and matrix products of one run.
         compile_seconds: what compiling took, of kernels that no other program had and no other
             process had left on disk; and loading the compiler, if that was needed first.
-        source: the driver, as Python.
+        source: the driver, as Python; empty where there is none.
+        why_not: why it is interpreted, empty if it is native.
     """
 
-    __slots__ = ("compile_seconds", "kernels", "native_calls", "run", "source")
+    __slots__ = ("compile_seconds", "kernels", "native_calls", "run", "source", "why_not")
 
     def __init__(
         self,
         run: Callable[..., tuple],
-        kernels: tuple[Kernel, ...],
-        native_calls: int,
-        compile_seconds: float,
-        source: str,
+        kernels: tuple[Kernel, ...] = (),
+        native_calls: int = 0,
+        compile_seconds: float = 0.0,
+        source: str = "",
+        why_not: str = "",
     ) -> None:
         self.run = run
         self.kernels = kernels
         self.native_calls = native_calls
         self.compile_seconds = compile_seconds
         self.source = source
+        self.why_not = why_not
 
 
 def lower(
@@ -59,12 +65,10 @@ def lower(
             memory that no other run touches.
     """
     before = compiling.seconds
-    with LOWERING:
-        from jitgrad.kernels.driver import Driver  # the first time, loads LLVM
-        from jitgrad.kernels.reading import operations
-
-        schedule = Schedule(operations(steps, inputs, outputs))
-        driver = Driver(schedule, inputs, outputs)
+    try:
+        driver = natively(lambda makers: makers.driver(steps, inputs, outputs))
+    except Unavailable as why:
+        return Program(Interpreter(steps, inputs, outputs).run, why_not=str(why))
     return Program(
         driver.run,
         tuple(driver.kernels),

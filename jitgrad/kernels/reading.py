@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write
+from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write, flat
+from jitgrad.kernels.conventions import DTYPES
 from jitgrad.kernels.geometry import overlap, part
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.operations import (
-    DTYPES,
     Call,
     Constant,
     Copy,
@@ -23,7 +23,6 @@ from jitgrad.kernels.operations import (
     Operation,
     Product,
     Reduce,
-    flat,
 )
 from jitgrad.kernels.routines import Maker, routine_for
 from jitgrad.modes import run_quietly

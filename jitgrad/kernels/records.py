@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from jitgrad.graph.ir import Memory, Scalar, Value
+from jitgrad.kernels.conventions import DTYPES
 from jitgrad.kernels.layout import laid_out
 from jitgrad.kernels.loops import NotNative
-from jitgrad.kernels.operations import DTYPES
 
 
 def packed(value: Value) -> tuple[int, ...]:

@@ -25,11 +25,11 @@ from jitgrad.graph.ir import (
     Write,
 )
 from jitgrad.kernels.aliases import Input, check_aliases
+from jitgrad.kernels.conventions import DTYPES
 from jitgrad.kernels.geometry import row_major
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.loops import NotNative, Path, Test
 from jitgrad.kernels.operations import (
-    DTYPES,
     Call,
     Constant,
     Copy,
