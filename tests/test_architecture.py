@@ -42,7 +42,10 @@ LATE_IMPORTS = {
     ("datasets.images", "PIL"): "an optional extra, needed for images alone",
     ("demo.plot", "matplotlib"): "an optional extra, needed for --plot alone",
     ("safetensors", "safetensors"): "an optional extra, needed for its files alone",
-    ("kernels.availability", "jitgrad"): "loads llvmlite for what is lowered, where it is there",
+    ("kernels.availability", "jitgrad"): "loads llvmlite, if it is there, for the first program",
+    ("kernels.program", "jitgrad"): "makes what calls kernels for the first program",
+    ("kernels.watches", "jitgrad"): "makes what watches for the first watch",
+    ("kernels.loops", "jitgrad"): "makes what runs loops for the first loop",
     ("kernels.cpu", "jitgrad"): "loads numba for what is not on disk",
 }
 

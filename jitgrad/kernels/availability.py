@@ -12,16 +12,13 @@ import sys
 import sysconfig
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from jitgrad import config
 from jitgrad.kernels.conventions import DATA, HEADER, TYPE
 from jitgrad.locks import LOWERING
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 Made = TypeVar("Made")
 
@@ -48,14 +45,14 @@ class _Process:
     """What is known of this process.
 
     Attributes:
-        makers: the module that makes native code, once it is loaded.
-        missing: why it cannot be; empty if it can.
+        has_llvm: has all been found that native code rests on?
+        missing: why there is no native code; empty if there is.
         noted: what there was to warn of.
         warnings: what is still to be told.
     """
 
     def __init__(self) -> None:
-        self.makers: ModuleType | None = None
+        self.has_llvm = False
         self.missing = ""
         self.noted: set[str] = set()
         self.warnings: list[str] = []
@@ -64,8 +61,8 @@ class _Process:
 _process = _Process()
 
 
-def natively(make: Callable[[ModuleType], Made]) -> Made:
-    """Return what `make` makes of native code, given the module that can.
+def natively(make: Callable[[], Made]) -> Made:
+    """Return what `make` makes of native code.
 
     Raises:
         Unavailable: there is none.
@@ -74,7 +71,8 @@ def natively(make: Callable[[ModuleType], Made]) -> Made:
         raise Unavailable(f"jitgrad.config.program is {config.program!r}")
     with LOWERING:
         try:
-            return make(_makers())
+            _need_llvm()
+            return make()
         except Unavailable as why:
             if why.lasts:
                 _process.missing = str(why)
@@ -111,23 +109,21 @@ def _callers() -> int:
     return count
 
 
-def _makers() -> ModuleType:
+def _need_llvm() -> None:
+    """Raise `Unavailable` where what all native code rests on is not there."""
     if _process.missing:
         raise Unavailable(_process.missing)
-    if _process.makers is None:
-        why = unsuited()
-        if why:
-            raise Unavailable(why, SUPPORTED, lasts=True)
-        try:
-            from jitgrad.kernels import makers  # the first time, loads LLVM
-        except Unavailable as error:
-            # the functions by which kernels are called are made when they are imported
-            raise Unavailable(str(error), error.remedy, lasts=True) from error
-        except Exception as error:
-            why = f"llvmlite cannot be imported ({described(error)})"
-            raise Unavailable(why, INSTALL, lasts=True) from error
-        _process.makers = makers
-    return _process.makers
+    if _process.has_llvm:
+        return
+    why = unsuited()
+    if why:
+        raise Unavailable(why, SUPPORTED, lasts=True)
+    try:
+        from jitgrad.kernels import linking, processor  # noqa: F401  the first time, loads LLVM
+    except Exception as error:
+        why = f"llvmlite cannot be imported ({described(error)})"
+        raise Unavailable(why, INSTALL, lasts=True) from error
+    _process.has_llvm = True
 
 
 def described(error: Exception) -> str:

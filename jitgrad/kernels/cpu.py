@@ -71,7 +71,10 @@ def kernel_for(source: str) -> Kernel:
 def native(name: str) -> int:
     """Return the address of one of the functions that are compiled once for all programs."""
     with LOWERING:
-        return _code(f"function {name}", lambda making: making.function(name))[0]
+        try:
+            return _code(f"function {name}", lambda making: making.function(name))[0]
+        except Unavailable as error:
+            raise Unavailable(str(error), error.remedy, lasts=True) from error
 
 
 def _code(text: str, make: Callable[[Any], Code]) -> tuple[int, bool]:

@@ -148,10 +148,23 @@ def lower_loop(
         raise NotNative(f"there are more than {MOST_PATHS} ways through a turn")
     before = compiling.seconds
     try:
-        loop = natively(lambda makers: makers.loop(inputs, carried, paths, follows, marks))
+        loop = natively(lambda: _loop(inputs, carried, paths, follows, marks))
     except Unavailable as why:
         raise NotNative(str(why)) from None
     finally:
         tell()
     loop.compile_seconds = compiling.seconds - before
     return loop
+
+
+def _loop(
+    inputs: Sequence[Value | Scalar],
+    carried: Sequence[Value | Scalar],
+    paths: Sequence[Path],
+    follows: bool,
+    marks: bool,
+) -> Loop:
+    from jitgrad.kernels.assembly import assemble  # the first time, makes what runs loops
+    from jitgrad.kernels.turn import plan_paths
+
+    return assemble(plan_paths(inputs, carried, paths), follows, marks)

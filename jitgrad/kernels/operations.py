@@ -61,6 +61,11 @@ class Map(Operation):
         self.dtype = dtype
 
 
+def copied(source: Value, target: Value) -> Map:
+    """Return what gives `target` the elements of `source`, which has its shape."""
+    return Map("{0}", [source], source.dtype, target)
+
+
 class Reduce(Operation):
     """`target` combines the elements of `source` along the dimensions `dims`.
 

@@ -15,6 +15,7 @@ from jitgrad.kernels.interpreter import Interpreter
 
 if TYPE_CHECKING:
     from jitgrad.kernels.cpu import Kernel
+    from jitgrad.kernels.driver import Driver
 
 
 class Program:
@@ -66,7 +67,7 @@ def lower(
     """
     before = compiling.seconds
     try:
-        driver = natively(lambda makers: makers.driver(steps, inputs, outputs))
+        driver = natively(lambda: _driver(steps, inputs, outputs))
     except Unavailable as why:
         return Program(Interpreter(steps, inputs, outputs).run, why_not=str(why))
     return Program(
@@ -76,3 +77,15 @@ def lower(
         compiling.seconds - before,
         driver.source,
     )
+
+
+def _driver(
+    steps: Sequence[Step],
+    inputs: Sequence[Value | Scalar],
+    outputs: Sequence[Value | Scalar],
+) -> Driver:
+    from jitgrad.kernels.driver import Driver  # the first time, makes what calls kernels
+    from jitgrad.kernels.reading import operations
+    from jitgrad.kernels.schedule import Schedule
+
+    return Driver(Schedule(operations(steps, inputs, outputs)), inputs, outputs)

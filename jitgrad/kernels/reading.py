@@ -21,9 +21,9 @@ from jitgrad.kernels.operations import (
     Native,
     Number,
     Operation,
-    Product,
     Reduce,
 )
+from jitgrad.kernels.products import product
 from jitgrad.kernels.routines import Maker, routine_for
 from jitgrad.modes import run_quietly
 from jitgrad.primitive import Kind, Primitive
@@ -121,7 +121,8 @@ class _Reader:
         elif primitive.kind is Kind.REDUCTION and _is_plain_reduction(step):
             self.reduce(primitive, step)
         elif primitive.kind is Kind.CONTRACTION and _is_plain_product(step):
-            self.add(Product(step.inputs[0], step.inputs[1], output))
+            for each in product(step.inputs[0], step.inputs[1], output):
+                self.add(each)
         else:
             maker = routine_for(step) if _has_plain_operands(step) else None
             if maker is None:

@@ -314,6 +314,11 @@ def test_loops_without_blas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(told) == 1
     (loop,) = (each for each in f.explain().loops if each["turns"])
     assert not loop["native"] and "BLAS" in loop["why_not"]
+    # what was recorded instead, several turns in a row, is found as good the next time
+    traces = f.explain().traces
+    for _ in range(8):
+        f(x)
+    assert f.explain().traces == traces
     assert f.explain().why_not_native == ""
 
 
