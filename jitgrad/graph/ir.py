@@ -200,9 +200,9 @@ class Renaming:
     def step(self, step: Step) -> Step:
         """Return a step that does the same with what stands for its operands."""
         if isinstance(step, Write):
-            return Write(self(step.target), self(step.source))
+            return Write(self(step.target), self(step.source), step.line)
         if isinstance(step, Item):
-            return Item(self(step.input), step.output)
+            return Item(self(step.input), step.output, step.line)
         if isinstance(step, ScalarCompute):
             return step
         inputs = self(step.inputs)
@@ -210,7 +210,7 @@ class Renaming:
         if isinstance(shown, Value) and step.output.memory is step.inputs[0].memory:
             distance = shown.offset - step.inputs[0].offset
             self.values[step.output] = _moved(step.output, shown.memory, distance)
-        return Compute(step.primitive, inputs, step.params, self(step.output))
+        return Compute(step.primitive, inputs, step.params, self(step.output), line=step.line)
 
 
 def _moved(value: Value, memory: Memory, distance: int) -> Value:

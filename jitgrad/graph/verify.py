@@ -231,6 +231,8 @@ class CheckedProgram:
         self.native_calls = program.native_calls
         self.compile_seconds = program.compile_seconds
         self.source = program.source
+        self.instructions = program.instructions
+        self.footprint = program.footprint
         self.why_not = program.why_not
         self._generators = {
             id(each): each

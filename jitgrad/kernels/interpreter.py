@@ -7,7 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.graph.ir import Compute, Scalar, ScalarCompute, Step, Value, Write, flat, operands
+from jitgrad.graph.ir import (
+    Compute,
+    Memory,
+    Scalar,
+    ScalarCompute,
+    Step,
+    Value,
+    Write,
+    flat,
+    operands,
+)
+from jitgrad.kernels.instructions import Footprint, Instruction, nbytes, result_bytes
 from jitgrad.kernels.layout import fresh
 from jitgrad.modes import run_quietly
 
@@ -31,6 +42,38 @@ class Interpreter:
         self._inputs = list(inputs)
         self._outputs = list(outputs)
         self._steps = list(zip(steps, _ends(steps, outputs)))
+
+    @property
+    def instructions(self) -> list[Instruction]:
+        """What it does, see `Program`."""
+        return [
+            Instruction("NumPy" if isinstance(step, (Compute, Write)) else "Python", (), (step,))
+            for step, _ in self._steps
+        ]
+
+    @property
+    def footprint(self) -> Footprint:
+        """What memory a run takes."""
+        returned = {each.memory for each in self._outputs if isinstance(each, Value)}
+        sizes: dict[Memory, int] = {}
+        ends: dict[Memory, int] = {}
+        born: list[list[Memory]] = []
+        for at, (step, _) in enumerate(self._steps):
+            born.append([])
+            if isinstance(step, Compute) and not step.primitive.is_view:
+                memory = step.output.memory
+                if memory not in returned:
+                    sizes[memory] = nbytes(step.output)
+                    born[-1].append(memory)
+            for each in _touched(step):
+                if isinstance(each, Value) and each.memory in sizes:
+                    ends[each.memory] = at
+        now = most = 0
+        for at, made in enumerate(born):
+            now += sum(sizes[each] for each in made)
+            most = max(most, now)
+            now -= sum(sizes[each] for each, end in ends.items() if end == at)
+        return Footprint(result_bytes(self._inputs, self._outputs), most)
 
     def run(self, *given: Any) -> tuple:
         """Return the outputs for these inputs; what steps write to is written in place."""
@@ -75,9 +118,13 @@ def _ends(steps: Sequence[Step], outputs: Sequence[Value | Scalar]) -> list[list
     used: set[Any] = set(outputs)
     found: list[list[Value | Scalar]] = []
     for step in reversed(steps):
-        touched = [each for each in flat(operands(step)) if isinstance(each, (Value, Scalar))]
-        if not isinstance(step, Write):
-            touched.append(step.output)
-        found.append([each for each in dict.fromkeys(touched) if each not in used])
+        touched = _touched(step)
+        found.append([each for each in touched if each not in used])
         used.update(touched)
     return found[::-1]
+
+
+def _touched(step: Step) -> dict[Value | Scalar, None]:
+    """Return what a step reads and makes."""
+    given = [each for each in flat(operands(step)) if isinstance(each, (Value, Scalar))]
+    return dict.fromkeys(given if isinstance(step, Write) else [*given, step.output])

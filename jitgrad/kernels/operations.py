@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Value, flat
+from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, flat
 from jitgrad.kernels.routines import Routine
 from jitgrad.primitive import Kind
 
@@ -29,6 +29,7 @@ class Operation:
         ordered: does it raise, draw random numbers or write to what outlives the run, so that it
             must stay in order with others that do?
         whole: the region of which the target is a part, where no operation writes all of it.
+        step: the step of the trace that it is done for, where there is one.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Operation:
         self.scalars = tuple(scalars)
         self.ordered = ordered
         self.whole: Value | None = None
+        self.step: Step | None = None
 
 
 class Map(Operation):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from jitgrad.graph.ir import Scalar, Step, Value
 from jitgrad.kernels.availability import Unavailable, natively
 from jitgrad.kernels.clock import compiling
+from jitgrad.kernels.instructions import Footprint, Instruction
 from jitgrad.kernels.interpreter import Interpreter
 
 if TYPE_CHECKING:
@@ -28,15 +29,28 @@ class Program:
         native_calls: kernels and matrix products of one run.
         compile_seconds: what compiling took, of kernels that no other program had and no other
             process had left on disk; and loading the compiler, if that was needed first.
+        instructions: what it does, to be read.
+        footprint: what memory a run takes.
         source: the driver, as Python; empty where there is none.
         why_not: why it is interpreted, empty if it is native.
     """
 
-    __slots__ = ("compile_seconds", "kernels", "native_calls", "run", "source", "why_not")
+    __slots__ = (
+        "compile_seconds",
+        "footprint",
+        "instructions",
+        "kernels",
+        "native_calls",
+        "run",
+        "source",
+        "why_not",
+    )
 
     def __init__(
         self,
         run: Callable[..., tuple],
+        instructions: Sequence[Instruction] = (),
+        footprint: Footprint = Footprint(),  # noqa: B008  which never changes
         kernels: tuple[Kernel, ...] = (),
         native_calls: int = 0,
         compile_seconds: float = 0.0,
@@ -44,6 +58,8 @@ class Program:
         why_not: str = "",
     ) -> None:
         self.run = run
+        self.instructions = instructions
+        self.footprint = footprint
         self.kernels = kernels
         self.native_calls = native_calls
         self.compile_seconds = compile_seconds
@@ -69,9 +85,14 @@ def lower(
     try:
         driver = natively(lambda: _driver(steps, inputs, outputs))
     except Unavailable as why:
-        return Program(Interpreter(steps, inputs, outputs).run, why_not=str(why))
+        interpreter = Interpreter(steps, inputs, outputs)
+        return Program(
+            interpreter.run, interpreter.instructions, interpreter.footprint, why_not=str(why)
+        )
     return Program(
         driver.run,
+        driver.instructions,
+        driver.footprint,
         tuple(driver.kernels),
         driver.native_calls,
         compiling.seconds - before,

@@ -86,6 +86,7 @@ class _Reader:
         self.visible = visible
         self.written = written
         self.done: list[Operation] = []
+        self.step: Step | None = None
         self.literals: dict[Memory, Literal] = {}
         self.unmade: dict[Memory, Value] = {}
 
@@ -97,9 +98,11 @@ class _Reader:
                 array = allocate(whole)
                 array[...] = self.literals[whole.memory].value
                 self.done.append(_read_only(array, whole))
+        operation.step = self.step
         self.done.append(operation)
 
     def read(self, step: Step) -> None:
+        self.step = step
         if isinstance(step, Compute):
             self.compute(step)
         elif isinstance(step, Write):

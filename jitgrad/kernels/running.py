@@ -11,6 +11,7 @@ import numpy as np
 
 from jitgrad.graph.ir import Scalar, Value
 from jitgrad.kernels.conventions import CURRENT, FAILED, FINISHED, FIRST_TEST, FULL, NUMBERS
+from jitgrad.kernels.instructions import Footprint
 from jitgrad.kernels.loops import Stop, Turns
 from jitgrad.kernels.machine import machine
 
@@ -116,7 +117,9 @@ class Loop:
         kernels: those that it calls.
         native_calls: kernels called in one turn.
         compile_seconds: see `Program`.
-        source: the instructions, to be read.
+        source: what it does, in the order of the paths.
+        instructions: for each path what it does, with the steps of the trace.
+        footprint: the memory of a run, without its tape.
         nanoseconds: roughly what a turn takes.
         turn_bytes: what the tape takes for a turn.
         expected: for each path the turns that the tape has room for at first.
@@ -130,6 +133,8 @@ class Loop:
         self.native_calls = max(each.native_calls for each in assembler.paths)
         self.compile_seconds = 0.0
         self.source = "\n".join(assembler.lines) + "\n"
+        self.instructions = [each.instructions for each in assembler.paths]
+        self.footprint = Footprint(0, layout.size)
         self.nanoseconds = max(each.nanoseconds for each in assembler.paths)
         self.layout = layout
         self.paths = len(plans)
