@@ -16,7 +16,7 @@ import numpy as np
 
 from jitgrad.dispatch import wrap
 from jitgrad.graph.ir import Compute, Memory, Scalar, Value
-from jitgrad.graph.origins import TensorEntry
+from jitgrad.graph.origins import Excerpt, TensorEntry
 from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root, walk
 from jitgrad.graph.run import Run
 from jitgrad.graph.ways import Carried, Moved, Unsuitable, WayBack
@@ -156,7 +156,7 @@ class Elements:
     def _take(self, recipe: Fresh) -> None:
         """Have a tensor recorded that is appended, or with which the next turn begins."""
         memory = recipe.entry.value.memory
-        if memory in self.way.state.memories.values():
+        if isinstance(memory, Excerpt) or memory in self.way.state.memories.values():
             raise Unsuitable("a tensor is appended that shares its memory with what came in")
         if memory not in self._groups:
             # what comes first has all elements, what comes then are views of it

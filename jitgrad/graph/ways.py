@@ -16,7 +16,7 @@ from jitgrad.graph.facts import IsNumber, IsObject, IsTensor, SameObject, SameOu
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value
 from jitgrad.graph.lists import append
 from jitgrad.graph.lookups import Argument, RootKey
-from jitgrad.graph.origins import StorageEntry, Variable
+from jitgrad.graph.origins import Excerpt, StorageEntry, Variable
 from jitgrad.graph.recipes import Constant, Fresh, Library, Number, Recipe, Root
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Branch, Continue, Segment
@@ -290,7 +290,8 @@ class WayBack:
         first, known = seen.setdefault(number, (position, recipe))
         if known is not recipe or fact.spec.memory != number:
             raise Unsuitable("tensors that share their memory go from turn to turn")
-        if recipe.entry.value.memory in self.state.memories.values():
+        memory = recipe.entry.value.memory
+        if isinstance(memory, Excerpt) or memory in self.state.memories.values():
             raise Unsuitable("a tensor goes on that shares its memory with what came in")
         if root != number:
             return Again(first)
