@@ -36,7 +36,8 @@ from jitgrad.kernels.machine import FIRST_WORDS
 from jitgrad.kernels.numbers import NumberKernel, Numbers
 from jitgrad.kernels.operations import Constant, Extract, Native, Number, Operation, Product
 from jitgrad.kernels.products import NO_BLAS, emit_product
-from jitgrad.kernels.running import Form, Loop
+from jitgrad.kernels.records import Form
+from jitgrad.kernels.running import Loop
 from jitgrad.kernels.schedule import Schedule, parts_of
 from jitgrad.kernels.threads import pieces
 from jitgrad.kernels.turn import Carry, Check, Plan, Record
