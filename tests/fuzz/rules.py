@@ -109,10 +109,6 @@ MUTANTS = [
         "offset = self.number.build(run) * memory.distance",
     ),
     Mutant(
-        "position: a part that goes from turn to turn", "graph/ways.py",
-        "if isinstance(memory, Excerpt) or memory in", "if memory in",
-    ),
-    Mutant(
         "position: a part that is appended", "graph/appending.py",
         "if isinstance(memory, Excerpt) or memory in", "if memory in",
     ),

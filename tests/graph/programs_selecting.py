@@ -302,6 +302,22 @@ def scene_writes_to_the_row(s: Session) -> None:
     at_positions(s, f, grad=False)
 
 
+def scene_a_row_is_changed(s: Session) -> None:
+    def f(x, i):
+        row = x[i]
+        row += 1
+        return x.sum(), row
+
+    at_positions(s, f, grad=False)
+
+    def a_part_of_it(x, i):
+        row = x[i].detach()[1:]
+        row.mul_(2)
+        return x * 1, row
+
+    at_positions(s, a_part_of_it, grad=False)
+
+
 def scene_writes_with_a_history(s: Session) -> None:
     def f(x, i):
         y = x * 2
