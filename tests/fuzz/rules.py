@@ -117,8 +117,8 @@ MUTANTS = [
         '"({0} >= {1}) | (({0} < 0)', '"({0} > {1}) | (({0} < 0)',
     ),
     Mutant(
-        "position: it may raise", "graph/selecting.py", "(value,), (origin,), True)",
-        "(value,), (origin,), False)",
+        "position: it may raise", "graph/selecting.py", "(value,), (origin,), True, True)",
+        "(value,), (origin,), False, True)",
     ),
     Mutant(
         "position: what is added to a row only", "graph/loop_reverse.py",

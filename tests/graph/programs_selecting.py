@@ -96,6 +96,24 @@ def scene_an_effect_before_a_position_that_does_not_exist(s: Session) -> None:
         s.see(log)
 
 
+def scene_behind_effects(s: Session) -> None:
+    def f(x, v, i):
+        x.add_(1)
+        y = x[i, i] + x[v.argmax()]
+        x.mul_(2)
+        if int(v.sum()) % 3:
+            y = y * 2
+        x.add_(1)
+        y = y + x[v.argmin(), i, None]
+        x.add_(1)
+        return y + x.select(0, i), x
+
+    f = s.compile(f)
+    for i in (*POSITIONS, 0, 1, 2):
+        v = torch.tensor([1.0, 2.0, 0.5 * i, -1.0], dtype=torch.float64)
+        s.call(f, table(4, 4, grad=False), v, i)
+
+
 def scene_a_truth(s: Session) -> None:
     at_positions(s, lambda x, i: x[i > 1] * 2)
 
