@@ -136,24 +136,26 @@ def test_one_element_of_a_tensor_that_is_read_as_a_whole():
 
 
 @pytest.mark.parametrize("leaves", ["by a test", "by a failure", "never"])
-def test_what_single_elements_decide_comes_before_what_is_seen(leaves):
-    """A tensor doubles itself, behind numbers that it does not depend on, but that look at it."""
-    n, x = Scalar(int), plain((4,), "float64")
+@pytest.mark.parametrize("looks", [True, False])
+def test_what_single_elements_decide_comes_before_what_is_seen(leaves, looks):
+    """A tensor doubles itself, behind numbers that may look at it."""
+    n, x = Scalar(float), plain((4,), "float64")
     first = plain((), "float64", x.memory)
     show = compute(Primitive("first", Kind.VIEW, lambda array: array[0, ...]), x)
     show.output = first
-    less = scalar_step(operator.sub, "{0} - {1}", n, 1, kind=int)
+    less = scalar_step(operator.sub, "{0} - {1}", n, 1.0, kind=float)
     number = Scalar(float)
     twice = compute(r.MUL, x, 2.0)
     last = {
-        "by a test": scalar_step(operator.gt, "{0} > {1}", n, 0, kind=bool),
-        "by a failure": scalar_step(operator.floordiv, "{0} // {1}", 12, n, kind=int),
-        "never": scalar_step(operator.pos, "+{0}", n, kind=int),
+        "by a test": scalar_step(operator.gt, "{0} > {1}", n, 0.0, kind=bool),
+        "by a failure": scalar_step(operator.floordiv, "{0} // {1}", 12.0, n, kind=float),
+        "never": scalar_step(operator.pos, "+{0}", n, kind=float),
     }[leaves]
-    steps = [show, less, last, Item(first, number), twice, Write(x, twice.output)]
+    look = [Item(first, number)] if looks else []
+    steps = [show, less, last, *look, twice, Write(x, twice.output)]
     tests = [Condition(3, last.output, True)] if leaves == "by a test" else []
-    kept = [number, last.output]
+    kept = [number, last.output] if looks else [last.output]
     _, turns = check(
-        steps, [n, x], tests, [(n, less.output), (x, x)], kept, {}, [3, np.ones(4)], limit=10
+        steps, [n, x], tests, [(n, less.output), (x, x)], kept, {}, [3.0, np.ones(4)], limit=10
     )
     assert turns.finished == (10 if leaves == "never" else 3)
