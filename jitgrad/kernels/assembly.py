@@ -232,10 +232,7 @@ class _Assembler:
             emitted = unit.routine.kernels
         else:
             assert isinstance(unit, Product) and unit.target is not None
-            product = emit_product(unit.a, unit.b, unit.target)
-            if product is None:
-                raise NotNative("the BLAS that NumPy uses is not known")
-            emitted = [product]
+            emitted = [emit_product(unit.a, unit.b, unit.target)]
         for each in emitted:
             self._call(each)
         if isinstance(unit, Native) and unit.routine.declined is not None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, Value, Write
-from jitgrad.kernels import products, threads
+from jitgrad.kernels import threads
 from jitgrad.kernels.loops import NotNative, Stop, lower_loop
 from jitgrad.kernels.loops import Test as Condition  # pytest would collect it as a test
 from jitgrad.primitive import Kind, Loops, Primitive
@@ -302,20 +302,6 @@ def test_products_of_batches_and_of_strided_matrices():
     values = [each.astype("float32") for each in given]
     kept = [target, tiny.output]
     check(steps, [x, y], [], [], kept, {}, values, limit=2, close=1e-4)
-
-
-def test_products_without_a_blas(monkeypatch):
-    monkeypatch.setattr(products, "blas_for", lambda dtype: None)
-    for size in (20, 40):
-        x, w = plain((size, size)), plain((size, size))
-        product = Compute(r.MM, (x, w), {}, plain((size, size)))
-        arguments = ([product], [x, w], [], [(x, product.output)], [], {})
-        if size == 40:
-            with pytest.raises(NotNative, match="BLAS"):
-                lower_loop(*one_path(*arguments))
-        else:
-            given = [np.eye(size, dtype="float32") + k for k in range(2)]
-            check(*arguments, given, limit=2)
 
 
 def test_a_tape_that_grows_up_to_its_limit():
