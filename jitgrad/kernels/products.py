@@ -20,8 +20,9 @@ LARGE = 1 << 24
 """Multiplications beyond which BLAS is asked, which may use several threads for one product and
 keeps parts of large matrices in the caches. Tiles take a third of its time for 64 x 64."""
 
-HIGH, DEEP = 96, 256
-"""Rows that one thread computes together, and products that are summed at a time."""
+HIGH, HIGH_BEHIND_COPY, DEEP = 24, 96, 256
+"""Rows that one thread computes together, more where it has to copy the right operand first; how
+many products are summed at a time."""
 
 
 class Blas(NamedTuple):
@@ -122,9 +123,10 @@ def emit_product(a: Value, b: Value, target: Value) -> Emitted:
         body = _blas(header, a, b, target)
         return header.emitted(body, batch, 200.0 * batch + 0.05 * work)
     header.integers(**dict(zip(names, steps)))
-    blocks = -(-a.shape[-2] // HIGH)
+    high = HIGH if b.strides[-1] == 1 else HIGH_BEHIND_COPY
+    blocks = -(-a.shape[-2] // high)
     header.integers(blocks=blocks)
-    body = _tiled(header, a, b, target)
+    body = _tiled(header, a, b, target, high)
     return header.emitted(body, batch * blocks, 20.0 + 0.02 * work)
 
 
@@ -138,7 +140,7 @@ def _blas(header: Header, a: Value, b: Value, target: Value) -> str:
     return _BLAS.format(dtype=target.dtype.name, bits=blas.bits)
 
 
-def _tiled(header: Header, a: Value, b: Value, target: Value) -> str:
+def _tiled(header: Header, a: Value, b: Value, target: Value, high: int) -> str:
     wide = TILE_COLUMNS * lanes(target.dtype.name)
     header.integers(a_down=a.strides[-2], a_across=a.strides[-1], b_down=b.strides[-2])
     header.integers(c_down=target.strides[-2])
@@ -147,7 +149,7 @@ def _tiled(header: Header, a: Value, b: Value, target: Value) -> str:
         header.integers(b_across=b.strides[-1])
         header.line("packed", f"buffer({wide * DEEP}, {target.dtype.name!r})")
         pack, right = _PACK.format(wide=wide), f"packed, 0, {wide}"
-    return _TILED.format(wide=wide, high=HIGH, deep=DEEP, pack=pack, right=right)
+    return _TILED.format(wide=wide, high=high, deep=DEEP, pack=pack, right=right)
 
 
 _TILED = """

@@ -9,14 +9,15 @@ from jitgrad.graph.ir import Memory, Value
 from jitgrad.kernels import calling, cpu, products
 from jitgrad.kernels.conventions import ARRAY, CONSTANT
 from jitgrad.kernels.entries import Integer, Pointer
-from jitgrad.kernels.products import DEEP, HIGH, emit_product
+from jitgrad.kernels.products import DEEP, HIGH, HIGH_BEHIND_COPY, emit_product
 from tests.kernels import records as r
 from tests.kernels.tracing import Trace
 
 SIZES = [
     (1, 1, 1), (1, 64, 64), (2, 3, 4), (3, 1, 70), (4, 8, 8), (5, 300, 17), (6, 6, 33),
     (7, 20, 31), (8, 5, 65), (32, 64, 64), (64, 33, 48), (HIGH - 1, 4, 16), (HIGH + 3, 9, 5),
-    (2 * HIGH, 2, 130), (9, DEEP, 15), (10, DEEP + 1, 16), (13, 3 * DEEP - 1, 40), (3, 0, 5),
+    (2 * HIGH, 2, 130), (HIGH_BEHIND_COPY + 5, 11, 20), (9, DEEP, 15), (10, DEEP + 1, 16),
+    (13, 3 * DEEP - 1, 40), (3, 0, 5),
 ]  # fmt: skip
 LAYOUTS = {
     "rows": lambda array: array,
