@@ -82,12 +82,15 @@ class Batch:
         self._made: set[Scalar] = set()
         self._read: set[Memory] = set()
         self._written: set[Memory] = set()
-        self._dtypes: dict[Memory, set[np.dtype]] = {}
+        self._forms: dict[Memory, set[Form]] = {}
 
     def takes(self, operation: Operation) -> bool:
-        """Can one more come in?  In one kernel, a memory that is written has one dtype."""
+        """Can one more come in?
+
+        In one kernel, it is known of the elements of a memory whether they are the same one.
+        """
         return len(self.operations) < MOST_OPERATIONS and all(
-            self._dtypes.get(value.memory, {value.dtype}) == {value.dtype}
+            self._forms.get(value.memory, {_form(value)}) == {_form(value)}
             for value in _touched(operation)
         )
 
@@ -99,7 +102,7 @@ class Batch:
             self._written.add(operation.target.memory)
         self._read.update(value.memory for value in operation.reads)
         for value in _touched(operation):
-            self._dtypes.setdefault(value.memory, set()).add(value.dtype)
+            self._forms.setdefault(value.memory, set()).add(_form(value))
         self.decides |= isinstance(operation, Check)
 
     def end_section(self) -> None:
@@ -116,12 +119,19 @@ class Batch:
         )
 
 
-Element = tuple[Memory, int, np.dtype]
-"""The memory, the place and the dtype of an element."""
+Form = tuple[np.dtype, tuple[Scalar, int] | None]
+"""The dtype of an element, and what its place hangs on."""
+
+Element = tuple[Memory, int, Form]
+"""The memory, the place and the form of an element."""
+
+
+def _form(value: Value) -> Form:
+    return value.dtype, value.shift
 
 
 def _key(value: Value) -> Element:
-    return value.memory, value.offset, value.dtype
+    return value.memory, value.offset, _form(value)
 
 
 def _touched(operation: Operation) -> list[Value]:
@@ -151,7 +161,7 @@ class SingleKernel:
         self.lines = NumberLines()
         self.known: dict[Scalar, tuple[str, type]] = {}
         self.elements: dict[Element, str] = {}
-        self.written: dict[Element, Value] = {}
+        self.written: dict[Element, tuple[Value, str]] = {}
         self.regions: dict[Element, str] = {}
         self.stores: list[str] = []
         self.nanoseconds = 2.0
@@ -166,9 +176,9 @@ class SingleKernel:
         for each in self.operations:
             if isinstance(each, (Number, Extract)) and self.uses.beyond(own, each.output):
                 self._store(self.numbers[each.output], each.output)
-        for key, value in self.written.items():
+        for key, (value, place) in self.written.items():
             if value.memory in self.outside or self.uses.beyond(own, value.memory):
-                self.stores.append(f"{self._region(value)}[0] = {self.elements[key]}")
+                self.stores.append(f"{place} = {self.elements[key]}")
         if self.ways:
             self.stores.append(f"{self._region(self.numbers.way)}[0] = 0")
         text = "\n".join([*self.lines.lines, *self.stores])
@@ -216,7 +226,7 @@ class SingleKernel:
         target = operation.target
         key = _key(target)
         self.elements[key] = self.lines.let(emit_map(operation, operands))
-        self.written[key] = target
+        self.written[key] = target, self._place(target)
 
     def _fail(self) -> None:
         """Leave where something has failed since the last test."""
@@ -245,8 +255,16 @@ class SingleKernel:
         key = _key(value)
         name = self.elements.get(key)
         if name is None:
-            name = self.elements[key] = self.lines.let(f"{self._region(value)}[0]")
+            name = self.elements[key] = self.lines.let(self._place(value))
         return name
+
+    def _place(self, value: Value) -> str:
+        """Return the source for where an element lies."""
+        if value.shift is None:
+            return f"{self._region(value)}[0]"
+        number, distance = value.shift
+        self._fail()  # the number is a position only if it was found to be one
+        return f"{self._region(value)}[{self._read(number)[0]} * {distance}]"
 
     def _read(self, scalar: Scalar) -> tuple[str, type]:
         known = self.known.get(scalar)

@@ -132,7 +132,7 @@ def run(
                 if other is None or other in closed:
                     break
                 now = other
-            except (ArithmeticError, ValueError):
+            except (ArithmeticError, LookupError, ValueError):
                 stop, test = Stop.PYTHON, None
                 break
             else:

@@ -8,10 +8,11 @@ import operator
 import numpy as np
 import pytest
 
-from jitgrad.graph.ir import Item, Scalar, Write
+from jitgrad.graph.ir import Item, Scalar, Value, Write
 from jitgrad.kernels import numbers
-from jitgrad.kernels.loops import Path, Stop
+from jitgrad.kernels.loops import Path, Stop, lower_loop
 from jitgrad.kernels.loops import Test as Condition  # pytest would collect it as a test
+from jitgrad.ops.slicing import SELECT
 from jitgrad.primitive import Kind, Primitive
 from tests.kernels import records as r
 from tests.kernels.looping import check, check_paths, compute, plain, scalar_step
@@ -159,3 +160,39 @@ def test_what_single_elements_decide_comes_before_what_is_seen(leaves, looks):
         steps, [n, x], tests, [(n, less.output), (x, x)], kept, {}, [3.0, np.ones(4)], limit=10
     )
     assert turns.finished == (10 if leaves == "never" else 3)
+
+
+@pytest.mark.parametrize("step", [1, -1, 2**40])
+def test_an_element_is_read_at_a_position_that_was_found_to_be_one(step):
+    x, y, n = plain((5,), "float64"), plain((), "float64"), Scalar(int)
+    at = scalar_step(lambda k: range(5)[k], "range(5)[{0}]", n, kind=int)
+    seen = compute(SELECT, x, at.output, like=y, dim=0)
+    more = compute(r.ADD, y, seen.output)
+    following = scalar_step(operator.add, "{0} + {1}", n, step, kind=int)
+    steps = [at, seen, more, following]
+    loop, turns = check(
+        steps, [x, y, n], [], [(y, more.output), (n, following.output)],
+        [at.output, seen.output], {}, [np.arange(5.0), np.array(0.0), 0], limit=20,
+    )  # fmt: skip
+    assert turns.stop is Stop.PYTHON and turns.finished == {1: 5, -1: 6}.get(step, 1)
+    assert loop.native_calls == 1
+
+
+def test_elements_at_two_positions_that_may_be_the_same():
+    total, t, u = plain((4,), "float64"), Scalar(int), Scalar(int)
+    steps = []
+    for number, change in ((t, 1.0), (u, 2.0), (t, 3.0)):
+        place = Value((), (), total.dtype, total.memory, 0, (number, 1))
+        more = compute(r.ADD, place, change)
+        twice = compute(r.MUL, more.output, 2.0)
+        steps += [more, twice, Write(place, twice.output)]
+    path = Path(steps, [], [total], [], [t, u])
+    loop = lower_loop([total], [total], [path])
+    random = np.random.default_rng(0)
+    places = random.integers(0, 4, (2, 30))
+    turns = loop.run([np.zeros(4)], [list(places)])
+    expected = np.zeros(4)
+    for one, other in places.T:
+        for place, change in ((one, 1.0), (other, 2.0), (one, 3.0)):
+            expected[place] = (expected[place] + change) * 2.0
+    np.testing.assert_array_equal(turns.carried[0], expected)
