@@ -214,6 +214,7 @@ class Graph:
         recorder.varying = entrance.varying
         recorder.hopeless = self.hopeless
         recorder.heads = self.heads
+        recorder.leaves_long_lists = entrance.layout is not None and not self.fullgraph
         if config.verify and self.checks is None:
             self.checks = Checks()
         recorder.begin_segment(Segment(None, 0, self.checks))
@@ -288,6 +289,7 @@ class Graph:
             recorder.varying = entrance.varying
             recorder.hopeless = self.hopeless
             recorder.heads = self.heads
+            recorder.leaves_long_lists = entrance.layout is not None and not self.fullgraph
             segment = Segment(miss.segment, path.slots)
             segment.start = recorder.start = branch.snapshot
             recorder.begin_segment(segment)
