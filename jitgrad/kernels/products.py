@@ -15,6 +15,7 @@ from jitgrad.kernels.entries import Emitted, Header
 from jitgrad.kernels.geometry import count, row_major
 from jitgrad.kernels.operations import Operation, Product, copied
 from jitgrad.kernels.processor import TILE_COLUMNS, lanes
+from jitgrad.kernels.threads import pieces
 
 LARGE = 1 << 24
 """Multiplications beyond which BLAS is asked, which may use several threads for one product and
@@ -126,8 +127,9 @@ def emit_product(a: Value, b: Value, target: Value) -> Emitted:
     high = HIGH if b.strides[-1] == 1 else HIGH_BEHIND_COPY
     blocks = -(-a.shape[-2] // high)
     header.integers(blocks=blocks)
-    body = _tiled(header, a, b, target, high)
-    return header.emitted(body, batch * blocks, 20.0 + 0.02 * work)
+    nanoseconds = 20.0 + 0.02 * work
+    body = _tiled(header, a, b, target, high, pieces(batch * blocks, nanoseconds) > 1)
+    return header.emitted(body, batch * blocks, nanoseconds)
 
 
 def _blas(header: Header, a: Value, b: Value, target: Value) -> str:
@@ -140,15 +142,19 @@ def _blas(header: Header, a: Value, b: Value, target: Value) -> str:
     return _BLAS.format(dtype=target.dtype.name, bits=blas.bits)
 
 
-def _tiled(header: Header, a: Value, b: Value, target: Value, high: int) -> str:
+def _tiled(header: Header, a: Value, b: Value, target: Value, high: int, is_split: bool) -> str:
     wide = TILE_COLUMNS * lanes(target.dtype.name)
     header.integers(a_down=a.strides[-2], a_across=a.strides[-1], b_down=b.strides[-2])
     header.integers(c_down=target.strides[-2])
     pack, right = "", "b, batch * b_step + k * b_down + j, b_down"
     if b.strides[-1] != 1:
-        header.integers(b_across=b.strides[-1])
-        header.line("packed", f"buffer({wide * DEEP}, {target.dtype.name!r})")
-        pack, right = _PACK.format(wide=wide), f"packed, 0, {wide}"
+        # threads need memory of their own
+        slots = count(target.shape[:-2]) * -(-a.shape[-2] // high) if is_split else 1
+        slot = wide * min(DEEP, max(a.shape[-1], 1))
+        packed = Value((slots * slot,), (1,), target.dtype, Memory("packed"))
+        header.regions(packed=packed)
+        header.integers(b_across=b.strides[-1], slots=slots, slot=slot)
+        pack, right = _PACK.format(wide=wide), f"packed, held, {wide}"
     return _TILED.format(wide=wide, high=high, deep=DEEP, pack=pack, right=right)
 
 
@@ -169,9 +175,10 @@ for part in range(first, last):
 """
 
 _PACK = """
+            held = part % slots * slot
             for p in range(far):
                 place = batch * b_step + (k + p) * b_down + j * b_across
-                move(packed, p * {wide}, 1, b, place, b_across, left)
+                move(packed, held + p * {wide}, 1, b, place, b_across, left)
 """
 """Lays out a part of `b` as `panel` reads it."""
 

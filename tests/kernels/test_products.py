@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jitgrad.graph.ir import Memory, Value
-from jitgrad.kernels import calling, cpu, products
+from jitgrad.kernels import calling, cpu, products, threads
 from jitgrad.kernels.conventions import ARRAY, CONSTANT
 from jitgrad.kernels.entries import Integer, Pointer
 from jitgrad.kernels.products import DEEP, HIGH, HIGH_BEHIND_COPY, emit_product
@@ -35,11 +35,15 @@ def described(array: np.ndarray) -> Value:
 
 def multiply(a: np.ndarray, b: np.ndarray, target: np.ndarray) -> None:
     """Compute `target = a @ b` by the kernel."""
-    arrays = (a, b, target)
+    arrays = [a, b, target]
     values = [described(each) for each in arrays]
     emitted = emit_product(*values)
     place = {each.memory: k for k, each in enumerate(values)}
     table = []
+    for entry in emitted.table:
+        if isinstance(entry, Pointer) and entry.value.memory not in place:
+            place[entry.value.memory] = len(arrays)
+            arrays.append(np.full(entry.value.shape, np.nan, entry.value.dtype))
     for entry in emitted.table:
         if isinstance(entry, Integer):
             table.append((CONSTANT, 0, entry.value))
@@ -101,10 +105,24 @@ def test_infinite_elements_stay_in_their_rows_and_columns():
     np.testing.assert_array_equal(target, a @ b)
 
 
-def test_batches_are_split_over_threads():
-    a, b = np.ones((3, 2 * HIGH + 1, 8)), np.arange(3 * 8 * 5.0).reshape(3, 8, 5)
-    emitted = emit_product(described(a), described(b), described(np.empty((3, 2 * HIGH + 1, 5))))
-    assert emitted.length == 9
-    target = np.zeros((3, 2 * HIGH + 1, 5))
-    multiply(a, b, target)
-    np.testing.assert_array_equal(target, a @ b)
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+def test_threads_share_a_product(layout, monkeypatch):
+    """Each has memory of its own for what it copies."""
+    monkeypatch.setattr(threads, "THREADS", 4)
+    monkeypatch.setattr(products, "pieces", lambda length, nanoseconds: 4)
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=(3, 250, 70)), random.normal(size=(3, 70, 50))
+    b = np.stack([LAYOUTS[layout](each) for each in b])
+    if layout == "columns":
+        b = np.ascontiguousarray(b.swapaxes(1, 2)).swapaxes(1, 2)
+    target = np.zeros((3, 250, 50))
+    kernel_call = calling.KernelCall
+
+    def split(kernel, length, _pieces, table):
+        assert length == 3 * -(-250 // (HIGH if layout == "rows" else HIGH_BEHIND_COPY))
+        return kernel_call(kernel, length, 4, table)
+
+    monkeypatch.setattr(calling, "KernelCall", split)
+    for _ in range(50):
+        multiply(a, b, target)
+        close(target, a, b)
