@@ -25,7 +25,7 @@ def told(compiled: Any, what: str) -> list[dict[str, Any]]:
     return [each for each in data["programs"] if each["what"] == what]
 
 
-def lines_of(program: dict[str, Any]) -> list[tuple[str, int | None]]:
+def lines_of(program: dict[str, Any]) -> list[tuple[str, Any]]:
     """Return the primitives of a program, with their lines."""
     steps = [step for each in program["instructions"] for step in each["steps"]]
     return [
