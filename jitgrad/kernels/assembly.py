@@ -28,12 +28,14 @@ from jitgrad.kernels.emit import emit_kernels
 from jitgrad.kernels.entries import Emitted, Integer, RuntimeNumber
 from jitgrad.kernels.fusion import Group
 from jitgrad.kernels.geometry import span
+from jitgrad.kernels.instructions import Instruction, steps_of
 from jitgrad.kernels.loops import NotNative
 from jitgrad.kernels.machine import FIRST_WORDS
 from jitgrad.kernels.numbers import Batch, Numbers, SingleKernel, Uses, is_single
 from jitgrad.kernels.operations import Constant, Extract, Native, Number, Operation, Product
 from jitgrad.kernels.products import emit_product
-from jitgrad.kernels.running import Form, Loop
+from jitgrad.kernels.records import Form
+from jitgrad.kernels.running import Loop
 from jitgrad.kernels.schedule import Schedule, Unit, parts_of
 from jitgrad.kernels.threads import pieces
 from jitgrad.kernels.turn import Check, Plan
@@ -63,6 +65,7 @@ class _Path:
         pending: what is not yet in a kernel.
         counts: the words that count its turns: those done, and those that the tape has room for.
         start: the first of its instructions.
+        instructions: they, to be read.
     """
 
     def __init__(self, number: int, plan: Plan, start: int) -> None:
@@ -75,6 +78,7 @@ class _Path:
         self.pending = Batch()
         self.nanoseconds = 0.0
         self.native_calls = 0
+        self.instructions: list[Instruction] = []
 
 
 class _Pointers:
@@ -195,6 +199,12 @@ class _Assembler:
             self.tables.append(pointer)
             self.tapes[-1].places[0].append((Slot(pointer, 0), 0))
             self.code += [MARK, Slot(pointer, 0), path.number]
+        if path.plan.kept:
+            self._note(Instruction("tape", operands=tuple(path.plan.kept)))
+        pairs = zip(path.plan.carried, path.plan.outputs)
+        changing = [pair for pair in pairs if pair[0] is not pair[1]]
+        if changing:
+            self._note(Instruction("carry", operands=tuple(chain(*changing))))
         self.code.append(_End(path))
 
     def _section(self, operations: Sequence[Operation], visible: set[Memory]) -> None:
@@ -233,12 +243,17 @@ class _Assembler:
         else:
             assert isinstance(unit, Product) and unit.target is not None
             emitted = [emit_product(unit.a, unit.b, unit.target)]
-        for each in emitted:
-            self._call(each)
+        names = [self._call(each) for each in emitted]
+        does = "product" if isinstance(unit, Product) else "kernel"
+        self._note(Instruction(does, tuple(names), steps_of(parts_of(unit))))
         if isinstance(unit, Native) and unit.routine.declined is not None:
             self._leave(unit.routine.declined, [None])
 
-    def _call(self, emitted: Emitted) -> None:
+    def _note(self, instruction: Instruction) -> None:
+        self.path.instructions.append(instruction)
+
+    def _call(self, emitted: Emitted) -> str:
+        """Emit the call of a kernel; return its name."""
         kernel = cpu.kernel_for(emitted.source)
         if kernel not in self.kernels:
             self.kernels.append(kernel)
@@ -258,6 +273,7 @@ class _Assembler:
         words = [kernel.address, Slot(table, 0), emitted.length]
         self.code += [SPLIT, *words, split] if split > 1 else [CALL, *words]
         self.lines.append(f"call {kernel.name}")
+        return kernel.name
 
     def _pointer(self, value: Value, slot: Slot) -> Any:
         """Return the word for the address of `value`, which goes to `slot`."""
@@ -283,8 +299,10 @@ class _Assembler:
             number, other = FAILED, 0
             if each is not None:
                 number = FIRST_TEST + self._number(each)
-                instead = each.test.instead
-                other = 0 if instead is None else Slot(self.entries, instead)
+                test = each.test
+                operands = (test.operand,)
+                self._note(Instruction("test", (), (), operands, test.expected, test.instead))
+                other = 0 if test.instead is None else Slot(self.entries, test.instead)
             self.code += [number, other]
             self.lines.append(f"leave with {number}")
 
@@ -306,7 +324,8 @@ class _Assembler:
             return
         made = SingleKernel(self.numbers, operations, self.path.uses, self.outside)
         emitted, ways = made.emitted()
-        self._call(emitted)
+        name = self._call(emitted)
+        self._note(Instruction("numbers", (name,), steps_of(operations)))
         if ways:
             self._leave(self.numbers.way, ways)
         self._move([each.output for each in operations if isinstance(each, (Number, Extract))])

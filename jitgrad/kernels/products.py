@@ -38,6 +38,10 @@ class Blas(NamedTuple):
     bits: int
 
 
+SUFFIXES = (("64_", 64), ("", 32), ("$NEWLAPACK$ILP64", 64), ("$NEWLAPACK", 32))
+"""How CBLAS's functions are called, and the width of their integers: OpenBLAS, Accelerate."""
+
+
 @cache
 def blas_for(dtype: np.dtype) -> Blas | None:
     """Return the product that NumPy itself uses, if it can be found."""
@@ -47,7 +51,7 @@ def blas_for(dtype: np.dtype) -> Blas | None:
     except (OSError, AttributeError):
         return None
     for prefix in ("scipy_cblas_", "cblas_"):
-        for suffix, bits in (("64_", 64), ("", 32)):
+        for suffix, bits in SUFFIXES:
             function = getattr(library, f"{prefix}{letter}gemm{suffix}", None)
             if function is not None and _multiplies(function, dtype, bits):
                 address = ctypes.cast(function, ctypes.c_void_p).value
