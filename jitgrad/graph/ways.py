@@ -8,16 +8,26 @@ turn without effects cannot change.
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from jitgrad.graph.changing import Changed
-from jitgrad.graph.facts import IsNumber, IsObject, IsTensor, SameObject, SameOutcome, SameValue
+from jitgrad.graph.facts import (
+    Fact,
+    IsNumber,
+    IsObject,
+    IsTensor,
+    SameObject,
+    SameOutcome,
+    SameValue,
+    TensorSpec,
+)
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value
 from jitgrad.graph.lists import append
-from jitgrad.graph.lookups import Argument, RootKey
+from jitgrad.graph.lookups import Argument, RootKey, read_item, read_length
 from jitgrad.graph.origins import StorageEntry, Variable
-from jitgrad.graph.recipes import Constant, Fresh, Library, Number, Recipe, Root
+from jitgrad.graph.recipes import Constant, Container, Fresh, Library, Number, Recipe, Root
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Branch, Continue, Segment
 from jitgrad.graph.stores import Shown
@@ -75,7 +85,27 @@ class Moved(NamedTuple):
     source: int
 
 
-Join = Stays | Carried | Again | Made | Moved
+class Rebuilt(NamedTuple):
+    """A tuple or a list is made anew of parts.
+
+    Attributes:
+        kind: its type.
+        positions: of its parts, which are arguments behind those of the call.
+        constants: what the others are, by their index.
+    """
+
+    kind: type
+    positions: dict[int, int]
+    constants: dict[int, Any]
+
+    def build(self, values: list[Any]) -> Any:
+        """Return it, made of the values of all arguments."""
+        parts = {at: values[position] for at, position in self.positions.items()}
+        parts.update(self.constants)
+        return self.kind(parts[at] for at in range(len(parts)))
+
+
+Join = Stays | Carried | Again | Made | Moved | Rebuilt
 
 
 class Append(NamedTuple):
@@ -101,6 +131,43 @@ class Decision(NamedTuple):
     behind: Segment | None
 
 
+class _Unchanged(Recipe):
+    """Stands for a part of what stays."""
+
+    __slots__ = ()
+
+
+def _suits(fact: Any, recipe: Recipe, specs: dict[int, TensorSpec]) -> bool:
+    """Does a fact hold for what a recipe makes? `specs` are those of roots."""
+    if isinstance(fact, IsTensor):
+        if isinstance(recipe, Root):
+            return recipe.index in specs and specs[recipe.index].key == fact.spec.key
+        _, shape, strides, dtype, history, writeable, is_foreign = fact.spec.key
+        if not isinstance(recipe, Fresh) or not writeable or is_foreign:
+            return False
+        value = recipe.entry.value
+        own = tuple(step * value.dtype.itemsize for step in value.strides)
+        same = (value.shape, own, value.dtype) == (shape, strides, dtype)
+        return same and history == (0 if recipe.variable is None else 2)
+    if isinstance(fact, IsNumber):
+        if isinstance(recipe, Constant):
+            return type(recipe.value) is fact.kind
+        return isinstance(recipe, Number) and recipe.scalar.type is fact.kind
+    if isinstance(fact, IsObject):
+        return isinstance(recipe, (Container, Root))
+    if isinstance(recipe, Number):
+        # it must come out as the value
+        return isinstance(fact, SameValue) and recipe.scalar.type is type(fact.expected)
+    if isinstance(fact, SameObject):
+        return isinstance(recipe, Constant) and recipe.value is fact.expected
+    return (
+        isinstance(fact, SameValue)
+        and isinstance(recipe, Constant)
+        and type(recipe.value) is type(fact.expected)
+        and recipe.value == fact.expected
+    )
+
+
 class WayBack:
     """A path that leads back to its beginning.
 
@@ -112,7 +179,10 @@ class WayBack:
         segments: the path.
         steps, decisions: what a turn does, and what may lead it to another way.
         appends: what it appends to lists, in the order of the program.
-        joins: what becomes of each argument.
+        joins: what becomes of each argument, and of the parts of tuples and lists among them.
+        count: how many arguments there are.
+        parts: of which argument each of these parts is one, its index, and the fact about it.
+        rebuilt: of the tuples and lists that are made anew, by their roots, the lengths.
         entering: by the variable with which a turn begins, the one of the next turn.
         state: what is known at its end.
     """
@@ -128,6 +198,8 @@ class WayBack:
         self.decisions: list[Decision] = []
         self.appends: list[Append] = []
         self.joins: list[Join] = []
+        self.parts: list[tuple[int, int, Fact]] = []
+        self.rebuilt: dict[int, int] = {}
         self.entering: dict[Variable, Variable] = {}
         behind: Segment | None = None
         for segment, following in pairwise(self.segments):
@@ -211,24 +283,33 @@ class WayBack:
 
     # -- from one turn to the next ----------------------------------------------------------
 
+    def _given(self) -> Iterator[tuple[Any, int, int | None]]:
+        """Yield what a turn takes: the fact, its slot (-1 without) and its root."""
+        roots = 0
+        for segment in self.segments:
+            slots = segment.first_slot
+            for fact in segment.facts:
+                takes_slot = isinstance(fact, (IsNumber, IsTensor))
+                takes_root = isinstance(fact, (IsObject, IsTensor))
+                if hasattr(fact, "place"):
+                    yield fact, slots if takes_slot else -1, roots if takes_root else None
+                slots += takes_slot
+                roots += takes_root
+
     def _arguments(self) -> dict[int, tuple[Any, int, int | None]]:
         """Return by argument its fact, its slot (-1 without) and its root."""
-        found: dict[int, tuple[Any, int, int | None]] = {}
-        slots = roots = 0
-        for fact in self.segments[0].facts:
-            place = getattr(fact, "place", None)
-            takes_slot = isinstance(fact, (IsNumber, IsTensor))
-            takes_root = isinstance(fact, (IsObject, IsTensor))
-            if type(place) is Argument:
-                root = roots if takes_root else None
-                found[place.key] = (fact, slots if takes_slot else -1, root)
-            slots += takes_slot
-            roots += takes_root
-        return found
+        return {
+            fact.place.key: (fact, slot, root)
+            for fact, slot, root in self._given()
+            if type(fact.place) is Argument
+        }
 
     def _join(self, recipes: list[Recipe], values: list[Any]) -> None:
         """Find what becomes of each argument in the next turn; `values` are the arguments."""
         arguments = self._arguments()
+        values = list(values)
+        self.count = len(recipes)
+        self._divide(recipes, values, arguments)
         seen: dict[int, tuple[int, Fresh]] = {}
         for position, recipe in enumerate(recipes):
             fact, slot, root = arguments.get(position, (None, -1, None))
@@ -237,11 +318,15 @@ class WayBack:
                 join = self._constant(recipe.value, fact, slot)
             elif isinstance(recipe, Number) and isinstance(fact, IsNumber):
                 join = Carried(self.named[slot], recipe.scalar)
-            elif isinstance(recipe, Number) and fact is None:
+            elif isinstance(recipe, Number) and (fact is None or isinstance(fact, SameValue)):
                 # the trace is that of one value
                 join = self._same_number(recipe.scalar, values[position])
             elif isinstance(recipe, Library):
                 join = Made(recipe)
+            elif isinstance(recipe, _Unchanged):
+                join = Stays()
+            elif isinstance(recipe, Container) and isinstance(fact, IsObject):
+                join = self._rebuilt(position, recipe, fact, root)
             elif isinstance(recipe, Root) and root is not None:
                 join = self._root(recipe, fact, root)
             elif isinstance(recipe, Fresh) and isinstance(fact, IsTensor) and recipe.base is None:
@@ -250,6 +335,81 @@ class WayBack:
             else:
                 raise Unsuitable(f"a {type(recipe).__name__} goes from turn to turn")
             self.joins.append(join)
+        if self.parts:
+            self._check_parts(recipes, arguments)
+
+    def _divide(self, recipes: list[Recipe], values: list[Any], arguments: dict) -> None:
+        """Let the parts of tuples and lists be arguments, too, as far as each turn reads them."""
+        holders = {
+            root: position
+            for position, (fact, _, root) in arguments.items()
+            if isinstance(fact, IsObject) and fact.kind in (tuple, list)
+        }
+        for fact, slot, root in self._given():
+            place = fact.place
+            holder = holders.get(place.base) if place.is_root else None
+            if holder is None or place.read is not read_item or type(place.key) is not int:
+                continue
+            position, held = len(recipes), recipes[holder]
+            if not isinstance(held, Container):
+                held = None
+            elif len(held.items) <= place.key:
+                raise Unsuitable("a list of another length goes from turn to turn")
+            recipes.append(_Unchanged() if held is None else held.items[place.key])
+            values.append(values[holder][place.key])
+            arguments[position] = fact, slot, root
+            self.parts.append((holder, place.key, fact))
+            if isinstance(fact, IsObject) and fact.kind in (tuple, list):
+                holders[root] = position
+
+    def _rebuilt(self, position: int, recipe: Container, fact: IsObject, root: Any) -> Rebuilt:
+        """A tuple or a list of the turn takes the place of one that had the same parts."""
+        if recipe.kind is not fact.kind or recipe.kind not in (tuple, list) or fact.number != root:
+            raise Unsuitable(f"a {recipe.kind.__name__} goes from turn to turn")
+        positions = {
+            key: self.count + at
+            for at, (holder, key, _) in enumerate(self.parts)
+            if holder == position
+        }
+        constants = {
+            at: each.value
+            for at, each in enumerate(recipe.items)
+            if at not in positions and isinstance(each, Constant)
+        }
+        if len(positions) + len(constants) != len(recipe.items):
+            raise Unsuitable("something goes from turn to turn that is not read in each")
+        self.rebuilt[root] = len(recipe.items)
+        return Rebuilt(recipe.kind, positions, constants)
+
+    def _check_parts(self, recipes: list[Recipe], arguments: dict) -> None:
+        """Make sure that what is known of parts holds in all turns, without looking at each."""
+        roots: Any = self.state.roots
+        becomes: dict[int, Any] = {}
+        specs: dict[int, TensorSpec] = {}
+        for fact, _, root in self._given():
+            if isinstance(fact, IsTensor):
+                assert root is not None
+                specs[root] = fact.spec
+                becomes[fact.spec.number] = roots[root]
+        for position, recipe in enumerate(recipes):
+            fact, _, _ = arguments.get(position, (None, -1, None))
+            if isinstance(recipe, _Unchanged):
+                continue
+            if position >= self.count and not _suits(fact, recipe, specs):
+                raise Unsuitable("a part is not like the one of the turn before")
+            if isinstance(fact, IsTensor):
+                made = recipe.entry if isinstance(recipe, Fresh) else None
+                if isinstance(recipe, Root):
+                    made = roots[recipe.index]
+                known = becomes[fact.spec.number]
+                if known is not made and known is not roots[fact.spec.number]:
+                    raise Unsuitable("one tensor is in two places")
+                becomes[fact.spec.number] = made
+        found = list(becomes.values())
+        memories = {each.value.memory for each in found}
+        given = {roots[each].value.memory for each in becomes}
+        if len(set(found)) != len(found) or len(memories) < len(given):
+            raise Unsuitable("one tensor is in two places")
 
     def _constant(self, value: Any, fact: Any, slot: int) -> Join:
         """A constant is what the next turn begins with: the one that its facts ask for, or any."""
@@ -304,6 +464,8 @@ class WayBack:
         """Make sure that what is known of the world outside does not hang on what changes."""
         changing = self.changing()
         growing = {each.root for each in self.appends}
+        if not growing.isdisjoint(self.rebuilt):
+            raise Unsuitable("it appends to a list that another one takes the place of")
         for segment in self.segments:
             for fact in segment.facts:
                 place = getattr(fact, "place", None)
@@ -311,6 +473,12 @@ class WayBack:
                     continue  # a decision of each turn
                 if place.is_root and place.base in growing:
                     raise Unsuitable("it reads a list to which it appends")
+                if place.is_root and place.base in self.rebuilt:
+                    if not any(fact is each for *_, each in self.parts) and not (
+                        place.read is read_length and fact.expected == self.rebuilt[place.base]  # type: ignore[attr-defined]
+                    ):
+                        raise Unsuitable("it looks at a tuple or a list of the turn before")
+                    continue
                 key = place.key.number if isinstance(place.key, RootKey) else None
                 if key in changing or (place.is_root and place.base in changing):
                     raise Unsuitable("something is read from a tensor that goes from turn to turn")

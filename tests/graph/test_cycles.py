@@ -15,7 +15,9 @@ from jitgrad.graph import cycles, replay, verify_loops
 from tests.graph import programs_autograd
 from tests.graph.agreement import agree, scenes
 
-SCENES = scenes("programs_cycles", "programs_appending", "programs_appending_back")
+SCENES = scenes(
+    "programs_cycles", "programs_appending", "programs_appending_back", "programs_parts"
+)
 WAYS = [
     *scenes("programs_ways", "programs_ways_back"),
     programs_autograd.scene_cotangents_of_other_kinds,
