@@ -16,10 +16,11 @@ import numpy as np
 
 from jitgrad.dispatch import wrap
 from jitgrad.graph.ir import Compute, Memory, Scalar, Value
-from jitgrad.graph.origins import StorageEntry, TensorEntry, Variable
+from jitgrad.graph.joins import Carried, Moved, Unsuitable
+from jitgrad.graph.origins import Excerpt, StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root, walk
 from jitgrad.graph.run import Run
-from jitgrad.graph.ways import Carried, Moved, Unsuitable, WayBack
+from jitgrad.graph.ways import WayBack
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.loops import Turns
 from jitgrad.kernels.records import packed, same_places
@@ -163,7 +164,7 @@ class Elements:
     def _take(self, recipe: Fresh) -> None:
         """Have a tensor recorded that is appended, or with which the next turn begins."""
         memory = recipe.entry.value.memory
-        if memory in self.way.state.memories.values():
+        if isinstance(memory, Excerpt) or memory in self.way.state.memories.values():
             raise Unsuitable("a tensor is appended that shares its memory with what came in")
         if memory not in self._groups:
             # what comes first has all elements, what comes then are views of it

@@ -17,22 +17,13 @@ from jitgrad.graph.appending import Appended, elements_of
 from jitgrad.graph.derivative import root_nodes
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.ir import Scalar, Value
+from jitgrad.graph.joins import Again, Carried, Join, Made, Moved, Rebuilt, Stays, Unsuitable
 from jitgrad.graph.loop_layout import LoopLayout, Way
 from jitgrad.graph.loop_tape import Past
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Continue, Segment
 from jitgrad.graph.verify_loops import make_loop
-from jitgrad.graph.ways import (
-    Again,
-    Carried,
-    Join,
-    Made,
-    Moved,
-    Rebuilt,
-    Stays,
-    Unsuitable,
-    WayBack,
-)
+from jitgrad.graph.ways import WayBack
 from jitgrad.kernels.loops import NotNative, Path, Stop, Test, Turns
 
 WARM = 128

@@ -24,6 +24,7 @@ from jitgrad.graph.facts import address
 from jitgrad.graph.ir import Compute, Memory, Scalar, ScalarCompute, Step, Value, Write
 from jitgrad.graph.printed_steps import printed_steps
 from jitgrad.graph.segment import Branch, Segment
+from jitgrad.kernels.layout import laid_out
 from jitgrad.kernels.program import Program
 from jitgrad.modes import run_quietly
 from jitgrad.ops.generator import default_generator
@@ -135,6 +136,8 @@ def _compute(step: Compute, inputs: list) -> np.ndarray:
         raise VerificationError(f"{step.primitive.name} gave another {wrong} than when recorded")
     if step.primitive.name in COPIED:
         return made.copy("K")
+    if step.primitive.takes is not None:
+        return laid_out(step.output, made)
     if step.primitive.kind is not Kind.VIEW and any(
         isinstance(each, np.ndarray) and np.may_share_memory(made, each) for each in inputs
     ):

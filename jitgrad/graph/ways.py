@@ -21,91 +21,29 @@ from jitgrad.graph.facts import (
     SameObject,
     SameOutcome,
     SameValue,
-    TensorSpec,
 )
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value
+from jitgrad.graph.joins import (
+    Again,
+    Carried,
+    Join,
+    Made,
+    Moved,
+    Rebuilt,
+    Stays,
+    Unchanged,
+    Unsuitable,
+    check_parts,
+)
 from jitgrad.graph.lists import append
 from jitgrad.graph.lookups import Argument, RootKey, read_item, read_length
-from jitgrad.graph.origins import StorageEntry, Variable
+from jitgrad.graph.origins import Excerpt, StorageEntry, Variable
 from jitgrad.graph.recipes import Constant, Container, Fresh, Library, Number, Recipe, Root
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Branch, Continue, Segment
 from jitgrad.graph.stores import Shown
 from jitgrad.graph.tape import TapeLayout
 from jitgrad.primitive import Kind
-
-
-class Unsuitable(Exception):
-    """A path is no way through a native loop; the message says why."""
-
-
-class Stays(NamedTuple):
-    """An argument is the same in the next turn."""
-
-
-class Carried(NamedTuple):
-    """A number or a tensor takes the place of an argument.
-
-    Attributes:
-        given: the argument.
-        output: what it is in the next turn.
-        recipe: of the tensor, None for a number.
-        root: the number of the root that the argument is, None for a number.
-    """
-
-    given: Value | Scalar
-    output: Value | Scalar
-    recipe: Fresh | None = None
-    root: int | None = None
-
-
-class Again(NamedTuple):
-    """An argument is the same tensor as another one, at the place `position`."""
-
-    position: int
-
-
-class Made(NamedTuple):
-    """An object of the library is made anew."""
-
-    recipe: Library
-
-
-class Moved(NamedTuple):
-    """A tensor from another place takes the place of an argument.
-
-    Attributes:
-        given, output: as in `Carried`.
-        root, source: the numbers of the roots that the two are.
-    """
-
-    given: Value
-    output: Value
-    root: int
-    source: int
-
-
-class Rebuilt(NamedTuple):
-    """A tuple or a list is made anew of parts.
-
-    Attributes:
-        kind: its type.
-        positions: of its parts, which are arguments behind those of the call.
-        constants: what the others are, by their index.
-    """
-
-    kind: type
-    positions: dict[int, int]
-    constants: dict[int, Any]
-
-    def build(self, values: list[Any]) -> Any:
-        """Return it, made of the values of all arguments."""
-        parts = {at: values[position] for at, position in self.positions.items()}
-        parts.update(self.constants)
-        return self.kind(parts[at] for at in range(len(parts)))
-
-
-Join = Stays | Carried | Again | Made | Moved | Rebuilt
 
 
 class Append(NamedTuple):
@@ -129,43 +67,6 @@ class Decision(NamedTuple):
     operand: Value | Scalar
     expected: bool
     behind: Segment | None
-
-
-class _Unchanged(Recipe):
-    """Stands for a part of what stays."""
-
-    __slots__ = ()
-
-
-def _suits(fact: Any, recipe: Recipe, specs: dict[int, TensorSpec]) -> bool:
-    """Does a fact hold for what a recipe makes? `specs` are those of roots."""
-    if isinstance(fact, IsTensor):
-        if isinstance(recipe, Root):
-            return recipe.index in specs and specs[recipe.index].key == fact.spec.key
-        _, shape, strides, dtype, history, writeable, is_foreign = fact.spec.key
-        if not isinstance(recipe, Fresh) or not writeable or is_foreign:
-            return False
-        value = recipe.entry.value
-        own = tuple(step * value.dtype.itemsize for step in value.strides)
-        same = (value.shape, own, value.dtype) == (shape, strides, dtype)
-        return same and history == (0 if recipe.variable is None else 2)
-    if isinstance(fact, IsNumber):
-        if isinstance(recipe, Constant):
-            return type(recipe.value) is fact.kind
-        return isinstance(recipe, Number) and recipe.scalar.type is fact.kind
-    if isinstance(fact, IsObject):
-        return isinstance(recipe, (Container, Root))
-    if isinstance(recipe, Number):
-        # it must come out as the value
-        return isinstance(fact, SameValue) and recipe.scalar.type is type(fact.expected)
-    if isinstance(fact, SameObject):
-        return isinstance(recipe, Constant) and recipe.value is fact.expected
-    return (
-        isinstance(fact, SameValue)
-        and isinstance(recipe, Constant)
-        and type(recipe.value) is type(fact.expected)
-        and recipe.value == fact.expected
-    )
 
 
 class WayBack:
@@ -323,7 +224,7 @@ class WayBack:
                 join = self._same_number(recipe.scalar, values[position])
             elif isinstance(recipe, Library):
                 join = Made(recipe)
-            elif isinstance(recipe, _Unchanged):
+            elif isinstance(recipe, Unchanged):
                 join = Stays()
             elif isinstance(recipe, Container) and isinstance(fact, IsObject):
                 join = self._rebuilt(position, recipe, fact, root)
@@ -336,7 +237,8 @@ class WayBack:
                 raise Unsuitable(f"a {type(recipe).__name__} goes from turn to turn")
             self.joins.append(join)
         if self.parts:
-            self._check_parts(recipes, arguments)
+            facts = [arguments.get(at, (None,))[0] for at in range(len(recipes))]
+            check_parts(recipes, facts, self.count, list(self._given()), self.state.roots)
 
     def _divide(self, recipes: list[Recipe], values: list[Any], arguments: dict) -> None:
         """Let the parts of tuples and lists be arguments, too, as far as each turn reads them."""
@@ -355,7 +257,7 @@ class WayBack:
                 held = None
             elif len(held.items) <= place.key:
                 raise Unsuitable("a list of another length goes from turn to turn")
-            recipes.append(_Unchanged() if held is None else held.items[place.key])
+            recipes.append(Unchanged() if held is None else held.items[place.key])
             values.append(values[holder][place.key])
             arguments[position] = fact, slot, root
             self.parts.append((holder, place.key, fact))
@@ -380,36 +282,6 @@ class WayBack:
             raise Unsuitable("something goes from turn to turn that is not read in each")
         self.rebuilt[root] = len(recipe.items)
         return Rebuilt(recipe.kind, positions, constants)
-
-    def _check_parts(self, recipes: list[Recipe], arguments: dict) -> None:
-        """Make sure that what is known of parts holds in all turns, without looking at each."""
-        roots: Any = self.state.roots
-        becomes: dict[int, Any] = {}
-        specs: dict[int, TensorSpec] = {}
-        for fact, _, root in self._given():
-            if isinstance(fact, IsTensor):
-                assert root is not None
-                specs[root] = fact.spec
-                becomes[fact.spec.number] = roots[root]
-        for position, recipe in enumerate(recipes):
-            fact, _, _ = arguments.get(position, (None, -1, None))
-            if isinstance(recipe, _Unchanged):
-                continue
-            if position >= self.count and not _suits(fact, recipe, specs):
-                raise Unsuitable("a part is not like the one of the turn before")
-            if isinstance(fact, IsTensor):
-                made = recipe.entry if isinstance(recipe, Fresh) else None
-                if isinstance(recipe, Root):
-                    made = roots[recipe.index]
-                known = becomes[fact.spec.number]
-                if known is not made and known is not roots[fact.spec.number]:
-                    raise Unsuitable("one tensor is in two places")
-                becomes[fact.spec.number] = made
-        found = list(becomes.values())
-        memories = {each.value.memory for each in found}
-        given = {roots[each].value.memory for each in becomes}
-        if len(set(found)) != len(found) or len(memories) < len(given):
-            raise Unsuitable("one tensor is in two places")
 
     def _constant(self, value: Any, fact: Any, slot: int) -> Join:
         """A constant is what the next turn begins with: the one that its facts ask for, or any."""
@@ -448,7 +320,8 @@ class WayBack:
         first, known = seen.setdefault(number, (position, recipe))
         if known is not recipe or fact.spec.memory != number:
             raise Unsuitable("tensors that share their memory go from turn to turn")
-        if recipe.entry.value.memory in self.state.memories.values():
+        memory = recipe.entry.value.memory
+        if isinstance(memory, Excerpt) or memory in self.state.memories.values():
             raise Unsuitable("a tensor goes on that shares its memory with what came in")
         if root != number:
             return Again(first)

@@ -276,7 +276,7 @@ def _written(step: Step) -> Memory | None:
     """Return the memory whose elements `step` changes."""
     if isinstance(step, Write):
         return step.target.memory
-    if isinstance(step, Compute) and not step.primitive.is_view:
+    if isinstance(step, Compute) and step.primitive.kind is not Kind.VIEW:
         return step.output.memory
     return None
 

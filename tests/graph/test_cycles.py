@@ -16,7 +16,11 @@ from tests.graph import programs_autograd
 from tests.graph.agreement import agree, scenes
 
 SCENES = scenes(
-    "programs_cycles", "programs_appending", "programs_appending_back", "programs_parts"
+    "programs_cycles",
+    "programs_appending",
+    "programs_appending_back",
+    "programs_selecting_loops",
+    "programs_parts",
 )
 WAYS = [
     *scenes("programs_ways", "programs_ways_back"),
