@@ -101,6 +101,7 @@ class WayBack:
         self.joins: list[Join] = []
         self.parts: list[tuple[int, int, Fact]] = []
         self.rebuilt: dict[int, int] = {}
+        self._lists: list[Container] = []
         self.entering: dict[Variable, Variable] = {}
         behind: Segment | None = None
         for segment, following in pairwise(self.segments):
@@ -280,6 +281,9 @@ class WayBack:
         }
         if len(positions) + len(constants) != len(recipe.items):
             raise Unsuitable("something goes from turn to turn that is not read in each")
+        if recipe.kind is list and any(recipe is each for each in self._lists):
+            raise Unsuitable("one list is in two places")
+        self._lists.append(recipe)
         self.rebuilt[root] = len(recipe.items)
         return Rebuilt(recipe.kind, positions, constants)
 

@@ -135,3 +135,16 @@ def scene_a_cell(s: Session) -> None:
     for n in (3, 40, 41, 0, 1, 50):
         s.call(f, torch.tensor([0.5, -1.0], requires_grad=True), n)
         s.see(list(cell.parameters()))
+
+
+def scene_a_tuple_that_is_read_behind_a_decision(s: Session) -> None:
+    def f(x, w, n):
+        state, total = (x, 0.0), x.sum() * 0
+        for i in range(n):
+            if i % 50 != 49:
+                y, c = state
+                total = total + (y * c).sum()
+                state = ((y * w).sin(), c + 0.5)
+        return state, total
+
+    turns(s, f)
