@@ -82,12 +82,6 @@ class Rebuilt(NamedTuple):
 Join = Stays | Carried | Again | Made | Moved | Rebuilt
 
 
-class Unchanged(Recipe):
-    """Stands for a part of what stays."""
-
-    __slots__ = ()
-
-
 def suits(fact: Any, recipe: Recipe, specs: dict[int, TensorSpec]) -> bool:
     """Does a fact hold for what a recipe makes? `specs` are those of roots."""
     if isinstance(fact, IsTensor):
@@ -141,8 +135,6 @@ def check_parts(
             becomes[fact.spec.number] = roots[root]
     for position, recipe in enumerate(recipes):
         fact = facts[position]
-        if isinstance(recipe, Unchanged):
-            continue
         if position >= count and not suits(fact, recipe, specs):
             raise Unsuitable("a part is not like the one of the turn before")
         if isinstance(fact, IsTensor):

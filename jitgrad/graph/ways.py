@@ -31,7 +31,6 @@ from jitgrad.graph.joins import (
     Moved,
     Rebuilt,
     Stays,
-    Unchanged,
     Unsuitable,
     check_parts,
 )
@@ -225,8 +224,6 @@ class WayBack:
                 join = self._same_number(recipe.scalar, values[position])
             elif isinstance(recipe, Library):
                 join = Made(recipe)
-            elif isinstance(recipe, Unchanged):
-                join = Stays()
             elif isinstance(recipe, Container) and isinstance(fact, IsObject):
                 join = self._rebuilt(position, recipe, fact, root)
             elif isinstance(recipe, Root) and root is not None:
@@ -242,7 +239,7 @@ class WayBack:
             check_parts(recipes, facts, self.count, list(self._given()), self.state.roots)
 
     def _divide(self, recipes: list[Recipe], values: list[Any], arguments: dict) -> None:
-        """Let the parts of tuples and lists be arguments, too, as far as each turn reads them."""
+        """Let parts of the tuples and lists that are made anew be arguments, too."""
         holders = {
             root: position
             for position, (fact, _, root) in arguments.items()
@@ -255,10 +252,10 @@ class WayBack:
                 continue
             position, held = len(recipes), recipes[holder]
             if not isinstance(held, Container):
-                held = None
-            elif len(held.items) <= place.key:
+                continue  # it stays
+            if len(held.items) <= place.key:
                 raise Unsuitable("a list of another length goes from turn to turn")
-            recipes.append(Unchanged() if held is None else held.items[place.key])
+            recipes.append(held.items[place.key])
             values.append(values[holder][place.key])
             arguments[position] = fact, slot, root
             self.parts.append((holder, place.key, fact))
