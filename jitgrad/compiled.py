@@ -35,8 +35,12 @@ class CompiledFunction:
         # by its name, as functions are pickled and copied
         return self.__qualname__  # type: ignore[attr-defined]
 
-    def explain(self) -> Explanation:
+    def explain(self, program: bool = False) -> Explanation:
         """Return what ran where and why: segments, guards, kernels, times, exits.
+
+        Args:
+            program: tell of the programs, too: which instructions run natively, for which lines of
+                the source, and in what memory.
 
         Example:
             >>> import jitgrad
@@ -48,7 +52,7 @@ class CompiledFunction:
             >>> double.explain().traces
             1
         """
-        return Explanation(self.graph)
+        return Explanation(self.graph, program)
 
     @property
     def trace(self) -> str:
@@ -85,7 +89,7 @@ def _compiled_object(obj: Any, fullgraph: bool, verify: bool = False) -> Any:
         "__module__": kind.__module__,
         "__qualname__": kind.__qualname__,
         "__doc__": kind.__doc__,
-        "explain": lambda self: compiled.explain(),
+        "explain": lambda self, program=False: compiled.explain(program),
         "trace": property(lambda self: compiled.trace),
         "kernels": property(lambda self: compiled.kernels),
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jitgrad.graph import report
 from jitgrad.graph.naming import short
+from jitgrad.graph.programs import programs, text_of
 from jitgrad.graph.segment import Evaluate, Exit
 from jitgrad.graph.show import show
 
@@ -30,6 +31,7 @@ NUMBERS = (
     "call_seconds",
     "record_seconds",
     "compile_seconds",
+    "why_not_native",
     "exits",
     "eager",
     "resting",
@@ -54,6 +56,7 @@ class Explanation:
             was recorded; None if there were none.
         record_seconds: what was spent in recording.
         compile_seconds: what was spent on compiling kernels, and on loading the compiler.
+        why_not_native: why what runs, or some of it, is no native code; empty if all is.
         exits: where replays hand over to Python, as (reason, file, line, hits).
         eager: why the function runs eagerly altogether, or for a while; empty if it does not.
         resting: for how many more calls it does so.
@@ -64,26 +67,30 @@ class Explanation:
         loops: the turns of long loops.
         host_calls: what Python does at exits, and what that costs.
         misses: why the latest recordings were made, as (call, line, why).
+        programs: what has been lowered, if that was asked for, else empty: see `graph.programs`.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, program: bool = False) -> None:
         self._graph = graph
+        self._shows_programs = program
+        self.programs = programs(graph) if program else []
         self.name = graph.function.__qualname__
         self.calls = graph.calls
         self.traces = graph.traces
         self.segments = len(graph.segments)
-        programs = [each.program for each in graph.segments if each.program is not None]
+        lowered = [each.program for each in graph.segments if each.program is not None]
         for segment in graph.segments:
-            programs.extend(
+            lowered.extend(
                 each.program
                 for each in list(segment.derivatives.values())
                 if each.program is not None
             )
-        kernels = {id(kernel): kernel for program in programs for kernel in program.kernels}
+        kernels = {id(kernel): kernel for each in lowered for kernel in each.kernels}
         self.kernel_list = tuple(kernels.values())
         self.kernels = len(kernels)
         self.kernels_from_disk = sum(each.from_disk for each in self.kernel_list)
-        self.compile_seconds = sum(program.compile_seconds for program in programs)
+        self.compile_seconds = sum(each.compile_seconds for each in lowered)
+        self.why_not_native = next((each.why_not for each in lowered if each.why_not), "")
         self.record_seconds = graph.record_seconds
         notes = graph.notes
         self.call_seconds = median(notes.samples) if notes.samples else None
@@ -113,6 +120,8 @@ class Explanation:
         found = {name: getattr(self, name) for name in NUMBERS}
         found.update(entries=self.entries, loops=self.loops, host_calls=self.host_calls)
         found["misses"] = [each._asdict() for each in self.misses]
+        if self._shows_programs:
+            found["programs"] = self.programs
         return found
 
     def trace(self) -> str:
@@ -130,6 +139,8 @@ class Explanation:
             f"  {_count(self.calls, 'call')}; {_time(self.record_seconds)} recording; "
             f"{self.kept_bytes:,} bytes kept for a backward pass by the latest one{replays}",
         ]
+        if self.why_not_native:
+            lines.append(f"  without native code: {self.why_not_native}")
         if self.eager:
             more = f"; it rests for {self.resting} more calls" if self.resting else ""
             lines.append(f"  runs eagerly: {self.eager}{more}")
@@ -146,6 +157,8 @@ class Explanation:
         lines += self._about_loops() + self._about_python() + self._about_misses()
         if self.checked_runs:
             lines.append(f"  checked {self.checked_runs} times, {self.close_calls} close calls")
+        if self._shows_programs:
+            lines += ["programs:", *text_of(self.programs)]
         return "\n".join(lines)
 
     def _about_loops(self) -> list[str]:

@@ -42,9 +42,10 @@ LATE_IMPORTS = {
     ("datasets.images", "PIL"): "an optional extra, needed for images alone",
     ("demo.plot", "matplotlib"): "an optional extra, needed for --plot alone",
     ("safetensors", "safetensors"): "an optional extra, needed for its files alone",
-    ("kernels.program", "jitgrad"): "loads llvmlite for the first program, not by import jitgrad",
-    ("kernels.watches", "jitgrad"): "loads LLVM for the first watch, not by import jitgrad",
-    ("kernels.loops", "jitgrad"): "loads llvmlite for the first loop, not by import jitgrad",
+    ("kernels.availability", "jitgrad"): "loads llvmlite, if it is there, for the first program",
+    ("kernels.program", "jitgrad"): "makes what calls kernels for the first program",
+    ("kernels.watches", "jitgrad"): "makes what watches for the first watch",
+    ("kernels.loops", "jitgrad"): "makes what runs loops for the first loop",
     ("kernels.cpu", "jitgrad"): "loads numba for what is not on disk",
 }
 

@@ -11,8 +11,7 @@ import numpy as np
 from jitgrad.graph.derivative import kinds_of
 from jitgrad.graph.ir import Memory, Value
 from jitgrad.graph.origins import Variable
-from jitgrad.kernels.records import entry
-from jitgrad.kernels.running import Form
+from jitgrad.kernels.records import Form, entry
 
 Variant = tuple[int, tuple]
 """A way, and the kinds of the cotangents that arrive at what its turn has appended."""

@@ -114,7 +114,12 @@ def restore(saved: SavedValue, edge: tuple[Node, int] | None, tape: Any, own: bo
 
 
 class DerivativeNotes:
-    """Notes what the engine performs on its way through one segment."""
+    """Notes what the engine performs on its way through one segment.
+
+    Attributes:
+        lines: by the nodes that it visits, the source lines of what they are the history of.
+        line: that of the node that it is at.
+    """
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -122,6 +127,8 @@ class DerivativeNotes:
         self.inputs: dict[Value | Scalar, None] = {}
         self.produced: set[Value] = set()
         self.failed = ""
+        self.lines: dict[Node, Any] = {}
+        self.line: Any = None
 
     def know(self, tensor: Any, value: Value) -> None:
         """Know `tensor` as the input `value`."""
@@ -165,7 +172,7 @@ class DerivativeNotes:
             start = address(array) - address(inputs[0]._array)
             memory, offset = source.memory, source.offset + start // max(array.itemsize, 1)
         value = Value(array.shape, strides, array.dtype, memory, offset)
-        self.steps.append(Compute(primitive, tuple(operands), params, value))
+        self.steps.append(Compute(primitive, tuple(operands), params, value, line=self.line))
         self.produced.add(value)
         self.values[id(array)] = (output, value)
         return None
@@ -184,7 +191,8 @@ class DerivativeNotes:
         self.unknown("a derivative stores .grad")
 
     def visit(self, node: Any) -> None:
-        """The nodes were made of the trace; there is nothing to note."""
+        """What follows is the derivative of a line."""
+        self.line = self.lines.get(node)
 
     def grad_mode(self, enabled: bool) -> None:
         """The engine switches it; there is nothing to note."""
@@ -252,6 +260,9 @@ def differentiate(
         noted = copy.copy(tape)
         noted.notes = notes
         rebuild(order, edges, noted, track=True)
+        for step in segment.steps:
+            if isinstance(step, Compute) and step.variable in edges:
+                notes.lines[edges[step.variable][0]] = step.line
         cotangents, inputs = [], []
         for array in given.values():
             # an array of its own: two variables may be given the same one, and are told apart by it

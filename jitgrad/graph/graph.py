@@ -179,9 +179,10 @@ class Graph:
             reason = count_return(*going.came, going.values)
             if reason:
                 self.unmerged[going.layout.line] = reason
-            if reason and not segment.cycles:
+            place = going.layout.place
+            if reason and not segment.cycles and self.heads.get(place) != config.unroll:
                 # then many turns in a row are better than one at a time
-                self.heads[going.layout.place] = config.unroll
+                self.heads[place] = config.unroll
                 entrance.entries.clear()
         for cycle in segment.cycles:
             turned = None if cycle is going.turned else cycle.run(run, going)

@@ -6,7 +6,7 @@ memory holds when the reader's turn comes, as with a tensor. Steps are in progra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -170,6 +170,14 @@ def operands(step: Step) -> tuple[Any, ...]:
     return (step.target, step.source)
 
 
+def flat(operands: Sequence[Any]) -> list[Any]:
+    """Return the operands, those of lists (as `cat` takes them) too."""
+    found: list[Any] = []
+    for each in operands:
+        found.extend(flat(each) if isinstance(each, (list, tuple)) else [each])
+    return found
+
+
 class Renaming:
     """Steps with other values in the place of some, and of what shows these.
 
@@ -197,9 +205,9 @@ class Renaming:
     def step(self, step: Step) -> Step:
         """Return a step that does the same with what stands for its operands."""
         if isinstance(step, Write):
-            return Write(self(step.target), self(step.source))
+            return Write(self(step.target), self(step.source), step.line)
         if isinstance(step, Item):
-            return Item(self(step.input), step.output)
+            return Item(self(step.input), step.output, step.line)
         if isinstance(step, ScalarCompute):
             return step
         inputs = self(step.inputs)
@@ -207,7 +215,7 @@ class Renaming:
         if isinstance(shown, Value) and step.output.memory is step.inputs[0].memory:
             distance = shown.offset - step.inputs[0].offset
             self.values[step.output] = _moved(step.output, shown.memory, distance)
-        return Compute(step.primitive, inputs, step.params, self(step.output))
+        return Compute(step.primitive, inputs, step.params, self(step.output), line=step.line)
 
 
 def _moved(value: Value, memory: Memory, distance: int) -> Value:

@@ -12,13 +12,12 @@ from jitgrad.dispatch import wrap
 from jitgrad.graph.arrivals import MOST_VARIANTS, Arrivals, Variant, elements
 from jitgrad.graph.derivative import kinds_of
 from jitgrad.graph.hot import JoinedPlan, join_plan
-from jitgrad.graph.ir import Compute, Memory, Step, Value, Write, operands
+from jitgrad.graph.ir import Compute, Memory, Step, Value, Write, flat, operands
 from jitgrad.graph.loop_layout import LoopLayout, Way
 from jitgrad.graph.origins import Variable
 from jitgrad.graph.verify_loops import make_loop
 from jitgrad.kernels.geometry import part, row_major
 from jitgrad.kernels.loops import NotNative, Path
-from jitgrad.kernels.operations import flat
 from jitgrad.kernels.records import entry
 from jitgrad.ops.binary import ADD
 

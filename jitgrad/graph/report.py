@@ -70,7 +70,7 @@ def _segments(first: Segment, names: list[str]) -> list[dict[str, Any]]:
                 "effects": list(segment.effect_texts),
                 "native_calls": None if program is None else program.native_calls,
                 "hits": segment.hits,
-                "ends": _ending(end),
+                "ends": ending(end),
                 "line": end.line,
                 "reason": getattr(end, "reason", ""),
             }
@@ -82,7 +82,8 @@ def _segments(first: Segment, names: list[str]) -> list[dict[str, Any]]:
     return found
 
 
-def _ending(end: Any) -> str:
+def ending(end: Any) -> str:
+    """Return how a segment ends, in words."""
     if isinstance(end, Branch):
         return "decides" if end.slot is not None else "goes on"
     if isinstance(end, (Exit, Evaluate)):

@@ -9,6 +9,7 @@ from jitgrad.graph.facts import Fact
 from jitgrad.graph.ir import Memory, Scalar, Step, Value
 from jitgrad.graph.origins import Excerpt, StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Recipe
+from jitgrad.kernels.availability import tell
 from jitgrad.kernels.program import Program, lower
 from jitgrad.locks import LOWERING
 from jitgrad.python.frames import UNBOUND, Frame
@@ -296,11 +297,17 @@ class Segment:
         """Return the program, lowered at its first use."""
         with LOWERING:
             if self.program is None:
-                self.program = self.lower(self.steps, self.inputs, self.outputs, "forward pass")
+                self.program = self._lowered(self.steps, self.inputs, self.outputs, "forward pass")
+        tell()
         return self.program
 
     def lower(self, steps: Any, inputs: Any, outputs: Any, what: str) -> Program:
         """Return a program that has to do with this segment; `what` says what it is of it."""
+        program = self._lowered(steps, inputs, outputs, what)
+        tell()
+        return program
+
+    def _lowered(self, steps: Any, inputs: Any, outputs: Any, what: str) -> Program:
         program = lower(steps, inputs, outputs)
         if self.check is None:
             return program

@@ -21,9 +21,10 @@ import numpy as np
 
 from jitgrad.errors import VerificationError
 from jitgrad.graph.facts import address
-from jitgrad.graph.ir import Compute, Memory, Scalar, ScalarCompute, Step, Value, Write
+from jitgrad.graph.ir import Compute, Memory, Scalar, Step, Value, Write
 from jitgrad.graph.printed_steps import printed_steps
 from jitgrad.graph.segment import Branch, Segment
+from jitgrad.kernels.interpreter import Held, Interpreter
 from jitgrad.kernels.layout import laid_out
 from jitgrad.kernels.program import Program
 from jitgrad.modes import run_quietly
@@ -93,39 +94,41 @@ def interpret(
         given: the inputs; what steps write to is written in place.
         rounding: disturbs what steps compute.
     """
-    held: dict[Any, Any] = dict(zip(inputs, given))
-    rounded: set[Value] = set()
+    return _Primitives(steps, inputs, outputs, rounding).run(*given)
 
-    def get(operand: Any) -> Any:
-        found = held[operand] if isinstance(operand, (Value, Scalar)) else operand
-        return run_quietly(rounding.used, found) if rounding and operand in rounded else found
 
-    for step in steps:
-        if isinstance(step, Compute):
-            is_view = step.primitive.is_view
-            operands = [
-                held[each] if is_view and each in held else get(each) for each in step.inputs
-            ]
-            made = _compute(step, operands)
-            if (
-                rounding is not None
-                and made.dtype.kind in "fc"
-                and step.primitive.kind
-                not in (
-                    Kind.VIEW,
-                    Kind.RANDOM,
-                )
-            ):
-                made[...] = run_quietly(rounding.result, step, made, operands)
-                rounded.add(step.output)
-            held[step.output] = made
-        elif isinstance(step, Write):
-            run_quietly(np.copyto, held[step.target], get(step.source), casting="unsafe")
-        elif isinstance(step, ScalarCompute):
-            held[step.output] = step.function(*[get(each) for each in step.inputs])
-        else:
-            held[step.output] = held[step.input].item()
-    return tuple(held[each] for each in outputs)
+class _Primitives(Interpreter):
+    """Performs steps, disturbs them, and sees that they give what was recorded of them."""
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        inputs: Sequence[Value | Scalar],
+        outputs: Sequence[Value | Scalar],
+        rounding: Rounding | None,
+    ) -> None:
+        super().__init__(steps, inputs, outputs)
+        self._rounding = rounding
+        self._rounded: set[Value] = set()
+
+    def operand(self, operand: Any, held: Held) -> Any:
+        found = super().operand(operand, held)
+        rounding = self._rounding
+        if rounding is None or type(operand) is not Value or operand not in self._rounded:
+            return found
+        return run_quietly(rounding.used, found)
+
+    def compute(self, step: Compute, held: Held) -> np.ndarray:
+        # a view shows memory, with what it holds
+        operand = super().operand if step.primitive.is_view else self.operand
+        given = [operand(each, held) for each in step.inputs]
+        made = _compute(step, given)
+        rounding, kind = self._rounding, step.primitive.kind
+        is_rounded = made.dtype.kind in "fc" and kind not in (Kind.VIEW, Kind.RANDOM)
+        if rounding is not None and is_rounded:
+            made[...] = run_quietly(rounding.result, step, made, given)
+            self._rounded.add(step.output)
+        return made
 
 
 def _compute(step: Compute, inputs: list) -> np.ndarray:
@@ -231,6 +234,9 @@ class CheckedProgram:
         self.native_calls = program.native_calls
         self.compile_seconds = program.compile_seconds
         self.source = program.source
+        self.instructions = program.instructions
+        self.footprint = program.footprint
+        self.why_not = program.why_not
         self._generators = {
             id(each): each
             for each in (

@@ -66,7 +66,7 @@ class Watch:
     Attributes:
         bases: the identities of the objects through which all others were found.
         words: what is compared, each with the number of the root that it belongs to.
-        unchanged: compares it.
+        unchanged: compares the words.
         roots, slots: what the facts take.
         numbers: the numbers of the roots, as in a run.
         held: objects that are to live as long as this does.
@@ -76,6 +76,7 @@ class Watch:
         self,
         bases: tuple[int, ...],
         words: list[tuple[Word, int]],
+        unchanged: Callable[[], int],
         roots: list[Any],
         slots: list[Any],
         numbers: dict[int, int],
@@ -84,7 +85,7 @@ class Watch:
         self._held = held
         self.bases = bases
         self.words = words
-        self.unchanged = watch([word for word, _ in words])
+        self.unchanged = unchanged
         self.roots = roots
         self.slots = slots
         self.numbers = numbers
@@ -222,9 +223,13 @@ class Plan:
             words += [(each, number) for each in mine]
             if number in self.roots:
                 numbers.setdefault(id(found), number)
+        unchanged = watch([word for word, _ in words])
+        if unchanged is None:
+            return None
         return Watch(
             tuple(id(run.roots[number]) for number in self.bases),
             words,
+            unchanged,
             [run.roots[number] for number in self.roots],
             [run.slots[at] for at in self._places],
             numbers,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from jitgrad.graph.ir import Memory, Scalar, Step, Value, Write
+from jitgrad.kernels.conventions import DTYPES
 from jitgrad.kernels.geometry import span
 from jitgrad.kernels.loops import NotNative
-from jitgrad.kernels.operations import DTYPES
 from jitgrad.kernels.records import packed, same_places
 
 Input = Value | Scalar

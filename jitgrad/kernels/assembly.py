@@ -11,6 +11,7 @@ import numpy as np
 from jitgrad.graph.ir import Memory, Scalar, ScalarCompute, Value
 from jitgrad.kernels import cpu
 from jitgrad.kernels.arena import Address, Layout, Slot
+from jitgrad.kernels.availability import note
 from jitgrad.kernels.conventions import (
     CALL,
     CHECK,
@@ -29,13 +30,15 @@ from jitgrad.kernels.emit import emit_kernels
 from jitgrad.kernels.entries import Emitted, Integer, RuntimeNumber
 from jitgrad.kernels.fusion import Group
 from jitgrad.kernels.geometry import span
+from jitgrad.kernels.instructions import Instruction, steps_of
 from jitgrad.kernels.loops import NotNative, Test
 from jitgrad.kernels.machine import FIRST_WORDS
 from jitgrad.kernels.numbers import NumberKernel, Numbers
 from jitgrad.kernels.operations import Constant, Extract, Native, Number, Operation, Product
-from jitgrad.kernels.products import emit_product
-from jitgrad.kernels.running import Form, Loop
-from jitgrad.kernels.schedule import Schedule
+from jitgrad.kernels.products import NO_BLAS, emit_product
+from jitgrad.kernels.records import Form
+from jitgrad.kernels.running import Loop
+from jitgrad.kernels.schedule import Schedule, parts_of
 from jitgrad.kernels.threads import pieces
 from jitgrad.kernels.turn import Carry, Check, Plan, Record
 
@@ -63,6 +66,7 @@ class _Path:
         uses: what uses a number.
         counts: the words that count its turns: those done, and those that the tape has room for.
         start: the first of its instructions.
+        instructions: they, to be read.
     """
 
     def __init__(self, number: int, plan: Plan, start: int) -> None:
@@ -74,6 +78,7 @@ class _Path:
         self.uses: dict[Scalar, set[Operation]] = {}
         self.nanoseconds = 0.0
         self.native_calls = 0
+        self.instructions: list[Instruction] = []
         for each in chain(*plan.sections):
             for scalar in each.scalars:
                 self.uses.setdefault(scalar, set()).add(each)
@@ -196,6 +201,12 @@ class _Assembler:
             self.tables.append(pointer)
             self.tapes[-1].places[0].append((Slot(pointer, 0), 0))
             self.code += [MARK, Slot(pointer, 0), path.number]
+        if path.plan.kept:
+            self._note(Instruction("tape", operands=tuple(path.plan.kept)))
+        pairs = zip(path.plan.carried, path.plan.outputs)
+        changing = [pair for pair in pairs if pair[0] is not pair[1]]
+        if changing:
+            self._note(Instruction("carry", operands=tuple(chain(*changing))))
         self.code.append(_End(path))
 
     def _section(self, operations: Sequence[Operation], visible: set[Memory]) -> None:
@@ -241,14 +252,20 @@ class _Assembler:
             assert isinstance(unit, Product) and unit.target is not None
             product = emit_product(unit.a, unit.b, unit.target)
             if product is None:
+                note("BLAS", NO_BLAS)
                 raise NotNative("the BLAS that NumPy uses is not known")
             emitted = [product]
-        for each in emitted:
-            self._call(each)
+        names = [self._call(each) for each in emitted]
+        does = "product" if isinstance(unit, Product) else "kernel"
+        self._note(Instruction(does, tuple(names), steps_of(parts_of(unit))))
         if isinstance(unit, Native) and unit.routine.declined is not None:
             self._leave(CHECK, unit.routine.declined, False, FAILED, 0)
 
-    def _call(self, emitted: Emitted) -> None:
+    def _note(self, instruction: Instruction) -> None:
+        self.path.instructions.append(instruction)
+
+    def _call(self, emitted: Emitted) -> str:
+        """Emit the call of a kernel; return its name."""
         kernel = cpu.kernel_for(emitted.source)
         if kernel not in self.kernels:
             self.kernels.append(kernel)
@@ -268,6 +285,7 @@ class _Assembler:
         words = [kernel.address, Slot(table, 0), emitted.length]
         self.code += [SPLIT, *words, split] if split > 1 else [CALL, *words]
         self.lines.append(f"call {kernel.name}")
+        return kernel.name
 
     def _pointer(self, value: Value, slot: Slot) -> Any:
         """Return the word for the address of `value`, which goes to `slot`."""
@@ -294,6 +312,8 @@ class _Assembler:
         self.lines.append(f"leave with {number} unless the {what} is {expected}")
 
     def _leave_test(self, instruction: int, value: Value, test: Test) -> None:
+        operands = (test.operand,)
+        self._note(Instruction("test", (), (), operands, test.expected, test.instead))
         other = 0 if test.instead is None else Slot(self.entries, test.instead)
         number = FIRST_TEST + sum(len(each.tests) for each in self.plans[: self.path.number])
         number += next(at for at, each in enumerate(self.path.plan.tests) if each is test)
@@ -310,7 +330,8 @@ class _Assembler:
         if not operations:
             return
         emitted, can_fail = NumberKernel(self.numbers, operations, self.path.uses).emitted()
-        self._call(emitted)
+        name = self._call(emitted)
+        self._note(Instruction("numbers", (name,), steps_of(operations)))
         if can_fail:
             self._leave(CHECK, self.numbers.failed, False, FAILED, 0)
         self._move([each.output for each in operations if isinstance(each, (Number, Extract))])

@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+DTYPES = {
+    np.dtype(name)
+    for name in (
+        "bool",
+        "uint8",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "float16",
+        "float32",
+        "float64",
+    )
+}
+"""What kernels compute with; float16 only where the processor converts it (see cpu.py)."""
+
 TABLE = 256
 """Entries of the largest argument table."""
 

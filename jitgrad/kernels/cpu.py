@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from jitgrad.kernels import cache
+from jitgrad.kernels.availability import INSTALL, Unavailable, described
 from jitgrad.kernels.clock import compiling
+from jitgrad.kernels.conventions import DTYPES
 from jitgrad.kernels.linking import Code, LinkError, link
-from jitgrad.kernels.operations import DTYPES
 from jitgrad.kernels.processor import CONVERTS_HALF
 from jitgrad.locks import LOWERING
 
@@ -70,7 +71,10 @@ def kernel_for(source: str) -> Kernel:
 def native(name: str) -> int:
     """Return the address of one of the functions that are compiled once for all programs."""
     with LOWERING:
-        return _code(f"function {name}", lambda making: making.function(name))[0]
+        try:
+            return _code(f"function {name}", lambda making: making.function(name))[0]
+        except Unavailable as error:
+            raise Unavailable(str(error), error.remedy, lasts=True) from error
 
 
 def _code(text: str, make: Callable[[Any], Code]) -> tuple[int, bool]:
@@ -84,14 +88,30 @@ def _code(text: str, make: Callable[[Any], Code]) -> tuple[int, bool]:
             cache.note("cannot be used", error)
     started = time.perf_counter()
     try:
-        from jitgrad.kernels.compiler import making  # the first time, loads Numba
-
-        made = make(making)
+        made, making = _made(make)
     finally:
         compiling.seconds += time.perf_counter() - started
-    address = link(made)
+    try:
+        address = link(made)
+    except LinkError as error:
+        raise Unavailable(f"machine code cannot be linked ({error})", INSTALL) from error
     if making.has_usual_settings():
         cache.keep(key, made)
     else:
         cache.note("off", "settings of Numba have been changed by assignment")
     return address, False
+
+
+def _made(make: Callable[[Any], Code]) -> tuple[Code, Any]:
+    """Return compiled code, and the module that has compiled it."""
+    try:
+        from jitgrad.kernels.compiler import making  # the first time, loads Numba
+    except Exception as error:
+        why = f"Numba cannot be imported ({described(error)})"
+        raise Unavailable(why, INSTALL, lasts=True) from error
+    try:
+        return make(making), making
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:
+        raise Unavailable(f"a kernel cannot be compiled ({described(error)})", INSTALL) from error

@@ -21,6 +21,13 @@ from jitgrad.kernels.emit import emit_kernels
 from jitgrad.kernels.entries import Emitted, Integer, Pointer
 from jitgrad.kernels.fusion import Group
 from jitgrad.kernels.geometry import row_major
+from jitgrad.kernels.instructions import (
+    Footprint,
+    Instruction,
+    nbytes,
+    result_bytes,
+    steps_of,
+)
 from jitgrad.kernels.layout import allocate, fresh, view_of
 from jitgrad.kernels.operations import (
     Call,
@@ -52,6 +59,7 @@ class Driver:
         native_calls: kernels and products of one run.
         source: the text.
         run: the function.
+        instructions, footprint: see `Program`.
     """
 
     def __init__(
@@ -189,6 +197,13 @@ class Driver:
         self._launch(pending)
         results = [self._result(each) for each in self._outputs]
         self._finish(parameters, results)
+        self.instructions = [
+            _instruction(unit, kernels) for unit, kernels in units if not isinstance(unit, Constant)
+        ]
+        calls = [unit.target for unit, _ in units if isinstance(unit, Call)]
+        made = [each for each in calls if each is not None and each.memory not in self._escaping]
+        temporary = self._scratch.size + sum(map(nbytes, made))
+        self.footprint = Footprint(result_bytes(self._inputs, self._outputs), temporary)
 
     def _place(self, units: Sequence[tuple[Unit, Sequence[Emitted] | None]]) -> None:
         """Find out when memory is used that nobody sees after the run."""
@@ -398,6 +413,16 @@ class Driver:
         """Return the scratch memory of a run, and the arrays on it."""
         block = self._scratch.block()
         return (block, *(make(block) for _, make in self._lent))
+
+
+def _instruction(unit: Unit, kernels: Sequence[Emitted] | None) -> Instruction:
+    steps = steps_of(parts_of(unit))
+    names = tuple(cpu.kernel_for(each.source).name for each in kernels or ())
+    if isinstance(unit, Product):
+        return Instruction("product", names, steps)
+    if isinstance(unit, (Number, Extract)):
+        return Instruction("Python", names, steps)
+    return Instruction("kernel" if names else "NumPy", names, steps)
 
 
 def _geometry(value: Value) -> tuple:

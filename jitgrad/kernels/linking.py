@@ -64,12 +64,15 @@ def link(code: Code) -> int:
     Raises:
         LinkError: it calls what is not there, or is not in its object file.
     """
-    engine = _engine()
-    for name in code.calls:
-        if not llvmlite.binding.address_of_symbol(name):  # LLVM would end the process
-            raise LinkError(f"{code.symbol} calls {name}, which is not there")
-    engine.add_object_file(llvmlite.binding.ObjectFileRef.from_data(code.image))
-    engine.finalize_object()
+    try:
+        engine = _engine()
+        for name in code.calls:
+            if not llvmlite.binding.address_of_symbol(name):  # LLVM would end the process
+                raise LinkError(f"{code.symbol} calls {name}, which is not there")
+        engine.add_object_file(llvmlite.binding.ObjectFileRef.from_data(code.image))
+        engine.finalize_object()
+    except RuntimeError as error:  # of LLVM
+        raise LinkError(str(error)) from error
     address = engine.get_function_address(code.symbol)
     if not address:
         raise LinkError(f"{code.symbol} is not in its object file")

@@ -33,8 +33,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jitgrad.graph.ir import Scalar, Step, Value
+from jitgrad.kernels.availability import Unavailable, natively, tell
 from jitgrad.kernels.clock import compiling
-from jitgrad.locks import LOWERING
 
 if TYPE_CHECKING:
     from jitgrad.kernels.running import Loop
@@ -147,10 +147,24 @@ def lower_loop(
     if len(paths) > MOST_PATHS:
         raise NotNative(f"there are more than {MOST_PATHS} ways through a turn")
     before = compiling.seconds
-    with LOWERING:
-        from jitgrad.kernels.assembly import assemble  # the first time, loads LLVM
-        from jitgrad.kernels.turn import plan_paths
-
-        loop = assemble(plan_paths(inputs, carried, paths), follows, marks)
+    try:
+        loop = natively(lambda: _loop(inputs, carried, paths, follows, marks))
+    except Unavailable as why:
+        raise NotNative(str(why)) from None
+    finally:
+        tell()
     loop.compile_seconds = compiling.seconds - before
     return loop
+
+
+def _loop(
+    inputs: Sequence[Value | Scalar],
+    carried: Sequence[Value | Scalar],
+    paths: Sequence[Path],
+    follows: bool,
+    marks: bool,
+) -> Loop:
+    from jitgrad.kernels.assembly import assemble  # the first time, makes what runs loops
+    from jitgrad.kernels.turn import plan_paths
+
+    return assemble(plan_paths(inputs, carried, paths), follows, marks)

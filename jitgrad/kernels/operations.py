@@ -7,25 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Value
+from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, flat
 from jitgrad.kernels.routines import Routine
 from jitgrad.primitive import Kind
-
-DTYPES = {
-    np.dtype(name)
-    for name in (
-        "bool",
-        "uint8",
-        "int8",
-        "int16",
-        "int32",
-        "int64",
-        "float16",
-        "float32",
-        "float64",
-    )
-}
-"""What kernels compute with; float16 only where the processor converts it (see cpu.py)."""
 
 
 class Literal(NamedTuple):
@@ -45,6 +29,7 @@ class Operation:
         ordered: does it raise, draw random numbers or write to what outlives the run, so that it
             must stay in order with others that do?
         whole: the region of which the target is a part, where no operation writes all of it.
+        step: the step of the trace that it is done for, where there is one.
     """
 
     def __init__(
@@ -61,6 +46,7 @@ class Operation:
         self.scalars = (*scalars, *shifts)
         self.ordered = ordered
         self.whole: Value | None = None
+        self.step: Step | None = None
 
 
 class Map(Operation):
@@ -176,11 +162,3 @@ class Extract(Operation):
         super().__init__([step.input], None)
         self.source = step.input
         self.output = step.output
-
-
-def flat(operands: Sequence[Any]) -> list[Any]:
-    """Return the operands, those of lists (as `cat` takes them) too."""
-    found: list[Any] = []
-    for each in operands:
-        found.extend(flat(each) if isinstance(each, (list, tuple)) else [each])
-    return found

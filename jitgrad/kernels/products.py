@@ -21,6 +21,13 @@ SMALL, SMALL_ROW, SMALL_ENOUGH = 1 << 5, 1 << 10, 1 << 15
 there is only one row; and up to which they will do where there is no BLAS."""
 
 
+NO_BLAS = (
+    "loops with larger products of matrices are followed turn by turn, since the BLAS that NumPy "
+    "uses cannot be found. NumPy's own wheels and those of conda-forge come with one that can be."
+)
+"""What is warned of where there are only loops."""
+
+
 class Blas(NamedTuple):
     """A `gemm` of CBLAS.
 
@@ -33,6 +40,10 @@ class Blas(NamedTuple):
     bits: int
 
 
+SUFFIXES = (("64_", 64), ("", 32), ("$NEWLAPACK$ILP64", 64), ("$NEWLAPACK", 32))
+"""How CBLAS's functions are called, and the width of their integers: OpenBLAS, Accelerate."""
+
+
 @cache
 def blas_for(dtype: np.dtype) -> Blas | None:
     """Return the product that NumPy itself uses, if it can be found."""
@@ -42,7 +53,7 @@ def blas_for(dtype: np.dtype) -> Blas | None:
     except (OSError, AttributeError):
         return None
     for prefix in ("scipy_cblas_", "cblas_"):
-        for suffix, bits in (("64_", 64), ("", 32)):
+        for suffix, bits in SUFFIXES:
             function = getattr(library, f"{prefix}{letter}gemm{suffix}", None)
             if function is not None and _multiplies(function, dtype, bits):
                 address = ctypes.cast(function, ctypes.c_void_p).value

@@ -1,4 +1,7 @@
-"""Programs: traces lowered to fused native kernels, and a driver that calls them."""
+"""Programs: traces lowered to fused native kernels, and a driver that calls them.
+
+Where there is no native code (see `availability`), the steps of a trace are interpreted instead.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jitgrad.graph.ir import Scalar, Step, Value
+from jitgrad.kernels.availability import Unavailable, natively
 from jitgrad.kernels.clock import compiling
-from jitgrad.kernels.schedule import Schedule
-from jitgrad.locks import LOWERING
+from jitgrad.kernels.instructions import Footprint, Instruction
+from jitgrad.kernels.interpreter import Interpreter
 
 if TYPE_CHECKING:
     from jitgrad.kernels.cpu import Kernel
+    from jitgrad.kernels.driver import Driver
 
 
 class Program:
@@ -24,24 +29,42 @@ class Program:
         native_calls: kernels and matrix products of one run.
         compile_seconds: what compiling took, of kernels that no other program had and no other
             process had left on disk; and loading the compiler, if that was needed first.
-        source: the driver, as Python.
+        instructions: what it does, to be read.
+        footprint: what memory a run takes.
+        source: the driver, as Python; empty where there is none.
+        why_not: why it is interpreted, empty if it is native.
     """
 
-    __slots__ = ("compile_seconds", "kernels", "native_calls", "run", "source")
+    __slots__ = (
+        "compile_seconds",
+        "footprint",
+        "instructions",
+        "kernels",
+        "native_calls",
+        "run",
+        "source",
+        "why_not",
+    )
 
     def __init__(
         self,
         run: Callable[..., tuple],
-        kernels: tuple[Kernel, ...],
-        native_calls: int,
-        compile_seconds: float,
-        source: str,
+        instructions: Sequence[Instruction] = (),
+        footprint: Footprint = Footprint(),  # noqa: B008  which never changes
+        kernels: tuple[Kernel, ...] = (),
+        native_calls: int = 0,
+        compile_seconds: float = 0.0,
+        source: str = "",
+        why_not: str = "",
     ) -> None:
         self.run = run
+        self.instructions = instructions
+        self.footprint = footprint
         self.kernels = kernels
         self.native_calls = native_calls
         self.compile_seconds = compile_seconds
         self.source = source
+        self.why_not = why_not
 
 
 def lower(
@@ -59,16 +82,31 @@ def lower(
             memory that no other run touches.
     """
     before = compiling.seconds
-    with LOWERING:
-        from jitgrad.kernels.driver import Driver  # the first time, loads LLVM
-        from jitgrad.kernels.reading import operations
-
-        schedule = Schedule(operations(steps, inputs, outputs))
-        driver = Driver(schedule, inputs, outputs)
+    try:
+        driver = natively(lambda: _driver(steps, inputs, outputs))
+    except Unavailable as why:
+        interpreter = Interpreter(steps, inputs, outputs)
+        return Program(
+            interpreter.run, interpreter.instructions, interpreter.footprint, why_not=str(why)
+        )
     return Program(
         driver.run,
+        driver.instructions,
+        driver.footprint,
         tuple(driver.kernels),
         driver.native_calls,
         compiling.seconds - before,
         driver.source,
     )
+
+
+def _driver(
+    steps: Sequence[Step],
+    inputs: Sequence[Value | Scalar],
+    outputs: Sequence[Value | Scalar],
+) -> Driver:
+    from jitgrad.kernels.driver import Driver  # the first time, makes what calls kernels
+    from jitgrad.kernels.reading import operations
+    from jitgrad.kernels.schedule import Schedule
+
+    return Driver(Schedule(operations(steps, inputs, outputs)), inputs, outputs)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write
+from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write, flat
+from jitgrad.kernels.conventions import DTYPES
 from jitgrad.kernels.geometry import overlap, part
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.operations import (
-    DTYPES,
     Call,
     Constant,
     Copy,
@@ -22,7 +22,6 @@ from jitgrad.kernels.operations import (
     Number,
     Operation,
     Reduce,
-    flat,
 )
 from jitgrad.kernels.products import product
 from jitgrad.kernels.routines import Maker, routine_for
@@ -88,6 +87,7 @@ class _Reader:
         self.visible = visible
         self.written = written
         self.done: list[Operation] = []
+        self.step: Step | None = None
         self.literals: dict[Memory, Literal] = {}
         self.unmade: dict[Memory, Value] = {}
 
@@ -99,9 +99,11 @@ class _Reader:
                 array = allocate(whole)
                 array[...] = self.literals[whole.memory].value
                 self.done.append(_read_only(array, whole))
+        operation.step = self.step
         self.done.append(operation)
 
     def read(self, step: Step) -> None:
+        self.step = step
         if isinstance(step, Compute):
             self.compute(step)
         elif isinstance(step, Write):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from jitgrad.graph.ir import Memory, Scalar, Value
+from jitgrad.kernels.conventions import DTYPES
 from jitgrad.kernels.layout import laid_out
 from jitgrad.kernels.loops import NotNative
-from jitgrad.kernels.operations import DTYPES
 
 
 def packed(value: Value) -> tuple[int, ...]:
@@ -69,3 +69,42 @@ def thin(value: Value) -> Value:
         size if stride else min(size, 1) for size, stride in zip(value.shape, value.strides)
     )
     return Value(shape, value.strides, value.dtype, value.memory, value.offset)
+
+
+class Form:
+    """How records of a value lie in memory."""
+
+    def __init__(self, value: Value) -> None:
+        self.shape = value.shape
+        self.dtype = value.dtype
+        self.strides = strides_in_bytes(value)
+        reach = sum((size - 1) * stride for size, stride in zip(self.shape, self.strides))
+        self.length = (reach if value.size else 0) + self.dtype.itemsize
+
+    def record(self, turns: int) -> np.ndarray:
+        """Return a record with room for so many turns."""
+        if not self.shape:
+            return np.empty(turns, self.dtype)
+        block = np.empty(max(turns, 1) * self.length, np.uint8)
+        strides = (self.length, *self.strides)
+        return np.ndarray((turns, *self.shape), self.dtype, block, 0, strides)
+
+    def conforming(self, record: np.ndarray) -> np.ndarray:
+        """Return `record` with entries that lie as kernels expect them."""
+        if record.shape[1:] != self.shape or record.dtype != self.dtype:
+            wanted = f"{self.dtype} of shape (turns, {', '.join(map(str, self.shape))})"
+            raise ValueError(f"a record of {wanted} is needed, not {record.dtype} {record.shape}")
+        strides = record.strides[1:]
+        if strides == self.strides or not record.size:
+            return record
+        pairs = zip(self.shape, strides, self.strides)
+        if all(size == 1 or own == wanted for size, own, wanted in pairs):
+            return record
+        copy = self.record(len(record))
+        copy[...] = record
+        return copy
+
+
+def strides_in_bytes(value: Value) -> tuple[int, ...]:
+    """Return the strides that an array has which lies like `value`."""
+    return tuple(stride * value.dtype.itemsize for stride in value.strides)

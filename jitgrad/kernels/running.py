@@ -11,8 +11,10 @@ import numpy as np
 
 from jitgrad.graph.ir import Scalar, Value
 from jitgrad.kernels.conventions import CURRENT, FAILED, FINISHED, FIRST_TEST, FULL, NUMBERS
+from jitgrad.kernels.instructions import Footprint
 from jitgrad.kernels.loops import Stop, Turns
 from jitgrad.kernels.machine import machine
+from jitgrad.kernels.records import Form, strides_in_bytes
 
 SHORT = 20_000.0
 """Estimated ns of the turns that are done before the interpreter lock is released."""
@@ -79,7 +81,7 @@ class Arena:
         if isinstance(each, Scalar):
             numbers = self._floats if each.type is float else self._integers
             return partial(numbers.__setitem__, offset // 8)
-        array = np.ndarray(each.shape, each.dtype, self.bytes, offset, _bytes(each))
+        array = np.ndarray(each.shape, each.dtype, self.bytes, offset, strides_in_bytes(each))
         return partial(np.copyto, array)
 
     def _reading(self, each: Value | Scalar, layout: Any) -> Callable[[dict], Any]:
@@ -88,7 +90,7 @@ class Arena:
             numbers = self._floats if each.type is float else self._integers
             place, is_bool = offset // 8, each.type is bool
             return lambda copies: bool(numbers[place]) if is_bool else numbers[place]
-        memory, strides = each.memory, _bytes(each)
+        memory, strides = each.memory, strides_in_bytes(each)
         first, length = layout.blocks[memory]
         block = self.bytes[first : first + length]
         array = np.ndarray(each.shape, each.dtype, self.bytes, offset, strides)
@@ -116,7 +118,9 @@ class Loop:
         kernels: those that it calls.
         native_calls: kernels called in one turn.
         compile_seconds: see `Program`.
-        source: the instructions, to be read.
+        source: what it does, in the order of the paths.
+        instructions: for each path what it does, with the steps of the trace.
+        footprint: the memory of a run, without its tape.
         nanoseconds: roughly what a turn takes.
         turn_bytes: what the tape takes for a turn.
         expected: for each path the turns that the tape has room for at first.
@@ -130,6 +134,8 @@ class Loop:
         self.native_calls = max(each.native_calls for each in assembler.paths)
         self.compile_seconds = 0.0
         self.source = "\n".join(assembler.lines) + "\n"
+        self.instructions = [each.instructions for each in assembler.paths]
+        self.footprint = Footprint(0, layout.size)
         self.nanoseconds = max(each.nanoseconds for each in assembler.paths)
         self.layout = layout
         self.paths = len(plans)
@@ -249,40 +255,6 @@ class Loop:
         return Turns(done, stop, test, arena.carried(), counts, *tape.finished(done, counts))
 
 
-class Form:
-    """How records of a value lie in memory."""
-
-    def __init__(self, value: Value) -> None:
-        self.shape = value.shape
-        self.dtype = value.dtype
-        self.strides = _bytes(value)
-        reach = sum((size - 1) * stride for size, stride in zip(self.shape, self.strides))
-        self.length = (reach if value.size else 0) + self.dtype.itemsize
-
-    def record(self, turns: int) -> np.ndarray:
-        """Return a record with room for so many turns."""
-        if not self.shape:
-            return np.empty(turns, self.dtype)
-        block = np.empty(max(turns, 1) * self.length, np.uint8)
-        strides = (self.length, *self.strides)
-        return np.ndarray((turns, *self.shape), self.dtype, block, 0, strides)
-
-    def conforming(self, record: np.ndarray) -> np.ndarray:
-        """Return `record` with entries that lie as kernels expect them."""
-        if record.shape[1:] != self.shape or record.dtype != self.dtype:
-            wanted = f"{self.dtype} of shape (turns, {', '.join(map(str, self.shape))})"
-            raise ValueError(f"a record of {wanted} is needed, not {record.dtype} {record.shape}")
-        strides = record.strides[1:]
-        if strides == self.strides or not record.size:
-            return record
-        pairs = zip(self.shape, strides, self.strides)
-        if all(size == 1 or own == wanted for size, own, wanted in pairs):
-            return record
-        copy = self.record(len(record))
-        copy[...] = record
-        return copy
-
-
 class _Tape:
     """What a run records, in arrays that grow: by path, and in which order the paths were taken."""
 
@@ -364,7 +336,3 @@ class _Tape:
             ]
         loop.expected[path] = max(16, own + 1, LEAST_BYTES // size)
         return records
-
-
-def _bytes(value: Value) -> tuple[int, ...]:
-    return tuple(stride * value.dtype.itemsize for stride in value.strides)

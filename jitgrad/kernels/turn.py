@@ -25,10 +25,10 @@ from jitgrad.graph.ir import (
     Write,
 )
 from jitgrad.kernels.aliases import Input, check_aliases
+from jitgrad.kernels.conventions import DTYPES
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.loops import NotNative, Path, Test
 from jitgrad.kernels.operations import (
-    DTYPES,
     Call,
     Constant,
     Copy,
@@ -80,6 +80,8 @@ class Plan:
         inputs: those that are not streamed, in their order.
         carried: those of them that are carried.
         invariant: those of them that are the same in every turn.
+        outputs: what becomes of what is carried.
+        kept: what is recorded.
         streams: what is read of each record.
         tape: what is written of each record.
     """
@@ -91,6 +93,8 @@ class Plan:
         self.carried = carried
         states = set(carried)
         self.invariant = [each for each in inputs if each not in states]
+        self.outputs = path.outputs
+        self.kept = path.kept
         self.streams: list[Value] = []
         self.tape: list[Value] = []
 

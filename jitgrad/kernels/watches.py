@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jitgrad.kernels.availability import Unavailable, natively, tell
 from jitgrad.kernels.conventions import HEADER, TYPE
 
 WORD = 8
@@ -101,17 +102,28 @@ def slot_offset(owner: type, name: str) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
-def watch(words: Sequence[Word]) -> Callable[[], int]:
+def watch(words: Sequence[Word]) -> Callable[[], int] | None:
     """Return a function that says whether all words are as expected: 1 if so, else 0.
 
-    They are looked at in their order, and no further than to the first that is not.
+    They are looked at in their order, and no further than to the first that is not. None where
+    there is no native code.
     """
-    from jitgrad.kernels.calling import METH_FASTCALL, builtin, method  # loads LLVM
+    table = np.array([len(words), *(each for word in words for each in word)], np.int64)
+    try:
+        return natively(lambda: _comparing(table))
+    except Unavailable:
+        return None
+    finally:
+        tell()
+
+
+def _comparing(table: np.ndarray) -> Callable[[], int]:
+    """Return what compares the words of a table: their number, then addresses and contents."""
+    from jitgrad.kernels.calling import METH_FASTCALL, builtin, method
     from jitgrad.kernels.cpu import native
 
     if "unchanged" not in _methods:
         _methods["unchanged"] = method(b"unchanged", native("unchanged"), METH_FASTCALL)
-    table = np.array([len(words), *(each for word in words for each in word)], np.int64)
     return builtin(_methods["unchanged"], table)
 
 

@@ -93,6 +93,6 @@ def settings() -> st.SearchStrategy:
             "familiar": st.sampled_from([1, 1, 1, 10**9]),
             "warm": st.sampled_from([2, 2, 64]),
             "slice": st.sampled_from([1 << 16, 1 << 16, 7]),
-            "lowering": st.sampled_from(["native", "native", "reference"]),
+            "program": st.sampled_from(["native", "python", "native", "native"]),
         }
     )

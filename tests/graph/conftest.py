@@ -1,4 +1,4 @@
-"""Every test of the graph runs twice: with native kernels, and with a plain interpreter."""
+"""Every test of the graph runs twice: with native kernels, and without any native code."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from collections.abc import Iterator
 import pytest
 
 import jitgrad
-from jitgrad.graph import cycles, replay, segment
-from tests.graph import reference
+from jitgrad.graph import cycles, replay
 
 
-@pytest.fixture(params=["native", "reference"])
+@pytest.fixture(params=jitgrad.config.PROGRAMS)
 def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How segments run: as kernels with compiled guards, or by plain interpreters of both."""
+    monkeypatch.setattr(jitgrad.config, "program", request.param)
     # what the kernels compute and what the guards check is compared from the first replay on
     monkeypatch.setattr(replay, "FAMILIAR", 1 if request.param == "native" else 10**9)
     monkeypatch.setattr(cycles, "WARM", 2)
     if request.param == "native":
         monkeypatch.setattr(jitgrad.config, "unroll", 4)
-    if request.param == "reference":
+    if request.param == "python":
         # and loops begin anew behind their second turn already
         monkeypatch.setattr(jitgrad.config, "unroll", 2)
         monkeypatch.setattr(jitgrad.config, "max_range", 3)
         monkeypatch.setattr(jitgrad.config, "max_arrivals", 5)
-        monkeypatch.setattr(segment, "lower", reference.lower)
     return request.param
 
 

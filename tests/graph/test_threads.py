@@ -15,8 +15,8 @@ import pytest
 
 import jitgrad as torch
 from jitgrad import config
-from jitgrad.graph import cycles, graph, replay, segment
-from tests.graph import programs_threads, reference
+from jitgrad.graph import cycles, graph, replay
+from tests.graph import programs_threads
 from tests.graph.together import together
 
 PROGRAMS = [each for name, each in vars(programs_threads).items() if name.startswith("program_")]
@@ -35,7 +35,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def _interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs run step by step, so that a new function costs no compilation."""
-    monkeypatch.setattr(segment, "lower", reference.lower)
+    monkeypatch.setattr(config, "program", "python")
 
 
 def same(one: Any, other: Any) -> bool:

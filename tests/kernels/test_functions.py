@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jitgrad  # noqa: F401  (defines the primitives)
-from jitgrad.kernels.operations import DTYPES
+from jitgrad.kernels.conventions import DTYPES
 from jitgrad.primitive import Kind, Primitive, Result
 from tests.kernels import records as r
 from tests.kernels.tracing import Trace

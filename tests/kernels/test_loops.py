@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Value, Write
-from jitgrad.kernels import products, threads
+from jitgrad.kernels import availability, products, threads
 from jitgrad.kernels.loops import NotNative, Stop, lower_loop
 from jitgrad.kernels.loops import Test as Condition  # pytest would collect it as a test
 from jitgrad.primitive import Kind, Loops, Primitive
@@ -410,8 +410,10 @@ def test_products_of_batches_and_of_strided_matrices():
     check(steps, [x, y], [], [], kept, {}, values, limit=2, close=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:.*the BLAS that NumPy uses cannot be found")
 def test_products_without_a_blas(monkeypatch):
     monkeypatch.setattr(products, "blas_for", lambda dtype: None)
+    monkeypatch.setattr(availability, "_process", availability._Process())
     for size in (20, 40):
         x, w = plain((size, size)), plain((size, size))
         product = Compute(r.MM, (x, w), {}, plain((size, size)))
