@@ -499,16 +499,8 @@ MUTANTS = [
     ),
     # -- what turns append -------------------------------------------------------------------------
     Mutant(
-        "parts: like those of the turn before", "graph/joins.py",
-        "if position >= count and not suits(fact, recipe, specs):", "if False:",
-    ),
-    Mutant(
         "parts: one tensor in two places", "graph/joins.py",
         "if len(set(found)) != len(found) or len(memories) < len(before):", "if False:",
-    ),
-    Mutant(
-        "parts: one list in two places", "graph/ways.py",
-        "if recipe.kind is list and any(", "if False and any(",
     ),
     Mutant(
         "parts: a tuple that another one takes the place of is no element", "graph/appending.py",
