@@ -16,10 +16,11 @@ import numpy as np
 
 from jitgrad.dispatch import wrap
 from jitgrad.graph.ir import Compute, Memory, Scalar, Value
+from jitgrad.graph.joins import Carried, Moved, Unsuitable
 from jitgrad.graph.origins import Excerpt, StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root, walk
 from jitgrad.graph.run import Run
-from jitgrad.graph.ways import Carried, Moved, Unsuitable, WayBack
+from jitgrad.graph.ways import WayBack
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.loops import Turns
 from jitgrad.kernels.records import packed, same_places
@@ -110,6 +111,7 @@ class Elements:
         way: the way.
         given: the inputs that change in some turn.
         watched: the roots whose places tensors take that are appended in a later turn.
+        rebuilt: the roots whose places tuples and lists take.
 
     Attributes:
         kept: what has to be recorded.
@@ -122,7 +124,11 @@ class Elements:
     """
 
     def __init__(
-        self, way: WayBack, given: Collection[Value | Scalar], watched: Collection[int]
+        self,
+        way: WayBack,
+        given: Collection[Value | Scalar],
+        watched: Collection[int],
+        rebuilt: Collection[int],
     ) -> None:
         self.way = way
         self.given = given
@@ -146,7 +152,7 @@ class Elements:
         for each in tensors:
             self._take(each)
         for each in used:
-            self._check(each)
+            self._check(each, rebuilt)
         kept = walk(way.end.snapshot.kept)
         kept += [going[root] for root in watched if root in going]
         self.seen: dict[TensorEntry, Variable] = {
@@ -174,12 +180,14 @@ class Elements:
             self.kept[whole] = None
         self._groups[memory][1].append(recipe)
 
-    def _check(self, recipe: Recipe) -> None:
+    def _check(self, recipe: Recipe, rebuilt: Collection[int]) -> None:
         if isinstance(recipe, Number):
             if recipe.scalar in self.way.made or recipe.scalar in self.given:
                 self.kept[recipe.scalar] = None
         elif isinstance(recipe, Root):
             entry: Any = self.way.state.roots[recipe.index]
+            if recipe.index in rebuilt:
+                raise Unsuitable("it appends a tuple or list that another one takes the place of")
             seen: list[Any] = []
             while entry is not None and isinstance(join := self.changes.get(entry.root), Moved):
                 if entry in seen:
@@ -234,7 +242,8 @@ def elements_of(ways: Sequence[WayBack], given: Collection[Value | Scalar]) -> l
         if joins and root not in watched:
             watched.add(root)
             waiting.extend(each.source for each in joins if isinstance(each, Moved))
-    return [Elements(way, given, watched) for way in ways]
+    rebuilt = set().union(*(way.rebuilt for way in ways))
+    return [Elements(way, given, watched, rebuilt) for way in ways]
 
 
 class Appended:

@@ -17,12 +17,13 @@ from jitgrad.graph.appending import Appended, elements_of
 from jitgrad.graph.derivative import root_nodes
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.ir import Scalar, Value
+from jitgrad.graph.joins import Again, Carried, Join, Made, Moved, Rebuilt, Stays, Unsuitable
 from jitgrad.graph.loop_layout import LoopLayout, Way
 from jitgrad.graph.loop_tape import Past
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Continue, Segment
 from jitgrad.graph.verify_loops import make_loop
-from jitgrad.graph.ways import Again, Carried, Join, Made, Moved, Stays, Unsuitable, WayBack
+from jitgrad.graph.ways import WayBack
 from jitgrad.kernels.loops import NotNative, Path, Stop, Test, Turns
 
 WARM = 128
@@ -104,6 +105,8 @@ class Cycle:
     def _carried(self) -> dict[int, Value | Scalar]:
         """Find what changes from turn to turn."""
         found: dict[int, Value | Scalar] = {}
+        if any(way.parts != self.ways[0].parts for way in self.ways):
+            raise Unsuitable("a tuple is read on one way, and not on another")
         for position, joins in enumerate(zip(*(way.joins for way in self.ways), strict=True)):
             changing = {type(each) for each in joins} - {Stays}
             if len(changing) > 1 or (changing == {Made} and Stays in map(type, joins)):
@@ -113,6 +116,9 @@ class Cycle:
             made = [each.recipe for each in joins if isinstance(each, Made)]
             if any((each.kind, each.state) != (made[0].kind, made[0].state) for each in made):
                 raise Unsuitable("an object is made in this way on one way, and in that on another")
+            rebuilt = [each for each in joins if isinstance(each, Rebuilt)]
+            if any(each.constants != rebuilt[0].constants for each in rebuilt):
+                raise Unsuitable("a tuple is made in this way on one way, and in that on another")
             for each in joins:
                 if isinstance(each, (Carried, Moved)):
                     found[position] = each.given
@@ -176,7 +182,8 @@ class Cycle:
         records = [dict(zip(each, tape)) for each, tape in zip(self.recorded, turns.tape)]
         appended = Appended(self.elements, turns, runs, records)
         values = self._values(turns, runs, going, appended)
-        gone = Going(going.layout, values, turned=None if turns.stop is Stop.LIMIT else self)
+        given = values[: len(going.values)]
+        gone = Going(going.layout, given, turned=None if turns.stop is Stop.LIMIT else self)
         if self.layout is not None:
             self._remember(turns, runs, values, appended)
             gone.kept_bytes = sum(
@@ -190,12 +197,15 @@ class Cycle:
     def _values(
         self, turns: Turns, runs: list[Run | None], going: Going, appended: Appended
     ) -> list[Any]:
-        """Return the arguments behind the last turn."""
+        """Return the arguments behind the last turn, and the parts of those that have some."""
         taken = sum(1 << number for number, count in enumerate(turns.counts) if count)
+        begun = list(going.values)
+        for holder, key, _ in self.ways[0].parts:
+            begun.append(begun[holder][key])
         values: list[Any] = []
-        for position, given in enumerate(going.values):
+        for position, given in enumerate(begun):
             join, changing = self.makers[position]
-            if not changing & taken:
+            if not changing & taken or isinstance(join, Rebuilt):
                 values.append(given)
                 continue
             if isinstance(join, Again):
@@ -209,6 +219,10 @@ class Cycle:
                     seen = appended.tensor(join.root, turns.finished)
                     made = wrap(made) if seen is None else seen
             values.append(made)
+        for position in reversed(range(len(begun))):
+            join, changing = self.makers[position]
+            if isinstance(join, Rebuilt) and changing & taken:
+                values[position] = join.build(values)
         return values
 
     def _remember(

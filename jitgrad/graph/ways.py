@@ -8,74 +8,41 @@ turn without effects cannot change.
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from jitgrad.graph.changing import Changed
-from jitgrad.graph.facts import IsNumber, IsObject, IsTensor, SameObject, SameOutcome, SameValue
+from jitgrad.graph.facts import (
+    Fact,
+    IsNumber,
+    IsObject,
+    IsTensor,
+    SameObject,
+    SameOutcome,
+    SameValue,
+)
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value
+from jitgrad.graph.joins import (
+    Again,
+    Carried,
+    Join,
+    Made,
+    Moved,
+    Rebuilt,
+    Stays,
+    Unsuitable,
+    check_parts,
+)
 from jitgrad.graph.lists import append
-from jitgrad.graph.lookups import Argument, RootKey
+from jitgrad.graph.lookups import Argument, RootKey, read_item, read_length
 from jitgrad.graph.origins import Excerpt, StorageEntry, Variable
-from jitgrad.graph.recipes import Constant, Fresh, Library, Number, Recipe, Root
+from jitgrad.graph.recipes import Constant, Container, Fresh, Library, Number, Recipe, Root
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Branch, Continue, Segment
 from jitgrad.graph.stores import Shown
 from jitgrad.graph.tape import TapeLayout
 from jitgrad.primitive import Kind
-
-
-class Unsuitable(Exception):
-    """A path is no way through a native loop; the message says why."""
-
-
-class Stays(NamedTuple):
-    """An argument is the same in the next turn."""
-
-
-class Carried(NamedTuple):
-    """A number or a tensor takes the place of an argument.
-
-    Attributes:
-        given: the argument.
-        output: what it is in the next turn.
-        recipe: of the tensor, None for a number.
-        root: the number of the root that the argument is, None for a number.
-    """
-
-    given: Value | Scalar
-    output: Value | Scalar
-    recipe: Fresh | None = None
-    root: int | None = None
-
-
-class Again(NamedTuple):
-    """An argument is the same tensor as another one, at the place `position`."""
-
-    position: int
-
-
-class Made(NamedTuple):
-    """An object of the library is made anew."""
-
-    recipe: Library
-
-
-class Moved(NamedTuple):
-    """A tensor from another place takes the place of an argument.
-
-    Attributes:
-        given, output: as in `Carried`.
-        root, source: the numbers of the roots that the two are.
-    """
-
-    given: Value
-    output: Value
-    root: int
-    source: int
-
-
-Join = Stays | Carried | Again | Made | Moved
 
 
 class Append(NamedTuple):
@@ -112,7 +79,10 @@ class WayBack:
         segments: the path.
         steps, decisions: what a turn does, and what may lead it to another way.
         appends: what it appends to lists, in the order of the program.
-        joins: what becomes of each argument.
+        joins: what becomes of each argument, and of the parts of tuples and lists among them.
+        count: how many arguments there are.
+        parts: of which argument each of these parts is one, its index, and the fact about it.
+        rebuilt: of the tuples and lists that are made anew, by their roots, the lengths.
         entering: by the variable with which a turn begins, the one of the next turn.
         state: what is known at its end.
     """
@@ -128,6 +98,9 @@ class WayBack:
         self.decisions: list[Decision] = []
         self.appends: list[Append] = []
         self.joins: list[Join] = []
+        self.parts: list[tuple[int, int, Fact]] = []
+        self.rebuilt: dict[int, int] = {}
+        self._lists: list[Container] = []
         self.entering: dict[Variable, Variable] = {}
         behind: Segment | None = None
         for segment, following in pairwise(self.segments):
@@ -211,24 +184,33 @@ class WayBack:
 
     # -- from one turn to the next ----------------------------------------------------------
 
+    def _given(self) -> Iterator[tuple[Any, int, int | None]]:
+        """Yield what a turn takes: the fact, its slot (-1 without) and its root."""
+        roots = 0
+        for segment in self.segments:
+            slots = segment.first_slot
+            for fact in segment.facts:
+                takes_slot = isinstance(fact, (IsNumber, IsTensor))
+                takes_root = isinstance(fact, (IsObject, IsTensor))
+                if hasattr(fact, "place"):
+                    yield fact, slots if takes_slot else -1, roots if takes_root else None
+                slots += takes_slot
+                roots += takes_root
+
     def _arguments(self) -> dict[int, tuple[Any, int, int | None]]:
         """Return by argument its fact, its slot (-1 without) and its root."""
-        found: dict[int, tuple[Any, int, int | None]] = {}
-        slots = roots = 0
-        for fact in self.segments[0].facts:
-            place = getattr(fact, "place", None)
-            takes_slot = isinstance(fact, (IsNumber, IsTensor))
-            takes_root = isinstance(fact, (IsObject, IsTensor))
-            if type(place) is Argument:
-                root = roots if takes_root else None
-                found[place.key] = (fact, slots if takes_slot else -1, root)
-            slots += takes_slot
-            roots += takes_root
-        return found
+        return {
+            fact.place.key: (fact, slot, root)
+            for fact, slot, root in self._given()
+            if type(fact.place) is Argument
+        }
 
     def _join(self, recipes: list[Recipe], values: list[Any]) -> None:
         """Find what becomes of each argument in the next turn; `values` are the arguments."""
         arguments = self._arguments()
+        values = list(values)
+        self.count = len(recipes)
+        self._divide(recipes, values, arguments)
         seen: dict[int, tuple[int, Fresh]] = {}
         for position, recipe in enumerate(recipes):
             fact, slot, root = arguments.get(position, (None, -1, None))
@@ -237,11 +219,13 @@ class WayBack:
                 join = self._constant(recipe.value, fact, slot)
             elif isinstance(recipe, Number) and isinstance(fact, IsNumber):
                 join = Carried(self.named[slot], recipe.scalar)
-            elif isinstance(recipe, Number) and fact is None:
+            elif isinstance(recipe, Number) and (fact is None or isinstance(fact, SameValue)):
                 # the trace is that of one value
                 join = self._same_number(recipe.scalar, values[position])
             elif isinstance(recipe, Library):
                 join = Made(recipe)
+            elif isinstance(recipe, Container) and isinstance(fact, IsObject):
+                join = self._rebuilt(position, recipe, fact, root)
             elif isinstance(recipe, Root) and root is not None:
                 join = self._root(recipe, fact, root)
             elif isinstance(recipe, Fresh) and isinstance(fact, IsTensor) and recipe.base is None:
@@ -250,6 +234,55 @@ class WayBack:
             else:
                 raise Unsuitable(f"a {type(recipe).__name__} goes from turn to turn")
             self.joins.append(join)
+        if self.parts:
+            facts = [arguments.get(at, (None,))[0] for at in range(len(recipes))]
+            check_parts(recipes, facts, self.count, list(self._given()), self.state.roots)
+
+    def _divide(self, recipes: list[Recipe], values: list[Any], arguments: dict) -> None:
+        """Let parts of the tuples and lists that are made anew be arguments, too."""
+        holders = {
+            root: position
+            for position, (fact, _, root) in arguments.items()
+            if isinstance(fact, IsObject) and fact.kind in (tuple, list)
+        }
+        for fact, slot, root in self._given():
+            place = fact.place
+            holder = holders.get(place.base) if place.is_root else None
+            if holder is None or place.read is not read_item or type(place.key) is not int:
+                continue
+            position, held = len(recipes), recipes[holder]
+            if not isinstance(held, Container):
+                continue  # it stays
+            if len(held.items) <= place.key:
+                raise Unsuitable("a list of another length goes from turn to turn")
+            recipes.append(held.items[place.key])
+            values.append(values[holder][place.key])
+            arguments[position] = fact, slot, root
+            self.parts.append((holder, place.key, fact))
+            if isinstance(fact, IsObject) and fact.kind in (tuple, list):
+                holders[root] = position
+
+    def _rebuilt(self, position: int, recipe: Container, fact: IsObject, root: Any) -> Rebuilt:
+        """A tuple or a list of the turn takes the place of one that had the same parts."""
+        if recipe.kind is not fact.kind or recipe.kind not in (tuple, list) or fact.number != root:
+            raise Unsuitable(f"a {recipe.kind.__name__} goes from turn to turn")
+        positions = {
+            key: self.count + at
+            for at, (holder, key, _) in enumerate(self.parts)
+            if holder == position
+        }
+        constants = {
+            at: each.value
+            for at, each in enumerate(recipe.items)
+            if at not in positions and isinstance(each, Constant)
+        }
+        if len(positions) + len(constants) != len(recipe.items):
+            raise Unsuitable("something goes from turn to turn that is not read in each")
+        if recipe.kind is list and any(recipe is each for each in self._lists):
+            raise Unsuitable("one list is in two places")
+        self._lists.append(recipe)
+        self.rebuilt[root] = len(recipe.items)
+        return Rebuilt(recipe.kind, positions, constants)
 
     def _constant(self, value: Any, fact: Any, slot: int) -> Join:
         """A constant is what the next turn begins with: the one that its facts ask for, or any."""
@@ -305,6 +338,8 @@ class WayBack:
         """Make sure that what is known of the world outside does not hang on what changes."""
         changing = self.changing()
         growing = {each.root for each in self.appends}
+        if not growing.isdisjoint(self.rebuilt):
+            raise Unsuitable("it appends to a list that another one takes the place of")
         for segment in self.segments:
             for fact in segment.facts:
                 place = getattr(fact, "place", None)
@@ -312,6 +347,12 @@ class WayBack:
                     continue  # a decision of each turn
                 if place.is_root and place.base in growing:
                     raise Unsuitable("it reads a list to which it appends")
+                if place.is_root and place.base in self.rebuilt:
+                    if not any(fact is each for *_, each in self.parts) and not (
+                        place.read is read_length and fact.expected == self.rebuilt[place.base]  # type: ignore[attr-defined]
+                    ):
+                        raise Unsuitable("it looks at a tuple or a list of the turn before")
+                    continue
                 key = place.key.number if isinstance(place.key, RootKey) else None
                 if key in changing or (place.is_root and place.base in changing):
                     raise Unsuitable("something is read from a tensor that goes from turn to turn")

@@ -8,17 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.graph.ir import Memory, Scalar, ScalarCompute, Value
+from jitgrad.graph.ir import Memory, Scalar, Value
 from jitgrad.kernels import cpu
 from jitgrad.kernels.arena import Address, Layout, Slot
-from jitgrad.kernels.availability import note
 from jitgrad.kernels.conventions import (
     CALL,
-    CHECK,
-    CHECK_BYTE,
     FAILED,
     FIRST_TEST,
     GO,
+    LEAVE,
     MARK,
     MOVE,
     NEXT,
@@ -31,16 +29,16 @@ from jitgrad.kernels.entries import Emitted, Integer, RuntimeNumber
 from jitgrad.kernels.fusion import Group
 from jitgrad.kernels.geometry import span
 from jitgrad.kernels.instructions import Instruction, steps_of
-from jitgrad.kernels.loops import NotNative, Test
+from jitgrad.kernels.loops import NotNative
 from jitgrad.kernels.machine import FIRST_WORDS
-from jitgrad.kernels.numbers import NumberKernel, Numbers
+from jitgrad.kernels.numbers import Batch, Numbers, SingleKernel, Uses, is_single
 from jitgrad.kernels.operations import Constant, Extract, Native, Number, Operation, Product
-from jitgrad.kernels.products import NO_BLAS, emit_product
+from jitgrad.kernels.products import emit_product
 from jitgrad.kernels.records import Form
 from jitgrad.kernels.running import Loop
-from jitgrad.kernels.schedule import Schedule, parts_of
+from jitgrad.kernels.schedule import Schedule, Unit, parts_of
 from jitgrad.kernels.threads import pieces
-from jitgrad.kernels.turn import Carry, Check, Plan, Record
+from jitgrad.kernels.turn import Check, Plan
 
 
 class _Move:
@@ -63,7 +61,8 @@ class _Path:
 
     Attributes:
         slots: where its argument tables have a number.
-        uses: what uses a number.
+        uses: who needs what.
+        pending: what is not yet in a kernel.
         counts: the words that count its turns: those done, and those that the tape has room for.
         start: the first of its instructions.
         instructions: they, to be read.
@@ -75,13 +74,11 @@ class _Path:
         self.start = start
         self.counts = [0, 0]
         self.slots: dict[Scalar, list[Slot]] = {}
-        self.uses: dict[Scalar, set[Operation]] = {}
+        self.uses = Uses(list(chain(*plan.sections)))
+        self.pending = Batch()
         self.nanoseconds = 0.0
         self.native_calls = 0
         self.instructions: list[Instruction] = []
-        for each in chain(*plan.sections):
-            for scalar in each.scalars:
-                self.uses.setdefault(scalar, set()).add(each)
 
 
 class _Pointers:
@@ -196,6 +193,7 @@ class _Assembler:
         self._move(each for each in path.plan.carried if isinstance(each, Scalar))
         for section, seen in zip(operations, reversed(visible)):
             self._section(section, seen)
+        self._flush()
         if self.marks:
             pointer: list[Any] = [0]
             self.tables.append(pointer)
@@ -213,35 +211,29 @@ class _Assembler:
         check = operations[-1] if operations and isinstance(operations[-1], Check) else None
         schedule = Schedule([each for each in operations if each is not check])
         stored = schedule.stored(visible)
-        pending: list[Operation] = []
         for unit in schedule.units:
-            if isinstance(unit, (Number, Extract, Record, Carry)):
-                pending.append(unit)
+            parts = parts_of(unit)
+            if is_single(unit):
+                self._single(parts)
             elif isinstance(unit, Constant):
                 assert unit.target is not None
                 self.constants[unit.target.memory] = (unit.array, unit.target)
             else:
-                if self._must_follow(unit, pending):
-                    self._batch(pending)
-                    pending = []
+                if self.path.pending.precedes(parts):
+                    self._flush()
                 self._unit(unit, stored)
         if check is not None:
-            self._check(check, pending)
-        else:
-            self._batch(pending)
+            self._single([check])
+        self.path.pending.end_section()
 
-    def _must_follow(self, unit: Any, pending: Sequence[Operation]) -> bool:
-        """Does `unit` need a number that is pending, or overwrite what one is read from?"""
-        parts = [each.operation for each in unit.members] if isinstance(unit, Group) else [unit]
-        made = {getattr(each, "output", None) for each in pending}
-        read = {value.memory for each in pending for value in each.reads}
-        return any(
-            not made.isdisjoint(part.scalars)
-            or (part.target is not None and part.target.memory in read)
-            for part in parts
-        )
+    def _single(self, operations: Sequence[Operation]) -> None:
+        """Have operations on single elements wait for others."""
+        for each in operations:
+            if not self.path.pending.takes(each):
+                self._flush()
+            self.path.pending.add(each)
 
-    def _unit(self, unit: Any, stored: set) -> None:
+    def _unit(self, unit: Unit, stored: set) -> None:
         if isinstance(unit, Group):
             emitted: Iterable[Emitted] = emit_kernels(unit, stored)
         elif isinstance(unit, Native):
@@ -250,16 +242,12 @@ class _Assembler:
             emitted = unit.routine.kernels
         else:
             assert isinstance(unit, Product) and unit.target is not None
-            product = emit_product(unit.a, unit.b, unit.target)
-            if product is None:
-                note("BLAS", NO_BLAS)
-                raise NotNative("the BLAS that NumPy uses is not known")
-            emitted = [product]
+            emitted = [emit_product(unit.a, unit.b, unit.target)]
         names = [self._call(each) for each in emitted]
         does = "product" if isinstance(unit, Product) else "kernel"
         self._note(Instruction(does, tuple(names), steps_of(parts_of(unit))))
         if isinstance(unit, Native) and unit.routine.declined is not None:
-            self._leave(CHECK, unit.routine.declined, False, FAILED, 0)
+            self._leave(unit.routine.declined, [None])
 
     def _note(self, instruction: Instruction) -> None:
         self.path.instructions.append(instruction)
@@ -303,61 +291,44 @@ class _Assembler:
         self._touch(value)
         return Address(value)
 
-    def _leave(
-        self, instruction: int, value: Value, expected: bool, number: int, other: Any
-    ) -> None:
+    def _leave(self, value: Value, ways: Sequence[Check | None]) -> None:
+        """Have a turn leave the path where a word says so, by which of `ways`."""
         self._touch(value)
-        self.code += [instruction, Address(value), int(expected), number, other]
-        what = "number" if instruction == CHECK else "value"
-        self.lines.append(f"leave with {number} unless the {what} is {expected}")
+        self.code += [LEAVE, Address(value), len(ways)]
+        for each in ways:
+            number, other = FAILED, 0
+            if each is not None:
+                number = FIRST_TEST + self._number(each)
+                test = each.test
+                operands = (test.operand,)
+                self._note(Instruction("test", (), (), operands, test.expected, test.instead))
+                other = 0 if test.instead is None else Slot(self.entries, test.instead)
+            self.code += [number, other]
+            self.lines.append(f"leave with {number}")
 
-    def _leave_test(self, instruction: int, value: Value, test: Test) -> None:
-        operands = (test.operand,)
-        self._note(Instruction("test", (), (), operands, test.expected, test.instead))
-        other = 0 if test.instead is None else Slot(self.entries, test.instead)
-        number = FIRST_TEST + sum(len(each.tests) for each in self.plans[: self.path.number])
-        number += next(at for at, each in enumerate(self.path.plan.tests) if each is test)
-        self._leave(instruction, value, test.expected, number, other)
+    def _number(self, check: Check) -> int:
+        """Return the number of a test among those of all paths."""
+        before = sum(len(each.tests) for each in self.plans[: self.path.number])
+        tests = self.path.plan.tests
+        return before + next(at for at, each in enumerate(tests) if each is check.test)
 
     def _move(self, scalars: Iterable[Scalar], paths: Sequence[_Path] = ()) -> None:
         """Bring numbers to the argument tables that have them."""
         self.code.append(_Move(scalars, paths or [self.path]))
 
-    # numbers
-
-    def _batch(self, operations: Sequence[Operation]) -> None:
-        """Emit one kernel for operations on numbers."""
+    def _flush(self) -> None:
+        """Emit a kernel for what is pending."""
+        operations = self.path.pending.operations
+        self.path.pending = Batch()
         if not operations:
             return
-        emitted, can_fail = NumberKernel(self.numbers, operations, self.path.uses).emitted()
+        made = SingleKernel(self.numbers, operations, self.path.uses, self.outside)
+        emitted, ways = made.emitted()
         name = self._call(emitted)
         self._note(Instruction("numbers", (name,), steps_of(operations)))
-        if can_fail:
-            self._leave(CHECK, self.numbers.failed, False, FAILED, 0)
+        if ways:
+            self._leave(self.numbers.way, ways)
         self._move([each.output for each in operations if isinstance(each, (Number, Extract))])
-
-    def _check(self, check: Check, pending: list[Operation]) -> None:
-        """Emit a test; a truth is looked at in the memory of its tensor, where that is all."""
-        made = pending[-1] if pending else None
-        if (
-            isinstance(made, Extract)
-            and made.output is check.scalar
-            and self.path.uses[check.scalar] == {check}
-            and made.source.dtype == np.bool_
-            and made.source.memory not in self.given
-            and made.source.memory not in self.constants
-        ):
-            self._batch(pending[:-1])
-            self._leave_test(CHECK_BYTE, made.source, check.test)
-            return
-        scalar = check.scalar
-        if scalar.type is float:
-            truth = Scalar(bool)
-            pending.append(Number(ScalarCompute(bool, "bool({0})", (scalar,), truth)))
-            self.path.uses[truth] = {check}
-            scalar = truth
-        self._batch(pending)
-        self._leave_test(CHECK, self.numbers[scalar], check.test)
 
     # the whole
 
@@ -366,7 +337,7 @@ class _Assembler:
         for each in self.plans[0].inputs:
             if isinstance(each, Scalar):
                 self._touch(self.numbers[each])
-        self._touch(self.numbers.failed)
+        self._touch(self.numbers.way)
         streams = sum(len(each.streams) for each in self.plans)
         increments: list[Any] = [0] * (streams + self.follows)
         steps = [[Form(each).length for each in plan.tape] for plan in self.plans]

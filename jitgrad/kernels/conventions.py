@@ -54,14 +54,14 @@ JOB = 48
 
 # loops, see machine.py
 
-CALL, SPLIT, CHECK, CHECK_BYTE, MOVE, GO, SELECT, MARK, NEXT = range(9)
+CALL, SPLIT, LEAVE, MOVE, GO, SELECT, MARK, NEXT = range(8)
 """Instructions, with what follows them:
 
     CALL        kernel, its arguments, rounds
     SPLIT       kernel, its arguments, rounds, pieces: the same by several threads
-    CHECK       address, expected, number, entry: unless the word's truth is that, take the path
-                whose entry stands there from its beginning; leave with this number without one
-    CHECK_BYTE  the same for a byte
+    LEAVE       address, how many, and for each: number, entry: where the word is k, and not 0, take
+                the path whose entry the k-th names from its beginning; leave with the k-th number
+                without one
     MOVE        how many, and for each: from, to
     GO          to where the next turn begins
     SELECT      pointer: take the path whose number is the byte there

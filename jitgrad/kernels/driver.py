@@ -80,7 +80,6 @@ class Driver:
             "empty": np.empty,
             "ndarray": np.ndarray,
             "as_strided": np.lib.stride_tricks.as_strided,
-            "matmul": np.matmul,
             "copyto": np.copyto,
             "run_quietly": run_quietly,
             "fresh": fresh,
@@ -249,8 +248,7 @@ class Driver:
             return emit_kernels(unit, self._stored)
         if isinstance(unit, Product):
             assert unit.target is not None
-            made = emit_product(unit.a, unit.b, unit.target)
-            return None if made is None else [made]
+            return [emit_product(unit.a, unit.b, unit.target)]
         if not isinstance(unit, Native):
             return None
         for value, array in unit.routine.tables:
@@ -312,12 +310,7 @@ class Driver:
         return name, (value.offset - first.offset) * value.dtype.itemsize
 
     def _operation(self, operation: Operation) -> None:
-        if isinstance(operation, Product):
-            assert operation.target is not None
-            a, b = self._array(operation.a), self._array(operation.b)
-            self._line(f"matmul({a}, {b}, {self._array(operation.target)})")
-            self.native_calls += 1
-        elif isinstance(operation, Native):
+        if isinstance(operation, Native):
             self._ask_again(operation)
         elif isinstance(operation, Call):
             self._call(operation)

@@ -261,12 +261,7 @@ class _Emitter:
                 read = self._read(member, member.reads[0])
                 self._lines(self.accumulating[member].step(read))
             elif isinstance(operation, Map):
-                operands = self._operands(member)
-                kinds = [_dtype_of(each, operation.dtype) for each in operation.operands]
-                result = operation.target.dtype  # type: ignore[union-attr]
-                made = emit_expression(
-                    operation.expression, operands, kinds, operation.dtype, result
-                )
+                made = emit_map(operation, self._operands(member))
                 self.results[member] = self._set(time, made)
                 self._store(member)
 
@@ -285,10 +280,8 @@ class _Emitter:
                 operands.append(self._read(member, next(reads)))
             elif isinstance(each, Scalar):
                 operands.append(self._number(each, operation.dtype))
-            elif isinstance(each, Literal):
-                operands.append(emit_literal(each.value, each.dtype))
             else:
-                operands.append(emit_literal(each, operation.dtype))
+                operands.append(emit_constant(each, operation.dtype))
         return operands
 
     def _read(self, member: Member, access: Access) -> str:
@@ -411,5 +404,20 @@ class _Emitter:
         self.depth -= 1
 
 
-def _dtype_of(operand: Any, dtype: np.dtype) -> np.dtype:
-    return operand.dtype if isinstance(operand, (Value, Literal)) else dtype
+def emit_map(operation: Map, operands: Sequence[str]) -> str:
+    """Return source for an element of the result, given the source of each operand."""
+    assert operation.target is not None
+    kinds = [
+        each.dtype if isinstance(each, (Value, Literal)) else operation.dtype
+        for each in operation.operands
+    ]
+    return emit_expression(
+        operation.expression, operands, kinds, operation.dtype, operation.target.dtype
+    )
+
+
+def emit_constant(operand: Any, dtype: np.dtype) -> str:
+    """Return source for an operand that is known; `dtype` is that of numbers."""
+    if isinstance(operand, Literal):
+        return emit_literal(operand.value, operand.dtype)
+    return emit_literal(operand, dtype)

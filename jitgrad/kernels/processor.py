@@ -30,6 +30,9 @@ ROWS, COLUMNS = (8, 3) if _COUNT == 32 else (4, 2)
 DOT_ROWS, DOT_COLUMNS = (4, 4) if _COUNT == 32 else (4, 2)
 """The largest tile of `dot`."""
 
+TILE_ROWS, TILE_COLUMNS = 6, 4 if _COUNT == 32 else 2
+"""The largest tile of `panel`: rows, and vectors in a row, a power of two."""
+
 
 def lanes(dtype: str) -> int:
     """Return how many elements a vector has."""

@@ -1,4 +1,4 @@
-"""Matrix products within native code: loops for small ones, the BLAS that NumPy uses for others."""
+"""Matrix products within native code: tiles for most, the BLAS that NumPy uses for large ones."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ import numpy as np
 from jitgrad.graph.ir import Memory, Value
 from jitgrad.kernels.conventions import AS_IT_IS, ROW_MAJOR, TRANSPOSED
 from jitgrad.kernels.entries import Emitted, Header
-from jitgrad.kernels.expressions import type_name
 from jitgrad.kernels.geometry import count, row_major
 from jitgrad.kernels.operations import Operation, Product, copied
+from jitgrad.kernels.processor import TILE_COLUMNS, lanes
+from jitgrad.kernels.threads import pieces
 
-SMALL, SMALL_ROW, SMALL_ENOUGH = 1 << 5, 1 << 10, 1 << 15
-"""Multiplications up to which loops are faster than BLAS, which takes 50 ns to begin, or 100 if
-there is only one row; and up to which they will do where there is no BLAS."""
+LARGE = 1 << 24
+"""Multiplications beyond which BLAS is asked, which may use several threads for one product and
+keeps parts of large matrices in the caches. Tiles take a third of its time for 64 x 64."""
 
-
-NO_BLAS = (
-    "loops with larger products of matrices are followed turn by turn, since the BLAS that NumPy "
-    "uses cannot be found. NumPy's own wheels and those of conda-forge come with one that can be."
-)
-"""What is warned of where there are only loops."""
+HIGH, HIGH_BEHIND_COPY, DEEP = 24, 96, 256
+"""Rows that one thread computes together, more where it has to copy the right operand first; how
+many products are summed at a time."""
 
 
 class Blas(NamedTuple):
@@ -90,17 +88,16 @@ def matrix_layout(value: Value) -> tuple[int, int] | None:
     return None
 
 
-def is_small(a: Value, b: Value) -> bool:
-    """Are loops better than BLAS?"""
+def uses_blas(a: Value, b: Value) -> bool:
+    """Is BLAS asked for `a @ b`?"""
     work = a.shape[-2] * a.shape[-1] * b.shape[-1]
-    most = SMALL_ROW if a.shape[-2] == 1 else SMALL
-    return work <= (most if blas_for(a.dtype) else SMALL_ENOUGH)
+    return work > LARGE and blas_for(a.dtype) is not None
 
 
 def product(a: Value, b: Value, target: Value) -> Iterator[Operation]:
     """Yield what computes `target = a @ b`, with matrices brought into the form that it takes."""
     operands = [a, b]
-    if not is_small(a, b):
+    if uses_blas(a, b):
         for k, each in enumerate(operands):
             if matrix_layout(each) is None:
                 operands[k] = _dense(each)
@@ -116,54 +113,78 @@ def _dense(value: Value) -> Value:
     return Value(value.shape, row_major(value.shape), value.dtype, Memory("dense"))
 
 
-def emit_product(a: Value, b: Value, target: Value) -> Emitted | None:
-    """Return a kernel for `target = a @ b`, of matrices or batches of them; None if there is none.
-
-    The target's rows, and for BLAS all the matrices, must lie as `matrix_layout` accepts.
-    """
+def emit_product(a: Value, b: Value, target: Value) -> Emitted:
+    """Return a kernel for `target = a @ b`, of matrices or batches of them, from `product`."""
     header = Header()
+    header.regions(a=a, b=b, c=target)
+    header.integers(rows=a.shape[-2], columns=b.shape[-1], depth=a.shape[-1])
     batch = count(target.shape[:-2])
     work = batch * a.shape[-2] * a.shape[-1] * b.shape[-1]
     steps = [each.strides[0] if len(each.shape) == 3 else 0 for each in (a, b, target)]
-    sizes = {"rows": a.shape[-2], "columns": b.shape[-1], "depth": a.shape[-1]}
-    if is_small(a, b):
-        header.regions(a=a, b=b, c=target)
-        header.integers(**sizes, **dict(zip(("a_step", "b_step", "c_step"), steps)))
-        header.integers(a_down=a.strides[-2], a_across=a.strides[-1], b_down=b.strides[-2])
-        header.integers(c_down=target.strides[-2])
-        across = "j" if b.strides[-1] == 1 else "j * b_across"
-        if b.strides[-1] != 1:
-            header.integers(b_across=b.strides[-1])
-        return header.emitted(
-            _LOOPS.format(across=across, kind=type_name(target.dtype)), batch, 20.0 + 1.0 * work
-        )
+    names = ("a_step", "b_step", "c_step")
+    size = target.dtype.itemsize
+    if uses_blas(a, b):
+        header.integers(**{name: step * size for name, step in zip(names, steps)})
+        body = _blas(header, a, b, target)
+        return header.emitted(body, batch, 200.0 * batch + 0.05 * work)
+    header.integers(**dict(zip(names, steps)))
+    high = HIGH if b.strides[-1] == 1 else HIGH_BEHIND_COPY
+    blocks = -(-a.shape[-2] // high)
+    header.integers(blocks=blocks)
+    nanoseconds = 20.0 + 0.02 * work
+    body = _tiled(header, a, b, target, high, pieces(batch * blocks, nanoseconds) > 1)
+    return header.emitted(body, batch * blocks, nanoseconds)
+
+
+def _blas(header: Header, a: Value, b: Value, target: Value) -> str:
     blas = blas_for(target.dtype)
     layouts = [matrix_layout(each) for each in (a, b, target)]
-    if blas is None or None in layouts:
-        return None
+    assert blas is not None and None not in layouts
     (left, a_pitch), (right, b_pitch), (_, c_pitch) = layouts  # type: ignore[misc]
-    header.regions(a=a, b=b, c=target)
-    size = target.dtype.itemsize
-    header.integers(
-        gemm_at=blas.address, left=left, right=right, **sizes, a_pitch=a_pitch, b_pitch=b_pitch,
-        c_pitch=c_pitch, a_step=steps[0] * size, b_step=steps[1] * size, c_step=steps[2] * size,
-    )  # fmt: skip
-    body = _BLAS.format(dtype=target.dtype.name, bits=blas.bits)
-    return header.emitted(body, batch, 200.0 * batch + 0.05 * work)
+    header.integers(gemm_at=blas.address, left=left, right=right)
+    header.integers(a_pitch=a_pitch, b_pitch=b_pitch, c_pitch=c_pitch)
+    return _BLAS.format(dtype=target.dtype.name, bits=blas.bits)
 
 
-_LOOPS = """
-for batch in range(first, last):
-    for i in range(rows):
-        place = batch * c_step + i * c_down
-        for j in range(columns):
-            c[place + j] = {kind}(0.0)
-        for k in range(depth):
-            factor = a[batch * a_step + i * a_down + k * a_across]
-            row = batch * b_step + k * b_down
-            for j in range(columns):
-                c[place + j] = c[place + j] + factor * b[row + {across}]
+def _tiled(header: Header, a: Value, b: Value, target: Value, high: int, is_split: bool) -> str:
+    wide = TILE_COLUMNS * lanes(target.dtype.name)
+    header.integers(a_down=a.strides[-2], a_across=a.strides[-1], b_down=b.strides[-2])
+    header.integers(c_down=target.strides[-2])
+    pack, right = "", "b, batch * b_step + k * b_down + j, b_down"
+    if b.strides[-1] != 1:
+        # threads need memory of their own
+        slots = count(target.shape[:-2]) * -(-a.shape[-2] // high) if is_split else 1
+        slot = wide * min(DEEP, max(a.shape[-1], 1))
+        packed = Value((slots * slot,), (1,), target.dtype, Memory("packed"))
+        header.regions(packed=packed)
+        header.integers(b_across=b.strides[-1], slots=slots, slot=slot)
+        pack, right = _PACK.format(wide=wide), f"packed, held, {wide}"
+    return _TILED.format(wide=wide, high=high, deep=DEEP, pack=pack, right=right)
+
+
+_TILED = """
+for part in range(first, last):
+    batch = part // blocks
+    row = part % blocks * {high}
+    high = min({high}, rows - row)
+    for j in range(0, columns, {wide}):
+        left = min({wide}, columns - j)
+        for k in range(0, max(depth, 1), {deep}):
+            far = min({deep}, depth - k)
+{pack}
+            panel(
+                a, batch * a_step + row * a_down + k * a_across, a_down, a_across, {right},
+                c, batch * c_step + row * c_down + j, c_down, far, high, left, k
+            )
 """
+
+_PACK = """
+            held = part % slots * slot
+            for p in range(far):
+                place = batch * b_step + (k + p) * b_down + j * b_across
+                move(packed, held + p * {wide}, 1, b, place, b_across, left)
+"""
+"""Lays out a part of `b` as `panel` reads it."""
 
 _BLAS = """
 for batch in range(first, last):

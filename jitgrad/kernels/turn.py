@@ -33,7 +33,6 @@ from jitgrad.kernels.operations import (
     Call,
     Constant,
     Copy,
-    Extract,
     Native,
     Number,
     Operation,
@@ -265,16 +264,13 @@ class _Planner:
         self.made.sections = [*sections, last[:cut], last[cut:]]
 
     def _numbers(self, pairs: list[tuple[Any, Any]], numbers: list[tuple[Scalar, Value]]) -> None:
-        """Let numbers go to the tape and to the next turn, where the last of them are computed."""
-        *_, risky, last = self.made.sections
-        # the stores of a kernel of numbers come after all that can fail in it
-        ready = bool(risky) and isinstance(risky[-1], Number)
-        place = risky if ready and not any(map(_is_number, last)) else last
+        """Let numbers go to the tape and to the next turn."""
+        last = self.made.sections[-1]
         for scalar, target in numbers:
-            place.append(Record(scalar, target))
+            last.append(Record(scalar, target))
         for given, output in pairs:
             if output is not given:
-                place.append(Carry(given, output))
+                last.append(Carry(given, output))
 
 
 def _written(step: Step) -> Memory | None:
@@ -319,10 +315,6 @@ def _constant(call: Call) -> Iterator[Operation]:
 
 def _marked(operation: Operation) -> Any:
     return operation.output if isinstance(operation, Number) else None
-
-
-def _is_number(operation: Operation) -> bool:
-    return isinstance(operation, (Number, Extract))
 
 
 def _can_fail(operation: Operation) -> bool:

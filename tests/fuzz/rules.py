@@ -432,7 +432,7 @@ MUTANTS = [
     ),
     Mutant(
         "ways: what no turn has changed is what it was", "graph/cycles.py",
-        "            if not changing & taken:", "            if not changing:",
+        "            if not changing & taken or ", "            if not changing or ",
     ),
     Mutant(
         "ways: a number that must come out as it was", "graph/ways.py",
@@ -509,6 +509,14 @@ MUTANTS = [
         "made = value if made is None else made",
     ),
     # -- what turns append -------------------------------------------------------------------------
+    Mutant(
+        "parts: one tensor in two places", "graph/joins.py",
+        "if len(set(found)) != len(found) or len(memories) < len(before):", "if False:",
+    ),
+    Mutant(
+        "parts: a tuple that another one takes the place of is no element", "graph/appending.py",
+        "            if recipe.index in rebuilt:\n", "            if False:\n",
+    ),
     Mutant(
         "lists: what goes on and is appended is one tensor", "graph/cycles.py",
         "made = wrap(made) if seen is None else seen", "made = wrap(made)",

@@ -167,6 +167,7 @@ def scene_elements_that_are_changed(s: Session) -> None:
                 history[6].mul_(2)
             s.see(history[6])
             back(s, squares[4], x, w, retain_graph=True)
+            back(s, squares[5], x, w, retain_graph=True)
             back(s, squares[8], x, w, retain_graph=True)
             back(s, last.sum(), x, w, retain_graph=True)
             history[3].add_(1)

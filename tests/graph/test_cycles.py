@@ -20,6 +20,7 @@ SCENES = scenes(
     "programs_appending",
     "programs_appending_back",
     "programs_selecting_loops",
+    "programs_parts",
 )
 WAYS = [
     *scenes("programs_ways", "programs_ways_back"),
@@ -245,6 +246,99 @@ def test_a_view_of_what_came_in_is_no_element_of_a_native_loop() -> None:
     assert "a tensor is appended that shares its memory with what came in" in (
         f.graph.unmerged.values()
     )
+
+
+def _one_in_two_places(state, x, w):
+    a, b = state
+    new = a * 0.5 + b * w
+    return new, (new, new)
+
+
+def _shared_memory(state, x, w):
+    a, b = state
+    new = a * 0.5 + b * w
+    return x * w, (new, new.detach())
+
+
+def _another_shape(state, x, w):
+    a, b = state
+    return x * w, (torch.cat([a, b])[: 3 + (len(a) == 3)], b)
+
+
+def _another_type(state, x, w):
+    a, b = state
+    return x * w, (b, a)
+
+
+def _another_length(state, x, w):
+    return x * w, (*state, x)[-3:]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [_one_in_two_places, _shared_memory, _another_shape, _another_type, _another_length],
+)
+def test_parts_of_other_kinds(step: Callable) -> None:
+    """They are no parts of a native loop, or it stays right."""
+
+    def f(x, w, n):
+        state: Any = (x * 2, x * 3)
+        if step is _another_type:
+            state = (0.5, 2)
+        seen = 0
+        for i in range(n):
+            if i % 100 != 99:
+                state_before = state
+                x, state = step(state_before, x, w)
+                if step is not _another_type:
+                    seen = seen * 3 % 1000 + (state_before[0] is state_before[1])
+        return x, state, seen
+
+    compiled = torch.compile(f)
+    for n in (20, 21, 22, 1, 0, 23, 24):
+        x, state, seen = compiled(torch.ones(3), torch.full((3,), 0.5), n)
+        y, expected, known = f(torch.ones(3), torch.full((3,), 0.5), n)
+        assert (x.tolist(), seen, len(state)) == (y.tolist(), known, len(expected))
+        for each, other in zip(state, expected):
+            assert type(each) is type(other)
+            assert str(each) == str(other)
+        assert (state[0] is state[1]) == (expected[0] is expected[1])
+        if torch.is_tensor(state[0]) and n > 2:
+            assert (state[0] is x) == (expected[0] is y)
+            x.add_(1)
+            y.add_(1)
+            assert str(state[0]) == str(expected[0])
+
+
+def test_a_tuple_as_an_element_is_the_one_of_its_turn() -> None:
+    @torch.compile
+    def f(x, n):
+        state, held = (x, 1.0), []
+        for _ in range(n):
+            a, b = state
+            held.append(state)
+            state = (a * 0.5, b * 0.5)
+        return held
+
+    for n in (20, 21, 22, 23):
+        held = f(torch.ones(1), n)
+        assert [each[1] for each in held] == [0.5**at for at in range(n)]
+        assert [each[0].item() for each in held] == [0.5**at for at in range(n)]
+
+
+def test_a_list_with_two_names_is_one() -> None:
+    @torch.compile
+    def f(x, n):
+        one = other = [x]
+        for i in range(n):
+            if i % 50 != 49:
+                y, z = one[0], other[0]
+                one = other = [y * 0.5 + z * 0.25]
+        return one, other
+
+    for n in (20, 21, 22, 23, 0):
+        one, other = f(torch.ones(1), n)
+        assert one is other
 
 
 def test_elements_of_a_million_turns() -> None:

@@ -25,7 +25,7 @@ def told(compiled: Any, what: str) -> list[dict[str, Any]]:
     return [each for each in data["programs"] if each["what"] == what]
 
 
-def lines_of(program: dict[str, Any]) -> list[tuple[str, int | None]]:
+def lines_of(program: dict[str, Any]) -> list[tuple[str, Any]]:
     """Return the primitives of a program, with their lines."""
     steps = [step for each in program["instructions"] for step in each["steps"]]
     return [
@@ -143,7 +143,8 @@ def test_whole_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     (whole,) = told(g, "whole path in one program")
     (back,) = told(g, "backward pass of the whole path")
     assert [name for name, _ in lines_of(whole)][:2] == ["mul", "sum"]
-    assert whole["ends"] == "returns" and len(whole["instructions"]) == 1
+    assert whole["ends"] == "returns"
+    assert [each["does"] for each in whole["instructions"]] == ["kernel", "Python"]
     assert lines_of(back)[0] == ("cos", first_line(f) + 5)
 
 

@@ -15,7 +15,7 @@ import jitgrad as torch
 from jitgrad import config
 from jitgrad.graph import cycles, watching
 from jitgrad.graph.ir import Compute, Memory, Step, Value
-from jitgrad.kernels import availability, cpu, linking, products, watches
+from jitgrad.kernels import availability, cpu, linking, watches
 from jitgrad.kernels.availability import Unavailable
 from jitgrad.kernels.program import lower
 from jitgrad.locks import LOWERING
@@ -292,34 +292,6 @@ def test_a_warning_is_given_where_no_lock_is_held(monkeypatch: pytest.MonkeyPatc
         check(f, 3)
     assert held == [False]
     assert f.explain().why_not_native == "a test says so"
-
-
-@pytest.mark.usefixtures("_process")
-def test_loops_without_blas(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "blas_for", lambda dtype: None)
-    monkeypatch.setattr(config, "unroll", 2)
-    monkeypatch.setattr(cycles, "WARM", 2)
-    a = torch.eye(40) * 0.5
-
-    def shrink(x: Any) -> Any:
-        while x.norm() > 0.01:
-            x = a @ x
-        return x
-
-    f = torch.compile(shrink)
-    x = torch.ones(40, 40)
-    with pytest.warns(UserWarning, match="the BLAS that NumPy uses cannot be found") as told:
-        for _ in range(8):
-            assert torch.allclose(f(x), shrink(x))
-    assert len(told) == 1
-    (loop,) = (each for each in f.explain().loops if each["turns"])
-    assert not loop["native"] and "BLAS" in loop["why_not"]
-    # what was recorded instead, several turns in a row, is found as good the next time
-    traces = f.explain().traces
-    for _ in range(8):
-        f(x)
-    assert f.explain().traces == traces
-    assert f.explain().why_not_native == ""
 
 
 def test_this_python_is_as_expected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Value
 from jitgrad.kernels.geometry import span
 from jitgrad.kernels.loops import Path, Stop, lower_loop
 from jitgrad.modes import run_quietly
+from jitgrad.primitive import Primitive
 from tests.kernels.tracing import same
 
 
@@ -17,6 +18,19 @@ def plain(shape: Any = (), dtype: Any = "float32", memory: Any = None) -> Value:
     """Return a value in row-major order."""
     strides = [int(np.prod(shape[k + 1 :], dtype=int)) for k in range(len(shape))]
     return Value(shape, tuple(strides), np.dtype(dtype), memory or Memory())
+
+
+def compute(
+    primitive: Primitive, *inputs: Any, like: Any = None, dtype: Any = None, **params: Any
+) -> Compute:
+    """Return a step, whose output is like `like`: the first of the inputs unless given."""
+    like = like or next(each for each in inputs if isinstance(each, Value))
+    return Compute(primitive, inputs, params, plain(like.shape, dtype or like.dtype))
+
+
+def scalar_step(function: Any, expression: str, *operands: Any, kind: type) -> ScalarCompute:
+    """Return a step on numbers."""
+    return ScalarCompute(function, expression, operands, Scalar(kind))
 
 
 class Left(Exception):
@@ -118,7 +132,7 @@ def run(
                 if other is None or other in closed:
                     break
                 now = other
-            except (ArithmeticError, ValueError):
+            except (ArithmeticError, LookupError, ValueError):
                 stop, test = Stop.PYTHON, None
                 break
             else:

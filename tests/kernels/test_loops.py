@@ -8,29 +8,24 @@ import operator
 import signal
 import threading
 import time
-from typing import Any
 
 import numpy as np
 import pytest
 
-from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Value, Write
-from jitgrad.kernels import availability, products, threads
+from jitgrad.graph.ir import Compute, Item, Memory, Scalar, Value, Write
+from jitgrad.kernels import threads
 from jitgrad.kernels.loops import NotNative, Stop, lower_loop
 from jitgrad.kernels.loops import Test as Condition  # pytest would collect it as a test
 from jitgrad.primitive import Kind, Loops, Primitive
 from tests.kernels import records as r
-from tests.kernels.looping import check, one_path, plain
+from tests.kernels.looping import check, compute, one_path, plain, scalar_step
+from tests.kernels.random_loops import RandomLoop
 from tests.kernels.test_random_traces import Maker
 from tests.threads import in_threads
 
 FLOAT32 = np.dtype("float32")
 TRANSPOSE = Primitive("t", Kind.VIEW, lambda array: array.T)
 SHAPES = [(), (3, 5), (1000,)]
-
-
-def compute(primitive, *inputs, like=None, dtype=None, **params):
-    like = like or next(each for each in inputs if isinstance(each, Value))
-    return Compute(primitive, inputs, params, plain(like.shape, dtype or like.dtype))
 
 
 def reduced(primitive, value, dims=None):
@@ -175,10 +170,6 @@ def test_views_of_carried_memory_see_writes():
     assert turns.finished == 6
 
 
-def scalar_step(function, expression, *operands, kind):
-    return ScalarCompute(function, expression, operands, Scalar(kind))
-
-
 def test_numbers_are_carried_kept_and_tested():
     x, count = Scalar(float), Scalar(int)
     twice = scalar_step(operator.mul, "{0} * {1}", x, 2.0, kind=float)
@@ -261,106 +252,9 @@ def test_loops_run_in_several_threads():
     assert not wrong
 
 
-class RandomLoop:
-    """A random trace as the turn of a loop."""
-
-    def __init__(self, seed: int) -> None:
-        self.maker = Maker(seed)
-        self.random = self.maker.random
-        with np.errstate(all="ignore"):
-            for _ in range(self.random.integers(3, 12)):
-                self.maker.step()
-        trace = self.maker.trace
-        self.steps = trace.steps
-        self.inputs = [each.noted for each in trace.inputs]
-        self.carried, self.streamed = [], {}
-        self.values, self.streams = [], []
-        for each, given in zip(self.inputs, trace.given):
-            self.use(each, given)
-        self.kept = [each.noted for each in self.maker.tensors if self.random.random() < 0.4]
-        self.numbers()
-        self.tests = []
-        single = [each for each in self.maker.tensors if each.now.size == 1]
-        for _ in range(self.random.integers(3) if single else 0):
-            chosen = single[self.random.integers(len(single))]
-            noted: Any = chosen.noted
-            made: list[Any] = [
-                None if isinstance(step, Write) else step.output for step in self.steps
-            ]
-            first = made.index(noted) + 1 if noted in made else 0
-            position = int(self.random.integers(first, len(self.steps) + 1))
-            truth = bool(chosen.now.item()) if self.random.random() < 0.8 else True
-            self.tests.append(Condition(position, noted, truth))
-        if self.random.random() < 0.5:
-            flag = plain((), "bool")
-            self.inputs.append(flag)
-            self.streamed[flag] = 1
-            self.streams.append(self.random.random(4) < 0.7)
-            position = int(self.random.integers(len(self.steps) + 1))
-            self.tests.append(Condition(position, flag, True))
-        self.tests.sort(key=lambda test: test.position)
-
-    def numbers(self):
-        """Count with a number, which fails in the third turn, and scale a tensor with it."""
-        if self.random.random() < 0.5:
-            return
-        count = Scalar(int)
-        position = int(self.random.integers(len(self.steps) + 1))
-        grown = scalar_step(operator.mul, "{0} * {1}", count, 2**20, kind=int)
-        self.steps.insert(position, grown)
-        self.inputs.append(count)
-        self.values.append(1)
-        self.carried.append((count, grown.output))
-        self.kept.append(grown.output)
-        floats = [each for each in self.maker.tensors if each.now.dtype.kind == "f"]
-        if floats:
-            scale = scalar_step(float, "float({0})", count, kind=float)
-            scaled = compute(r.MUL, floats[self.random.integers(len(floats))].noted, scale.output)
-            self.steps += [scale, scaled]
-            self.kept.append(scaled.output)
-
-    def use(self, each, given):
-        """Decide whether an input is carried, read from a record, or the same in every turn."""
-        others = [x for x in self.inputs if x is not each and isinstance(x, Value)]
-        written = {step.target.memory for step in self.steps if isinstance(step, Write)}
-        choice = self.random.random()
-        if isinstance(each, Value):
-            if each.memory in written or any(each.memory is x.memory for x in others):
-                self.carried.append((each, each))
-            elif choice < 0.5:
-                self.carried.append((each, self.following(each, others)))
-            elif choice < 0.75:
-                self.streamed[each] = int(self.random.choice([-1, 1]))
-                record = self.random.integers(-3, 4, (4, *each.shape)).astype(each.dtype)
-                self.streams.append(record)
-                return
-        self.values.append(given)
-
-    def following(self, each, others):
-        """Return what `each` can be in the next turn."""
-        form = (each.shape, each.dtype, each.strides)
-        fitting = [
-            x.noted
-            for x in self.maker.tensors
-            if (x.noted.shape, x.noted.dtype, x.noted.strides) == form
-            and not any(x.noted.memory is other.memory for other in others)
-        ]
-        return fitting[self.random.integers(len(fitting))]
-
-
 @pytest.mark.parametrize("seed", range(150))
 def test_random_turns(seed):
-    loop = RandomLoop(seed)
-    native = all(getattr(step, "primitive", None) is not r.SORT for step in loop.steps)
-    arguments = (
-        loop.steps, loop.inputs, loop.tests, loop.carried, loop.kept, loop.streamed
-    )  # fmt: skip
-    if not native:
-        with contextlib.suppress(NotNative):  # where the step is dead
-            lower_loop(*one_path(*arguments))
-        return
-    with np.errstate(all="ignore"):
-        check(*arguments, loop.values, loop.streams, limit=4)
+    RandomLoop(Maker(seed)).check()
 
 
 def test_what_numpy_does_is_declined():
@@ -408,22 +302,6 @@ def test_products_of_batches_and_of_strided_matrices():
     values = [each.astype("float32") for each in given]
     kept = [target, tiny.output]
     check(steps, [x, y], [], [], kept, {}, values, limit=2, close=1e-4)
-
-
-@pytest.mark.filterwarnings("ignore:.*the BLAS that NumPy uses cannot be found")
-def test_products_without_a_blas(monkeypatch):
-    monkeypatch.setattr(products, "blas_for", lambda dtype: None)
-    monkeypatch.setattr(availability, "_process", availability._Process())
-    for size in (20, 40):
-        x, w = plain((size, size)), plain((size, size))
-        product = Compute(r.MM, (x, w), {}, plain((size, size)))
-        arguments = ([product], [x, w], [], [(x, product.output)], [], {})
-        if size == 40:
-            with pytest.raises(NotNative, match="BLAS"):
-                lower_loop(*one_path(*arguments))
-        else:
-            given = [np.eye(size, dtype="float32") + k for k in range(2)]
-            check(*arguments, given, limit=2)
 
 
 def test_a_tape_that_grows_up_to_its_limit():

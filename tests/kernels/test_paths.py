@@ -12,8 +12,7 @@ from jitgrad.graph.ir import Item, Scalar, Write
 from jitgrad.kernels.loops import NotNative, Path, Stop, lower_loop
 from jitgrad.kernels.loops import Test as Condition  # pytest would collect it as a test
 from tests.kernels import records as r
-from tests.kernels.looping import check_paths, plain
-from tests.kernels.test_loops import compute, scalar_step
+from tests.kernels.looping import check_paths, compute, plain, scalar_step
 
 
 class Three:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -14,10 +16,15 @@ SHAPES = ((), (1,), (5,), (3, 4), (4, 3), (2, 3, 4), (12,), (1, 4), (3, 1))
 
 
 class Maker:
-    """Adds random steps to a trace, in arithmetic on small integers, which is exact."""
+    """Adds random steps to a trace, in arithmetic on small integers, which is exact.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        shapes: of the inputs.
+    """
+
+    def __init__(self, seed: int, shapes: Sequence[tuple[int, ...]] = SHAPES) -> None:
         self.random = np.random.default_rng(seed)
+        self.shapes = shapes
         self.trace = Trace()
         self.tensors: list[Traced] = []
         self.numbers: list[Traced] = []
@@ -34,7 +41,7 @@ class Maker:
         return self.tensors[self.random.integers(len(self.tensors))]
 
     def array(self) -> np.ndarray:
-        shape = SHAPES[self.random.integers(len(SHAPES))]
+        shape = self.shapes[self.random.integers(len(self.shapes))]
         dtype = self.random.choice(["float32", "float32", "float64", "int32", "bool", "float16"])
         array = self.random.integers(-3, 4, shape).astype(dtype)
         kind = self.random.integers(4)

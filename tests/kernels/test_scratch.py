@@ -77,7 +77,7 @@ def test_many_short_kernels_do_not_hold_the_lock_for_long(monkeypatch):
     seen = []
     launch = calling.launch
     monkeypatch.setattr(calling, "launch", lambda calls: seen.extend(calls) or launch(calls))
-    trace, outputs = chain(100, 64)
+    trace, outputs = chain(100, 256)
     trace.check(*outputs)
     kept = "".join("01"[each.pieces > 0] for each in seen)
     assert len(seen) >= 200 and 0 < kept.count("1") < 50

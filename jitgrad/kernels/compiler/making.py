@@ -50,6 +50,7 @@ _NAMESPACE: dict[str, Any] = {
     "move": tiles.move,
     "multiply": tiles.multiply,
     "dot": tiles.dot,
+    "panel": tiles.panel,
     "gemm": blas.gemm,
     "address": blas.address,
     "inf": float("inf"),

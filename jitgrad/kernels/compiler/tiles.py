@@ -15,9 +15,9 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from jitgrad.kernels.compiler.memory import IN_MEMORY, Region
-from jitgrad.kernels.processor import COLUMNS, DOT_COLUMNS, VECTOR
+from jitgrad.kernels.processor import COLUMNS, DOT_COLUMNS, TILE_COLUMNS, TILE_ROWS, VECTOR
 
-I64 = ir.IntType(64)
+I1, I64 = ir.IntType(1), ir.IntType(64)
 
 
 class _Code:
@@ -205,6 +205,113 @@ def _write_dot(module: Any, name: str, arguments: list, rows: int, element: Any)
     return code.function
 
 
+def _write_panel(module: Any, name: str, arguments: list, rows: int, element: Any) -> Any:
+    code = _Code(module, name, arguments)
+    builder = code.builder
+    *_, many, left, _ = code.function.args
+    vector = ir.VectorType(element, VECTOR * 8 // _width(element))
+    width = 1
+    while width <= TILE_COLUMNS:
+        inside, otherwise = (code.function.append_basic_block() for _ in range(2))
+        fits = builder.icmp_signed("<=", left, I64(width * vector.count))
+        builder.cbranch(fits, inside, otherwise)
+        builder.position_at_end(inside)
+        made = _Panel(code, vector, width)
+        rest = builder.srem(many, I64(TILE_ROWS))
+        # few rows that are left over are computed one by one, others as if there were more
+        few = builder.icmp_signed("<=", rest, I64(TILE_ROWS // 3))
+        most = builder.select(few, builder.sub(many, rest), many)
+        code.loop(most, TILE_ROWS, [], lambda row, _, made=made: made.tile(row, TILE_ROWS))
+        alone = builder.sub(many, most)
+        code.loop(alone, 1, [], lambda k, _, made=made, m=most: made.tile(builder.add(m, k), 1))
+        builder.ret_void()
+        builder.position_at_end(otherwise)
+        width *= 2
+    builder.ret_void()
+    return code.function
+
+
+class _Panel:
+    """Columns of a product that take at most `width` vectors, and more than half as many."""
+
+    def __init__(self, code: _Code, vector: Any, width: int) -> None:
+        self.code = code
+        self.vector = vector
+        self.width = width
+        builder = code.builder
+        *_, left, adds = code.function.args
+        kind = ir.VectorType(I64, vector.count)
+        filled = code.splat(left, kind)
+        adding = code.splat(builder.icmp_signed("!=", adds, I64(0)), ir.VectorType(I1, kind.count))
+        self.masks, self.added = [], []
+        for j in range(width):
+            lanes = ir.Constant(kind, [j * vector.count + k for k in range(vector.count)])
+            self.masks.append(builder.icmp_signed("<", lanes, filled))
+            self.added.append(builder.and_(self.masks[j], adding))
+
+    def tile(self, row: Any, rows: int) -> list:
+        """Compute `rows` rows of the result from `row` on; the last one stands for those beyond."""
+        code, builder = self.code, self.code.builder
+        a, a_down, a_across, b, b_down, c, c_down, depth, many, *_ = code.function.args
+        last = builder.sub(many, I64(1))
+        numbers = []
+        for i in range(rows):
+            number = builder.add(row, I64(i))
+            beyond = builder.icmp_signed(">", number, last)
+            numbers.append(builder.select(beyond, last, number))
+        begins = [builder.mul(each, a_down) for each in numbers]
+
+        def step(k: Any, totals: list) -> list:
+            line, across = builder.mul(k, b_down), builder.mul(k, a_across)
+            seen = [self._load(b, line, j) for j in range(self.width)]
+            made = []
+            for i, begin in enumerate(begins):
+                own = code.load(a, builder.add(begin, across), self.vector.element)
+                wide = code.splat(own, self.vector)
+                for j, each in enumerate(seen):
+                    made.append(code.add_product(wide, each, totals[i * self.width + j]))
+            return made
+
+        starts = [ir.Constant(self.vector, None)] * (rows * self.width)
+        totals = code.loop(depth, 1, starts, step)
+        lines = [builder.mul(each, c_down) for each in numbers]
+        places = [(line, j) for line in lines for j in range(self.width)]
+        # all are read before one is written, since the last row may stand for several
+        held = [self._masked_load(self._at(c, line, j), self.added[j]) for line, j in places]
+        for (line, j), total, before in zip(places, totals, held):
+            self._store(builder.fadd(before, total), c, line, j)
+        return []
+
+    def _at(self, region: Any, line: Any, j: int) -> Any:
+        builder = self.code.builder
+        place = builder.add(line, I64(j * self.vector.count))
+        place = builder.gep(region, [place], inbounds=True)
+        return builder.bitcast(place, self.vector.as_pointer())
+
+    def _load(self, region: Any, line: Any, j: int) -> Any:
+        place = self._at(region, line, j)
+        if 2 * (j + 1) <= self.width:
+            return self.code.builder.load(place, align=1)
+        return self._masked_load(place, self.masks[j])
+
+    def _store(self, value: Any, region: Any, line: Any, j: int) -> None:
+        place = self._at(region, line, j)
+        if 2 * (j + 1) <= self.width:
+            self.code.builder.store(value, place, align=1)
+            return
+        operands = [value, place, ir.IntType(32)(1), self.masks[j]]
+        self.code.call(self._name("store"), ir.VoidType(), operands)
+
+    def _masked_load(self, place: Any, mask: Any) -> Any:
+        nothing = ir.Constant(self.vector, None)
+        operands = [place, ir.IntType(32)(1), mask, nothing]
+        return self.code.call(self._name("load"), self.vector, operands)
+
+    def _name(self, what: str) -> str:
+        kind = f"v{self.vector.count}{self.vector.element.intrinsic_name}"
+        return f"llvm.masked.{what}.{kind}.p0{kind}"
+
+
 def _calling(name: str, write: Any, given: tuple, result: int, rows: Any = None) -> tuple:
     """Return signature and code of a call, in which a region is followed by an index.
 
@@ -308,3 +415,30 @@ def dot(
     """
     given = (left, l, pitch, right, r, offsets, o, length, samples, far, wide, target, t, across)
     return _calling("dot", _write_dot, given, 11, rows)
+
+
+@intrinsic
+def panel(
+    typing_context: Any,
+    a: Any,
+    x: Any,
+    a_down: Any,
+    a_across: Any,
+    b: Any,
+    y: Any,
+    b_down: Any,
+    c: Any,
+    z: Any,
+    c_down: Any,
+    depth: Any,
+    rows: Any,
+    columns: Any,
+    adds: Any,
+) -> Any:
+    """Compute at most TILE_COLUMNS vectors of the columns of a product, from (x, y, z) on.
+
+    c[i, j] = the sum over k below `depth` of a[i, k] * b[k, j], added to what was there if `adds`
+    is not 0. Elements of `a` lie `a_down` and `a_across` apart, lines of `b` and `c` without gaps.
+    """
+    given = (a, x, a_down, a_across, b, y, b_down, c, z, c_down, depth, rows, columns, adds)
+    return _calling("panel", _write_panel, given, 7)

@@ -24,8 +24,6 @@ from jitgrad.kernels.compiler.native import (
 from jitgrad.kernels.conventions import (
     BEGIN,
     CALL,
-    CHECK,
-    CHECK_BYTE,
     COUNT,
     CURRENT,
     DATA,
@@ -34,6 +32,7 @@ from jitgrad.kernels.conventions import (
     FINISHED,
     FULL,
     GO,
+    LEAVE,
     MARK,
     MESSAGE,
     MOVE,
@@ -95,17 +94,17 @@ def _turn(arena: int, turns: int, release: int) -> int:
         if kind == CALL:
             call_kernel(word(place + 8), word(place + 16), 0, word(place + 24))
             place += 32
-        elif kind in (CHECK, CHECK_BYTE):
-            address = word(place + 8)
-            truth = (word(address) if kind == CHECK else byte(address)) != 0
-            if truth == (word(place + 16) != 0):
-                place += 40
+        elif kind == LEAVE:
+            way = word(word(place + 8))
+            if way == 0:
+                place += 24 + 16 * word(place + 16)
             else:
-                entry = word(place + 32)
+                place += 8 + 16 * way
+                entry = word(place + 8)
                 other = word(entry) if entry != 0 else 0
                 tried += 1
                 if other == 0 or tried == word(arena + 8 * COUNT):
-                    number = word(place + 24)
+                    number = word(place)
                     break
                 place = other
         elif kind == MOVE:

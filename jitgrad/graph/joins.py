@@ -1,0 +1,152 @@
+"""What becomes of the values with which a turn of a loop begins."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from jitgrad.graph.facts import IsNumber, IsObject, IsTensor, SameObject, SameValue, TensorSpec
+from jitgrad.graph.ir import Scalar, Value
+from jitgrad.graph.recipes import Constant, Container, Fresh, Library, Number, Recipe, Root
+
+
+class Unsuitable(Exception):
+    """A path is no way through a native loop; the message says why."""
+
+
+class Stays(NamedTuple):
+    """An argument is the same in the next turn."""
+
+
+class Carried(NamedTuple):
+    """A number or a tensor takes the place of an argument.
+
+    Attributes:
+        given: the argument.
+        output: what it is in the next turn.
+        recipe: of the tensor, None for a number.
+        root: the number of the root that the argument is, None for a number.
+    """
+
+    given: Value | Scalar
+    output: Value | Scalar
+    recipe: Fresh | None = None
+    root: int | None = None
+
+
+class Again(NamedTuple):
+    """An argument is the same tensor as another one, at the place `position`."""
+
+    position: int
+
+
+class Made(NamedTuple):
+    """An object of the library is made anew."""
+
+    recipe: Library
+
+
+class Moved(NamedTuple):
+    """A tensor from another place takes the place of an argument.
+
+    Attributes:
+        given, output: as in `Carried`.
+        root, source: the numbers of the roots that the two are.
+    """
+
+    given: Value
+    output: Value
+    root: int
+    source: int
+
+
+class Rebuilt(NamedTuple):
+    """A tuple or a list is made anew of parts.
+
+    Attributes:
+        kind: its type.
+        positions: of its parts, which are arguments behind those of the call.
+        constants: what the others are, by their index.
+    """
+
+    kind: type
+    positions: dict[int, int]
+    constants: dict[int, Any]
+
+    def build(self, values: list[Any]) -> Any:
+        """Return it, made of the values of all arguments."""
+        parts = {at: values[position] for at, position in self.positions.items()}
+        parts.update(self.constants)
+        return self.kind(parts[at] for at in range(len(parts)))
+
+
+Join = Stays | Carried | Again | Made | Moved | Rebuilt
+
+
+def suits(fact: Any, recipe: Recipe, specs: dict[int, TensorSpec]) -> bool:
+    """Does a fact hold for what a recipe makes? `specs` are those of roots."""
+    if isinstance(fact, IsTensor):
+        if isinstance(recipe, Root):
+            return recipe.index in specs and specs[recipe.index].key == fact.spec.key
+        _, shape, strides, dtype, history, writeable, is_foreign = fact.spec.key
+        if not isinstance(recipe, Fresh) or not writeable or is_foreign:
+            return False
+        value = recipe.entry.value
+        own = tuple(step * value.dtype.itemsize for step in value.strides)
+        same = (value.shape, own, value.dtype) == (shape, strides, dtype)
+        return same and history == (0 if recipe.variable is None else 2)
+    if isinstance(fact, IsNumber):
+        if isinstance(recipe, Constant):
+            return type(recipe.value) is fact.kind
+        return isinstance(recipe, Number) and recipe.scalar.type is fact.kind
+    if isinstance(fact, IsObject):
+        return isinstance(recipe, (Container, Root))
+    if isinstance(recipe, Number):
+        # it must come out as the value
+        return isinstance(fact, SameValue) and recipe.scalar.type is type(fact.expected)
+    if isinstance(fact, SameObject):
+        return isinstance(recipe, Constant) and recipe.value is fact.expected
+    return (
+        isinstance(fact, SameValue)
+        and isinstance(recipe, Constant)
+        and type(recipe.value) is type(fact.expected)
+        and recipe.value == fact.expected
+    )
+
+
+def check_parts(
+    recipes: list[Recipe], facts: list[Any], count: int, given: list[tuple], roots: list[Any]
+) -> None:
+    """Make sure that what is known of parts holds in all turns, without looking at each.
+
+    Args:
+        recipes, facts: of the arguments, and, behind so many as `count` says, of their parts.
+        given: what a turn takes: the fact, its slot and its root.
+        roots: what is known of the roots.
+
+    Raises:
+        Unsuitable: it may not hold.
+    """
+    becomes: dict[int, Any] = {}
+    specs: dict[int, TensorSpec] = {}
+    for fact, _, root in given:
+        if isinstance(fact, IsTensor):
+            assert root is not None
+            specs[root] = fact.spec
+            becomes[fact.spec.number] = roots[root]
+    for position, recipe in enumerate(recipes):
+        fact = facts[position]
+        if position >= count and not suits(fact, recipe, specs):
+            raise Unsuitable("a part is not like the one of the turn before")
+        if isinstance(fact, IsTensor):
+            made = recipe.entry if isinstance(recipe, Fresh) else None
+            if isinstance(recipe, Root):
+                made = roots[recipe.index]
+            known = becomes[fact.spec.number]
+            if known is not made and known is not roots[fact.spec.number]:
+                raise Unsuitable("one tensor is in two places")
+            becomes[fact.spec.number] = made
+    found = list(becomes.values())
+    memories = {each.value.memory for each in found}
+    before = {roots[each].value.memory for each in becomes}
+    if len(set(found)) != len(found) or len(memories) < len(before):
+        raise Unsuitable("one tensor is in two places")

@@ -1,0 +1,128 @@
+"""Products of matrices by tiles and by BLAS, against NumPy's in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from jitgrad.graph.ir import Memory, Value
+from jitgrad.kernels import calling, cpu, products, threads
+from jitgrad.kernels.conventions import ARRAY, CONSTANT
+from jitgrad.kernels.entries import Integer, Pointer
+from jitgrad.kernels.products import DEEP, HIGH, HIGH_BEHIND_COPY, emit_product
+from tests.kernels import records as r
+from tests.kernels.tracing import Trace
+
+SIZES = [
+    (1, 1, 1), (1, 64, 64), (2, 3, 4), (3, 1, 70), (4, 8, 8), (5, 300, 17), (6, 6, 33),
+    (7, 20, 31), (8, 5, 65), (32, 64, 64), (64, 33, 48), (HIGH - 1, 4, 16), (HIGH + 3, 9, 5),
+    (2 * HIGH, 2, 130), (HIGH_BEHIND_COPY + 5, 11, 20), (9, DEEP, 15), (10, DEEP + 1, 16),
+    (13, 3 * DEEP - 1, 40), (3, 0, 5),
+]  # fmt: skip
+LAYOUTS = {
+    "rows": lambda array: array,
+    "columns": lambda array: np.ascontiguousarray(array.T).T,
+    "apart": lambda array: np.repeat(np.repeat(array, 2, 0), 3, 1)[::2, ::3],
+    "backwards": lambda array: np.ascontiguousarray(array[::-1, ::-1])[::-1, ::-1],
+    "alike": lambda array: np.broadcast_to(array[:1], array.shape),
+}
+
+
+def described(array: np.ndarray) -> Value:
+    strides = tuple(each // array.itemsize for each in array.strides)
+    return Value(array.shape, strides, array.dtype, Memory())
+
+
+def multiply(a: np.ndarray, b: np.ndarray, target: np.ndarray) -> None:
+    """Compute `target = a @ b` by the kernel."""
+    arrays = [a, b, target]
+    values = [described(each) for each in arrays]
+    emitted = emit_product(*values)
+    place = {each.memory: k for k, each in enumerate(values)}
+    table = []
+    for entry in emitted.table:
+        if isinstance(entry, Pointer) and entry.value.memory not in place:
+            place[entry.value.memory] = len(arrays)
+            arrays.append(np.full(entry.value.shape, np.nan, entry.value.dtype))
+    for entry in emitted.table:
+        if isinstance(entry, Integer):
+            table.append((CONSTANT, 0, entry.value))
+        else:
+            assert isinstance(entry, Pointer)
+            table.append((ARRAY, place[entry.value.memory], 0))
+    kernel = cpu.kernel_for(emitted.source)
+    calling.launch([calling.KernelCall(kernel, emitted.length, 0, table)])(*arrays)
+
+
+def close(found: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+    """Compare with the product, whose error grows with the sizes of what is summed."""
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    scale = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)
+    depth = max(a.shape[-1], 1)
+    assert (np.abs(found - exact) <= depth * np.finfo(found.dtype).eps * scale + 1e-300).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_tiles_fill_the_result_and_nothing_else(sizes, dtype):
+    rows, depth, columns = sizes
+    random = np.random.default_rng(0)
+    for left, right in zip((*LAYOUTS, "rows", "columns"), ("rows", *LAYOUTS, "columns")):
+        if not depth and {left, right} - {"rows"}:
+            continue
+        a = LAYOUTS[left](random.normal(size=(rows, depth)).astype(dtype))
+        b = LAYOUTS[right](random.normal(size=(depth, columns)).astype(dtype))
+        around = np.full((rows + 2, columns + 7), 7, dtype)
+        target = around[1:-1, 3 : 3 + columns]
+        multiply(a, b, target)
+        close(target, a, b)
+        target[...] = 7
+        assert (around == 7).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("blas", [True, False])
+def test_large_products_ask_blas_where_there_is_one(blas, dtype, monkeypatch):
+    monkeypatch.setattr(products, "LARGE", 0)
+    if not blas:
+        monkeypatch.setattr(products, "blas_for", lambda dtype: None)
+    random = np.random.default_rng(0)
+    trace = Trace()
+    for left, right in zip((*LAYOUTS, "rows"), ("rows", *LAYOUTS)):
+        a = LAYOUTS[left](random.normal(size=(30, 20)).astype(dtype))
+        b = LAYOUTS[right](random.normal(size=(20, 40)).astype(dtype))
+        made = trace.compute(r.MM, trace.input(a), trace.input(b))
+        program = trace.check(made, close=1e-4)
+        kernels = "".join(each.source for each in program.kernels)
+        assert ("gemm(" in kernels) is blas and ("panel(" in kernels) is not blas
+
+
+def test_infinite_elements_stay_in_their_rows_and_columns():
+    a, b = np.ones((7, 5), "float32"), np.ones((5, 20), "float32")
+    a[6, 2], b[1, 19] = np.inf, np.nan
+    target = np.zeros((7, 20), "float32")
+    multiply(a, b, target)
+    np.testing.assert_array_equal(target, a @ b)
+
+
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+def test_threads_share_a_product(layout, monkeypatch):
+    """Each has memory of its own for what it copies."""
+    monkeypatch.setattr(threads, "THREADS", 4)
+    monkeypatch.setattr(products, "pieces", lambda length, nanoseconds: 4)
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=(3, 250, 70)), random.normal(size=(3, 70, 50))
+    b = np.stack([LAYOUTS[layout](each) for each in b])
+    if layout == "columns":
+        b = np.ascontiguousarray(b.swapaxes(1, 2)).swapaxes(1, 2)
+    target = np.zeros((3, 250, 50))
+    kernel_call = calling.KernelCall
+
+    def split(kernel, length, _pieces, table):
+        assert length == 3 * -(-250 // (HIGH if layout == "rows" else HIGH_BEHIND_COPY))
+        return kernel_call(kernel, length, 4, table)
+
+    monkeypatch.setattr(calling, "KernelCall", split)
+    for _ in range(50):
+        multiply(a, b, target)
+        close(target, a, b)
