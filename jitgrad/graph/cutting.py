@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from jitgrad.graph.entrance import Layout
@@ -49,6 +49,8 @@ class Cutting(Remaking):
         self._journal: list[tuple[Any, Any]] = []
         self.hopeless: set = set()
         self.heads: dict[Any, int] = {}
+        self.long: Collection[Any] = ()
+        self.began_at: Any = None
         self.arrivals: dict[Any, int] = {}
         self.stalled = False
         """It has ended without a result, since something raised."""

@@ -18,7 +18,7 @@ from jitgrad.graph.origins import KNOWN
 from jitgrad.graph.recorder import Recorder
 from jitgrad.graph.replay import Miss, follow, frames_of, select
 from jitgrad.graph.run import Run
-from jitgrad.graph.segment import Evaluate, Exit, PathState, Segment
+from jitgrad.graph.segment import Continue, Evaluate, Exit, PathState, Segment
 from jitgrad.graph.shortcuts import MISSED, add_shortcut, take_shortcut
 from jitgrad.graph.verify import Checks
 from jitgrad.modes import state
@@ -36,6 +36,9 @@ SAMPLED = 7
 """The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
 call would take 5 % of the shortest ones."""
 
+LONG = 16
+"""How often native code turns at the head of a loop before calls go there behind one turn."""
+
 UNSTABLE = 8
 """How many more recordings than replays begin at a place before the call no longer begins there."""
 
@@ -47,6 +50,8 @@ class Graph:
         entrance: where calls begin.
         entrances: where they go on behind the turns of long loops, by place.
         heads: how many turns are recorded in a row behind the heads of long loops.
+        long: the heads to which calls go on behind one turn; `native_runs`: of others, how often
+            native code has turned there.
         unmerged: by its line, why a loop is not a native one.
         hopeless: places where recordings ended at once; there the call does not begin anew.
         misses: how many calls in a row had to be recorded.
@@ -68,6 +73,8 @@ class Graph:
         self.entrances: dict[Any, Entrance] = {}
         self.hopeless: set = set()
         self.heads: dict[Any, int] = {}
+        self.long: set[Any] = set()
+        self.native_runs: dict[Any, int] = {}
         self.unmerged: dict[tuple[str, int], str] = {}
         self.segments: list[Segment] = []
         self.traces = 0
@@ -202,8 +209,33 @@ class Graph:
         for cycle in segment.cycles:
             turned = None if cycle is going.turned else cycle.run(run, going)
             if turned is not None:
+                self.count_run(going.layout.place)
                 return turned
         return self.replay(entrance, segment, run)
+
+    def count_run(self, place: Any) -> None:
+        """Count that native code has turned at the head of a loop; where it often does, go there.
+
+        Many turns were recorded in a row in front of the head, when nobody knew how long the loop
+        would be. Paths that lead through them are forgotten, to be recorded anew.
+        """
+        if place in self.long:
+            return
+        runs = self.native_runs[place] = self.native_runs.get(place, 0) + 1
+        if runs < LONG:
+            return
+        self.long.add(place)
+        firsts = [
+            segment.path()[0]
+            for segment in list(self.segments)
+            if isinstance(segment.end, Continue) and _turns_before(segment.end, place) > 1
+        ]
+        for entrance in [self.entrance, *list(self.entrances.values())]:
+            known = [first for group in list(entrance.entries.values()) for first in group]
+            if not any(first.cycles for first in known) and any(
+                first is each for first in firsts for each in known
+            ):
+                entrance.forget()
 
     def replay(self, entrance: Entrance, segment: Segment, run: Run) -> Any:
         """Follow the graph from `segment`, and record on where it ends."""
@@ -222,6 +254,15 @@ class Graph:
             add_shortcut(entrance, segment, hot)
         return result
 
+    def tell(self, recorder: Recorder, entrance: Entrance) -> None:
+        """Tell a recorder what is known of the function and of the place where it begins."""
+        recorder.varying = entrance.varying
+        recorder.hopeless = self.hopeless
+        recorder.heads, recorder.long = self.heads, self.long
+        if entrance.layout is not None:
+            recorder.began_at = entrance.layout.place
+            recorder.leaves_long_lists = not self.fullgraph
+
     def recorder_at(self, entrance: Entrance, values: list, names: tuple = ()) -> tuple:
         """Return a recorder that begins with `values`, and their origins."""
         run = Run(values)
@@ -230,10 +271,7 @@ class Graph:
         entrance.learn_arguments(values)
         attach = entrance.entries.setdefault(entrance.key(values, names), []).append
         recorder = Recorder(run, PathState(), attach)
-        recorder.varying = entrance.varying
-        recorder.hopeless = self.hopeless
-        recorder.heads = self.heads
-        recorder.leaves_long_lists = entrance.layout is not None and not self.fullgraph
+        self.tell(recorder, entrance)
         if config.verify and self.checks is None:
             self.checks = Checks()
         recorder.begin_segment(Segment(None, 0, self.checks))
@@ -305,10 +343,7 @@ class Graph:
             entrance.learn(run, branch.outcomes.get(miss.outcome, []))
             attach = branch.outcomes.setdefault(miss.outcome, []).append
             recorder = Recorder(run, path, attach)
-            recorder.varying = entrance.varying
-            recorder.hopeless = self.hopeless
-            recorder.heads = self.heads
-            recorder.leaves_long_lists = entrance.layout is not None and not self.fullgraph
+            self.tell(recorder, entrance)
             segment = Segment(miss.segment, path.slots)
             segment.start = recorder.start = branch.snapshot
             recorder.begin_segment(segment)
@@ -395,3 +430,11 @@ class Graph:
             "out of the function, or raise jitgrad.config.max_segments and max_misses.",
             stacklevel=4,
         )
+
+
+def _turns_before(end: Continue, place: Any) -> int:
+    """Return how often a path that ends at the head of a loop has come there."""
+    if end.layout.place != place:
+        return 0
+    visits = end.snapshot.state.visits
+    return max(visits.get(place, 0), visits.get(("known", place), 0)) - 1

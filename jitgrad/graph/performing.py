@@ -253,10 +253,17 @@ class Performing(DictionaryRules, Operations):
         most = config.unroll if arrivals <= config.max_arrivals else 0
         if here not in self.heads and self._has_better_head(here, count, most):
             return
-        if count > self.heads.get(here, most) and self.go_on_anew():
+        if count > self._in_a_row(here, most) and self.go_on_anew():
             # turn by turn from now on, which may become a native loop
             self.heads.setdefault(here, 0)
             raise Leave
+
+    def _in_a_row(self, here: tuple, usual: int) -> int:
+        """Return how often a path comes to a site before the call begins anew there."""
+        if here in self.long and here != self.began_at:
+            # behind a turn, so that all is of the types that it has in further ones
+            return 1
+        return self.heads.get(here, usual)
 
     def _has_better_head(self, here: tuple, count: int, most: int) -> bool:
         """Is this site in a loop whose head is a site, too? Less is live there."""
@@ -293,7 +300,7 @@ class Performing(DictionaryRules, Operations):
         if not count:
             # the recording has begun here: the next turn may have a condition of run time
             visits[here] = 0
-        if count > self.heads.get(here, config.max_range) and self.go_on_anew():
+        if count > self._in_a_row(here, config.max_range) and self.go_on_anew():
             self.heads.setdefault(here, 0)
             raise Leave
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import jitgrad
-from jitgrad.graph import cycles, replay, tape
+from jitgrad.graph import cycles, graph, replay, tape
 
 
 @pytest.fixture(params=jitgrad.config.PROGRAMS)
@@ -17,6 +17,7 @@ def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     # what the kernels compute and what the guards check is compared from the first replay on
     monkeypatch.setattr(replay, "FAMILIAR", 1 if request.param == "native" else 10**9)
     monkeypatch.setattr(cycles, "WARM", 2)
+    monkeypatch.setattr(graph, "LONG", 3)
     if request.param == "native":
         monkeypatch.setattr(jitgrad.config, "unroll", 4)
         # and paths become one program, with a shortcut to it, when they are seen again
