@@ -47,6 +47,7 @@ class Cutting(Remaking):
         self._marked_writes: dict = {}
         self._marked_variables = 0
         self._journal: list[tuple[Any, Any]] = []
+        self._exhausting: tuple[Any, int] | None = None
         self.hopeless: set = set()
         self.heads: dict[Any, int] = {}
         self.long: Collection[Any] = ()
@@ -153,7 +154,9 @@ class Cutting(Remaking):
         return None
 
     def _changed_since_mark(self) -> bool:
-        """Has the instruction at hand changed histories that a snapshot would look at?"""
+        """Has the instruction at hand changed what a snapshot would look at?"""
+        if self._exhausting == self._instruction():
+            return True
         made_since = set(list(self.nodes)[self._marked_variables :])
         self._recipes = {}
         try:
@@ -164,6 +167,14 @@ class Cutting(Remaking):
             return True
         reached = ancestors(self.histories().values())
         return bool(made_since.intersection(reached)) or bool(self.freed(reached))
+
+    def _instruction(self) -> tuple[Any, int]:
+        frame = self.evaluator.frames[-1]
+        return frame, frame.pc
+
+    def exhausts(self) -> None:
+        """Note that the instruction at hand exhausts an iterator, which no snapshot finds again."""
+        self._exhausting = self._instruction()
 
     def _truncate(self) -> None:
         steps = self.segment.steps

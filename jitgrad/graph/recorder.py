@@ -203,6 +203,7 @@ class Recorder(GeneratorRules, ExceptionRules, PatternRules, ImportRules, Callab
             origins = []
             while (origin := self._next_origin(known)) is not None:
                 origins.append(origin)
+            self.exhausts()
             args[at] = list(each)
             ao[at] = self.fresh(args[at], "list", origins)
         return args, ao

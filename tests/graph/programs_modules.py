@@ -497,6 +497,37 @@ def scene_clipped_gradients(s: Session) -> None:
         s.see(net)
 
 
+def scene_iterators_that_library_code_exhausts(s: Session) -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    with torch.no_grad():
+        for number, parameter in enumerate(net.parameters()):
+            parameter.copy_(torch.linspace(-1, 1, parameter.numel()).reshape(parameter.shape))
+            parameter.add_(0.3 * number)
+
+    def cut(limit):
+        # which must know the number, so that Python does this
+        nn.utils.clip_grad_value_(net.parameters(), limit)
+        return [each.grad * 2 for each in net.parameters()]
+
+    def both(x, limit):
+        net.zero_grad()
+        (net(x) ** 2).sum().backward()
+        rest = net.parameters()
+        first = next(rest)
+        nn.utils.clip_grad_value_(rest, limit)
+        return first.grad + 1, list(rest)
+
+    cut, both = s.compile(cut), s.compile(both)
+    for limit in (1.0, 1.0, 0.1, 100.0, 0.5):
+        net.zero_grad()
+        (net(T([[1.0, 2.0]])) ** 2).sum().backward()
+        s.call(cut, limit, backward=False)
+        s.see(net)
+        s.call(both, T([[1.0, 2.0]]), limit, backward=False)
+        s.see(net)
+
+
+
 def scene_iterators_of_iterators(s: Session) -> None:
     def f(xs, ys):
         total = 0.0

@@ -300,7 +300,7 @@ def test_compiled_guards_say_what_the_facts_say(manner: str) -> None:
     noticed = []
     for number, (change, undo) in enumerate(_changes(part)):
         if manner == "watched" and number < 16:
-            assert len(segment.guards._plan.facts) > 3 and segment.guards._watched is not None
+            assert len(segment.guards._plan.facts) > 3 and segment.guards.watched is not None
         change()
         slow, fast = both()
         # an attribute that the instance hides, an equal resolution order: more strictly

@@ -83,7 +83,8 @@ def clip_grads_with_norm_(
     gradients = _gradients(parameters)
     if gradients:
         # without a branch, so that nobody has to wait for the norm
-        factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+        limit = max_norm if isinstance(max_norm, float) else float(max_norm)
+        factor = (limit / (total_norm + 1e-6)).clamp(max=1.0)
         _foreach_mul_(gradients, factor)
 
 
