@@ -396,6 +396,26 @@ def scene_backward_inside(s: Session) -> None:
         s.see(x, w)
 
 
+def scene_learning_row_by_row(s: Session) -> None:
+    w = table(3)
+
+    @s.compile
+    def learn(xs, n):
+        losses = []
+        for t in range(n):
+            loss = (xs[t] @ w - 1).square()
+            loss.backward()
+            with torch.no_grad():
+                w.sub_(0.01 * w.grad)
+                w.grad.zero_()
+            losses.append(loss.detach() + xs[t - 1].sum())
+        return losses[-1], loss
+
+    for n in (3, 40, 41, 40, 5):
+        s.call(learn, table(50, 3, grad=False) / 50, n, backward=False)
+        s.see(w)
+
+
 def scene_the_same_row_twice(s: Session) -> None:
     at_positions(s, lambda x, i: (x[i] * x[i], x[i] + x[-4 + i % 4], x[i] is x[i]))
 
