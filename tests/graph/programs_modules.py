@@ -527,7 +527,6 @@ def scene_iterators_that_library_code_exhausts(s: Session) -> None:
         s.see(net)
 
 
-
 def scene_iterators_of_iterators(s: Session) -> None:
     def f(xs, ys):
         total = 0.0
