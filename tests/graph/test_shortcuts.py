@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import jitgrad as torch
+from jitgrad.graph import tape
 from jitgrad.graph.hot import PATIENCE, WARM
 from jitgrad.graph.shortcuts import take_shortcut
 from tests.leaves import leaf
@@ -238,7 +239,10 @@ def test_results_are_made_anew_or_are_what_came_in() -> None:
     assert x.grad.tolist() == [6.0, 8.0]
 
 
-def test_backward_passes_of_every_kind() -> None:
+def test_backward_passes_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    # so that each kind has a shortcut when it comes the third time
+    monkeypatch.setattr(tape, "WARM", 1)
+
     def pair(x: Any, y: Any) -> Any:
         z = (x * y).exp()
         return z, (x - y).sum() * x, x.detach() * 2
@@ -277,6 +281,12 @@ def test_backward_passes_of_every_kind() -> None:
         x.register_hook(lambda g: g + 1)
         (made[0].sum() + made[1].sum()).backward()
 
+    def back(made: Any, x: Any, y: Any) -> None:
+        made[0].sum().backward()
+
+    def slope(made: Any, x: Any, y: Any) -> Any:
+        return torch.autograd.grad(made[0].sum(), x)
+
     uses: list[Callable[..., Any]] = [
         lambda made, x, y: made[0].backward(torch.tensor([1.0, 2.0], dtype=torch.float64)),
         lambda made, x, y: made[0].sum().backward(),
@@ -289,10 +299,13 @@ def test_backward_passes_of_every_kind() -> None:
         lambda made, x, y: torch.autograd.grad(made[1], (x, made[0]), torch.ones_like(made[1])),
         lambda made, x, y: made[2].requires_grad,
         lambda made, x, y: made[0].sum().backward(inputs=[y]),
+        back,
         changed,
+        back,
         through_data,
         twice,
         kept,
+        slope,
         second,
         hooked,
     ]
