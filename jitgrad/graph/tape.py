@@ -270,10 +270,9 @@ class CompiledBackward(Node):
             raise RuntimeError(SECOND_BACKWARD)
         layout = tape.layout
         shortcut: BackwardShortcut | None = layout.shortcut
-        if shortcut is not None and not (
-            state.grad_enabled or tape.freed or tape.moved or state.detect_anomaly
-        ):
+        if shortcut is not None and not (state.grad_enabled or tape.freed or state.detect_anomaly):
             flows = shortcut.run(tape, cotangents, needed)
+            # somebody may have written to what was read, and another thread may do so meanwhile
             if flows is not None and not tape.moved:
                 if layout.saving:
                     self._reached[get_ident()] = shortcut.reached

@@ -672,15 +672,15 @@ MUTANTS = [
     ),
     Mutant(
         "shortcut back: what was freed", "graph/tape.py",
-        "state.grad_enabled or tape.freed or tape.moved", "state.grad_enabled or tape.moved",
+        "state.grad_enabled or tape.freed or state", "state.grad_enabled or state",
     ),
     Mutant(
         "shortcut back: what was moved", "graph/tape.py",
-        "state.grad_enabled or tape.freed or tape.moved", "state.grad_enabled or tape.freed",
+        "if flows is not None and not tape.moved:", "if flows is not None:",
     ),
     Mutant(
         "shortcut back: derivatives of derivatives", "graph/tape.py",
-        "state.grad_enabled or tape.freed or tape.moved", "tape.freed or tape.moved",
+        "state.grad_enabled or tape.freed or state", "tape.freed or state",
     ),
     Mutant(
         "engine: a short walk to leaves with hooks", "engine.py",

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as options
 
 import jitgrad as torch
-from jitgrad.graph import cycles, replay, tape
+from jitgrad.graph import cycles, graph, replay, tape
 from tests.fuzz import calling, running, writing
 from tests.fuzz.rules import MUTANTS, Mutant
 from tests.graph.agreement import Session, agree
@@ -30,6 +30,8 @@ def compare(source: str, calls: list, settings: dict) -> Session:
         patch.setattr(replay, "FAMILIAR", settings["familiar"])
         for module in (replay, tape, cycles):
             patch.setattr(module, "WARM", settings["warm"])
+        # and calls go to the heads of loops behind one turn
+        patch.setattr(graph, "LONG", settings["warm"])
         patch.setattr(cycles, "SLICE", settings["slice"])
         try:
             return agree(running.scene(source, calls), exact=True)

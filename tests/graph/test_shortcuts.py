@@ -300,6 +300,9 @@ def test_backward_passes_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda made, x, y: made[2].requires_grad,
         lambda made, x, y: made[0].sum().backward(inputs=[y]),
         back,
+        # of the same strides, and of another dtype
+        lambda made, x, y: made[0].backward(torch.tensor(2.0, dtype=torch.float32).expand(2)),
+        back,
         changed,
         back,
         through_data,
