@@ -48,7 +48,6 @@ class Cutting(Remaking):
         self._marked_variables = 0
         self._journal: list[tuple[Any, Any]] = []
         self.hopeless: set = set()
-        self.heads: dict[Any, int] = {}
         self.arrivals: dict[Any, int] = {}
         self.stalled = False
         """It has ended without a result, since something raised."""

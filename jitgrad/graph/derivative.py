@@ -277,7 +277,7 @@ def differentiate(
         derivative.targets = list(made)
         derivative.cotangents = inputs
         derivative.outputs = outputs  # type: ignore[assignment]
-        derivative.program = segment.lower(
+        derivative.program = segment.lower_in_time(
             notes.steps, [*derivative.inputs, *inputs], outputs, "backward pass"
         )
     return {target: tensor._array for target, tensor in made.items()}

@@ -13,6 +13,7 @@ from jitgrad import config
 from jitgrad.errors import CompileError
 from jitgrad.graph.cycles import count_return
 from jitgrad.graph.entrance import Entrance, Going, Layout
+from jitgrad.graph.heads import Head, take_out
 from jitgrad.graph.notes import Notes
 from jitgrad.graph.origins import KNOWN
 from jitgrad.graph.recorder import Recorder
@@ -35,6 +36,13 @@ SAMPLED = 7
 """The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
 call would take 5 % of the shortest ones."""
 
+DIFFERING = 4
+"""How many more recordings than replays begin at the head of a loop before turns are recorded in a
+row, since one is not as the other."""
+
+FEW_TURNS = "calls take few turns, which are recorded in a row now"
+OTHER_TURNS = "its turns differ, and are recorded in a row now"
+
 UNSTABLE = 8
 """How many more recordings than replays begin at a place before the call no longer begins there."""
 
@@ -45,8 +53,9 @@ class Graph:
     Attributes:
         entrance: where calls begin.
         entrances: where they go on behind the turns of long loops, by place.
-        heads: how many turns are recorded in a row behind the heads of long loops.
+        heads: the heads of loops where calls begin anew, by their places.
         unmerged: by its line, why a loop is not a native one.
+        in_a_row: by its line, why many turns of a loop are recorded in a row.
         hopeless: places where recordings ended at once; there the call does not begin anew.
         misses: how many calls in a row had to be recorded.
         rest, resting, rested: for how many calls it rested last, rests now, and why.
@@ -66,8 +75,9 @@ class Graph:
         self.entrance = Entrance()
         self.entrances: dict[Any, Entrance] = {}
         self.hopeless: set = set()
-        self.heads: dict[Any, int] = {}
+        self.heads: dict[Any, Head] = {}
         self.unmerged: dict[tuple[str, int], str] = {}
+        self.in_a_row: dict[tuple[str, int], str] = {}
         self.segments: list[Segment] = []
         self.traces = 0
         self.calls = 0
@@ -161,6 +171,14 @@ class Graph:
             return self.notes.perform(going, self.hopeless)
         if self.reason or state.detect_anomaly:
             return going.finish()
+        result = self.begin_anew(going)
+        head = self.heads.get(going.layout.place)
+        if head is not None and head.is_left_soon(going, result):
+            self.record_in_a_row(going.layout, FEW_TURNS)
+        return result
+
+    def begin_anew(self, going: Going) -> Any:
+        """Go on with a call where another part of it has ended."""
         entrance = self.entrances.get(going.layout.key)
         if entrance is None:
             entrance = self.entrances.setdefault(going.layout.key, Entrance(going.layout))
@@ -172,22 +190,49 @@ class Graph:
             if entrance.misses > UNSTABLE:
                 code, position, *_ = going.layout.frames[-1]
                 self.hopeless.add((code, position))
+            head = self.heads.get(going.layout.place)
+            if head is not None and not head.within and entrance.misses > DIFFERING:
+                self.record_in_a_row(going.layout, OTHER_TURNS, entrance)
             return self.record_from(entrance, going)
         if entrance.misses:
             entrance.misses -= 1
         if going.came is not None and going.came[0] is segment:
-            reason = count_return(*going.came, going.values)
+            reason = count_return(*going.came, going.values, going.turns)
             if reason:
                 self.unmerged[going.layout.line] = reason
             if reason and not segment.cycles:
                 # then many turns in a row are better than one at a time
-                self.heads[going.layout.place] = config.unroll
-                entrance.entries.clear()
+                self.record_in_a_row(going.layout, reason, entrance)
         for cycle in segment.cycles:
             turned = None if cycle is going.turned else cycle.run(run, going)
             if turned is not None:
                 return turned
         return self.replay(entrance, segment, run)
+
+    def record_in_a_row(self, layout: Layout, why: str, alone: Entrance | None = None) -> None:
+        """Let many turns of a loop be recorded in a row from now on.
+
+        Args:
+            layout: the head of the loop.
+            why: is told in reports.
+            alone: the entrance, if it does not pay to begin anew there for one turn at all.
+        """
+        lock = self.lock
+        if not lock.acquire(blocking=False):
+            return
+        try:
+            head = self.heads.setdefault(layout.place, Head())
+            if not head.before:
+                head.before = config.unroll
+                self.in_a_row[layout.line] = why
+                take_out(
+                    layout.place, self.segments, [self.entrance, *self.entrances.values()], why
+                )
+            if alone is not None:
+                head.within = config.unroll
+                alone.entries.clear()
+        finally:
+            lock.release()
 
     def replay(self, entrance: Entrance, segment: Segment, run: Run) -> Any:
         """Follow the graph from `segment`, and record on where it ends."""
@@ -213,10 +258,11 @@ class Graph:
         recorder = Recorder(run, PathState(), attach)
         recorder.varying = entrance.varying
         recorder.hopeless = self.hopeless
-        recorder.heads = self.heads
+        self.tell_heads(recorder, entrance)
         if config.verify and self.checks is None:
             self.checks = Checks()
-        recorder.begin_segment(Segment(None, 0, self.checks))
+        waits = entrance.layout is not None and entrance.layout.place in self.heads
+        recorder.begin_segment(Segment(None, 0, self.checks, waits))
         recorder.arrivals = recorder.segment.arrivals
         if entrance.layout is not None:
             # the first turn is not counted
@@ -225,6 +271,15 @@ class Graph:
         origins = [recorder.take_argument(i, each) for i, each in enumerate(values)]
         recorder.evaluator = Evaluator(recorder)
         return recorder, origins
+
+    def tell_heads(self, recorder: Recorder, entrance: Entrance) -> None:
+        """Tell a recorder where its path has begun, and where it is to begin anew."""
+        recorder.heads = self.heads
+        # what may not begin anew in front of an exit has no exit if its turns are in a row
+        recorder.first_turns = min(config.unroll, config.first_turns)
+        if self.fullgraph:
+            recorder.first_turns = config.unroll
+        recorder.began_at = None if entrance.layout is None else entrance.layout.place
 
     def record_call(self, args: tuple, kwargs: dict) -> Any:
         """Run the call by evaluation and record it from its beginning."""
@@ -253,6 +308,8 @@ class Graph:
         if not lock.acquire(blocking=False):
             return going.finish()
         try:
+            for position, number in going.earlier.items():
+                entrance.integers.setdefault(position, number)
             recorder, origins = self.recorder_at(entrance, going.values)
             adopt = recorder.adopt_counter
             frames, _ = going.layout.frames_with(going.values, origins, adopt)
@@ -287,7 +344,7 @@ class Graph:
             recorder = Recorder(run, path, attach)
             recorder.varying = entrance.varying
             recorder.hopeless = self.hopeless
-            recorder.heads = self.heads
+            self.tell_heads(recorder, entrance)
             segment = Segment(miss.segment, path.slots)
             segment.start = recorder.start = branch.snapshot
             recorder.begin_segment(segment)
@@ -310,7 +367,7 @@ class Graph:
             raised = False
         except Leave:
             # the rest is a call of its own
-            result = Going.on_from(recorder.evaluator)
+            result = Going.on_from(recorder.evaluator, recorder.earlier)
             raised = False
         except BaseException as error:
             if recorder.active:

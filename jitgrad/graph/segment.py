@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jitgrad.graph.facts import Fact
+from jitgrad.graph.interpreter import LaterProgram, is_small
 from jitgrad.graph.ir import Memory, Scalar, Step, Value
 from jitgrad.graph.origins import StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Recipe
@@ -27,6 +28,7 @@ class PathState:
         storages, memories: of root tensors, by the number of the first root that has them.
         variables: of root tensors that require grad, by their number.
         visits: how often the path has come to each site of the code.
+        integers: those that registers held at the latest visit of a site.
         fixed: numbers of run time whose value a site behind has made sure of.
         shown: the storages of tensors made by the trace that effects have stored outside.
         kept: by where they are, tensors among those that are to get their histories.
@@ -43,6 +45,7 @@ class PathState:
         self.memories: dict[int, Memory] = {}
         self.variables: dict[int, Variable] = {}
         self.visits: dict[Any, int] = {}
+        self.integers: dict[Any, dict[tuple[int, int], int]] = {}
         self.fixed: dict[Scalar, Any] = {}
         self.shown: dict[StorageEntry, None] = {}
         self.kept: dict[Any, tuple[TensorEntry, ...]] = {}
@@ -152,6 +155,7 @@ class Branch(End):
         exact: the outcome is the value itself with its type, not its truth.
         is_flag: the tested value is a bool tensor, and its element is the outcome.
         outcomes: the segments for each outcome seen, tried in order.
+        reopened: why there are fewer than there were.
         snapshot: how to go on by evaluation.
     """
 
@@ -162,6 +166,7 @@ class Branch(End):
         self.is_flag = False
         self.snapshot = snapshot
         self.outcomes: dict[Any, list[Segment]] = {}
+        self.reopened: dict[Any, str] = {}
         self.line = snapshot.line
 
     def outcome(self, run: Any) -> Any:
@@ -257,11 +262,15 @@ class Segment:
         arrivals: for the first of a path, how often recordings came to each site behind it.
         cycles: for the first of a path, the native loops of those that lead back to it.
         check: makes programs of the path that check themselves, None where none do.
+        waits: small programs of the path are compiled only once they have been run often.
     """
 
-    def __init__(self, parent: Segment | None, first_slot: int, check: Any = None) -> None:
+    def __init__(
+        self, parent: Segment | None, first_slot: int, check: Any = None, waits: bool = False
+    ) -> None:
         self.parent = parent
         self.check = check if parent is None else parent.check
+        self.waits = waits if parent is None else parent.waits
         self.first_slot = first_slot
         self.facts: list[Fact] = []
         self.steps: list[Step] = []
@@ -287,8 +296,19 @@ class Segment:
         """Return the program, lowered at its first use."""
         with LOWERING:
             if self.program is None:
-                self.program = self.lower(self.steps, self.inputs, self.outputs, "forward pass")
+                self.program = self.lower_in_time(
+                    self.steps, self.inputs, self.outputs, "forward pass"
+                )
         return self.program
+
+    def lower_in_time(self, steps: Any, inputs: Any, outputs: Any, what: str) -> Program:
+        """Return what `lower` returns, or what stands for it until it has been run often."""
+        if self.waits and self.check is None and is_small(steps):
+            made: Any = LaterProgram(
+                steps, inputs, outputs, lambda: self.lower(steps, inputs, outputs, what)
+            )
+            return made
+        return self.lower(steps, inputs, outputs, what)
 
     def lower(self, steps: Any, inputs: Any, outputs: Any, what: str) -> Program:
         """Return a program that has to do with this segment; `what` says what it is of it."""

@@ -21,19 +21,16 @@ import numpy as np
 
 from jitgrad.errors import VerificationError
 from jitgrad.graph.facts import address
-from jitgrad.graph.ir import Compute, Memory, Scalar, ScalarCompute, Step, Value, Write
+from jitgrad.graph.interpreter import difference_in_form, interpret
+from jitgrad.graph.ir import Compute, Memory, Scalar, Step, Value, Write
 from jitgrad.graph.printed_steps import printed_steps
 from jitgrad.graph.segment import Branch, Segment
 from jitgrad.kernels.program import Program
-from jitgrad.modes import run_quietly
 from jitgrad.ops.generator import default_generator
 from jitgrad.primitive import Kind
 
 DISTURBED_RUNS = 24
 REACH = 2
-
-COPIED = ("copy", "fill")
-"""Primitives whose implementation returns its input, since in-place operations write it at once."""
 
 
 class Rounding:
@@ -76,86 +73,6 @@ def _terms(step: Compute, made: np.ndarray, arrays: list[np.ndarray]) -> float:
     if step.primitive.kind is Kind.CONTRACTION:
         return 4 * math.sqrt(math.prod(sizes[:2]) / max(made.size, 1)) + 1
     return max(sizes) / max(made.size, 1) + 1
-
-
-def interpret(
-    steps: Sequence[Step],
-    inputs: Sequence[Value | Scalar],
-    outputs: Sequence[Value | Scalar],
-    given: Sequence[Any],
-    rounding: Rounding | None = None,
-) -> tuple:
-    """Perform `steps` one by one; return the outputs.
-
-    Args:
-        steps, inputs, outputs: as for `kernels.program.lower`.
-        given: the inputs; what steps write to is written in place.
-        rounding: disturbs what steps compute.
-    """
-    held: dict[Any, Any] = dict(zip(inputs, given))
-    rounded: set[Value] = set()
-
-    def get(operand: Any) -> Any:
-        found = held[operand] if isinstance(operand, (Value, Scalar)) else operand
-        return run_quietly(rounding.used, found) if rounding and operand in rounded else found
-
-    for step in steps:
-        if isinstance(step, Compute):
-            is_view = step.primitive.is_view
-            operands = [
-                held[each] if is_view and each in held else get(each) for each in step.inputs
-            ]
-            made = _compute(step, operands)
-            if (
-                rounding is not None
-                and made.dtype.kind in "fc"
-                and step.primitive.kind
-                not in (
-                    Kind.VIEW,
-                    Kind.RANDOM,
-                )
-            ):
-                made[...] = run_quietly(rounding.result, step, made, operands)
-                rounded.add(step.output)
-            held[step.output] = made
-        elif isinstance(step, Write):
-            run_quietly(np.copyto, held[step.target], get(step.source), casting="unsafe")
-        elif isinstance(step, ScalarCompute):
-            held[step.output] = step.function(*[get(each) for each in step.inputs])
-        else:
-            held[step.output] = held[step.input].item()
-    return tuple(held[each] for each in outputs)
-
-
-def _compute(step: Compute, inputs: list) -> np.ndarray:
-    """Perform one step, and see that it gives what was recorded of it."""
-    made = np.asarray(run_quietly(step.primitive.numpy, *inputs, **step.params))
-    wrong = _form(step.output, made)
-    if wrong:
-        raise VerificationError(f"{step.primitive.name} gave another {wrong} than when recorded")
-    if step.primitive.name in COPIED:
-        return made.copy("K")
-    if step.primitive.kind is not Kind.VIEW and any(
-        isinstance(each, np.ndarray) and np.may_share_memory(made, each) for each in inputs
-    ):
-        raise VerificationError(f"{step.primitive.name} returned the memory of an input")
-    return made
-
-
-def _form(value: Value, found: np.ndarray) -> str:
-    """Return in what `found` is not as `value` says; an empty text if it is."""
-    if found.dtype != value.dtype:
-        return f"dtype, {found.dtype} for {value.dtype}"
-    if found.shape != tuple(value.shape):
-        return f"shape, {found.shape} for {tuple(value.shape)}"
-    strides = [
-        (step // found.itemsize, wanted)
-        for size, step, wanted in zip(found.shape, found.strides, value.strides)
-        if size > 1
-    ]
-    if found.size and any(one != other for one, other in strides):
-        return f"strides, {[each for each, _ in strides]} for {[each for _, each in strides]}"
-    return ""
 
 
 def copies(inputs: Sequence[Value | Scalar], given: Sequence[Any]) -> list[Any]:
@@ -310,7 +227,7 @@ class CheckedProgram:
         if isinstance(name, Scalar):
             wrong = "" if type(one) is type(other) else "type"
         else:
-            wrong = _form(name, one)
+            wrong = difference_in_form(name, one)
         if wrong:
             raise self.error(self._maker(name), repr(one), repr(other), f"they differ in {wrong}")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import jitgrad
-from jitgrad.graph import cycles, replay, segment
+from jitgrad.graph import cycles, heads, interpreter, replay, segment
 from tests.graph import reference
 
 
@@ -17,11 +17,14 @@ def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     # what the kernels compute and what the guards check is compared from the first replay on
     monkeypatch.setattr(replay, "FAMILIAR", 1 if request.param == "native" else 10**9)
     monkeypatch.setattr(cycles, "WARM", 2)
+    monkeypatch.setattr(interpreter, "FIRST_RUNS", 1)
     if request.param == "native":
         monkeypatch.setattr(jitgrad.config, "unroll", 4)
     if request.param == "reference":
-        # and loops begin anew behind their second turn already
-        monkeypatch.setattr(jitgrad.config, "unroll", 2)
+        # and loops begin anew behind their second turn, or several are soon recorded in a row
+        monkeypatch.setattr(jitgrad.config, "first_turns", 2)
+        monkeypatch.setattr(heads, "SHORT_RUNS", 2)
+        monkeypatch.setattr(jitgrad.config, "unroll", 3)
         monkeypatch.setattr(jitgrad.config, "max_range", 3)
         monkeypatch.setattr(jitgrad.config, "max_arrivals", 5)
         monkeypatch.setattr(segment, "lower", reference.lower)
