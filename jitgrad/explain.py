@@ -153,6 +153,8 @@ class Explanation:
         for each in self.loops:
             how = "many turns in a native call" if each["native"] else "turn by turn"
             why = f": {each['why_not']}" if each["why_not"] else ""
+            if each["in_a_row"]:
+                why = f"; first some in a row, since {each['in_a_row']}"
             line = each["line"]
             if not each["turns"]:
                 continue

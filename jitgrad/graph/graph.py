@@ -36,12 +36,8 @@ SAMPLED = 7
 """The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
 call would take 5 % of the shortest ones."""
 
-DIFFERING = 4
-"""How many more recordings than replays begin at the head of a loop before turns are recorded in a
-row, since one is not as the other."""
-
-FEW_TURNS = "calls take few turns, which are recorded in a row now"
-OTHER_TURNS = "its turns differ, and are recorded in a row now"
+FEW_TURNS = "calls leave the loop behind few turns"
+OTHER_TURNS = "one turn is not as the other"
 
 UNSTABLE = 8
 """How many more recordings than replays begin at a place before the call no longer begins there."""
@@ -173,8 +169,11 @@ class Graph:
             return going.finish()
         result = self.begin_anew(going)
         head = self.heads.get(going.layout.place)
-        if head is not None and head.is_left_soon(going, result):
-            self.record_in_a_row(going.layout, FEW_TURNS)
+        if head is not None:
+            if head.is_left_soon(going, result):
+                self.record_in_a_row(going.layout, FEW_TURNS)
+            if head.turns_differ():
+                self.record_in_a_row(going.layout, OTHER_TURNS, self.entrances[going.layout.key])
         return result
 
     def begin_anew(self, going: Going) -> Any:
@@ -190,9 +189,7 @@ class Graph:
             if entrance.misses > UNSTABLE:
                 code, position, *_ = going.layout.frames[-1]
                 self.hopeless.add((code, position))
-            head = self.heads.get(going.layout.place)
-            if head is not None and not head.within and entrance.misses > DIFFERING:
-                self.record_in_a_row(going.layout, OTHER_TURNS, entrance)
+            self.count_differing(entrance)
             return self.record_from(entrance, going)
         if entrance.misses:
             entrance.misses -= 1
@@ -209,6 +206,12 @@ class Graph:
                 return turned
         return self.replay(entrance, segment, run)
 
+    def count_differing(self, entrance: Entrance) -> None:
+        """Count that a turn of a loop must be recorded, since it rests on other facts."""
+        head = None if entrance.layout is None else self.heads.get(entrance.layout.place)
+        if head is not None:
+            head.differing += 2
+
     def record_in_a_row(self, layout: Layout, why: str, alone: Entrance | None = None) -> None:
         """Let many turns of a loop be recorded in a row from now on.
 
@@ -221,15 +224,15 @@ class Graph:
         if not lock.acquire(blocking=False):
             return
         try:
-            head = self.heads.setdefault(layout.place, Head())
+            head = self.heads.setdefault(layout.place, Head(0))
             if not head.before:
-                head.before = config.unroll
+                head.before = True
                 self.in_a_row[layout.line] = why
-                take_out(
-                    layout.place, self.segments, [self.entrance, *self.entrances.values()], why
-                )
+                entrances = [self.entrance, *self.entrances.values()]
+                told = f"turns are recorded in a row now, since {why}"
+                take_out(layout.place, self.segments, entrances, told)
             if alone is not None:
-                head.within = config.unroll
+                head.within = True
                 alone.entries.clear()
         finally:
             lock.release()
@@ -276,7 +279,7 @@ class Graph:
         """Tell a recorder where its path has begun, and where it is to begin anew."""
         recorder.heads = self.heads
         # what may not begin anew in front of an exit has no exit if its turns are in a row
-        recorder.first_turns = min(config.unroll, config.first_turns)
+        recorder.first_turns = max(min(config.unroll, config.first_turns), 1)
         if self.fullgraph:
             recorder.first_turns = config.unroll
         recorder.began_at = None if entrance.layout is None else entrance.layout.place
@@ -331,6 +334,8 @@ class Graph:
             frames = frames_of(run, branch.snapshot, miss.segment, None)
             layout = Layout.of_frames(frames, [])
             return Going(layout, layout.values_of(frames), performs=True)
+        if branch.outcomes.get(miss.outcome):
+            self.count_differing(entrance)
         path = branch.snapshot.state.copy()
         lock = self.lock
         recording = lock.acquire(blocking=False)

@@ -13,6 +13,7 @@ from typing import Any
 from jitgrad import config
 from jitgrad.graph.cutting import Cutting
 from jitgrad.graph.entrance import Entrance, Going
+from jitgrad.graph.lookups import ABSENT, type_lookup
 from jitgrad.graph.segment import Continue, Segment
 from jitgrad.python.loops import loops_of
 from jitgrad.python.operations import Leave
@@ -20,22 +21,36 @@ from jitgrad.python.operations import Leave
 SHORT_RUNS = 8
 """How often in a row a loop is left behind few turns before these are recorded in a row."""
 
+DIFFERING = 4
+"""How many more turns are recorded, since facts do not hold, than replayed before many turns are
+recorded in a row."""
+
 Place = tuple[Any, ...]
 """The code and the position of each frame."""
 
 
 class Head:
-    """A place in a loop where calls begin anew.
+    """A place where calls begin anew: in a loop, or where many ways meet.
 
     Attributes:
-        before: how many turns are recorded in a row by a trace that has begun elsewhere.
-        within: how many by a trace that begins here.
+        first: how many turns are recorded before in a row; 0 where ways meet.
+        before: traces that have begun elsewhere record many turns in a row.
+        within: so do those that begin here.
+        differing: twice the number of turns that had to be recorded because facts did not hold,
+            less the number of all.
     """
 
-    def __init__(self) -> None:
-        self.before = 0
-        self.within = 0
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.before = False
+        self.within = False
+        self.differing = 0
         self._trails: list[tuple] = []
+
+    def turns_differ(self) -> bool:
+        """Count a turn; is one not as the other, so that no trace of one turn fits to the next?"""
+        self.differing = max(self.differing - 1, 0)
+        return self.differing > DIFFERING and not self.within
 
     def is_left_soon(self, going: Going, result: Any) -> bool:
         """Look at what became of a call that went on here; is the loop left behind few turns?
@@ -50,7 +65,7 @@ class Head:
                 came = id(None if result.came is None else result.came[1])
                 result.trail = *going.trail, *(result.trail or (came,))
             return False
-        if self.before or going.turns > config.unroll:
+        if self.before or not self.first or going.turns > config.unroll:
             self._trails.clear()
             return False
         # of turns that are all alike any number may be recorded
@@ -74,7 +89,7 @@ def take_out(
     Args:
         segments: all segments.
         entrances: all places where paths begin.
-        why: is told in reports.
+        why: is told where that happens.
     """
     known = list(entrances)
     own = [
@@ -91,6 +106,7 @@ def take_out(
             type(end) is not Continue
             or end.layout.place != place
             or any(first is each for each in own)
+            or first.arrivals.get(place, 0) > config.max_arrivals
         ):
             kept.append(segment)
         elif segment.parent is not None:
@@ -124,6 +140,11 @@ class HeadRules(Cutting):
     first_turns: int
     began_at: Place | None = None
     earlier: dict[tuple[int, int], int] | None = None
+
+    @property
+    def counters(self) -> list[Any]:
+        """The iterators over ranges that nobody but their loops can reach."""
+        raise NotImplementedError
 
     def _turn(self) -> None:
         """Count the visits of this site; where there are many let the call begin anew.
@@ -176,11 +197,22 @@ class HeadRules(Cutting):
     def _in_a_row(self, here: Place, head: Head | None, usual: int) -> int:
         """Return how many turns are recorded in a row; `usual`, if this is no head of a loop."""
         if head is None:
-            return self.first_turns if _decides_turns(here) else usual
+            if _may_end_loop(here) and not self._holds_iterator():
+                return self.first_turns
+            return usual
         if here == self.began_at:
-            return head.within
-        # what begins in a loop within this one may lead through this one's turn and back to it
-        return max(head.before, int(self.began_at is not None and _is_in_loop(self.began_at, here)))
+            return config.unroll if head.within else 0
+        return config.unroll if head.before else head.first
+
+    def _holds_iterator(self) -> bool:
+        """Would a call that begins anew here have an iterator that cannot be followed there?"""
+        counters = self.counters
+        return any(
+            type_lookup(type(held), "__next__") is not ABSENT
+            and not any(held is each for each in counters)
+            for frame in self.evaluator.frames
+            for held in map(frame.values.__getitem__, frame.code.live_at(frame.pc))
+        ) or any(frame.generator is not None for frame in self.evaluator.frames)
 
     def _begin_anew_behind(self, most: int, here: Place, count: int) -> None:
         """Let the call begin anew if this is more than the `most` turns to be recorded in a row."""
@@ -194,7 +226,7 @@ class HeadRules(Cutting):
         self.path.integers[here] = integers
         if count > most and self.go_on_anew():
             # turn by turn from now on, which may become a native loop
-            self.heads.setdefault(here, Head())
+            self.heads.setdefault(here, Head(self.first_turns if _may_end_loop(here) else 0))
             self.earlier = {
                 at: before[at] for at, value in integers.items() if before.get(at, value) != value
             }
@@ -212,27 +244,16 @@ class HeadRules(Cutting):
                     continue
                 if visits.get(place, 0) >= max(count - 1, 1):
                     return True
-                if count > most and visits.get(("known", place), 0) >= max(count - 1, 1):
+                if count >= most and visits.get(("known", place), 0) >= max(count - 1, 1):
                     # numbers decide there that are known for some turns only
-                    self.heads.setdefault(place, Head())
+                    self.heads.setdefault(place, Head(self.first_turns))
                     return True
         return False
 
 
-def _decides_turns(here: Place) -> bool:
+def _may_end_loop(here: Place) -> bool:
     """Does what is decided here, or what is called here decides, end a loop or let it turn?"""
     *outer, (code, position) = here
     return loops_of(code).may_end(position) or any(
         loops_of(code).may_end_by_call(position) for code, position in outer
     )
-
-
-def _is_in_loop(inner: Place, here: Place) -> bool:
-    """Is a place in the loop whose head is `here`, and not that head?"""
-    depth = len(here) - 1
-    code, head = here[depth]
-    if len(inner) <= depth or inner[:depth] != here[:depth] or inner[depth][0] is not code:
-        return False
-    loops = loops_of(code)
-    around = loops.around(inner[depth][1])
-    return inner != here and any(loops.head_of(loop) == head for loop in around)
