@@ -75,6 +75,27 @@ def recurrent(tools: Tools) -> Run:
     return value_and_slope(tools, lambda: read(xs, *weights), *weights)
 
 
+ROWS, FEW, THIN = 500, 4, 8
+
+
+def rows(tools: Tools) -> Run:
+    """Build a small recurrent network of 500 steps, whose inputs need gradients, too."""
+    torch = tools.library
+
+    @tools.part
+    def read(xs: Any, inner: Any, outer: Any) -> Any:
+        h = torch.zeros(FEW, THIN)
+        for at in range(len(xs)):
+            h = torch.tanh(xs[at] @ outer + h @ inner)
+        return (h * h).mean()
+
+    xs = torch.tensor(random(ROWS, FEW, THIN)).requires_grad_()
+    weights = [
+        torch.tensor(random(THIN, THIN, seed=seed) / 4).requires_grad_() for seed in range(2)
+    ]
+    return value_and_slope(tools, lambda: read(xs, *weights), xs, *weights)
+
+
 def value_and_slope(tools: Tools, compute: Run, *weights: Any) -> Run:
     """Return what computes a value and its gradients."""
     torch = tools.library
@@ -124,6 +145,12 @@ WORKLOADS: Sequence[Workload] = (
         "loop-recurrent",
         f"a recurrent network of {STEPS} steps in Python, {BATCH} x {WIDTH}, value and slopes",
         recurrent,
+    ),
+    Workload(
+        "loop-rows",
+        f"a recurrent network of {ROWS} steps, {FEW} x {THIN}, value and slopes of inputs, too",
+        rows,
+        excused={"torch.compile": "it compiles every turn by itself"},
     ),
     Workload("many-small", f"{LAYERS} layers of 8 numbers, 300 parameters, forward", narrow),
 )

@@ -85,7 +85,11 @@ class Primitive:
             tell their `shape` and `dtype`; None where NumPy is to do it.
         places: for operations that put their inputs side by side, where: `(out, *inputs, **params)
             -> (what is elsewhere, or None; for each input its index in the output)`, an index
-            being an integer or (start, stop, step) for each of the first dimensions.
+            being an integer or (start, stop, step) for each of the first dimensions. Numbers among
+            the inputs come behind the tensors; an index may have one for an integer.
+        takes: for operations that show a part of their input whose place is another input, a
+            number: `(*inputs, **params) -> index`. Eagerly the result is a view; in a trace its
+            elements are copied.
         correlation: for convolutions and their transposes, which of "input", "weight" and
             "output" comes out of the other two, and a bias: in this order.
         result: see `Result`.
@@ -120,6 +124,7 @@ class Primitive:
         "selects",
         "shape_depends_on_data",
         "specs",
+        "takes",
         "variadic",
         "vjp",
     )
@@ -135,6 +140,7 @@ class Primitive:
         combine: tuple[str, str] | None = None,
         loops: Callable[..., Loops | None] | None = None,
         places: Callable[..., tuple[float | None, list[tuple]]] | None = None,
+        takes: Callable[..., tuple] | None = None,
         correlation: str | None = None,
         result: Result = Result.KEEP,
         check: Callable[[str, tuple, Any], None] | None = None,
@@ -150,6 +156,7 @@ class Primitive:
         self.combine = combine
         self.loops = loops
         self.places = places
+        self.takes = takes
         self.correlation = correlation
         self.result = result
         self.check = check
@@ -157,7 +164,7 @@ class Primitive:
         self.raises_on_data = raises_on_data
         self.selects = selects
         self.is_elementwise = kind is Kind.ELEMENTWISE
-        self.is_view = kind is Kind.VIEW
+        self.is_view = kind is Kind.VIEW or takes is not None
         self.keeps = result is Result.KEEP
         self.variadic = callable(vjp)
         self.differentiable = vjp is not None

@@ -344,7 +344,12 @@ def primitives():
 
 
 # Primitives that only traces hold, each with the reason.
-UNSAMPLED = {"tensor": "eager mode makes tensors from Python's numbers without a primitive"}
+UNSAMPLED = {
+    "tensor": "eager mode makes tensors from Python's numbers without a primitive",
+    # see tests/ops/test_select.py
+    "select": "what is at a number that is known is a slice",
+    "select_backward": "as select",
+}
 
 
 def test_every_primitive_is_sampled(monkeypatch):

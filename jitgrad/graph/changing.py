@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from jitgrad.graph.changes import item_place
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.stores import StoreRules
+
+
+class Changed(NamedTuple):
+    """What an effect does to a container from outside, which is a root."""
+
+    number: int
+    change: Callable[[Any, Any], None]
+
+    def __call__(self, run: Any, made: Any) -> None:
+        self.change(run.roots[self.number], made)
 
 
 class ChangeRules(StoreRules):
@@ -42,6 +52,6 @@ class ChangeRules(StoreRules):
             values,
             origins,
             item_place(number, object() if key is None else key),
-            lambda run, made: change(run.roots[number], made),
+            Changed(number, change),
             f"root {number} changes",
         )

@@ -9,7 +9,7 @@ from jitgrad.graph.entrance import Layout
 from jitgrad.graph.ir import Compute, Scalar, Value, Write, operands
 from jitgrad.graph.lookups import ABSENT
 from jitgrad.graph.origins import KNOWN, Origin, Variable, ancestors
-from jitgrad.graph.recipes import Fresh, Number, Recipe, walk
+from jitgrad.graph.recipes import Fresh, Number, Recipe, Selected, walk
 from jitgrad.graph.remaking import Remaking, Unrecordable
 from jitgrad.graph.residuals import choose_residuals
 from jitgrad.graph.run import Run
@@ -312,6 +312,8 @@ class Cutting(Remaking):
         segment, path = self.segment, self.path
         used = walk([*recipes, *self._effect_recipes])
         for each in used:
+            if isinstance(each, Selected) and last:
+                continue  # nobody will compute with the copy
             if isinstance(each, Fresh):
                 needed.append(each.entry.value)
             elif isinstance(each, Number):
@@ -335,7 +337,7 @@ class Cutting(Remaking):
     def _resolve(self, recipes: list[Recipe]) -> None:
         for each in recipes:
             if isinstance(each, Fresh):
-                each.slot = self.path.slot_of[each.entry.value]
+                each.slot = self.path.slot_of.get(each.entry.value, -1)
             elif isinstance(each, Number):
                 each.slot = self.path.slot_of[each.scalar]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from jitgrad import config
 from jitgrad.dispatch import wrap
+from jitgrad.graph.appending import Appended, elements_of
 from jitgrad.graph.derivative import root_nodes
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.ir import Scalar, Value
@@ -47,6 +48,7 @@ class Cycle:
     Attributes:
         loop: the native loop.
         carried: for the arguments that change in some turn, by their place, what they are.
+        elements: what the turns append to lists, by way.
         layout: what autograd has to know of it, None where nothing has a history.
         dependent: one of its results may depend on another one.
 
@@ -74,6 +76,11 @@ class Cycle:
                 ]
             )
             self.dependent = self.layout.is_dependent()
+        self.elements = elements_of(ways, begun)
+        self.recorded = [
+            list(dict.fromkeys([*records, *each.kept]))
+            for records, each in zip(kept, self.elements)
+        ]
         # where the value of an input is found, by way
         self.sources: dict[Value | Scalar, list[tuple[int, int]]] = {each: [] for each in begun}
         for number, way in enumerate(ways):
@@ -82,7 +89,7 @@ class Cycle:
                 if each in way.state.slot_of:
                     found.append((number, way.state.slot_of[each]))
         paths = [
-            Path(way.steps, self._tests(number), self._outputs(way), kept[number])
+            Path(way.steps, self._tests(number), self._outputs(way), self.recorded[number])
             for number, way in enumerate(ways)
         ]
         try:
@@ -92,7 +99,7 @@ class Cycle:
                 paths,
                 [way.last for way in ways],
                 "a native loop",
-                marks=self.layout is not None,
+                marks=self.layout is not None or any(way.appends for way in ways),
             )
         except NotNative as why:
             raise Unsuitable(str(why)) from None
@@ -160,8 +167,8 @@ class Cycle:
         if turns.stop is Stop.MEMORY:
             file, line = self.line
             raise MemoryError(
-                f"the loop at {file}:{line}: what its turns leave for the backward pass takes more "
-                f"than {config.max_tape} bytes after {turns.finished} turns "
+                f"the loop at {file}:{line}: what its turns leave for the backward pass and append "
+                f"to lists takes more than {config.max_tape} bytes after {turns.finished} turns "
                 "(jitgrad.config.max_tape). Raise the limit, or cut the history with detach(), or "
                 "compute under no_grad()."
             )
@@ -169,13 +176,16 @@ class Cycle:
             return None
         for way, count in zip(self.ways, turns.counts):
             way.last.hits += count
-        values = self._values(turns, runs, going)
+        records = [dict(zip(each, tape)) for each, tape in zip(self.recorded, turns.tape)]
+        appended = Appended(self.elements, turns, runs, records)
+        values = self._values(turns, runs, going, appended)
         gone = Going(going.layout, values, turned=None if turns.stop is Stop.LIMIT else self)
         gone.turns = turns.finished
         gone.trail = self._trail(turns)
         if self.layout is not None:
             self._remember(turns, runs, values)
             gone.kept_bytes = turns.nbytes
+        appended.perform()
         return gone
 
     def _trail(self, turns: Turns) -> tuple:
@@ -185,7 +195,9 @@ class Cycle:
             return tuple(taken)
         return tuple(id(self.ways[way].last) for way in turns.order)
 
-    def _values(self, turns: Turns, runs: list[Run | None], going: Going) -> list[Any]:
+    def _values(
+        self, turns: Turns, runs: list[Run | None], going: Going, appended: Appended
+    ) -> list[Any]:
         """Return the arguments behind the last turn."""
         taken = sum(1 << number for number, count in enumerate(turns.counts) if count)
         values: list[Any] = []
@@ -198,31 +210,14 @@ class Cycle:
                 made = values[join.position]
             elif isinstance(join, Made):
                 made = join.recipe.build(next(each for each in runs if each is not None))
-            elif isinstance(join, Moved):
-                origin = self._origin(join, turns.finished)
-                made = wrap(turns.carried[self.number[position]])
-                if origin is not None and runs[0] is not None:
-                    made = runs[0].roots[origin]
             else:
+                assert isinstance(join, (Carried, Moved))
                 made = turns.carried[self.number[position]]
-                made = wrap(made) if join.recipe is not None else made  # type: ignore[union-attr]
+                if join.root is not None:
+                    seen = appended.tensor(join.root, turns.finished)
+                    made = wrap(made) if seen is None else seen
             values.append(made)
         return values
-
-    def _origin(self, join: Moved, turns: int) -> int | None:
-        """Return which root has come by moving from place to place, None if it was made since."""
-        (way,) = self.ways
-        joins = {each.root: each for each in way.joins if isinstance(each, (Carried, Moved))}
-        root = join.source
-        for _ in range(turns - 1):
-            entry: Any = way.state.roots[root]
-            before = joins.get(entry.root)
-            if isinstance(before, Carried):
-                return None
-            if before is None:
-                break
-            root = before.source
-        return root
 
     def _remember(self, turns: Turns, runs: list[Run | None], values: list[Any]) -> None:
         """Give what comes out of the last turn its history."""

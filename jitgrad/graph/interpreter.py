@@ -14,6 +14,7 @@ import numpy as np
 
 from jitgrad.errors import VerificationError
 from jitgrad.graph.ir import Compute, Scalar, ScalarCompute, Step, Value, Write
+from jitgrad.kernels.layout import laid_out
 from jitgrad.kernels.program import Program
 from jitgrad.locks import LOWERING
 from jitgrad.modes import run_quietly
@@ -98,6 +99,8 @@ def _compute(step: Compute, inputs: list) -> np.ndarray:
         raise VerificationError(f"{step.primitive.name} gave another {wrong} than when recorded")
     if step.primitive.name in COPIED:
         return made.copy("K")
+    if step.primitive.takes is not None:
+        return laid_out(step.output, made)
     if step.primitive.kind is not Kind.VIEW and any(
         isinstance(each, np.ndarray) and np.may_share_memory(made, each) for each in inputs
     ):

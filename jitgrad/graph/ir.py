@@ -33,9 +33,11 @@ class Value:
             introduced the memory (negative where a view begins before it).
         dtype: the NumPy dtype.
         memory: the buffer.
+        shift: a number of run time and a distance: the first element lies that many times this
+            distance behind `offset`. Only kernels, and what is lowered for them, know such regions.
     """
 
-    __slots__ = ("dtype", "memory", "offset", "shape", "strides")
+    __slots__ = ("dtype", "memory", "offset", "shape", "shift", "strides")
 
     def __init__(
         self,
@@ -44,12 +46,14 @@ class Value:
         dtype: np.dtype,
         memory: Memory,
         offset: int = 0,
+        shift: tuple[Scalar, int] | None = None,
     ) -> None:
         self.shape = shape
         self.strides = strides
         self.dtype = dtype
         self.memory = memory
         self.offset = offset
+        self.shift = shift
 
     @property
     def size(self) -> int:
@@ -64,6 +68,7 @@ class Value:
         return (
             self.memory is other.memory
             and self.offset == other.offset
+            and self.shift == other.shift
             and self.shape == other.shape
             and self.strides == other.strides
             and self.dtype == other.dtype
@@ -206,4 +211,5 @@ class Renaming:
 
 
 def _moved(value: Value, memory: Memory, distance: int) -> Value:
-    return Value(value.shape, value.strides, value.dtype, memory, value.offset + distance)
+    offset = value.offset + distance
+    return Value(value.shape, value.strides, value.dtype, memory, offset, value.shift)

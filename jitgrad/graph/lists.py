@@ -19,7 +19,8 @@ Change = Callable[[Any, Any], None]
 """Does something to a list, with what it is given: elements, origins, or objects in a replay."""
 
 
-def _append(target: Any, given: Any) -> None:
+def append(target: Any, given: Any) -> None:
+    """Put what is given behind the elements of a list."""
     target.extend(given)
 
 
@@ -97,7 +98,7 @@ class ListRules(ChangeRules):
 
     def _change_outer(self, x: Any, number: int, change: Change, values: Any, origins: Any) -> bool:
         self.begin_change(values, origins)
-        if change is _append and length_place(number).identity() not in self.path.places:
+        if change is append and length_place(number).identity() not in self.path.places:
             self._grow(x, number, values, origins)
             return True
         if change is _clear:
@@ -118,7 +119,7 @@ class ListRules(ChangeRules):
         self.changing(number)
         x.extend(values)
         self.append_unseen(number, origins)
-        self.show_change(number, _append, values, origins)
+        self.show_change(number, append, values, origins)
 
     def _forget_elements(self, number: int) -> None:
         """Know nothing of the elements of a list, which is to be cleared."""
@@ -138,7 +139,7 @@ class ListRules(ChangeRules):
         return (None, KNOWN) if done else None
 
     def _list_append(self, x: Any, args: Any, ao: Any) -> Any:
-        return self._changed(len(args) == 1 and self.change_list(x, _append, args, ao))
+        return self._changed(len(args) == 1 and self.change_list(x, append, args, ao))
 
     def _list_extend(self, x: Any, args: Any, ao: Any) -> Any:
         if len(args) != 1:
@@ -149,7 +150,7 @@ class ListRules(ChangeRules):
         return self._changed(self._extend(x, found))
 
     def _extend(self, x: Any, found: list[tuple[Any, Any]]) -> bool:
-        return self.change_list(x, _append, [each for each, _ in found], [o for _, o in found])
+        return self.change_list(x, append, [each for each, _ in found], [o for _, o in found])
 
     def _list_insert(self, x: Any, args: Any, ao: Any) -> Any:
         if len(args) != 2 or ao[0] is not KNOWN or type(args[0]) is not int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,12 +11,13 @@ import numpy as np
 from jitgrad.dispatch import wrap
 from jitgrad.graph.derivative import kinds_of
 from jitgrad.graph.hot import JoinedPlan, join_plan
-from jitgrad.graph.ir import Compute, Memory, Step, Value
+from jitgrad.graph.ir import Compute, Memory, Step, Value, Write, operands
 from jitgrad.graph.loop_layout import LoopLayout, Way
 from jitgrad.graph.origins import Variable
 from jitgrad.graph.verify_loops import make_loop
-from jitgrad.kernels.geometry import row_major
+from jitgrad.kernels.geometry import part, row_major
 from jitgrad.kernels.loops import NotNative, Path
+from jitgrad.kernels.operations import flat
 from jitgrad.kernels.records import entry
 from jitgrad.ops.binary import ADD
 
@@ -83,9 +85,9 @@ class Reverse:
                 if each not in kept:
                     # one value may come from outside on several ways
                     fixed.setdefault(each, []).append(number)
-            steps: list[Step] = [] if plan is None else list(plan.joined.steps)
-            before = self._before(layout.ways[number], plan, steps)
-            paths.append(Path(steps, (), before, (), self.streamed[-1]))
+            sums = Sums() if plan is None else Sums(plan.joined.steps, plan.outputs.values())
+            before = self._before(layout.ways[number], plan, sums)
+            paths.append(Path(sums.steps, (), before, (), self.streamed[-1]))
         self.fixed = list(fixed.items())
         self.numbers = np.zeros(256, np.uint8)
         self.numbers[list(self.plans)] = range(len(self.plans))
@@ -99,18 +101,21 @@ class Reverse:
             follows=len(paths) > 1,
         )
 
-    def _before(self, way: Way, plan: _Plan | None, steps: list[Step]) -> list[Value]:
+    def _before(self, way: Way, plan: _Plan | None, sums: Sums) -> list[Value]:
         """Return what waits before a turn, and the totals then; add the steps that sums take."""
+        # a loop that checks itself compares what comes out of each turn with what went in
+        in_place = way.layout.segments[-1].check is None
         found = {} if plan is None else dict(plan.outputs)
         before = []
         for root, value in self.values.items():
             made = found.pop(root, None)
             if root not in way.entering:
-                made = value if made is None else _sum(steps, value, made)
+                made = value if made is None else sums.of(value, made)
             before.append(_alike(value, made))
         for root, total in self.totals.items():
             made = found.pop(root, None)
-            before.append(total if made is None else _sum(steps, total, made))
+            add = sums.into if in_place else sums.of
+            before.append(total if made is None else add(total, made))
         if found:
             raise NotNative("another cotangent waits before the turn")
         return before
@@ -210,10 +215,64 @@ def described(array: np.ndarray) -> Value:
     return Value(array.shape, strides, array.dtype, Memory("cotangent"))
 
 
-def _sum(steps: list[Step], held: Value, more: Value) -> Value:
-    made = Value(held.shape, held.strides, held.dtype, Memory())
-    steps.append(Compute(ADD, (held, more), {}, made))
-    return made
+class Sums:
+    """The steps of a turn, with those that add up what comes out of it.
+
+    Args:
+        steps: the turn.
+        outputs: what comes out.
+    """
+
+    def __init__(self, steps: Sequence[Step] = (), outputs: Iterable[Value] = ()) -> None:
+        self.steps = list(steps)
+        read = [*outputs, *(each for step in steps for each in flat(operands(step)))]
+        self._uses = Counter(each for each in read if isinstance(each, Value))
+
+    def of(self, held: Value, more: Value) -> Value:
+        """Return a sum."""
+        made = Value(held.shape, held.strides, held.dtype, Memory())
+        self.steps.append(Compute(ADD, (held, more), {}, made))
+        return made
+
+    def into(self, total: Value, more: Value) -> Value:
+        """Add to a total, which nobody else reads, and return it.
+
+        Where most of `more` are zeros, as of the cotangent of a tensor of which the turn has read
+        a row, only the others are added. So a loop over all rows takes time in proportion to their
+        number, not to its square.
+        """
+        maker = next((each for each in self.steps if getattr(each, "output", 0) is more), None)
+        if isinstance(maker, Compute) and self._uses[more] == 1:
+            if maker.primitive is ADD and all(
+                isinstance(each, Value) and (each.shape, each.dtype) == (more.shape, more.dtype)
+                for each in maker.inputs
+            ):
+                self.steps.remove(maker)
+                for each in maker.inputs:
+                    total = self.into(total, each)
+                return total
+            found = placed(maker)
+            if found is not None:
+                self.steps.remove(maker)
+                values, index = found
+                region = part(total, index)
+                self._write(region, self.of(region, values))
+                return total
+        self._write(total, self.of(total, more))
+        return total
+
+    def _write(self, target: Value, source: Value) -> None:
+        self.steps.append(Write(target, source))
+
+
+def placed(step: Compute) -> tuple[Value, tuple] | None:
+    """Return what a step puts among zeros, and where; None if it does something else."""
+    if step.primitive.places is None or not isinstance(step.inputs[0], Value):
+        return None
+    elsewhere, indices = step.primitive.places(step.output, *step.inputs, **step.params)
+    if elsewhere != 0 or len(indices) != 1:
+        return None
+    return step.inputs[0], indices[0]
 
 
 def _alike(value: Value, output: Value | None) -> Value:

@@ -36,16 +36,16 @@ class Models(FunctionRules):
     """Built-in functions by their models."""
 
     def _item(self, tensor: Any) -> Any:
-        """Read the number in a tensor: floats are tracked, others decide as a site."""
+        """Read the number in a tensor: a number of run time, or a truth that decides as a site."""
         if tensor._array.size != 1:
             return None
         value = tensor._array.item()
-        if type(value) is float:
+        if type(value) in (float, int):
             self.begin()
             scalar = self.item_step(tensor)
             return None if scalar is None else (value, Runtime(scalar))
         entry = self.entry(tensor)
-        if entry is None or not self.available(entry.value) or type(value) not in (int, bool):
+        if entry is None or not self.available(entry.value) or type(value) is not bool:
             return None
         self._decide(entry.value, True, (type(value), value), value)
         return value, KNOWN if self.active else None
@@ -128,22 +128,16 @@ class Models(FunctionRules):
 
     def _int(self, args: Any, ao: Any) -> Any:
         if len(args) == 1 and isinstance(args[0], TensorCore) and args[0]._array.size == 1:
-            return self._exactly(int, args[0])
+            found = self._item(args[0])
+            if found is None or not self.active:
+                return found and (int(found[0]), None)
+            if type(found[0]) is int:
+                return found
+            args, ao = [found[0]], [found[1]]
         if len(args) == 1 and isinstance(ao[0], Runtime) and type(args[0]) in (int, float, bool):
             return self._number("int({0})", int, args, ao, True)
         known = all(each is KNOWN for each in ao)
         return self._folded(int, args) if known else None
-
-    def _exactly(self, function: Any, tensor: Any) -> Any:
-        """Make a site of the exact value of a tensor, and fold `function` of it."""
-        entry = self.entry(tensor)
-        if entry is None or not self.available(entry.value):
-            return None
-        value = tensor._array.item()
-        if type(value) not in (int, bool, float) or value != value:
-            return None
-        self._decide(entry.value, True, (type(value), value), value)
-        return self._folded(function, (value,)) if self.active else (function(value), None)
 
     def _bool(self, args: Any, ao: Any) -> Any:
         if len(args) != 1:

@@ -111,6 +111,30 @@ class TensorEntry:
         self.base = base
 
 
+class Excerpt(Memory):
+    """Stands for a part of the memory of a tensor, at a place that is known at run time.
+
+    The tensors that show it are views of that tensor. A trace computes with a copy of its elements,
+    which lies as the part does, and which nobody may look at once that tensor has been written to.
+
+    Attributes:
+        source: the tensor.
+        number, distance: the part begins this number of times the distance, in elements, behind
+            the first element of `source`.
+        whole: the memory that it is a part of.
+    """
+
+    __slots__ = ("distance", "number", "source", "whole")
+
+    def __init__(self, source: TensorEntry, number: Scalar, distance: int) -> None:
+        super().__init__("excerpt")
+        self.source = source
+        self.number = number
+        self.distance = distance
+        held = source.value.memory
+        self.whole: Memory = held.whole if isinstance(held, Excerpt) else held
+
+
 class Variable:
     """A tensor as autograd sees it: one node of a history.
 

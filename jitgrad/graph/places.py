@@ -20,13 +20,14 @@ from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.guards import is_immutable
-from jitgrad.graph.knowledge import CONSTANT_TYPES, FreshObject
+from jitgrad.graph.knowledge import CONSTANT_TYPES, FreshObject, is_plain_tensor
 from jitgrad.graph.lists import ListRules
 from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.mappings import MappingRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
 from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.records import RecordRules
+from jitgrad.graph.selecting import SelectingRules
 from jitgrad.graph.stores import Waiting
 from jitgrad.python import protocols, stand_ins
 from jitgrad.spec import Size
@@ -44,7 +45,7 @@ def _fill(place: Place, run: Any, made: Any) -> None:
     (cell.cell_contents,) = made
 
 
-class PlaceRules(ListRules, MappingRules, RecordRules):
+class PlaceRules(SelectingRules, ListRules, MappingRules, RecordRules):
     """What is read from and stored in variables, objects and containers."""
 
     def constant(self, value: object) -> Any:
@@ -266,7 +267,10 @@ class PlaceRules(ListRules, MappingRules, RecordRules):
         if not self.active:
             return self._plain().get_item(obj, obj_origin, key, key_origin)
         if isinstance(obj, TensorCore):
-            if self._is_index(key, key_origin):
+            found = self.item_at(obj, key, key_origin) if is_plain_tensor(obj) else None
+            if found is not None:
+                return found
+            if self.active and self._is_index(key, key_origin):
                 return self.perform(operator.getitem, (obj, key), (obj_origin, KNOWN))
         elif type(obj) in DICTS:
             found = self.dict_item(obj, key, key_origin)

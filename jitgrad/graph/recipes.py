@@ -10,12 +10,14 @@ from jitgrad.graph.origins import (
     IDENTIFIED,
     KNOWN,
     Bounds,
+    Excerpt,
     Origin,
     Parts,
     Runtime,
     TensorEntry,
     Variable,
 )
+from jitgrad.kernels.layout import view_of
 
 
 class Recipe:
@@ -111,8 +113,48 @@ class Fresh(Recipe):
     def build(self, run: Any) -> Any:
         return run.fresh_tensor(self)
 
+    def array(self, run: Any) -> Any:
+        """Return its elements."""
+        return run.slots[self.slot]
+
     def parts(self) -> tuple[Recipe, ...]:
         return () if self.base is None else (self.base,)
+
+
+class Selected(Fresh):
+    """A tensor that the trace made, and that shows an excerpt.
+
+    Attributes:
+        source: the recipe of the tensor that the excerpt is from.
+        number: that of the number by which it is found there.
+    """
+
+    __slots__ = ("number", "source")
+
+    def __init__(
+        self,
+        entry: TensorEntry,
+        variable: Variable | None,
+        version: int,
+        base: Recipe | None,
+        source: Recipe,
+    ) -> None:
+        super().__init__(entry, variable, version, base)
+        self.source = source
+        self.number = Number(entry.value.memory.number)  # type: ignore[attr-defined]
+
+    def array(self, run: Any) -> Any:
+        value = self.entry.value
+        memory = value.memory
+        assert isinstance(memory, Excerpt)
+        offset = self.number.build(run) * memory.distance + value.offset
+        size = value.dtype.itemsize
+        strides = tuple(stride * size for stride in value.strides)
+        source = self.source.build(run)._array
+        return view_of(source, (value.shape, value.dtype, strides, offset * size))
+
+    def parts(self) -> tuple[Recipe, ...]:
+        return (*super().parts(), self.source, self.number)
 
 
 class Container(Recipe):

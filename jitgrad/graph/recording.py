@@ -16,6 +16,7 @@ from jitgrad.graph.facts import SameOutcome, address
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.origins import (
+    Excerpt,
     History,
     SavedValue,
     StorageEntry,
@@ -90,7 +91,9 @@ class Recording(Changes):
         return value
 
     def available(self, held: Value | Scalar) -> bool:
-        """Can the current segment read this?"""
+        """Can the current segment read this, and finds what eager would?"""
+        if isinstance(held, Value) and self.path.excerpts.get(held.memory):
+            return False
         return held in self.produced or held in self.path.slot_of
 
     def primitive(
@@ -121,6 +124,8 @@ class Recording(Changes):
             value = Value(array.shape, strides, array.dtype, source.value.memory, offset)
             base = self.entry(output._base) if output._base is not None else None
             entry = TensorEntry(value, None, source.storage, base)
+        elif primitive.takes is not None:
+            value, entry = self._excerpt(inputs[0], operands[1], params["dim"], output, strides)
         else:
             memory = Memory()
             value = Value(array.shape, strides, array.dtype, memory)
@@ -135,6 +140,20 @@ class Recording(Changes):
             if step.variable is None:
                 return self.unknown(f"{name}: its input has a history that is not known")
         return None
+
+    def _excerpt(
+        self, input: Any, number: Any, dim: int, output: Any, strides: tuple
+    ) -> tuple[Value, TensorEntry]:
+        """Return what stands for a part of `input` at a place of run time, and for the tensor."""
+        source = self.entry(input)
+        assert source is not None
+        memory = Excerpt(source, number, source.value.strides[dim])
+        self.path.excerpts[memory] = False
+        self.made_in[memory] = self.segment
+        array = output._array
+        value = Value(array.shape, strides, array.dtype, memory)
+        base = self.entry(output._base) if output._base is not None else None
+        return value, TensorEntry(value, None, source.storage, base)
 
     def _note_history(
         self, primitive: Any, inputs: tuple, params: dict, node: Any, entry: TensorEntry
@@ -171,6 +190,8 @@ class Recording(Changes):
         known, new = self.entry(target), self.entry(source)
         if known is None or new is None or not self.available(known.value):
             return self.unknown("a write to a tensor that does not come from this call or a guard")
+        if isinstance(known.value.memory, Excerpt):
+            return self.unknown("a write at a position of run time")
         computed = self.segment.steps[-1]
         assert isinstance(computed, Compute)
         writes = self.path.writes
@@ -197,6 +218,9 @@ class Recording(Changes):
             )
         self.segment.steps.append(Write(known.value, new.value, self.where()))
         writes[known.storage] = count
+        for each in self.path.excerpts:
+            if isinstance(each, Excerpt) and each.whole is known.value.memory:
+                self.path.excerpts[each] = True
         if self.made_in.get(known.storage.memory) is not self.segment:
             self.visible = True
         return None
@@ -306,7 +330,7 @@ class Recording(Changes):
         entry = self.entry(tensor)
         if entry is None or not self.available(entry.value):
             return None
-        made = Scalar(float)
+        made = Scalar(type(tensor._array.item()))
         self.segment.steps.append(Item(entry.value, made, self.where()))
         self.produced.add(made)
         return made

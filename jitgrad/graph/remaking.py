@@ -11,7 +11,17 @@ from jitgrad.graph import lookups
 from jitgrad.graph.class_recipes import Beyond, Bound, Instance, Record
 from jitgrad.graph.entrance import live_registers
 from jitgrad.graph.knowledge import FreshObject
-from jitgrad.graph.origins import IDENTIFIED, KNOWN, Bounds, Origin, Parts, Runtime, Variable
+from jitgrad.graph.origins import (
+    IDENTIFIED,
+    KNOWN,
+    Bounds,
+    Excerpt,
+    Origin,
+    Parts,
+    Runtime,
+    TensorEntry,
+    Variable,
+)
 from jitgrad.graph.positions import ITERATORS, Position
 from jitgrad.graph.recipes import (
     BaseOf,
@@ -28,6 +38,7 @@ from jitgrad.graph.recipes import (
     Range,
     Recipe,
     Root,
+    Selected,
 )
 from jitgrad.graph.recording import Recording
 from jitgrad.graph.run import Run
@@ -99,9 +110,21 @@ class Remaking(Recording):
                 elif variable is not None or self.entry(tensor._base) is not None:
                     base = self._tensor(tensor._base)
             version = self.path.writes.get(entry.storage, 0)
-            found = Fresh(entry, variable or None, version, base)
+            memory = entry.value.memory
+            if isinstance(memory, Excerpt):
+                source = self._tensor(self._held(memory.source))
+                found = Selected(entry, variable or None, version, base, source)
+            else:
+                found = Fresh(entry, variable or None, version, base)
             self._recipes[entry] = found
         return found
+
+    def _held(self, wanted: TensorEntry) -> Any:
+        """Return the tensor that is known as an entry."""
+        for tensor, entry in self.tensors.values():
+            if entry is wanted:
+                return tensor
+        raise Unrecordable("a part of a tensor that is gone")
 
     def _object(self, obj: Any) -> Recipe:
         known = self.object(obj)

@@ -126,7 +126,7 @@ class Run:
         entry = recipe.entry
         tensor = self.made.get(entry)
         if tensor is None:
-            array = self.slots[recipe.slot]
+            array = recipe.array(self)
             tensor = wrap(array, self.storage(entry.storage, array, recipe.version))
             self.made[entry] = tensor
         if self.recorder is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from jitgrad.graph.facts import Fact
 from jitgrad.graph.interpreter import LaterProgram, is_small
 from jitgrad.graph.ir import Memory, Scalar, Step, Value
-from jitgrad.graph.origins import StorageEntry, TensorEntry, Variable
+from jitgrad.graph.origins import Excerpt, StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Recipe
 from jitgrad.kernels.program import Program, lower
 from jitgrad.locks import LOWERING
@@ -32,6 +32,7 @@ class PathState:
         fixed: numbers of run time whose value a site behind has made sure of.
         shown: the storages of tensors made by the trace that effects have stored outside.
         kept: by where they are, tensors among those that are to get their histories.
+        excerpts: those that the trace has copied, with whether their copies are out of date.
     """
 
     def __init__(self) -> None:
@@ -49,6 +50,14 @@ class PathState:
         self.fixed: dict[Scalar, Any] = {}
         self.shown: dict[StorageEntry, None] = {}
         self.kept: dict[Any, tuple[TensorEntry, ...]] = {}
+        self.excerpts: dict[Memory, bool] = {}
+
+    def slot_in(self, storage: StorageEntry, value: Value) -> int:
+        """Return the slot of a value that lies in a storage: of `value`, if it is no excerpt."""
+        if not isinstance(value.memory, Excerpt):
+            return self.slot_of[value]
+        held = (each for each in self.slot_of if isinstance(each, Value))
+        return next(self.slot_of[each] for each in held if each.memory is storage.memory)
 
     def copy(self) -> PathState:
         """Return an independent copy."""

@@ -37,6 +37,25 @@ class Waiting(NamedTuple):
     origins: list
 
 
+class Shown(NamedTuple):
+    """An effect that does `act(run, values)` with what each replay makes for it.
+
+    Attributes:
+        recipes: of the values.
+        numbers: for objects made in the call, which become roots, their keys and numbers.
+    """
+
+    act: Any
+    recipes: tuple[Recipe, ...]
+    numbers: list[tuple[Any, int]]
+
+    def __call__(self, run: Any) -> None:
+        made = [each.build(run) for each in self.recipes]
+        for key, number in self.numbers:
+            run.take_object(run.made[key], number)
+        self.act(run, made)
+
+
 ESCAPING = ("list", "dict", "instance", "record")
 """Kinds of objects made in the call that may be stored outside."""
 
@@ -279,14 +298,7 @@ class StoreRules(InstanceRules):
         numbers: list[tuple[Any, int]] = []
         for each in found.values():
             numbers.append((self.object(each).key, len(self.path.roots) + len(numbers)))  # type: ignore[union-attr]
-
-        def perform(run: Any) -> None:
-            made = [each.build(run) for each in recipes]
-            for key, number in numbers:
-                run.take_object(run.made[key], number)
-            act(run, made)
-
-        self.effect(perform, text, recipes)
+        self.effect(Shown(act, recipes, numbers), text, recipes)
         for each, (_, number) in zip(found.values(), numbers):
             self._becomes_root(each, number)
         if found:

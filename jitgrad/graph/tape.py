@@ -169,7 +169,7 @@ class Tape:
                     version = run.versions[entry.root]
                     self.storages[entry] = (run.roots[entry.root]._storage, version)
                 elif entry in layout.shown:
-                    array = slots[layout.state.slot_of[saved.value]]
+                    array = slots[layout.state.slot_in(entry, saved.value)]
                     total = layout.state.writes.get(entry, 0)
                     self.storages[entry] = (run.storage(entry, array, total), 0)
         for value, root in layout.arguments:

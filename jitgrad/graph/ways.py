@@ -11,13 +11,16 @@ import operator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from jitgrad.graph.changing import Changed
 from jitgrad.graph.facts import IsNumber, IsObject, IsTensor, SameObject, SameOutcome, SameValue
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value
+from jitgrad.graph.lists import append
 from jitgrad.graph.lookups import Argument, RootKey
-from jitgrad.graph.origins import StorageEntry, Variable
+from jitgrad.graph.origins import Excerpt, StorageEntry, Variable
 from jitgrad.graph.recipes import Constant, Fresh, Library, Number, Recipe, Root
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Branch, Continue, Segment
+from jitgrad.graph.stores import Shown
 from jitgrad.graph.tape import TapeLayout
 from jitgrad.primitive import Kind
 
@@ -75,6 +78,13 @@ class Moved(NamedTuple):
 Join = Stays | Carried | Again | Made | Moved
 
 
+class Append(NamedTuple):
+    """Something becomes the last element of a list, whose root has this number."""
+
+    root: int
+    recipe: Recipe
+
+
 class Decision(NamedTuple):
     """A test on a way.
 
@@ -101,6 +111,7 @@ class WayBack:
     Attributes:
         segments: the path.
         steps, decisions: what a turn does, and what may lead it to another way.
+        appends: what it appends to lists, in the order of the program.
         joins: what becomes of each argument.
         entering: by the variable with which a turn begins, the one of the next turn.
         state: what is known at its end.
@@ -115,6 +126,7 @@ class WayBack:
         self.named = {slot: each for each, slot in self.state.slot_of.items()}
         self.steps: list[Step] = []
         self.decisions: list[Decision] = []
+        self.appends: list[Append] = []
         self.joins: list[Join] = []
         self.entering: dict[Variable, Variable] = {}
         behind: Segment | None = None
@@ -126,6 +138,8 @@ class WayBack:
         self._join(self.end.layout.recipes(self.end.snapshot), values)
         self._check_facts()
         snapshot = self.end.snapshot
+        if snapshot.kept:
+            raise Unsuitable("it appends a tensor with a history")
         self.layout = TapeLayout(
             snapshot.variables, snapshot.freed, self.state, self.segments, self.end.shown
         )
@@ -142,8 +156,8 @@ class WayBack:
     # -- what a turn does -------------------------------------------------------------------
 
     def _add(self, segment: Segment, behind: Segment | None) -> None:
-        if segment.effects or segment.prepares:
-            raise Unsuitable("it changes what others can see")
+        for effect in segment.effects:
+            self._append(effect)
         for fact in segment.facts:
             if isinstance(fact, SameOutcome):
                 # of numbers, which change from turn to turn
@@ -158,6 +172,15 @@ class WayBack:
             elif not isinstance(step, (Item, ScalarCompute)):
                 raise Unsuitable("it writes to a tensor")
             self.steps.append(step)
+
+    def _append(self, effect: Any) -> None:
+        """Note what an effect appends; all others are for each turn to have."""
+        changed = effect.act if isinstance(effect, Shown) else None
+        if not isinstance(changed, Changed) or changed.change is not append:
+            raise Unsuitable("it changes what others can see")
+        if effect.numbers:
+            raise Unsuitable("it appends an object that it makes")
+        self.appends += [Append(changed.number, each) for each in effect.recipes]
 
     def _ask(
         self, function: Any, expression: str, operands: tuple, expected: bool, behind: Any
@@ -267,7 +290,8 @@ class WayBack:
         first, known = seen.setdefault(number, (position, recipe))
         if known is not recipe or fact.spec.memory != number:
             raise Unsuitable("tensors that share their memory go from turn to turn")
-        if recipe.entry.value.memory in self.state.memories.values():
+        memory = recipe.entry.value.memory
+        if isinstance(memory, Excerpt) or memory in self.state.memories.values():
             raise Unsuitable("a tensor goes on that shares its memory with what came in")
         if root != number:
             return Again(first)
@@ -282,11 +306,14 @@ class WayBack:
     def _check_facts(self) -> None:
         """Make sure that what is known of the world outside does not hang on what changes."""
         changing = self.changing()
+        growing = {each.root for each in self.appends}
         for segment in self.segments:
             for fact in segment.facts:
                 place = getattr(fact, "place", None)
                 if place is None:
                     continue  # a decision of each turn
+                if place.is_root and place.base in growing:
+                    raise Unsuitable("it reads a list to which it appends")
                 key = place.key.number if isinstance(place.key, RootKey) else None
                 if key in changing or (place.is_root and place.base in changing):
                     raise Unsuitable("something is read from a tensor that goes from turn to turn")
@@ -315,6 +342,14 @@ class WayBack:
         }
         if not storages.isdisjoint(saved):
             raise Unsuitable("a tensor is saved that changes its place from turn to turn")
+
+    def changes(self) -> dict[int, Carried | Moved]:
+        """Return by its root what becomes of each tensor that changes."""
+        return {
+            each.root: each
+            for each in self.joins
+            if isinstance(each, (Carried, Moved)) and each.root is not None
+        }
 
     # -- running ----------------------------------------------------------------------------
 

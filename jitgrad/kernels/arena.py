@@ -9,8 +9,7 @@ import numpy as np
 
 from jitgrad.graph.ir import Memory, Scalar, Value
 from jitgrad.kernels.numbers import Numbers
-
-ALIGNMENT = 64
+from jitgrad.kernels.scratch import aligned
 
 
 class Address:
@@ -51,11 +50,11 @@ class Layout:
         for part in parts:
             self.starts[id(part)] = position
             position += len(part)
-        self.size = _aligned(8 * position)
+        self.size = aligned(8 * position)
         for memory, (low, high, size) in self.reach.items():
             length = (high - low + 1) * size
             self.blocks[memory] = (self.size, length)
-            self.size += _aligned(length)
+            self.size += aligned(length)
         flat = list(chain(*parts))
         self.template = np.array([self._word(each) for each in flat], np.int64)
         moving = [at for at, each in enumerate(flat) if isinstance(each, (Address, Slot))]
@@ -75,7 +74,3 @@ class Layout:
         if isinstance(word, Slot):
             return 8 * (self.position(word.table) + word.entry)
         return self.offset(word.value) if isinstance(word, Address) else word
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT

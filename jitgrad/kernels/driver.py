@@ -1,13 +1,14 @@
 """The driver of a program: straight-line Python that allocates, calls kernels and NumPy, returns.
 
-It is generated once for a trace. Memory that does not leave the run is scratch: allocated once,
-with all the views that are needed, and lent to one run at a time through a list.
+It is generated once for a trace. Memory that does not leave the run is scratch: parts of one block,
+which is lent to one run at a time through a list, with the views on it that are needed.
 """
 
 from __future__ import annotations
 
 import linecache
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count as numbers
 from typing import Any
 
@@ -31,11 +32,16 @@ from jitgrad.kernels.operations import (
     Operation,
     Product,
 )
-from jitgrad.kernels.schedule import Schedule
-from jitgrad.kernels.threads import pieces
+from jitgrad.kernels.products import emit_product
+from jitgrad.kernels.schedule import Schedule, Unit, parts_of
+from jitgrad.kernels.scratch import Scratch
+from jitgrad.kernels.threads import WORTH_SPLITTING, pieces
 from jitgrad.modes import run_quietly
 
 _programs = numbers()
+
+_BLOCK = "scratch"
+"""The name of the block of memory that does not leave a run."""
 
 
 class Driver:
@@ -73,12 +79,12 @@ class Driver:
         }
         self._base: dict[Memory, tuple[str, Value]] = {}
         self._views: dict[tuple, str] = {}
-        self._scratch: list[tuple[str, Callable[[], np.ndarray]]] = []
-        self._scratch_memory: dict[Memory, int] = {}
         self._outside = {each.memory for each in inputs if isinstance(each, Value)}
         self._escaping = {each.memory for each in outputs if isinstance(each, Value)}
         self._introduced: dict[Memory, Value] = {}
-        self.stored = schedule.stored(self._outside | self._escaping)
+        self._scratch = Scratch(self._introduced)
+        self._lent: list[tuple[str, Callable[[np.ndarray], np.ndarray]]] = []
+        self._stored = schedule.stored(self._outside | self._escaping)
         self._generate()
 
     # names
@@ -109,24 +115,13 @@ class Driver:
     def _prepare(self, value: Value) -> None:
         """Make sure that there is memory for the elements that an operation of ours writes."""
         memory = value.memory
-        if memory in self._base:
+        if memory in self._base or memory in self._scratch:
             return
         first = self._introduced.get(memory, value)
-        if memory not in self._escaping:
-            self._lend(first, lambda: allocate(first))
-            return
         name = self._new("out")
         self._line(f"{name} = {self._allocation(first)}")
         self._base[memory] = (name, first)
         self._views[_geometry(first)] = name
-
-    def _lend(self, value: Value, make: Callable[[], np.ndarray]) -> None:
-        """Have memory for `value` that one run after the other uses."""
-        name = self._new("scratch")
-        self._scratch.append((name, make))
-        self._scratch_memory[value.memory] = len(self._scratch)
-        self._base[value.memory] = (name, value)
-        self._views[_geometry(value)] = name
 
     def _allocation(self, value: Value) -> str:
         shape, dtype = value.shape, self._dtype(value.dtype)
@@ -144,16 +139,16 @@ class Driver:
     def _array(self, value: Value) -> str:
         """Return the name of the array for `value`."""
         key = _geometry(value)
-        if value.memory not in self._base:  # without elements, so nothing was ever written
-            self._prepare(value)
+        self._prepare(value)
         name = self._views.get(key)
         if name is None:
-            base, first = self._base[value.memory]
             name = self._new("view")
-            if value.memory in self._scratch_memory:
-                place = self._scratch_memory[value.memory] - 1
-                self._scratch.append((name, _ViewOfScratch(place, first, value)))
+            if value.memory in self._scratch:
+                strides = tuple(stride * value.dtype.itemsize for stride in value.strides)
+                layout = (value.shape, value.dtype, strides, self._scratch.offset(value))
+                self._lent.append((name, partial(view_of, layout=layout)))
             else:
+                base, first = self._base[value.memory]
                 self._line(f"{name} = {self._view(base, first, value)}")
             self._views[key] = name
         return name
@@ -182,22 +177,41 @@ class Driver:
 
     def _generate(self) -> None:
         parameters = [self._parameter(each) for each in self._inputs]
-        for unit in self._schedule.units:
-            for each in [m.operation for m in unit.members] if isinstance(unit, Group) else [unit]:
-                if each.target is not None:
-                    self._introduced.setdefault(each.target.memory, each.whole or each.target)
-        pending: list[Group | Native] = []
-        for unit in self._schedule.units:
-            if isinstance(unit, (Group, Native)):
-                pending.append(unit)
-                if isinstance(unit, Group) or unit.routine.declined is None:
-                    continue
-            self._launch(pending)
-            pending = []
-            self._operation(unit)
+        units = [(unit, self._kernels(unit)) for unit in self._schedule.units]
+        self._place(units)
+        pending: list[Emitted] = []
+        for unit, kernels in units:
+            pending += kernels or ()
+            if kernels is None or (isinstance(unit, Native) and unit.routine.declined is not None):
+                self._launch(pending)
+                pending = []
+                self._operation(unit)  # type: ignore[arg-type]
         self._launch(pending)
         results = [self._result(each) for each in self._outputs]
         self._finish(parameters, results)
+
+    def _place(self, units: Sequence[tuple[Unit, Sequence[Emitted] | None]]) -> None:
+        """Find out when memory is used that nobody sees after the run."""
+        elsewhere = self._outside | self._escaping | set(self._base)
+        for unit, _ in units:
+            for each in parts_of(unit):
+                if each.target is not None:
+                    self._introduced.setdefault(each.target.memory, each.whole or each.target)
+                    if isinstance(each, (Call, Constant)):
+                        elsewhere.add(each.target.memory)
+        for time, (unit, kernels) in enumerate(units):
+            used = [
+                entry.value
+                for each in kernels or ()
+                for entry in each.table
+                if isinstance(entry, Pointer)
+            ]
+            if isinstance(unit, Operation):
+                used += unit.reads if unit.target is None else (*unit.reads, unit.target)
+            for value in used:
+                if value.memory not in elsewhere:
+                    self._scratch.use(value, time)
+        self._scratch.place()
 
     def _parameter(self, value: Value | Scalar) -> str:
         if isinstance(value, Scalar):
@@ -214,36 +228,47 @@ class Driver:
             return self._names[value]
         return self._array(value)
 
-    def _kernels(self, unit: Group | Native) -> Sequence[Emitted]:
-        """Return the kernels of `unit`, and have memory for what they write."""
-        if isinstance(unit, Native):
-            for value, array in unit.routine.tables:
-                self._base[value.memory] = (self._constant("table", array), value)
-            declined = unit.routine.declined
-            if declined is not None:
-                self._lend(declined, lambda: np.zeros(1, np.int64))
-            return unit.routine.kernels
-        for member in unit.members:
-            if member in self.stored:
-                assert member.operation.target is not None
-                self._prepare(member.operation.target)
-        return emit_kernels(unit, self.stored)
+    def _kernels(self, unit: Unit) -> Sequence[Emitted] | None:
+        """Return the kernels of `unit`; None where it has none."""
+        if isinstance(unit, Group):
+            return emit_kernels(unit, self._stored)
+        if isinstance(unit, Product):
+            assert unit.target is not None
+            made = emit_product(unit.a, unit.b, unit.target)
+            return None if made is None else [made]
+        if not isinstance(unit, Native):
+            return None
+        for value, array in unit.routine.tables:
+            self._base[value.memory] = (self._constant("table", array), value)
+        declined = unit.routine.declined
+        if declined is not None:
+            name = self._new("declined")
+            self._lent.append((name, lambda block: np.zeros(1, np.int64)))
+            self._base[declined.memory] = (name, declined)
+            self._views[_geometry(declined)] = name
+        return unit.routine.kernels
 
-    def _launch(self, units: Sequence[Group | Native]) -> None:
+    def _launch(self, kernels: Sequence[Emitted]) -> None:
         """Emit one native call for kernels that follow one another."""
-        if not units:
+        if not kernels:
             return
         calls = []
         arguments: dict[str, int] = {}
-        for unit in units:
-            for emitted in self._kernels(unit):
-                kernel = cpu.kernel_for(emitted.source)
-                if kernel not in self.kernels:
-                    self.kernels.append(kernel)
-                split = pieces(emitted.length, emitted.nanoseconds)
-                table = self._table(emitted, arguments)
-                calls.append(calling.KernelCall(kernel, emitted.length, split, table))
-                self.native_calls += 1
+        held = 0.0
+        for emitted in kernels:
+            kernel = cpu.kernel_for(emitted.source)
+            if kernel not in self.kernels:
+                self.kernels.append(kernel)
+            split = pieces(emitted.length, emitted.nanoseconds)
+            # many short ones together must not hold the interpreter lock for long either
+            held += emitted.nanoseconds
+            if not split and held >= WORTH_SPLITTING:
+                split = 1
+            if split:
+                held = 0.0
+            table = self._table(emitted, arguments)
+            calls.append(calling.KernelCall(kernel, emitted.length, split, table))
+            self.native_calls += 1
         launch = self._constant("launch", calling.launch(calls))
         names = ", ".join(each.kernel.name for each in calls)
         self._line(f"{launch}({', '.join(arguments)})  # {names}")
@@ -254,10 +279,8 @@ class Driver:
             if isinstance(entry, Integer):
                 table.append((CONSTANT, 0, entry.value))
             elif isinstance(entry, Pointer):
-                self._prepare(entry.value)
-                name, first = self._base[entry.value.memory]
+                name, distance = self._address(entry.value)
                 position = arguments.setdefault(name, len(arguments))
-                distance = (entry.value.offset - first.offset) * entry.value.dtype.itemsize
                 table.append((ARRAY, position, distance))
             else:
                 position = arguments.setdefault(self._names[entry.scalar], len(arguments))
@@ -265,11 +288,18 @@ class Driver:
                 table.append((kind, position, 0))
         return table
 
+    def _address(self, value: Value) -> tuple[str, int]:
+        """Return an array, and how many bytes behind its beginning `value` begins."""
+        self._prepare(value)
+        if value.memory in self._scratch:
+            return _BLOCK, self._scratch.offset(value)
+        name, first = self._base[value.memory]
+        return name, (value.offset - first.offset) * value.dtype.itemsize
+
     def _operation(self, operation: Operation) -> None:
         if isinstance(operation, Product):
-            a, b = self._array(operation.a), self._array(operation.b)
             assert operation.target is not None
-            self._prepare(operation.target)
+            a, b = self._array(operation.a), self._array(operation.b)
             self._line(f"matmul({a}, {b}, {self._array(operation.target)})")
             self.native_calls += 1
         elif isinstance(operation, Native):
@@ -342,19 +372,18 @@ class Driver:
 
     def _finish(self, parameters: list[str], results: list[str]) -> None:
         body = []
-        if self._scratch:
-            names = "".join(f"{name}, " for name, _ in self._scratch)
+        if self._scratch.size or self._lent:
+            names = ", ".join([_BLOCK, *(name for name, _ in self._lent)])
             body += [
                 "try:",
-                f"    lent = {names}= spare.pop()",
+                f"    lent = {names}, = spare.pop()",
                 "except IndexError:",
-                f"    lent = {names}= make_scratch()",
+                f"    lent = {names}, = lend()",
             ]
-            makers = [make for _, make in self._scratch]
             self._namespace["spare"] = []
-            self._namespace["make_scratch"] = lambda: make_scratch(makers)
+            self._namespace["lend"] = self._lend
         body += self._lines
-        if self._scratch:
+        if self._scratch.size or self._lent:
             body.append("spare.append(lent)")
         body.append(f"return ({''.join(each + ', ' for each in results)})")
         lines = [f"def run({', '.join(parameters)}):", *("    " + each for each in body)]
@@ -365,28 +394,10 @@ class Driver:
         exec(compile(self.source, file, "exec"), self._namespace)
         self.run: Callable[..., tuple] = self._namespace["run"]
 
-
-class _ViewOfScratch:
-    def __init__(self, place: int, first: Value, value: Value) -> None:
-        self.place = place
-        itemsize = value.dtype.itemsize
-        strides = tuple(stride * itemsize for stride in value.strides)
-        offset = (value.offset - first.offset) * itemsize
-        self.layout = (value.shape, value.dtype, strides, offset)
-
-    def __call__(self) -> np.ndarray:
-        raise AssertionError("made by make_scratch from the array that it shows")
-
-
-def make_scratch(makers: Sequence[Callable[[], np.ndarray]]) -> tuple:
-    """Return the arrays of one run's scratch memory."""
-    made: list[np.ndarray] = []
-    for make in makers:
-        if isinstance(make, _ViewOfScratch):
-            made.append(view_of(made[make.place], make.layout))
-        else:
-            made.append(make())
-    return tuple(made)
+    def _lend(self) -> tuple:
+        """Return the scratch memory of a run, and the arrays on it."""
+        block = self._scratch.block()
+        return (block, *(make(block) for _, make in self._lent))
 
 
 def _geometry(value: Value) -> tuple:

@@ -137,6 +137,9 @@ class _Emitter:
     def _place(self, access: Access) -> str:
         """Return the source for the index of the current element."""
         terms = []
+        if access.value.shift is not None:
+            number, distance = access.value.shift
+            terms.append(f"{self._number(number, np.dtype(np.int64))} * {self._integer(distance)}")
         for loop, variable in self.variables.items():
             stride = access.strides[loop.dims[-1]]
             if stride == 1:

@@ -62,7 +62,8 @@ class Access:
 
     def key(self) -> tuple:
         """Return what two accesses to the same elements at the same places have in common."""
-        return (self.value.memory, self.value.offset, self.value.dtype, self.strides)
+        value = self.value
+        return (value.memory, value.offset, value.shift, value.dtype, self.strides)
 
 
 class Member:

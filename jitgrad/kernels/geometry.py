@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from jitgrad.graph.ir import Value
+from jitgrad.graph.ir import Scalar, Value
 
 
 def count(sizes: Sequence[int]) -> int:
@@ -25,8 +25,10 @@ def row_major(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(count(shape[dim + 1 :]) for dim in range(len(shape)))
 
 
-def part(value: Value, index: Sequence[int | tuple[int, int, int]]) -> Value:
+def part(value: Value, index: Sequence[int | Scalar | tuple[int, int, int]]) -> Value:
     """Return the region of an index: for each of the first dimensions an integer or a range.
+
+    One of the integers may be a number of run time.
 
     >>> import numpy as np
     >>> from jitgrad.graph.ir import Memory
@@ -34,7 +36,7 @@ def part(value: Value, index: Sequence[int | tuple[int, int, int]]) -> Value:
     >>> found.shape, found.strides, found.offset
     ((2, 6), (18, 1), 66)
     """
-    offset = value.offset
+    offset, shift = value.offset, value.shift
     shape, strides = [], []
     for dim, (size, stride) in enumerate(zip(value.shape, value.strides)):
         each = index[dim] if dim < len(index) else (0, size, 1)
@@ -43,13 +45,19 @@ def part(value: Value, index: Sequence[int | tuple[int, int, int]]) -> Value:
             offset += each[0] * stride
             shape.append(len(steps))
             strides.append(stride * each[2])
+        elif isinstance(each, Scalar):
+            assert shift is None
+            shift = each, stride
         else:
             offset += each * stride
-    return Value(tuple(shape), tuple(strides), value.dtype, value.memory, offset)
+    return Value(tuple(shape), tuple(strides), value.dtype, value.memory, offset, shift)
 
 
 def span(value: Value) -> tuple[int, int]:
-    """Return the first and the last element that `value` touches, as offsets in its memory."""
+    """Return the first and the last element that `value` touches, as offsets in its memory.
+
+    Where it is at a number of run time, these are the ones for the number 0.
+    """
     low = high = value.offset
     for size, stride in zip(value.shape, value.strides):
         if stride < 0:
@@ -65,7 +73,7 @@ def overlap(first: Value, second: Value) -> bool:
         return False
     low, high = span(first)
     other_low, other_high = span(second)
-    if first.dtype.itemsize != second.dtype.itemsize:
+    if first.dtype.itemsize != second.dtype.itemsize or first.shift != second.shift:
         return True
     return low <= other_high and other_low <= high
 

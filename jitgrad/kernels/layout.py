@@ -10,18 +10,25 @@ from jitgrad.graph.ir import Memory, Value
 from jitgrad.modes import run_quietly
 
 
+def extent(value: Value) -> tuple[int, int]:
+    """Return where the lowest element of `value` lies, seen from the first, and how long it is.
+
+    >>> extent(Value((2, 3), (4, -1), np.dtype("float32"), Memory()))
+    (-2, 7)
+    """
+    steps = [
+        (max(size, 1) - 1) * stride for size, stride in zip(value.shape, value.strides, strict=True)
+    ]
+    return sum(each for each in steps if each < 0), 1 + sum(map(abs, steps))
+
+
 def allocate(value: Value) -> np.ndarray:
     """Return an array with the shape, strides and dtype of `value`."""
-    reach = 1 + sum(
-        (size - 1) * abs(stride) for size, stride in zip(value.shape, value.strides) if size
-    )
-    start = sum(
-        (1 - size) * stride for size, stride in zip(value.shape, value.strides) if stride < 0
-    )
+    low, length = extent(value)
     itemsize = value.dtype.itemsize
     strides = tuple(stride * itemsize for stride in value.strides)
-    block = np.empty(max(reach, 1), value.dtype)
-    return np.ndarray(value.shape, value.dtype, block, start * itemsize, strides)
+    block = np.empty(length, value.dtype)
+    return np.ndarray(value.shape, value.dtype, block, -low * itemsize, strides)
 
 
 def laid_out(value: Value, array: np.ndarray) -> np.ndarray:

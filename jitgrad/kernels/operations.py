@@ -41,7 +41,7 @@ class Operation:
     Attributes:
         reads: the regions read.
         target: the region written, or None.
-        scalars: the run-time numbers read.
+        scalars: the run-time numbers read, those that regions are shifted by among them.
         ordered: does it raise, draw random numbers or write to what outlives the run, so that it
             must stay in order with others that do?
         whole: the region of which the target is a part, where no operation writes all of it.
@@ -56,7 +56,9 @@ class Operation:
     ) -> None:
         self.reads = tuple(reads)
         self.target = target
-        self.scalars = tuple(scalars)
+        touched = reads if target is None else (*reads, target)
+        shifts = [each.shift[0] for each in touched if each.shift is not None]
+        self.scalars = (*scalars, *shifts)
         self.ordered = ordered
         self.whole: Value | None = None
 
@@ -75,6 +77,11 @@ class Map(Operation):
         self.expression = expression
         self.operands = tuple(operands)
         self.dtype = dtype
+
+
+def copied(source: Value, target: Value) -> Map:
+    """Return what gives `target` the elements of `source`, which has its shape."""
+    return Map("{0}", [source], source.dtype, target)
 
 
 class Reduce(Operation):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jitgrad.graph.ir import Value
+from jitgrad.graph.ir import Memory, Value
 from jitgrad.kernels.conventions import AS_IT_IS, ROW_MAJOR, TRANSPOSED
 from jitgrad.kernels.entries import Emitted, Header
 from jitgrad.kernels.expressions import type_name
-from jitgrad.kernels.geometry import count
+from jitgrad.kernels.geometry import count, row_major
+from jitgrad.kernels.operations import Operation, Product, copied
 
 SMALL, SMALL_ROW, SMALL_ENOUGH = 1 << 5, 1 << 10, 1 << 15
 """Multiplications up to which loops are faster than BLAS, which takes 50 ns to begin, or 100 if
@@ -82,6 +84,25 @@ def is_small(a: Value, b: Value) -> bool:
     work = a.shape[-2] * a.shape[-1] * b.shape[-1]
     most = SMALL_ROW if a.shape[-2] == 1 else SMALL
     return work <= (most if blas_for(a.dtype) else SMALL_ENOUGH)
+
+
+def product(a: Value, b: Value, target: Value) -> Iterator[Operation]:
+    """Yield what computes `target = a @ b`, with matrices brought into the form that it takes."""
+    operands = [a, b]
+    if not is_small(a, b):
+        for k, each in enumerate(operands):
+            if matrix_layout(each) is None:
+                operands[k] = _dense(each)
+                yield copied(each, operands[k])
+    is_direct = target.strides[-1] == 1 and target.strides[-2] >= target.shape[-1]
+    made = target if is_direct else _dense(target)
+    yield Product(operands[0], operands[1], made)
+    if not is_direct:
+        yield copied(made, target)
+
+
+def _dense(value: Value) -> Value:
+    return Value(value.shape, row_major(value.shape), value.dtype, Memory("dense"))
 
 
 def emit_product(a: Value, b: Value, target: Value) -> Emitted | None:

@@ -21,10 +21,10 @@ from jitgrad.kernels.operations import (
     Native,
     Number,
     Operation,
-    Product,
     Reduce,
     flat,
 )
+from jitgrad.kernels.products import product
 from jitgrad.kernels.routines import Maker, routine_for
 from jitgrad.modes import run_quietly
 from jitgrad.primitive import Kind, Primitive
@@ -68,7 +68,8 @@ def _live(
         elif isinstance(step, Write):
             if step.target.memory not in wanted or not step.target.size:
                 continue
-            operands = [step.source]
+            shift = step.target.shift
+            operands = [step.source] if shift is None else [step.source, shift[0]]
         elif isinstance(step, Item):
             if step.output not in wanted:
                 continue
@@ -119,10 +120,15 @@ class _Reader:
                 self.map(primitive.scalar, step.inputs, output)
         elif primitive.places is not None and all(map(_is_native_dtype, [*_values(step), output])):
             self.place(primitive.places, step)
+        elif primitive.takes is not None and _is_native_dtype(output):
+            if output.size:
+                index = primitive.takes(*step.inputs, **step.params)
+                self.map("{0}", [part(step.inputs[0], index)], output)
         elif primitive.kind is Kind.REDUCTION and _is_plain_reduction(step):
             self.reduce(primitive, step)
         elif primitive.kind is Kind.CONTRACTION and _is_plain_product(step):
-            self.add(Product(step.inputs[0], step.inputs[1], output))
+            for each in product(step.inputs[0], step.inputs[1], output):
+                self.add(each)
         else:
             maker = routine_for(step) if _has_plain_operands(step) else None
             if maker is None:
@@ -133,7 +139,8 @@ class _Reader:
     def place(self, places: Callable[..., tuple], step: Compute) -> None:
         """Put the inputs side by side into the output."""
         values, output = _values(step), step.output
-        rest, indices = places(output, *values, **step.params)
+        numbers = [each for each in flat(step.inputs) if not isinstance(each, Value)]
+        rest, indices = places(output, *values, *numbers, **step.params)
         if rest is not None and output.size:
             self.map("{0}", [Literal(output.dtype.type(rest), output.dtype)], output)
         for each, index in zip(values, indices, strict=True):

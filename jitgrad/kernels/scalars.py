@@ -61,6 +61,10 @@ _FLOATS = {
     ast.Mod: Rule(float, "remainder({0}, {1})", "{1} == 0.0"),
 }
 
+_POSITION = Rule(
+    int, "where({0} < 0, {0} + {1}, {0})", "({0} >= {1}) | (({0} < 0) & ({0} + {1} < 0))"
+)
+
 _BOOLEANS = {
     ast.BitAnd: Rule(bool, "{0} & {1}"),
     ast.BitOr: Rule(bool, "{0} | {1}"),
@@ -180,9 +184,25 @@ class NumberLines:
         if isinstance(node, ast.Compare) and len(node.ops) == 1:
             left, right = self._emit(node.left, operands), self._emit(node.comparators[0], operands)
             return self._compare(type(node.ops[0]), left, right)
+        if isinstance(node, ast.Subscript):
+            return self._position(node, operands)
         if isinstance(node, ast.Call) and not node.keywords:
             return self._call(_function(node), [self._emit(each, operands) for each in node.args])
         raise NotNative(f"{ast.unparse(node)} on numbers")
+
+    def _position(self, node: ast.Subscript, operands: dict[str, Typed]) -> Typed:
+        """Compute `range(size)[index]`: an index counted from the front."""
+        bounds = node.value
+        if not (
+            isinstance(bounds, ast.Call)
+            and _function(bounds) is range
+            and len(bounds.args) == 1
+            and isinstance(bounds.args[0], ast.Constant)
+        ):
+            raise NotNative(f"{ast.unparse(node)} on numbers")
+        size = literal(bounds.args[0].value)
+        index = self._as(int, self._emit(node.slice, operands))
+        return self._apply(_POSITION, index, size)
 
     def _apply(self, rule: Rule, *operands: Typed) -> Typed:
         sources = [source for source, _ in operands]

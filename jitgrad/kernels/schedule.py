@@ -14,6 +14,13 @@ Unit = Group | Operation
 """What a program performs as one: a kernel, or an operation that the driver does."""
 
 
+def parts_of(unit: Unit) -> list[Operation]:
+    """Return the operations of a unit."""
+    if isinstance(unit, Group):
+        return [each.operation for each in unit.members]
+    return [unit]
+
+
 class Schedule:
     """Operations in an order that keeps every dependency, fused where that pays.
 

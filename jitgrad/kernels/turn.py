@@ -25,7 +25,6 @@ from jitgrad.graph.ir import (
     Write,
 )
 from jitgrad.kernels.aliases import Input, check_aliases
-from jitgrad.kernels.geometry import row_major
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.loops import NotNative, Path, Test
 from jitgrad.kernels.operations import (
@@ -34,13 +33,11 @@ from jitgrad.kernels.operations import (
     Constant,
     Copy,
     Extract,
-    Map,
     Native,
     Number,
     Operation,
-    Product,
+    copied,
 )
-from jitgrad.kernels.products import is_small, matrix_layout
 from jitgrad.kernels.reading import operations
 from jitgrad.kernels.records import entry, number_type, thin
 from jitgrad.kernels.scalars import can_fail
@@ -279,7 +276,7 @@ def _written(step: Step) -> Memory | None:
     """Return the memory whose elements `step` changes."""
     if isinstance(step, Write):
         return step.target.memory
-    if isinstance(step, Compute) and not step.primitive.is_view:
+    if isinstance(step, Compute) and step.primitive.kind is not Kind.VIEW:
         return step.output.memory
     return None
 
@@ -289,8 +286,6 @@ def _prepared(done: Sequence[Operation]) -> Iterator[Operation]:
     for operation in done:
         if isinstance(operation, Call):
             yield from _constant(operation)
-        elif isinstance(operation, Product):
-            yield from _product(operation)
         elif isinstance(operation, Copy):
             raise NotNative("elements of a dtype that kernels do not know are copied")
         else:
@@ -314,32 +309,7 @@ def _constant(call: Call) -> Iterator[Operation]:
     whole = Value(target.shape, target.strides, target.dtype, Memory("constant"))
     yield Constant(array, whole)
     if target.size:
-        yield _copied(whole, target)
-
-
-def _product(product: Product) -> Iterator[Operation]:
-    """Bring matrices into the form that products take."""
-    operands = [product.a, product.b]
-    if not is_small(product.a, product.b):
-        for k, each in enumerate(operands):
-            if matrix_layout(each) is None:
-                operands[k] = _dense(each)
-                yield _copied(each, operands[k])
-    target = product.target
-    assert target is not None
-    direct = target.strides[-1] == 1 and target.strides[-2] >= target.shape[-1]
-    made = target if direct else _dense(target)
-    yield Product(operands[0], operands[1], made)
-    if not direct:
-        yield _copied(made, target)
-
-
-def _copied(source: Value, target: Value) -> Map:
-    return Map("{0}", [source], source.dtype, target)
-
-
-def _dense(value: Value) -> Value:
-    return Value(value.shape, row_major(value.shape), value.dtype, Memory("dense"))
+        yield copied(whole, target)
 
 
 def _marked(operation: Operation) -> Any:

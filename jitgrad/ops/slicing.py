@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,6 +49,42 @@ UNSLICE = Primitive(
     _unsliced,
     (lambda g, _out, _x, *, index, shape: bind(SLICE, g, index=index),),
     places=lambda out, g, *, index, shape: (0, [index]),
+)
+
+
+def _whole(shape: tuple[int, ...], dim: int, index: Any) -> tuple:
+    """Return what names the position `index` of dimension `dim`."""
+    return (*[(0, size, 1) for size in shape[:dim]], index)
+
+
+def _at(array: np.ndarray, index: float, *, dim: int) -> np.ndarray:
+    return array[_key(_whole(array.shape, dim, int(index)))]
+
+
+def _put_at(cotangent: np.ndarray, index: float, *, dim: int, shape: tuple) -> np.ndarray:
+    return _unsliced(cotangent, index=_whole(shape, dim, int(index)), shape=shape)
+
+
+SELECT = Primitive(
+    "select",
+    Kind.INDEX,
+    _at,
+    (
+        lambda g, _out, x_spec, index, *, dim: bind(
+            UNSELECT, g, index, dim=dim, shape=x_spec.shape
+        ),
+        None,
+    ),
+    takes=lambda x, index, *, dim: _whole(x.shape, dim, index),
+)
+"""What is at a position, counted from the front, that is a number of run time."""
+
+UNSELECT = Primitive(
+    "select_backward",
+    Kind.INDEX,
+    _put_at,
+    (lambda g, _out, _x, index, *, dim, shape: bind(SELECT, g, index, dim=dim), None),
+    places=lambda out, _g, index, *, dim, shape: (0, [_whole(shape, dim, index)]),
 )
 
 

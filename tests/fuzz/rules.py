@@ -89,6 +89,45 @@ MUTANTS = [
         "return tensor_key(tensor) == self.key and self.take_known(run, tensor)",
         "return self.take_known(run, tensor)",
     ),
+    # -- positions of run time -------------------------------------------------------------------
+    Mutant(
+        "position: a copy that a write makes out of date", "graph/recording.py",
+        "self.path.excerpts[each] = True", "self.path.excerpts[each] = False",
+    ),
+    Mutant(
+        "position: a write to a part", "graph/recording.py",
+        "if isinstance(known.value.memory, Excerpt):", "if known.value is None:",
+    ),
+    Mutant(
+        "position: what is saved has the version of the whole", "graph/recording.py",
+        "return value, TensorEntry(value, None, source.storage, base)",
+        "return value, TensorEntry(value, None, StorageEntry(memory, None), base)",
+    ),
+    Mutant(
+        "position: where the part lies", "graph/recipes.py",
+        "offset = self.number.build(run) * memory.distance + value.offset",
+        "offset = self.number.build(run) * memory.distance",
+    ),
+    Mutant(
+        "position: a part that goes from turn to turn", "graph/ways.py",
+        "if isinstance(memory, Excerpt) or memory in", "if memory in",
+    ),
+    Mutant(
+        "position: a part that is appended", "graph/appending.py",
+        "if isinstance(memory, Excerpt) or memory in", "if memory in",
+    ),
+    Mutant(
+        "position: one that does not exist, in native code", "kernels/scalars.py",
+        '"({0} >= {1}) | (({0} < 0)', '"({0} > {1}) | (({0} < 0)',
+    ),
+    Mutant(
+        "position: it may raise", "graph/selecting.py", "(value,), (origin,), True)",
+        "(value,), (origin,), False)",
+    ),
+    Mutant(
+        "position: what is added to a row only", "graph/loop_reverse.py",
+        "and self._uses[more] == 1:", "and self._uses[more]:",
+    ),
     # -- the same as a function ------------------------------------------------------------------
     Mutant(
         "guard: storage and memory", "graph/guards.py",
@@ -272,9 +311,8 @@ MUTANTS = [
         "            self._decide(origin.scalar, True, (type(value), value), value)\n", "",
     ),
     Mutant(
-        "site: an exact value", "graph/models.py",
-        "self._decide(entry.value, True, (type(value), value), value)\n        return self._folded",
-        "return self._folded",
+        "site: an exact value", "graph/performing.py",
+        "self._decide(origin.scalar, True, (type(value), value), value)\n", "\n",
     ),
     Mutant(
         "versions: effects of writes", "graph/cutting.py",
@@ -455,12 +493,12 @@ MUTANTS = [
     ),
     Mutant(
         "loop: sums of totals", "graph/loop_reverse.py",
-        "before.append(total if made is None else _sum(steps, total, made))",
+        "before.append(total if made is None else add(total, made))",
         "before.append(total if made is None else made)",
     ),
     Mutant(
         "loop: what goes on as it is", "graph/loop_reverse.py",
-        "made = value if made is None else _sum(steps, value, made)",
+        "made = value if made is None else sums.of(value, made)",
         "made = value if made is None else made",
     ),
     Mutant(

@@ -105,5 +105,8 @@ class Turning(Statements):
             f"({a} * {a}).clamp(max=9)", f"{a}.detach() + 1 - {a}.sign()",
             f"{a}.relu() - {b}.sign()",
             f"{o} * 1", f"{o}", f"{a}[:]", f"({a}.sum() + {b}).clamp(-16, 16)", f"{a}.abs() - 1",
+            f"({a} + {o}.reshape(-1)[{turn} % {o}.numel()]).clamp(-16, 16)",
+            f"({o}[{turn} % {o}.shape[0]] * {o}[{turn} % {o}.shape[0]] + {b}).clamp(-8, 8)",
+            f"({a} + {o}.reshape(-1)[-1 - {turn} % 3]).clamp(-16, 16)",
             f"-{a}", f"({a} + box.items[0]).clamp(-16, 16)", f"helper({a}, {b}).clamp(-16, 16)",
         )  # fmt: skip

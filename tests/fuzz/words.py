@@ -183,13 +183,16 @@ class Words:
         return self.usually(usual, rare)
 
     def view(self) -> str:
-        a = self.tensor()
+        a, i = self.tensor(), self.integer()
         usual = (
+            f"({a}[{i} % {a}.shape[0]] if {a}.dim() else {a})", f"{a}.reshape(-1)[{i} % 3]",
             f"{a}[:]", f"{a}.detach()", f"{a}[:1]", f"{a}[..., :1]", f"{a}.view({a}.shape)",
             f"{a}.expand_as({a})", f"{a}.unsqueeze(0)", f"{a}[..., -1:]", f"{a}.contiguous()",
             f"{a}.data", f"{a}.view(-1)[:1]",
         )  # fmt: skip
-        return self.usually(usual, (f"{a}.view(-1)", f"{a}[0]", f"{a}[1:]", f"{a}.t()"))
+        return self.usually(
+            usual, (f"{a}.view(-1)", f"{a}[0]", f"{a}[1:]", f"{a}.t()", f"{a}[{i}]")
+        )
 
     def condition(self) -> str:
         a, b, c = self.tensor(), self.tensor(), self.number()

@@ -15,7 +15,7 @@ from jitgrad.graph import cycles, interpreter, replay, verify_loops
 from tests.graph import programs_autograd
 from tests.graph.agreement import agree, scenes
 
-SCENES = scenes("programs_cycles")
+SCENES = scenes("programs_cycles", "programs_appending", "programs_selecting_loops")
 WAYS = [
     *scenes("programs_ways", "programs_ways_back"),
     programs_autograd.scene_cotangents_of_other_kinds,
@@ -175,6 +175,111 @@ def test_what_changes_others_is_no_native_loop() -> None:
     assert box["n"] == 63
     assert not loops_of(f)
     assert "it changes what others can see" in f.graph.unmerged.values()
+
+
+def _sees_the_length(held, x):
+    return x * len(held)
+
+
+def _sees_an_element(held, x):
+    return x + held[-1]
+
+
+def _sees_all_elements(held, x):
+    return x + sum(held[:2])
+
+
+def _takes_one_away(held, x):
+    return x + held.pop()
+
+
+def _inserts(held, x):
+    held.insert(0, x)
+    return x
+
+
+@pytest.mark.parametrize(
+    "read", [_sees_the_length, _sees_an_element, _sees_all_elements, _takes_one_away, _inserts]
+)
+def test_what_looks_at_the_list_is_no_native_loop(read: Callable) -> None:
+    def f(x, n):
+        held = [x * 2, x]
+        for _ in range(n):
+            x = read(held, x) * 0.25
+            held.append(x)
+        return x, held
+
+    compiled = torch.compile(f)
+    for n in (20, 21, 22, 0, 1, 23):
+        x, held = compiled(torch.ones(2), n)
+        y, expected = f(torch.ones(2), n)
+        assert x.tolist() == y.tolist()
+        assert [each.tolist() for each in held] == [each.tolist() for each in expected]
+    assert not loops_of(compiled)
+    assert compiled.graph.unmerged or read is not _inserts
+
+
+def test_a_view_of_what_came_in_is_no_element_of_a_native_loop() -> None:
+    """It is to show what becomes of the tensor from outside."""
+
+    @torch.compile
+    def f(x, w, n):
+        held = []
+        for _ in range(n):
+            held.append(w.view(-1))
+            held.append(x[:1])
+            x = x * 0.5
+        return held
+
+    for n in (20, 21, 22):
+        x, w = torch.ones(2), torch.ones(2)
+        held = f(x, w, n)
+        w.add_(1)
+        x.add_(2)
+        assert held[-2].tolist() == [2, 2]
+        assert [held[at].tolist() for at in (1, 3)] == [[3], [0.5]]
+    assert "a tensor is appended that shares its memory with what came in" in (
+        f.graph.unmerged.values()
+    )
+
+
+def test_elements_of_a_million_turns() -> None:
+    @torch.compile
+    def f(x, n):
+        log, kept = [], []
+        for i in range(n):
+            x = x * 0.5 + 1
+            log.append(i)
+            if i % 1000 == 0:
+                kept.append(x)
+        return log, kept, x
+
+    for n in (20, 21, 22, 3000):
+        f(torch.zeros(()), n)
+    traces = f.graph.traces
+    log, kept, x = f(torch.zeros(()), 10**6)
+    assert log == list(range(10**6))
+    assert [each.item() for each in kept] == [1.0, *[2.0] * 999]
+    assert x.item() == 2
+    assert f.graph.traces == traces
+    assert sum(map(turns_of, loops_of(f))) > 10**6
+
+
+def test_elements_are_part_of_the_tape(monkeypatch: pytest.MonkeyPatch) -> None:
+    @torch.compile
+    def f(x, n):
+        held = []
+        for _ in range(n):
+            x = x * 0.5
+            held.append(x)
+        return held
+
+    for n in (20, 21, 22):
+        f(torch.ones(10), n)
+    monkeypatch.setattr(config, "max_tape", 4000)
+    assert len(f(torch.ones(10), 50)) == 50
+    with pytest.raises(MemoryError, match="append to lists takes more than 4000 bytes"):
+        f(torch.ones(10), 10_000)
 
 
 def test_a_loop_sees_what_another_thread_changes() -> None:

@@ -22,6 +22,8 @@ SCENES = scenes(
     "programs_numbers",
     "programs_objects",
     "programs_places",
+    "programs_selecting",
+    "programs_selecting_loops",
     "programs_tensors",
 )
 

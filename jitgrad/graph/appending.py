@@ -1,0 +1,334 @@
+"""What the turns of a native loop append to lists.
+
+Nothing in a turn looks at such a list, whoever has it; so the elements are recorded turn by turn,
+and appended behind the turns. They are the objects that eager would have appended: a tensor that is
+appended and goes on into the next turn is one object, and what shares its memory does so here.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Sequence
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+
+from jitgrad.dispatch import wrap
+from jitgrad.graph.ir import Compute, Memory, Scalar, Value
+from jitgrad.graph.origins import Excerpt, TensorEntry
+from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root, walk
+from jitgrad.graph.run import Run
+from jitgrad.graph.ways import Carried, Moved, Unsuitable, WayBack
+from jitgrad.kernels.layout import allocate
+from jitgrad.kernels.loops import Turns
+from jitgrad.kernels.records import packed, same_places
+
+
+class _Tensors(dict):
+    """Tensors with memories of their own, by turn: made once each, when they are asked for.
+
+    Args:
+        record: their elements.
+        value: what one of them is.
+    """
+
+    def __init__(self, record: np.ndarray, value: Value) -> None:
+        self.record = record
+        self.value = value
+        self.is_plain = np.array(like := allocate(value)).strides == like.strides
+
+    def __missing__(self, own: int) -> Any:
+        if self.is_plain:
+            array = np.array(self.record[own])
+        else:
+            array = allocate(self.value)
+            np.copyto(array, self.record[own])
+        made = self[own] = wrap(array)
+        return made
+
+
+class _Sharing(dict):
+    """Tensors that share a memory, by turn and by their entries.
+
+    Args:
+        record: the elements of the whole memory.
+        whole: the value that has them all.
+        recipes: of the tensors.
+    """
+
+    def __init__(self, record: np.ndarray, whole: Value, recipes: Sequence[Fresh]) -> None:
+        self.record = record
+        self.whole = whole
+        self.recipes = recipes
+
+    def __missing__(self, own: int) -> dict[Any, Any]:
+        block = allocate(self.whole)
+        np.copyto(block, self.record[own])
+        turn = Run([])
+        found = self[own] = turn.made
+        for each in self.recipes:
+            self._make(each, block, turn)
+        return found
+
+    def _make(self, recipe: Fresh, block: np.ndarray, turn: Run) -> Any:
+        entry, value = recipe.entry, recipe.entry.value
+        made = turn.made.get(entry)
+        if made is None:
+            array = block
+            if value is not self.whole:
+                size = value.dtype.itemsize
+                strides = tuple(stride * size for stride in value.strides)
+                array = np.ndarray(value.shape, value.dtype, block, value.offset * size, strides)
+            made = turn.made[entry] = wrap(array, turn.storage(entry.storage, array, 0))
+            if isinstance(recipe.base, Fresh):
+                made._base = self._make(recipe.base, block, turn)
+        return made
+
+
+class _Part:
+    """What one of the tensors that share a memory is in each turn."""
+
+    def __init__(self, tensors: _Sharing, entry: TensorEntry) -> None:
+        self.tensors = tensors
+        self.entry = entry
+
+    def __getitem__(self, own: int) -> Any:
+        return self.tensors[own][self.entry]
+
+
+class Elements:
+    """What the turns that take one way append.
+
+    Args:
+        way: the way.
+        given: the inputs that change in some turn.
+        watched: the roots whose places tensors take that are appended in a later turn.
+
+    Attributes:
+        kept: what has to be recorded.
+        changes: by its root, what becomes of a tensor that changes.
+        entries: by its root, the tensor that takes its place, if it is recorded.
+
+    Raises:
+        Unsuitable: what is appended cannot be told behind the turns.
+    """
+
+    def __init__(
+        self, way: WayBack, given: Collection[Value | Scalar], watched: Collection[int]
+    ) -> None:
+        self.way = way
+        self.given = given
+        self.kept: dict[Value | Scalar, None] = {}
+        self.changes = way.changes()
+        self.entries: dict[int, TensorEntry] = {}
+        self._groups: dict[Memory, tuple[Value, list[Fresh]]] = {}
+        used = walk(each.recipe for each in way.appends)
+        tensors = [each for each in used if isinstance(each, Fresh)]
+        going = {
+            root: join.recipe
+            for root, join in self.changes.items()
+            if isinstance(join, Carried) and join.recipe is not None
+        }
+        tensors += [recipe for root, recipe in going.items() if root in watched]
+        if any(going[root].variable is not None for root in going if root in watched):
+            raise Unsuitable("it appends a tensor with a history")
+        memories = {each.entry.value.memory for each in tensors}
+        for root, recipe in going.items():
+            if recipe.entry.value.memory in memories:
+                tensors.append(recipe)
+                self.entries[root] = recipe.entry
+        for each in tensors:
+            self._take(each)
+        saved = {
+            each.storage
+            for variable in way.layout.saving
+            for each in variable.history.saved()  # type: ignore[union-attr]
+        }
+        seen = {way.state.roots[root].storage for root in watched}  # type: ignore[union-attr]
+        if not {each.memory for each in saved}.isdisjoint(self._groups) or not saved.isdisjoint(
+            seen
+        ):
+            raise Unsuitable("it appends what is saved for a backward pass")
+        for each in used:
+            self._check(each)
+
+    def _take(self, recipe: Fresh) -> None:
+        """Have a tensor recorded that is appended, or with which the next turn begins."""
+        memory = recipe.entry.value.memory
+        if isinstance(memory, Excerpt) or memory in self.way.state.memories.values():
+            raise Unsuitable("a tensor is appended that shares its memory with what came in")
+        if memory not in self._groups:
+            # what comes first has all elements, what comes then are views of it
+            whole = next(
+                step.output
+                for step in self.way.steps
+                if isinstance(step, Compute) and step.output.memory is memory
+            )
+            thin = [step for size, step in zip(whole.shape, whole.strides) if size > 1]
+            if 0 not in whole.shape and (0 in thin or not same_places(whole, packed(whole))):
+                raise Unsuitable("a tensor is appended whose elements do not lie densely")
+            self._groups[memory] = whole, []
+            self.kept[whole] = None
+        self._groups[memory][1].append(recipe)
+
+    def _check(self, recipe: Recipe) -> None:
+        if isinstance(recipe, Number):
+            if recipe.scalar in self.way.made or recipe.scalar in self.given:
+                self.kept[recipe.scalar] = None
+        elif isinstance(recipe, Root):
+            entry: Any = self.way.state.roots[recipe.index]
+            seen: list[Any] = []
+            while entry is not None and isinstance(join := self.changes.get(entry.root), Moved):
+                if entry in seen:
+                    raise Unsuitable("tensors that are appended change places in a circle")
+                seen.append(entry)
+                entry = self.way.state.roots[join.source]
+        elif not isinstance(recipe, (Constant, Fresh)) and (
+            not isinstance(recipe, Container) or recipe.kind is not tuple
+        ):
+            raise Unsuitable(f"a {type(recipe).__name__} is appended")
+
+    def columns(self, records: dict[Value | Scalar, np.ndarray]) -> dict[Any, Any]:
+        """Return what its numbers and tensors are in each turn that takes the way."""
+        found: dict[Any, Any] = {
+            each: records[each].tolist() for each in self.kept if isinstance(each, Scalar)
+        }
+        for whole, recipes in self._groups.values():
+            entries = dict.fromkeys(each.entry for each in recipes)
+            first = recipes[0].entry
+            if len(entries) == 1 and first.value is whole and first.storage.sibling is None:
+                found[first] = _Tensors(records[whole], whole)
+            else:
+                tensors = _Sharing(records[whole], whole, recipes)
+                found.update((each, _Part(tensors, each)) for each in entries)
+        return found
+
+
+def elements_of(ways: Sequence[WayBack], given: Collection[Value | Scalar]) -> list[Elements]:
+    """Return what turns append on each way through a loop; `given` are the inputs that change.
+
+    Raises:
+        Unsuitable: see `Elements`.
+    """
+    waiting = [
+        entry.root
+        for way in ways
+        for each in walk(one.recipe for one in way.appends)
+        if isinstance(each, Root) and (entry := way.state.roots[each.index]) is not None
+    ]
+    watched: set[int] = set()
+    while waiting:
+        root: Any = waiting.pop()
+        joins = [join for way in ways if (join := way.changes().get(root)) is not None]
+        if joins and root not in watched:
+            watched.add(root)
+            waiting.extend(each.source for each in joins if isinstance(each, Moved))
+    return [Elements(way, given, watched) for way in ways]
+
+
+class Appended:
+    """What a run of a native loop is to append.
+
+    Args:
+        elements: of each way.
+        turns: what the run has done.
+        runs: for each way the run in which it began, None for one that was not taken.
+        records: for each way what it has recorded.
+    """
+
+    def __init__(
+        self,
+        elements: Sequence[Elements],
+        turns: Turns,
+        runs: Sequence[Run | None],
+        records: Sequence[dict[Value | Scalar, np.ndarray]],
+    ) -> None:
+        self.elements = elements
+        self.turns = turns
+        self.runs = runs
+        self.columns = [each.columns(held) for each, held in zip(elements, records)]
+        self.roots = next(each for each in runs if each is not None).roots
+        self._known = {root for each in elements for root in each.entries}
+        for each in elements:
+            self._known.update(r for r, join in each.changes.items() if isinstance(join, Moved))
+        self._turns_of: dict[tuple[int, ...], Sequence[int]] = {}
+
+    def turns_of(self, ways: tuple[int, ...]) -> Sequence[int]:
+        """Return the numbers of the turns that took one of these ways."""
+        found = self._turns_of.get(ways)
+        if found is None:
+            order = self.turns.order
+            found = range(self.turns.finished if ways else 0)
+            if order is not None:
+                found = np.flatnonzero(np.isin(order, ways)).tolist()
+            self._turns_of[ways] = found
+        return found
+
+    def perform(self) -> None:
+        """Append the elements of all turns, in their order."""
+        grown: dict[int, tuple[list, list]] = {}
+        plans: list[list[tuple[Callable, Callable]]] = []
+        for number, (each, run) in enumerate(zip(self.elements, self.runs)):
+            plan: list[tuple[Callable, Callable]] = []
+            plans.append(plan)
+            count = self.turns.counts[number]
+            for root, recipe in each.way.appends if count and run is not None else ():
+                target = run.roots[root]  # type: ignore[union-attr]
+                _, made = grown.setdefault(id(target), (target, []))
+                plan.append((made.append, iter(self._values(number, recipe, count)).__next__))
+        ways = tuple(number for number, plan in enumerate(plans) if plan)
+        if not ways:
+            return
+        order = self.turns.order
+        taken = repeat(0, self.turns.finished)
+        for way in taken if order is None else order[np.isin(order, ways)].tolist():
+            for take_up, following in plans[way]:
+                take_up(following())
+        # in the end, so that nobody finds some of them where making the others is interrupted
+        for target, made in grown.values():
+            target.extend(made)
+
+    def _values(self, way: int, recipe: Recipe, count: int) -> Any:
+        """Return what a recipe makes in the turns that took a way."""
+        if isinstance(recipe, Constant):
+            return repeat(recipe.value, count)
+        if isinstance(recipe, Container):
+            if not recipe.items:
+                return repeat((), count)
+            return zip(*(self._values(way, each, count) for each in recipe.items))
+        run, columns, elements = self.runs[way], self.columns[way], self.elements[way]
+        assert run is not None
+        if isinstance(recipe, Fresh):
+            return map(columns[recipe.entry].__getitem__, range(count))
+        if isinstance(recipe, Number):
+            known = recipe.scalar in columns
+            return columns[recipe.scalar] if known else repeat(recipe.build(run), count)
+        assert isinstance(recipe, Root)
+        entry: Any = elements.way.state.roots[recipe.index]
+        if entry is None or entry.value not in elements.given:
+            return repeat(run.roots[recipe.index], count)
+        return (self.tensor(entry.root, turn) for turn in self.turns_of((way,)))
+
+    def tensor(self, root: int, turn: int) -> Any:
+        """Return what is in the place of a root when a turn begins.
+
+        None where nobody has seen it, since it was made in a turn and not appended.
+        """
+        order = self.turns.order
+        while root in self._known:
+            changing = tuple(at for at, each in enumerate(self.elements) if root in each.changes)
+            turns = self.turns_of(changing)
+            before = bisect_left(turns, turn)
+            if not before:
+                return self.roots[root]
+            turn = turns[before - 1]
+            way = 0 if order is None else int(order[turn])
+            join = self.elements[way].changes[root]
+            if isinstance(join, Carried):
+                entry = self.elements[way].entries.get(root)
+                own = bisect_left(self.turns_of((way,)), turn)
+                return None if entry is None else self.columns[way][entry][own]
+            root = join.source
+        changed = any(root in each.changes for each in self.elements)
+        return None if changed else self.roots[root]
