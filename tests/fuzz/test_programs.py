@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as options
 
 import jitgrad as torch
-from jitgrad.graph import cycles, replay, segment, tape
+from jitgrad.graph import cycles, heads, replay, segment, tape
 from tests.fuzz import calling, running, writing
 from tests.fuzz.rules import MUTANTS, Mutant
 from tests.graph import reference
@@ -24,7 +24,7 @@ def compare(source: str, calls: list, settings: dict) -> Session:
     """Compare one program, and show it if it differs; return the compiled session."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.config, "verify", True)
-        for name in ("unroll", "max_range", "max_outcomes", "max_arrivals"):
+        for name in ("unroll", "first_turns", "max_range", "max_outcomes", "max_arrivals"):
             patch.setattr(torch.config, name, settings[name])
         # by which what the kernels compute and what the guards check is compared from the first
         # replay on, and whole paths after a few
@@ -32,6 +32,7 @@ def compare(source: str, calls: list, settings: dict) -> Session:
         for module in (replay, tape, cycles):
             patch.setattr(module, "WARM", settings["warm"])
         patch.setattr(cycles, "SLICE", settings["slice"])
+        patch.setattr(heads, "SHORT_RUNS", settings["short_runs"])
         if settings["lowering"] == "reference":
             patch.setattr(segment, "lower", reference.lower)
         try:

@@ -16,7 +16,7 @@ LONG = 20_000
 
 
 @pytest.mark.parametrize("first_turns", [1, 2])
-@pytest.mark.parametrize("short_runs", [1, 3])
+@pytest.mark.parametrize("short_runs", [2, 3])
 @pytest.mark.parametrize("scene", scenes("programs_heads"), ids=lambda scene: scene.__name__[6:])
 def test_heads_of_loops(scene: Callable, first_turns: int, short_runs: int, monkeypatch) -> None:
     monkeypatch.setattr(config, "first_turns", first_turns)
