@@ -53,6 +53,26 @@ def long(tools: Tools) -> Run:
     return value_and_slope(tools, lambda: walk(x, rate, TURNS), rate)
 
 
+def recording(tools: Tools) -> Run:
+    """Build a simulation of a thousand turns that returns its history, with the slope."""
+    torch = tools.library
+
+    @tools.part
+    def simulate(x: Any, v: Any, rate: Any, turns: int) -> Any:
+        history = []
+        for _ in range(turns):
+            v = v - 0.01 * (torch.sin(x) + rate * v)
+            x = x + 0.01 * v
+            history.append(x)
+        return history
+
+    x, v = torch.tensor(random(3)), torch.zeros(3)
+    rate = torch.tensor(0.1, requires_grad=True)
+    return value_and_slope(
+        tools, lambda: torch.stack(simulate(x, v, rate, TURNS)).square().mean(), rate
+    )
+
+
 STEPS, BATCH, WIDTH = 100, 32, 64
 
 
@@ -139,6 +159,12 @@ WORKLOADS: Sequence[Workload] = (
         "loop-long",
         f"{TURNS:,} turns of 3 operations on a scalar, value and slope",
         long,
+        excused={"torch.compile": "it compiles every turn by itself: 95 s before the first result"},
+    ),
+    Workload(
+        "loop-history",
+        f"a simulation of {TURNS:,} turns that returns its history, value and slope",
+        recording,
         excused={"torch.compile": "it compiles every turn by itself: 95 s before the first result"},
     ),
     Workload(

@@ -356,9 +356,12 @@ def _visit(
     node: Any, walk: _Pass, wanted: Any, found: dict, keep: bool, create_graph: bool, ready: list
 ) -> None:
     cotangents = walk.waiting.pop(node, None)
-    if cotangents is not None and node.hooks is not None:
+    asked: Any = None
+    if cotangents is not None and node.is_chain:
+        asked = [at for at in range(node.outputs) if (node, at) in wanted] if wanted else []
+    elif cotangents is not None and node.hooks is not None:
         _run_hooks(node, cotangents)
-    if cotangents is not None and wanted is not None:
+    if cotangents is not None and wanted is not None and asked is None:
         for index, cotangent in enumerate(cotangents):
             if cotangent is not None and (node, index) in wanted:
                 found[node, index] = cotangent
@@ -375,12 +378,15 @@ def _visit(
                 needed = [edge is not None for edge in node.edges]
             else:
                 needed = [edge is not None and edge in useful for edge in node.edges]
-            if True in needed:
+            if True in needed or asked:
                 if state.recorder is not None:
                     state.recorder.visit(node)
                 selects = walk.alone and type(node) is PrimitiveNode and node.primitive.selects
                 if selects and not state.detect_anomaly and walk.add_selected(node, cotangents[0]):
                     flows = ()
+                elif asked or (asked is not None and node.hooks is not None):
+                    flows, inner = node.backward_chain(cotangents, needed, asked)
+                    found.update(((node, at), each) for at, each in inner.items())
                 else:
                     flows = node.backward(cotangents, needed)
                     fresh = selects

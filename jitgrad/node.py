@@ -2,7 +2,7 @@
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from jitgrad.locks import SHARED
@@ -35,6 +35,9 @@ class Node:
 
     __slots__ = ("__weakref__", "edges", "hooks", "indices", "outputs", "sequence", "views")
 
+    is_chain = False
+    """Do its outputs depend on each other? Then it is told of hooks, and of what is asked for."""
+
     def __init__(self, edges: tuple, indices: tuple[int, ...] | None = None, outputs: int = 1):
         self.edges = edges
         self.sequence = next(_count)
@@ -58,6 +61,16 @@ class Node:
 
     def backward(self, cotangents: list, needed: list[bool]) -> tuple:
         """Return the cotangents of the inputs, None where there is none."""
+        raise NotImplementedError
+
+    def backward_chain(
+        self, cotangents: list, needed: list[bool], asked: Collection[int]
+    ) -> tuple[tuple, dict[int, Any]]:
+        """Do what `backward` does for a chain; run the hooks where all that they are told is known.
+
+        Args:
+            asked: the outputs whose cotangents are returned besides, by their numbers.
+        """
         raise NotImplementedError
 
     def release(self) -> None:

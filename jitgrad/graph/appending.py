@@ -8,7 +8,7 @@ appended and goes on into the next turn is one object, and what shares its memor
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -16,13 +16,14 @@ import numpy as np
 
 from jitgrad.dispatch import wrap
 from jitgrad.graph.ir import Compute, Memory, Scalar, Value
-from jitgrad.graph.origins import Excerpt, TensorEntry
+from jitgrad.graph.origins import Excerpt, StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root, walk
 from jitgrad.graph.run import Run
 from jitgrad.graph.ways import Carried, Moved, Unsuitable, WayBack
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.loops import Turns
 from jitgrad.kernels.records import packed, same_places
+from jitgrad.storage import Storage
 
 
 class _Tensors(dict):
@@ -96,6 +97,11 @@ class _Part:
     def __getitem__(self, own: int) -> Any:
         return self.tensors[own][self.entry]
 
+    def items(self) -> Iterator[tuple[int, Any]]:
+        """Yield those that have been made, with their turns."""
+        for own, found in self.tensors.items():
+            yield own, found[self.entry]
+
 
 class Elements:
     """What the turns that take one way append.
@@ -109,6 +115,7 @@ class Elements:
         kept: what has to be recorded.
         changes: by its root, what becomes of a tensor that changes.
         entries: by its root, the tensor that takes its place, if it is recorded.
+        seen: the tensors with a history that others see of a turn, with their variables.
 
     Raises:
         Unsuitable: what is appended cannot be told behind the turns.
@@ -131,8 +138,6 @@ class Elements:
             if isinstance(join, Carried) and join.recipe is not None
         }
         tensors += [recipe for root, recipe in going.items() if root in watched]
-        if any(going[root].variable is not None for root in going if root in watched):
-            raise Unsuitable("it appends a tensor with a history")
         memories = {each.entry.value.memory for each in tensors}
         for root, recipe in going.items():
             if recipe.entry.value.memory in memories:
@@ -140,18 +145,15 @@ class Elements:
                 self.entries[root] = recipe.entry
         for each in tensors:
             self._take(each)
-        saved = {
-            each.storage
-            for variable in way.layout.saving
-            for each in variable.history.saved()  # type: ignore[union-attr]
-        }
-        seen = {way.state.roots[root].storage for root in watched}  # type: ignore[union-attr]
-        if not {each.memory for each in saved}.isdisjoint(self._groups) or not saved.isdisjoint(
-            seen
-        ):
-            raise Unsuitable("it appends what is saved for a backward pass")
         for each in used:
             self._check(each)
+        kept = walk(way.end.snapshot.kept)
+        kept += [going[root] for root in watched if root in going]
+        self.seen: dict[TensorEntry, Variable] = {
+            each.entry: each.variable
+            for each in kept
+            if isinstance(each, Fresh) and each.variable is not None
+        }
 
     def _take(self, recipe: Fresh) -> None:
         """Have a tensor recorded that is appended, or with which the next turn begins."""
@@ -188,6 +190,14 @@ class Elements:
             not isinstance(recipe, Container) or recipe.kind is not tuple
         ):
             raise Unsuitable(f"a {type(recipe).__name__} is appended")
+
+    def saved(self) -> dict[StorageEntry, list[TensorEntry]]:
+        """Return the tensors of which something may be saved, by their storages."""
+        found: dict[StorageEntry, list[TensorEntry]] = {}
+        for _, recipes in self._groups.values():
+            for each in recipes:
+                found.setdefault(each.entry.storage, []).append(each.entry)
+        return found
 
     def columns(self, records: dict[Value | Scalar, np.ndarray]) -> dict[Any, Any]:
         """Return what its numbers and tensors are in each turn that takes the way."""
@@ -228,7 +238,7 @@ def elements_of(ways: Sequence[WayBack], given: Collection[Value | Scalar]) -> l
 
 
 class Appended:
-    """What a run of a native loop is to append.
+    """What a run of a native loop is to append: made first, and then appended.
 
     Args:
         elements: of each way.
@@ -253,6 +263,8 @@ class Appended:
         for each in elements:
             self._known.update(r for r, join in each.changes.items() if isinstance(join, Moved))
         self._turns_of: dict[tuple[int, ...], Sequence[int]] = {}
+        self._grown: dict[int, tuple[list, list]] = {}
+        self._make()
 
     def turns_of(self, ways: tuple[int, ...]) -> Sequence[int]:
         """Return the numbers of the turns that took one of these ways."""
@@ -267,7 +279,39 @@ class Appended:
 
     def perform(self) -> None:
         """Append the elements of all turns, in their order."""
-        grown: dict[int, tuple[list, list]] = {}
+        for target, made in self._grown.values():
+            target.extend(made)
+
+    def storages(self) -> list[dict[StorageEntry, dict[int, Storage]]]:
+        """Return by way, storage of the trace, and turn of the way what has been made."""
+        return [
+            {
+                storage: {
+                    own: made._storage for each in entries for own, made in columns[each].items()
+                }
+                for storage, entries in elements.saved().items()
+            }
+            for elements, columns in zip(self.elements, self.columns)
+        ]
+
+    def give_histories(self, node: Any) -> None:
+        """Let the tensors with a history be outputs of a node."""
+        first, outputs = len(node.layout.leading), node.past.outputs
+        for way, (elements, columns) in enumerate(zip(self.elements, self.columns)):
+            starts = outputs[np.asarray(self.turns_of((way,)), int)].tolist()
+            for at, entry in enumerate(elements.seen, first):
+                for own, made in columns[entry].items():
+                    made._node, made._index = node, at + starts[own]
+        for columns in self.columns:
+            for column in columns.values():
+                if isinstance(column, _Part):
+                    for _, made in column.items():
+                        if made._base is not None:
+                            made._base_node = made._base._node
+
+    def _make(self) -> None:
+        """Make the elements of all turns, in their order."""
+        grown = self._grown
         plans: list[list[tuple[Callable, Callable]]] = []
         for number, (each, run) in enumerate(zip(self.elements, self.runs)):
             plan: list[tuple[Callable, Callable]] = []
@@ -285,9 +329,6 @@ class Appended:
         for way in taken if order is None else order[np.isin(order, ways)].tolist():
             for take_up, following in plans[way]:
                 take_up(following())
-        # in the end, so that nobody finds some of them where making the others is interrupted
-        for target, made in grown.values():
-            target.extend(made)
 
     def _values(self, way: int, recipe: Recipe, count: int) -> Any:
         """Return what a recipe makes in the turns that took a way."""

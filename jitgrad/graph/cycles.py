@@ -66,17 +66,17 @@ class Cycle:
         self.layout: LoopLayout | None = None
         self.dependent = False
         kept: list[list[Value | Scalar]] = [[] for _ in ways]
-        if any(each.entering for each in ways):
+        self.elements = elements_of(ways, begun)
+        if any(way.entering or each.seen for way, each in zip(ways, self.elements)):
             for way, records in zip(ways, kept):
                 records += [each for each in way.layout.slots if each in way.made or each in begun]
             self.layout = LoopLayout(
                 [
-                    Way(way.layout, way.entering, records, way.storages())
-                    for way, records in zip(ways, kept)
+                    Way(way.layout, way.entering, records, way.storages(), [*each.seen.values()])
+                    for way, records, each in zip(ways, kept, self.elements)
                 ]
             )
             self.dependent = self.layout.is_dependent()
-        self.elements = elements_of(ways, begun)
         self.recorded = [
             list(dict.fromkeys([*records, *each.kept]))
             for records, each in zip(kept, self.elements)
@@ -183,8 +183,12 @@ class Cycle:
         gone.turns = turns.finished
         gone.trail = self._trail(turns)
         if self.layout is not None:
-            self._remember(turns, runs, values)
-            gone.kept_bytes = turns.nbytes
+            self._remember(turns, runs, values, appended)
+            gone.kept_bytes = sum(
+                held[each].nbytes
+                for way, held in zip(self.layout.ways, records)
+                for each in way.kept
+            )
         appended.perform()
         return gone
 
@@ -219,8 +223,10 @@ class Cycle:
             values.append(made)
         return values
 
-    def _remember(self, turns: Turns, runs: list[Run | None], values: list[Any]) -> None:
-        """Give what comes out of the last turn its history."""
+    def _remember(
+        self, turns: Turns, runs: list[Run | None], values: list[Any], appended: Appended
+    ) -> None:
+        """Give what comes out of the last turn its history, and what was appended in all turns."""
         assert self.layout is not None
         nodes: dict = {}
         for way, run, count in zip(self.ways, runs, turns.counts):
@@ -232,7 +238,10 @@ class Cycle:
                 if count and isinstance(join, Carried) and join.root is not None:
                     shown[join.root] = values[position]._storage
                     numbers[join.root] = position
-        Past(self.layout, turns, runs, shown).histories(nodes, self.dependent)
+        past = Past(self.layout, turns, runs, shown, appended.storages())
+        node = past.histories(nodes, self.dependent)
+        if node is not None and node.is_chain:
+            appended.give_histories(node)
         for variable in self.layout.leading:
             position = numbers.get(variable.root)  # type: ignore[arg-type]
             if position is not None:

@@ -283,6 +283,7 @@ class Graph:
         if self.fullgraph:
             recorder.first_turns = config.unroll
         recorder.began_at = None if entrance.layout is None else entrance.layout.place
+        recorder.leaves_long_lists = entrance.layout is not None and not self.fullgraph
 
     def record_call(self, args: tuple, kwargs: dict) -> Any:
         """Run the call by evaluation and record it from its beginning."""

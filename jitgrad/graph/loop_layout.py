@@ -21,12 +21,14 @@ class Way(NamedTuple):
             variable that is not among them goes on as it is.
         kept: what the tape records.
         carried: the roots that it puts another tensor in the place of, with its storage.
+        seen: the variables of what is appended to lists, and so are outputs of the node, too.
     """
 
     layout: TapeLayout
     entering: dict[Variable, Variable]
     kept: list[Value | Scalar]
     carried: dict[int, StorageEntry]
+    seen: list[Variable]
 
     def given(self, waiting: dict[Variable, Any]) -> dict[Variable, Any]:
         """Return, of what waits behind a turn, what goes into its derivative."""
@@ -42,8 +44,8 @@ class LoopLayout:
 
     Attributes:
         ways: what is known of each way through a turn.
-        leading: the variables with which a turn begins; the outputs of the node are what they are
-            at the end.
+        leading: the variables with which a turn begins; the first outputs of the node are what they
+            are at the end.
         reverses: native loops that go back, by what they are given and asked for.
     """
 
@@ -67,17 +69,24 @@ class LoopLayout:
             for each in self.ways
         )
 
-    def reached(self, way: int, live: frozenset[Variable]) -> tuple:
-        """Return what `live` behind a turn comes from: of the leading ones, and all of them."""
-        found = self._reached.get((way, live))
+    def reached(
+        self, way: int, live: frozenset[Variable], made: frozenset[Variable] = frozenset()
+    ) -> tuple:
+        """Return what `live` behind a turn comes from: of the leading ones, and all of them.
+
+        Args:
+            made: variables of the turn that are live besides.
+        """
+        found = self._reached.get((way, live, made))
         if found is None:
             layout, entering = self.ways[way].layout, self.ways[way].entering
             held = [entering[each] for each in self.leading if each in live and each in entering]
+            held.extend(made)
             roots = {each for each in ancestors(held) if each.root is not None}
             roots.update(each for each in live if each not in entering)
             before = frozenset(each for each in self.leading if each in roots)
             ordered = [each for each in [*self.leading, *layout.roots] if each in roots]
-            found = self._reached[way, live] = before, list(dict.fromkeys(ordered))
+            found = self._reached[way, live, made] = before, list(dict.fromkeys(ordered))
         return found
 
     def useful(
@@ -102,20 +111,21 @@ class LoopLayout:
             ways: those among them.
         """
         used = tuple(ways)
+        seen = {each: frozenset(self.ways[each].seen) for each in used}
         known = self._lasting.get(used)
         if known is not None:
             return known
         live = frozenset(each for way in used for each in self.ways[way].entering)
         found: dict[Variable, None] = {}
         for done, way in enumerate(reversed(taken)):
-            if all(self.reached(each, live)[0] == live for each in used):
+            if all(self.reached(each, live, seen[each])[0] == live for each in used):
                 # so it is in every turn
                 for each in used:
-                    found.update(dict.fromkeys(self.reached(each, live)[1]))
+                    found.update(dict.fromkeys(self.reached(each, live, seen[each])[1]))
                 if not done:
                     self._lasting[used] = list(dict.fromkeys([*found, *live]))
                 break
-            live, roots = self.reached(int(way), live)
+            live, roots = self.reached(int(way), live, seen[int(way)])
             found.update((each, None) for each in roots if each not in self.leading)
         found.update((each, None) for each in self.leading if each in live)
         return list(found)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jitgrad.dispatch import wrap
+from jitgrad.graph.arrivals import MOST_VARIANTS, Arrivals, Variant, elements
 from jitgrad.graph.derivative import kinds_of
 from jitgrad.graph.hot import JoinedPlan, join_plan
 from jitgrad.graph.ir import Compute, Memory, Step, Value, Write, operands
@@ -30,6 +31,8 @@ class _Plan(NamedTuple):
         joined: what is computed.
         outputs: the cotangents that come out.
         checks: what must not have been written since, see `tape.Plan`.
+        sums: the steps that come first: what arrives is added to what waits.
+        arriving: what arrives at what the turn has appended.
     """
 
     given: list[Variable]
@@ -37,6 +40,8 @@ class _Plan(NamedTuple):
     joined: JoinedPlan
     outputs: dict[Variable, Value]
     checks: list
+    sums: list[Step]
+    arriving: list[Value]
 
 
 class Reverse:
@@ -46,8 +51,8 @@ class Reverse:
         layout: what is known of the loop.
         values: what stands for the cotangents that wait.
         asked: the variables whose cotangents are asked for.
-        plans: by way how to go back, None for one through which everything passes unchanged.
-        refused: the ways through which it does not go.
+        plans: by variant how to go back, None for one through which everything passes unchanged.
+        refused: the variants through which it does not go.
 
     Raises:
         NotNative: it does not go through one of `plans`.
@@ -58,8 +63,8 @@ class Reverse:
         layout: LoopLayout,
         values: dict[Variable, Value],
         asked: list[Variable],
-        plans: dict[int, _Plan | None] | None = None,
-        refused: frozenset[int] = frozenset(),
+        plans: dict[Variant, _Plan | None] | None = None,
+        refused: frozenset[Variant] = frozenset(),
     ) -> None:
         self.layout = layout
         self.asked = asked
@@ -75,28 +80,28 @@ class Reverse:
                     total = Value(like.shape, row_major(like.shape), like.dtype, Memory("total"))
                     self.totals.setdefault(each, total)
         fixed: dict[Any, list[int]] = {}
-        self.streamed: list[list[Any]] = []
+        self.taped: list[list[Any]] = []
         paths = []
-        for number, plan in self.plans.items():
+        for (number, _), plan in self.plans.items():
             kept = set(layout.ways[number].kept)
             reads = [] if plan is None else plan.joined.inputs
-            self.streamed.append([each for each in reads if each in kept])
+            self.taped.append([each for each in reads if each in kept])
             for each in reads:
                 if each not in kept:
                     # one value may come from outside on several ways
                     fixed.setdefault(each, []).append(number)
-            sums = Sums() if plan is None else Sums(plan.joined.steps, plan.outputs.values())
+            steps = () if plan is None else (*plan.sums, *plan.joined.steps)
+            sums = Sums(steps, () if plan is None else plan.outputs.values())
             before = self._before(layout.ways[number], plan, sums)
-            paths.append(Path(sums.steps, (), before, (), self.streamed[-1]))
+            arriving = [] if plan is None else plan.arriving
+            paths.append(Path(sums.steps, (), before, (), [*self.taped[-1], *arriving]))
         self.fixed = list(fixed.items())
-        self.numbers = np.zeros(256, np.uint8)
-        self.numbers[list(self.plans)] = range(len(self.plans))
         carried = [*self.values.values(), *self.totals.values()]
         self.loop = make_loop(
             [*fixed, *carried],
             carried,
             paths,
-            [layout.ways[number].layout.segments[-1] for number in self.plans],
+            [layout.ways[number].layout.segments[-1] for number, _ in self.plans],
             "the way back through a native loop",
             follows=len(paths) > 1,
         )
@@ -120,42 +125,61 @@ class Reverse:
             raise NotNative("another cotangent waits before the turn")
         return before
 
-    def learned(self, number: int, waiting: dict) -> Reverse:
-        """Return one that goes through turns of this way, too, if that is possible."""
-        if number in self.refused:
+    def learned(self, variant: Variant, given: dict) -> Reverse:
+        """Return one that goes through turns of this variant, too, if that is possible.
+
+        Args:
+            given: the cotangents with which a derivative of such a turn has begun.
+        """
+        if variant in self.refused:
             return self
-        way = self.layout.ways[number]
-        given = way.given(waiting)
-        plan: _Plan | None = None
-        joined: JoinedPlan | None = None
-        if given:
-            through = way.through(self.asked)
-            kinds = kinds_of({each: tensor._array for each, tensor in given.items()})
-            known = way.layout.plans.get((kinds, tuple(through)))
-            if known is not None:
-                joined = join_plan(known.parts, through, given, way.given(self.values))
-            if known is not None and joined is not None:
-                outputs = dict(zip(joined.targets, joined.outputs))
-                plan = _Plan(list(given), through, joined, outputs, known.checks)
-        refused = self.refused | {number}
-        if not given or plan is not None:
-            try:
-                plans = {**self.plans, number: plan}
-                return Reverse(self.layout, self.values, self.asked, plans, self.refused)
-            except NotNative:
-                pass
-        self.refused = refused
+        refused = self.refused | {variant}
+        try:
+            plan = self._plan(variant, given) if given else None
+            plans = {**self.plans, variant: plan}
+            if len(plans) > MOST_VARIANTS:
+                raise NotNative("there are too many variants")
+            return Reverse(self.layout, self.values, self.asked, plans, self.refused)
+        except NotNative:
+            self.refused = refused
         return self
 
-    def reaches(self, past: Any, first: int, turns: int) -> int:
+    def _plan(self, variant: Variant, given: dict) -> _Plan:
+        way = self.layout.ways[variant[0]]
+        values = way.given(self.values)
+        sums = Sums()
+        arriving = []
+        for variable, shape, strides, dtype in variant[1]:
+            value = Value(shape, elements(strides, dtype), dtype, Memory("arriving"))
+            arriving.append(value)
+            held = values.get(variable)
+            if held is not None:
+                # whose layout the sum has is seen where derivatives are joined
+                if (held.shape, held.dtype) != (value.shape, value.dtype):
+                    raise NotNative("a cotangent of another kind arrives")
+                value = sums.of(held, value)
+            values[variable] = value
+        through = way.through(self.asked)
+        kinds = kinds_of({each: tensor._array for each, tensor in given.items()})
+        known = way.layout.plans.get((kinds, tuple(through)))
+        joined = None if known is None else join_plan(known.parts, through, given, values)
+        if known is None or joined is None:
+            raise NotNative("the derivatives of a turn do not fit together")
+        outputs = dict(zip(joined.targets, joined.outputs))
+        return _Plan(list(given), through, joined, outputs, known.checks, sums.steps, arriving)
+
+    def reaches(self, arrivals: Arrivals, first: int, turns: int) -> int:
         """Return from which turn on the way back is known, of those up to another one."""
-        if self.plans.keys() >= past.passages.keys():
+        known = [at for at, each in enumerate(arrivals.variants) if each in self.plans]
+        if len(known) == len(arrivals.variants):
             return first
-        assert past.order is not None
-        unknown = np.flatnonzero(~np.isin(past.order[first:turns], list(self.plans)))
+        begin = arrivals.begin
+        unknown = np.flatnonzero(~np.isin(arrivals.taken[first - begin : turns - begin], known))
         return first + int(unknown[-1]) + 1 if len(unknown) else first
 
-    def run(self, past: Any, begin: int, end: int, waiting: dict, totals: dict) -> dict:
+    def run(
+        self, past: Any, begin: int, end: int, waiting: dict, totals: dict, arrivals: Arrivals
+    ) -> dict:
         """Go back from a turn through another; return what then waits."""
         before = [totals.pop(each, None) for each in self.totals]
         values = [
@@ -169,14 +193,19 @@ class Reverse:
                 for array, like in zip(before, self.totals.values())
             ),
         ]
+        numbers = {each: number for number, each in enumerate(arrivals.variants)}
         streams = [
-            self._streams(past, number, each, begin, end)
-            for number, each in zip(self.plans, self.streamed)
+            self._streams(past, each, taped, numbers.get(each), arrivals, begin, end)
+            for each, taped in zip(self.plans, self.taped)
         ]
         order = None
         if len(self.plans) > 1:
-            taken = np.zeros(end - begin, np.uint8) if past.order is None else past.order[begin:end]
-            order = self.numbers[taken[::-1]]
+            paths = np.zeros(len(numbers), np.uint8)
+            for path, each in enumerate(self.plans):
+                if each in numbers:
+                    paths[numbers[each]] = path
+            taken = arrivals.taken[begin - arrivals.begin : end - arrivals.begin]
+            order = paths[taken[::-1]]
         turns = self.loop.run(values, streams, limit=end - begin, order=order)
         assert turns.finished == end - begin
         count = len(self.values)
@@ -187,15 +216,24 @@ class Reverse:
         return {each: wrap(array) for each, array in zip(self.values, turns.carried)}
 
     def _streams(
-        self, past: Any, number: int, streamed: list, begin: int, end: int
+        self,
+        past: Any,
+        variant: Variant,
+        taped: list,
+        number: int | None,
+        arrivals: Arrivals,
+        begin: int,
+        end: int,
     ) -> list[np.ndarray]:
-        """Return the records of a way's turns, the last one first."""
-        passage = past.passages.get(number)
-        if passage is None or not passage.records.keys() >= set(streamed):
-            likes = [entry(each) for each in streamed]
+        """Return what a variant's turns read one by one, the last one first."""
+        passage = past.passages.get(variant[0])
+        if number is None or passage is None or not passage.records.keys() >= set(taped):
+            arriving = [] if (plan := self.plans[variant]) is None else plan.arriving
+            likes = [entry(each) for each in (*taped, *arriving)]
             return [np.empty((0, *like.shape), like.dtype) for like in likes]
-        first, last = passage.own(begin, end)
-        return [passage.records[each][first:last][::-1] for each in streamed]
+        own = arrivals.own(number, begin, end)
+        found = [passage.records[each][own][::-1] for each in taped]
+        return [*found, *arrivals.streams(number, begin, end)]
 
     def _adds(self, target: Variable, counts: Sequence[int]) -> bool:
         """Have turns been done that add to a total?"""
@@ -208,11 +246,6 @@ class Reverse:
 def _held(past: Any, ways: list[int]) -> Iterator[dict]:
     """Yield what is the same in all turns of these ways."""
     return (past.passages[each].invariant for each in ways if each in past.passages)
-
-
-def described(array: np.ndarray) -> Value:
-    strides = tuple(step // array.itemsize for step in array.strides)
-    return Value(array.shape, strides, array.dtype, Memory("cotangent"))
 
 
 class Sums:

@@ -15,6 +15,7 @@ from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.callables import CallableRules
+from jitgrad.graph.changes import length_place
 from jitgrad.graph.exceptions import ExceptionRules
 from jitgrad.graph.generators import GeneratorRules
 from jitgrad.graph.imports import ImportRules
@@ -33,6 +34,8 @@ CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 
 PASS = object()
 """The answer of a rule that does not know a function, which another one may."""
+LONG = 64
+"""How many elements a list of any length may have that library code is given in a recording."""
 GETTERS = (operator.itemgetter, operator.attrgetter)
 
 
@@ -45,6 +48,8 @@ class Recorder(GeneratorRules, ExceptionRules, PatternRules, ImportRules, Callab
     """Records one call, from its beginning or from a site on."""
 
     internal_files = Passing.internal_files
+    leaves_long_lists = False
+    """The recording begins behind a loop, where lists may be of another length each time."""
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -228,11 +233,18 @@ class Recorder(GeneratorRules, ExceptionRules, PatternRules, ImportRules, Callab
                 for v, o in zip(value, known.origins)
             )
         if isinstance(known, int) and type(value) in (list, tuple):
+            if self._is_long(value, known):
+                return False
             found = self._elements(value, IDENTIFIED)
             return found is not None and all(
                 not isinstance(o, Runtime) and self._is_library_argument(v, o) for v, o in found
             )
         return False
+
+    def _is_long(self, value: Any, number: int) -> bool:
+        """Is it a list for Python to look at? Each length would be recorded, and each element."""
+        unknown = length_place(number).identity() not in self.path.places
+        return self.leaves_long_lists and unknown and len(value) > LONG
 
     def _tensor_method(self, method: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         owner = method.__self__

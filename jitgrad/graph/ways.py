@@ -138,8 +138,6 @@ class WayBack:
         self._join(self.end.layout.recipes(self.end.snapshot), values)
         self._check_facts()
         snapshot = self.end.snapshot
-        if snapshot.kept:
-            raise Unsuitable("it appends a tensor with a history")
         self.layout = TapeLayout(
             snapshot.variables, snapshot.freed, self.state, self.segments, self.end.shown
         )

@@ -440,19 +440,19 @@ MUTANTS = [
         "one in self.leading and one not in each.entering", "False",
     ),
     Mutant(
-        "loop: freed once", "graph/loop_tape.py",
-        "        if passage.has_freed(saved, *own):\n", "        if False:\n",
+        "loop: freed once", "graph/loop_node.py",
+        "if self.past.passages[number].has_freed(saved, own):\n", "if False:\n",
     ),
     Mutant(
         "loop: freed turn by turn", "graph/loop_tape.py",
-        "        turns[first:last] = True\n", "        turns[:] = True\n",
+        "        turns[own] = True\n", "        turns[:] = True\n",
     ),
     Mutant(
         "loop: numbers are not freed", "graph/derivative.py",
         "for each, held in values.items() if isinstance(each, Scalar)}", "for each, held in ()}",
     ),
     Mutant(
-        "loop: only what leads to what is asked for", "graph/loop_tape.py",
+        "loop: only what leads to what is asked for", "graph/loop_node.py",
         "for each in stretches[-1][1] if each in given", "for each in given",
     ),
     Mutant(
@@ -468,15 +468,15 @@ MUTANTS = [
         "            if self._positions[root][1] == turn:\n", "            if False:\n",
     ),
     Mutant(
-        "loop: versions of what comes out", "graph/loop_tape.py",
-        "for own in {first, last - 1}:", "for own in {first}:",
+        "loop: versions of what comes out", "graph/loop_node.py",
+        "else {turns[0], turns[-1]}:", "else {turns[0]}:",
     ),
     Mutant(
-        "loop: versions of what came in", "graph/loop_tape.py",
-        "for own in {first, last - 1}:", "for own in {last - 1}:",
+        "loop: versions of what came in", "graph/loop_node.py",
+        "else {turns[0], turns[-1]}:", "else {turns[-1]}:",
     ),
     Mutant(
-        "loop: versions", "graph/loop_tape.py",
+        "loop: versions", "graph/loop_node.py",
         "            if plan.checks:\n", "            if False:\n",
     ),
     Mutant(
@@ -485,7 +485,7 @@ MUTANTS = [
     ),
     Mutant(
         "loop: the last turn comes first", "graph/loop_reverse.py",
-        "order = self.numbers[taken[::-1]]", "order = self.numbers[taken]",
+        "order = paths[taken[::-1]]", "order = paths[taken]",
     ),
     Mutant(
         "loop: no gradient where no turn has added one", "graph/loop_reverse.py",
@@ -500,6 +500,63 @@ MUTANTS = [
         "loop: what goes on as it is", "graph/loop_reverse.py",
         "made = value if made is None else sums.of(value, made)",
         "made = value if made is None else made",
+    ),
+    # -- what turns append -------------------------------------------------------------------------
+    Mutant(
+        "lists: what goes on and is appended is one tensor", "graph/cycles.py",
+        "made = wrap(made) if seen is None else seen", "made = wrap(made)",
+    ),
+    Mutant(
+        "lists: nothing looks at them", "graph/ways.py",
+        "if place.is_root and place.base in growing:", "if False:",
+    ),
+    Mutant(
+        "lists: other changes", "graph/ways.py",
+        "or changed.change is not append:", "or False:",
+    ),
+    Mutant(
+        "lists: views of what came in", "graph/appending.py",
+        "if isinstance(memory, Excerpt) or memory in self.way.state.memories.values():",
+        "if False:",
+    ),
+    Mutant(
+        "lists: what shares its memory", "graph/appending.py",
+        "            if recipe.entry.value.memory in memories:\n",
+        "            if root in watched:\n",
+    ),
+    Mutant(
+        "lists: what was made before the turn", "graph/appending.py",
+        "before = bisect_left(turns, turn)", "before = bisect_left(turns, turn - 1)",
+    ),
+    Mutant(
+        "lists: in the order of the turns", "graph/appending.py",
+        "order[np.isin(order, ways)].tolist()", "sorted(order[np.isin(order, ways)].tolist())",
+    ),
+    Mutant(
+        "lists: versions of what is saved", "graph/loop_node.py",
+        "for turn in turns if is_written else", "for turn in",
+    ),
+    Mutant(
+        "lists: storages of what was made in a turn", "graph/loop_tape.py",
+        "for held, those in self.seen[number].items() if own in those",
+        "for held, those in self.seen[number].items() if False",
+    ),
+    Mutant(
+        "lists: storages of what a turn began with", "graph/loop_tape.py",
+        "            elif (shown := self._seen(root, turn)) is not None:\n",
+        "            elif (shown := None) is not None:\n",
+    ),
+    Mutant(
+        "lists: gradients by elements", "engine.py",
+        "in wanted] if wanted else []", "in ()] if wanted else []",
+    ),
+    Mutant(
+        "lists: what arrives is told from what waits", "graph/loop_node.py",
+        "tensor = wrap(add_cotangents(held._array, tensor._array))", "pass",
+    ),
+    Mutant(
+        "lists: variants of a way", "graph/arrivals.py",
+        "        if way not in self._divided:\n", "        if True:\n",
     ),
     Mutant(
         "tape: dtypes of cotangents", "graph/derivative.py",

@@ -9,8 +9,10 @@ class Turning(Statements):
     """Loops such as become native ones: hardly anything in them is seen by others.
 
     Attributes:
-        turning: what the turns of the loop at hand assign to: names of tensors, and of numbers.
+        grown: what the turns of the loop at hand append to: a list of tensors, and one of anything.
     """
+
+    grown: tuple[str, str] | None = None
 
     def many_turns(self) -> None:
         """Write a loop of many turns, and what it begins with."""
@@ -25,6 +27,10 @@ class Turning(Statements):
         for _ in range(self.number_up_to(0, 2)):
             numbers.append(self.new("c"))
             self.emit(f"{numbers[-1]} = {self.pick('0', '1', '0.0', 'k', 'n', 'box.total')}")
+        self.grown = self.pick(None, (self.new("l"), self.new("l")))
+        if self.grown is not None:
+            self.emit(f"{self.grown[0]} = [{self.pick(*names)}]")
+            self.emit(f"{self.grown[1]} = {self.pick('[]', '[]', 'box.items', '[k]')}")
         most, turn = self.pick("24", "n + 20", "n * 8", "40 - n"), self.new("i")
         if self.maybe():
             self.emit(f"for {turn} in {self.pick(f'range({most})', f'range({most}, 0, -1)')}:")
@@ -39,11 +45,36 @@ class Turning(Statements):
         self.tensors.extend(names)
         self.numbers.extend(numbers)
         self.counters.extend(numbers)
+        if self.grown is not None:
+            self.lists.append(self.grown[0])
+            self.emit(f"box.kept = {self.grown[1]}")
+            self.grown = None
+
+    def append(self, names: list[str], numbers: list[str], turn: str) -> None:
+        """Write that something is put behind the elements of a list."""
+        assert self.grown is not None
+        a, b, o = self.pick(*names), self.pick(*names), self.pick("x", "net.weight", *names)
+        c = self.pick(turn, "k", f"{a}.sum().item()", *numbers)
+        tensors, all_kinds = self.grown
+        made = self.pick(a, a, b, f"{a}.detach()", f"{a}[:]", o, f"{a} * 1", f"{a} + {b}.sum()")
+        if self.maybe():
+            return self.emit(f"{tensors}.append({made})")
+        more = self.pick(c, f"({made}, {c})", f"({c}, None, ({b}, 's'))", made, f"{b}.max().item()")
+        return self.emit(
+            self.pick(
+                f"{all_kinds}.append({more})", f"{all_kinds}.append({more})",
+                f"{all_kinds} += [{c}, {more}]", f"{all_kinds}.extend(({b}, {more}))",
+                f"{all_kinds}.append(len({tensors}))", f"{all_kinds}.append({tensors}[-1])",
+            )
+        )  # fmt: skip
 
     def turn(self, names: list[str], numbers: list[str], turn: str, count: int) -> None:
         """Write some statements of a turn."""
+        more = ("append", "append", "append") if self.grown is not None else ()
         for at in range(count):
-            kind = self.pick("assign", "way", "way", "number", "way", "leave", "mode", "other")
+            kind = self.pick(
+                "assign", "way", "way", "number", "way", "leave", "mode", "other", *more
+            )  # fmt: skip
             if kind == "way" and self.depth < 4:
                 self.emit(f"if {self.decision(names, numbers, turn)}:")
                 self.inner(names, numbers, turn)
@@ -62,6 +93,8 @@ class Turning(Statements):
                         f"{c} = max({c}, {d}) - 1 if {c} < 8 else 0", f"{c} = 1", f"{c} = int({c})",
                     )
                 )  # fmt: skip
+            elif kind == "append":
+                self.append(names, numbers, turn)
             elif kind == "leave" and at + 1 == count:
                 self.emit(f"if {self.decision(names, numbers, turn)}:")
                 self.emit(f"    {self.pick('continue', 'break')}")

@@ -15,7 +15,12 @@ from jitgrad.graph import cycles, interpreter, replay, verify_loops
 from tests.graph import programs_autograd
 from tests.graph.agreement import agree, scenes
 
-SCENES = scenes("programs_cycles", "programs_appending", "programs_selecting_loops")
+SCENES = scenes(
+    "programs_cycles",
+    "programs_appending",
+    "programs_appending_back",
+    "programs_selecting_loops",
+)
 WAYS = [
     *scenes("programs_ways", "programs_ways_back"),
     programs_autograd.scene_cotangents_of_other_kinds,
@@ -280,6 +285,27 @@ def test_elements_are_part_of_the_tape(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(f(torch.ones(10), 50)) == 50
     with pytest.raises(MemoryError, match="append to lists takes more than 4000 bytes"):
         f(torch.ones(10), 10_000)
+
+
+def test_long_lists_of_any_length_are_for_python_behind_a_loop() -> None:
+    def f(x, n):
+        held = []
+        for _ in range(n):
+            x = x * 0.5
+            held.append(x)
+        return torch.stack(held)
+
+    compiled = torch.compile(f)
+    for n in (20, 21, 22, 100, 101, 102):
+        compiled(torch.ones(2), n)
+    traces = compiled.graph.traces
+    for n in (103, 99, 150, 300):
+        assert compiled(torch.ones(2), n).tolist() == f(torch.ones(2), n).tolist()
+    assert compiled.graph.traces == traces
+    assert any("stack" in each["reason"] for each in compiled.explain().host_calls)
+    whole = torch.compile(f, fullgraph=True)
+    for n in (20, 21, 22, 100, 101, 102):
+        assert whole(torch.ones(2), n).tolist() == f(torch.ones(2), n).tolist()
 
 
 def test_a_loop_sees_what_another_thread_changes() -> None:

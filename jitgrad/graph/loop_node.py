@@ -1,0 +1,314 @@
+"""The node of the history of what comes out of the turns of a native loop."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from threading import get_ident
+from typing import Any
+
+import numpy as np
+
+from jitgrad.dispatch import wrap
+from jitgrad.engine import run_nodes
+from jitgrad.graph.arrivals import Arrivals, described
+from jitgrad.graph.derivative import add_cotangents, kinds_of
+from jitgrad.graph.loop_layout import LoopLayout, Way
+from jitgrad.graph.loop_reverse import Reverse
+from jitgrad.graph.origins import Variable
+from jitgrad.graph.tape import check_versions, natively
+from jitgrad.modes import state
+from jitgrad.node import SECOND_BACKWARD, Node
+
+
+class LoopBackward(Node):
+    """The history of what comes out of some turns of a native loop.
+
+    Its outputs are what the loop's leading variables are in the end, and then, turn by turn, the
+    variables that have been seen, because something was appended.
+
+    Args:
+        past: what the run has left.
+        begin, end: the turns.
+        nodes: of the variables with which turns begin.
+    """
+
+    __slots__ = ("_reached", "begin", "end", "is_chain", "layout", "past", "roots", "ways")
+
+    def __init__(
+        self, past: Any, begin: int, end: int, nodes: dict[Variable, tuple[Node, int]]
+    ) -> None:
+        layout: LoopLayout = past.layout
+        order = past.order
+        alike = [0] * min(end - begin, 1 + len(layout.leading))
+        taken: Sequence[int] | np.ndarray = alike if order is None else order[begin:end]
+        self.ways = [0] if order is None else np.unique(taken).tolist()
+        self.roots = layout.roots(taken, self.ways)
+        edges = [nodes[each] for each in self.roots]
+        seen = past.outputs[-1]
+        super().__init__(
+            tuple(node for node, _ in edges),
+            tuple(index for _, index in edges),
+            len(layout.leading) + int(seen),
+        )
+        self.is_chain = seen > 0
+        self.layout = layout
+        self.past = past
+        self.begin = begin
+        self.end = end
+        # by thread, since several may go back at once
+        self._reached: dict[int, list[tuple]] = {}
+
+    def backward(self, cotangents: list, needed: list[bool]) -> tuple:
+        if state.grad_enabled or state.detect_anomaly:
+            return self.backward_chain(cotangents, needed, ())[0]
+        self._begin()
+        given = self._given(cotangents)
+        wanted = [each for each, want in zip(self.roots, needed) if want]
+        arrivals = Arrivals(self.past, self.begin, self.end, list(self._arrived(cotangents)))
+        found = self._back(given, arrivals, wanted)
+        return tuple(found.get(each) for each in self.roots)
+
+    def release(self) -> None:
+        for number, *what in self._reached.pop(get_ident()):
+            self.past.passages[number].free(*what)
+
+    def _begin(self) -> None:
+        if state.recorder is not None:
+            state.recorder.unknown("a backward pass through a compiled loop made before")
+        self._reached[get_ident()] = []
+
+    def _given(self, cotangents: list) -> dict[Variable, Any]:
+        """Return what arrives at the leading variables."""
+        pairs = zip(self.layout.leading, cotangents)
+        return {variable: cotangent for variable, cotangent in pairs if cotangent is not None}
+
+    def _output(self, index: int) -> tuple[int, Variable]:
+        """Return the turn and the variable of an output behind those of the leading ones."""
+        index -= len(self.layout.leading)
+        turn = int(np.searchsorted(self.past.outputs, index, "right")) - 1
+        seen = self.layout.ways[self.past.way(turn)].seen
+        return turn, seen[index - int(self.past.outputs[turn])]
+
+    def _arrived(self, cotangents: list) -> Iterable[tuple[int, Variable, Any]]:
+        """Yield what arrives at the other outputs: the turn, the variable, the cotangent."""
+        for index in range(len(self.layout.leading), self.outputs):
+            if cotangents[index] is not None:
+                yield *self._output(index), cotangents[index]
+
+    def _reach(self, number: int, given: Iterable, through: Iterable, own: Any) -> None:
+        """Note that a pass goes through turns of a way; `own` tells which of these.
+
+        Raises:
+            RuntimeError: what it needs has been freed.
+        """
+        saved = self.layout.ways[number].layout.freed_by(tuple(given), tuple(through))
+        self._note(number, saved, own)
+
+    def _note(self, number: int, saved: frozenset[Variable], own: Any) -> None:
+        if self.past.passages[number].has_freed(saved, own):
+            raise RuntimeError(SECOND_BACKWARD)
+        self._reached[get_ident()].append((number, saved, own))
+
+    def _useful(self, wanted: list[Variable]) -> list[tuple[int, list[Variable]]]:
+        """Return what leads to `wanted` of what turns begin with, and from which turn on."""
+        layout, past = self.layout, self.past
+        others = frozenset(each for each in wanted if each not in layout.leading)
+        held = frozenset(each for each in wanted if each in layout.leading)
+        found = [(self.begin, held)]
+        for turn in range(self.begin, self.end):
+            if all(layout.useful(each, held, others) == held for each in self.ways):
+                break
+            held = layout.useful(past.way(turn), held, others)
+            if held != found[-1][1]:
+                found.append((turn + 1, held))
+        return [(turn, [each for each in layout.leading if each in held]) for turn, held in found]
+
+    def _back(self, given: dict, arrivals: Arrivals, wanted: list[Variable]) -> dict:
+        """Go back turn by turn; natively once it is known how."""
+        layout = self.layout
+        others = [each for each in wanted if each not in layout.leading]
+        totals: dict[Variable, np.ndarray] = {}
+        stretches = self._useful(wanted)
+        # what leads nowhere is not computed, and what it would need may have been freed
+        waiting = {each: given[each] for each in stretches[-1][1] if each in given}
+        turns = self.end
+        for first, useful in reversed(stretches):
+            waiting = self._stretch(first, turns, waiting, [*useful, *others], totals, arrivals)
+            turns = first
+        made = {each: wrap(array) for each, array in totals.items()}
+        made.update((each, waiting[each]) for each in waiting if each in wanted)
+        return made
+
+    def _stretch(
+        self,
+        first: int,
+        turns: int,
+        waiting: dict,
+        asked: list[Variable],
+        totals: dict,
+        arrivals: Arrivals,
+    ) -> dict:
+        """Go back through the turns up to `turns`, from all of which the same leads on."""
+        layout = self.layout
+        while turns > first:
+            turns = turns if waiting else arrivals.last(first, turns)
+            if turns == first:
+                break
+            variant, key = arrivals.variant(turns - 1), _key(waiting, asked)
+            way = layout.ways[variant[0]]
+            reverse = layout.reverses.get(key)
+            if reverse is not None and variant in reverse.plans:
+                begin = reverse.reaches(arrivals, first, turns)
+                self._check(reverse, begin, turns, arrivals)
+                waiting = reverse.run(self.past, begin, turns, waiting, totals, arrivals)
+                turns = begin
+                continue
+            turns -= 1
+            mine, through = way.given(waiting), way.through(asked)
+            for variable, tensor in arrivals.direct.get(turns, {}).items():
+                held = mine.get(variable)
+                if held is not None:
+                    tensor = wrap(add_cotangents(held._array, tensor._array))
+                mine[variable] = tensor
+            found: dict[Variable, Any] = {}
+            if mine:
+                self._reach(variant[0], mine, through, self.past.passages[variant[0]].one(turns))
+                found = natively(self.past.tape(turns), mine, through)
+            before = _next_waiting(layout, way, waiting, found)
+            if _key(before, asked) == key:
+                if reverse is None:
+                    pairs = waiting.items()
+                    values = {each: described(tensor._array) for each, tensor in pairs}
+                    reverse = Reverse(layout, values, asked)
+                layout.reverses[key] = reverse.learned(variant, mine)
+            for each in through:
+                if each in found and each not in layout.leading:
+                    totals[each] = add_cotangents(totals.get(each), found[each]._array)
+            waiting = before
+        return waiting
+
+    def _check(self, reverse: Reverse, begin: int, end: int, arrivals: Arrivals) -> None:
+        """Note that a pass goes through these turns, and see whether anything was written since.
+
+        Others can write to what came in and to what comes out. The first turn of a way has seen
+        all that came in and any of its turns has, and the last one all that comes out. What was
+        appended is saved by the turns that made it, and by those behind them.
+        """
+        past = self.past
+        is_written = past.is_written()
+        for at, variant in enumerate(arrivals.variants):
+            turns = arrivals.turns(at, begin, end)
+            plan = reverse.plans[variant] if len(turns) else None
+            if plan is None:
+                continue
+            self._reach(variant[0], plan.given, plan.through, arrivals.own(at, begin, end))
+            if plan.checks:
+                for turn in turns if is_written else {turns[0], turns[-1]}:
+                    check_versions(past.tape(int(turn)), plan.checks)
+
+    def backward_chain(
+        self, cotangents: list, needed: list[bool], asked: Collection[int]
+    ) -> tuple[tuple, dict[int, Any]]:
+        """Make the histories of all turns as eager would have made them, and walk them."""
+        self._begin()
+        layout, past = self.layout, self.past
+        given = self._given(cotangents)
+        arrived = list(self._arrived(cotangents))
+        wanted = [each for each, want in zip(self.roots, needed) if want]
+        edges = {
+            root: (node, index)
+            for root, node, index in zip(self.roots, self.edges, self.indices or ())
+        }
+        begun = dict(edges)
+        inner = {at: self._output(at) for at in asked if at >= len(layout.leading)}
+        inner.update((at, self._last(layout.leading[at])) for at in asked if at not in inner)
+        self._note_all(given, arrived, wanted, set(inner.values()))
+        seen = {(turn, variable) for turn, variable, _ in arrived}.union(inner.values())
+        hooks = self.hooks if self.is_chain and self.hooks is not None else []
+        seen.update(self._output(at) for at, _ in hooks if at >= len(layout.leading))
+        nodes: dict[tuple[int, Variable], tuple[Node, int]] = {}
+        by_turn: dict[int, list[Variable]] = {}
+        for turn, variable in seen:
+            by_turn.setdefault(turn, []).append(variable)
+        for turn in range(self.begin, self.end):
+            made = past.remake(turn, edges)
+            nodes.update(((turn, each), made[each]) for each in by_turn.get(turn, ()))
+        for at, function in hooks:
+            node, index = (
+                nodes[self._output(at)] if at >= len(layout.leading) else edges[layout.leading[at]]
+            )
+            node.hooks = [*(node.hooks or ()), (index, function)]
+        found = run_nodes(
+            [*(edges[each] for each in given), *(nodes[turn, each] for turn, each, _ in arrived)],
+            [*given.values(), *(cotangent for *_, cotangent in arrived)],
+            True,
+            state.grad_enabled,
+            [*(begun[each] for each in wanted), *(nodes[each] for each in inner.values())],
+            frozenset(self.edges),
+        )
+        flows = dict(zip(wanted, found))
+        totals = {at: each for at, each in zip(inner, found[len(wanted) :]) if each is not None}
+        return tuple(flows.get(each) for each in self.roots), totals
+
+    def _last(self, leading: Variable) -> tuple[int, Variable]:
+        """Return the turn that changed a leading variable last, and the variable there."""
+        turn = self.end - 1
+        while leading not in self.layout.ways[self.past.way(turn)].entering:
+            turn -= 1
+        return turn, self.layout.ways[self.past.way(turn)].entering[leading]
+
+    def _note_all(
+        self,
+        given: dict,
+        arrived: list[tuple[int, Variable, Any]],
+        wanted: list[Variable],
+        inner: set[tuple[int, Variable]],
+    ) -> None:
+        """Note what a walk goes through that is asked for variables of the turns, too."""
+        layout, past = self.layout, self.past
+        others = frozenset(each for each in wanted if each not in layout.leading)
+        asked: dict[int, set[Variable]] = {}
+        for turn, variable in inner:
+            asked.setdefault(turn, set()).add(variable)
+        # what leads to something that is asked for, of what each turn begins with
+        held = frozenset(each for each in wanted if each in layout.leading)
+        useful = [held]
+        for turn in range(self.begin, self.end):
+            targets = others.union(asked.get(turn, ()))
+            held = layout.useful(past.way(turn), held, targets)
+            useful.append(held)
+        direct: dict[int, list[Variable]] = {}
+        for turn, variable, _ in arrived:
+            direct.setdefault(turn, []).append(variable)
+        live = frozenset(given).intersection(held)
+        for turn in range(self.end - 1, self.begin - 1, -1):
+            number = past.way(turn)
+            way, before = layout.ways[number], useful[turn - self.begin]
+            mine = way.given({each: None for each in layout.leading if each in live})
+            mine.update(dict.fromkeys(direct.get(turn, ())))
+            through = way.through([*(each for each in layout.leading if each in before), *others])
+            saved = way.layout.freed_by(tuple(mine), tuple(through))
+            for each in asked.get(turn, ()):
+                saved |= way.layout.freed_by(tuple(mine), (each,)) - {each}
+            if mine:
+                self._note(number, saved, past.passages[number].one(turn))
+            arriving = frozenset(direct.get(turn, ()))
+            live = layout.reached(number, live, arriving)[0].intersection(before)
+
+
+def _key(waiting: dict, asked: list[Variable]) -> tuple:
+    kinds = kinds_of({each: tensor._array for each, tensor in waiting.items()})
+    return frozenset(kinds), tuple(asked)
+
+
+def _next_waiting(layout: LoopLayout, way: Way, waiting: dict, found: dict) -> dict:
+    """Return the cotangents of what came out of the turn before."""
+    before: dict[Variable, Any] = {}
+    for root in layout.leading:
+        passed = None if root in way.entering else waiting.get(root)
+        got = found.get(root)
+        if passed is not None and got is not None:
+            got = wrap(add_cotangents(passed._array, got._array))
+        if passed is not None or got is not None:
+            before[root] = passed if got is None else got
+    return before
