@@ -173,7 +173,8 @@ class Graph:
             if head.is_left_soon(going, result):
                 self.record_in_a_row(going.layout, FEW_TURNS)
             if head.turns_differ():
-                self.record_in_a_row(going.layout, OTHER_TURNS, self.entrances[going.layout.key])
+                entrance = self.entrances.get(going.layout.key)
+                self.record_in_a_row(going.layout, OTHER_TURNS, entrance)
         return result
 
     def begin_anew(self, going: Going) -> Any:

@@ -298,3 +298,21 @@ def test_recording_in_a_row_lets_nothing_rest(monkeypatch) -> None:
         value_and_slope(f, 11)
         assert not f.explain().resting
     assert head(f).before
+
+
+def test_nothing_begins_anew_early_where_an_iterator_is_held() -> None:
+    def f(xs, n):
+        total = torch.zeros(())
+        for at, x in enumerate(xs):
+            while x.sum() < n:
+                x = x * 2
+                total = total + at
+            total = total + x.sum()
+        return total
+
+    compiled = torch.compile(f)
+    for n in (8.0, 3.0, 9.0):
+        xs = [torch.ones(2), torch.full((2,), 0.5)]
+        assert compiled(xs, torch.tensor(n)).item() == f(xs, torch.tensor(n)).item()
+    assert not compiled.explain().exits
+    assert not compiled.graph.heads
