@@ -160,7 +160,9 @@ class Cutting(Remaking):
         except Unrecordable:
             return True
         reached = ancestors(self.histories().values())
-        return bool(made_since.intersection(reached)) or bool(self.freed(reached))
+        if made_since.intersection(reached):
+            return True
+        return self.went_back and bool(self.freed(reached))
 
     def _truncate(self) -> None:
         steps = self.segment.steps

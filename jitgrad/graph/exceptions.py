@@ -221,7 +221,15 @@ class ExceptionRules(Models, PlaceRules):
         self._raise_certainly(function, operands)
         return super()._folded(function, operands)
 
-    def _number(self, text: str, function: Any, values: Any, origins: Any, can_raise: bool) -> Any:
+    def _number(
+        self,
+        text: str,
+        function: Any,
+        values: Any,
+        origins: Any,
+        can_raise: bool,
+        begun: bool = False,
+    ) -> Any:
         if can_raise and self._may_be_handled(None) and _raises(function, values):
             # so it does for these numbers
             origins = [self.fixed(*each) for each in zip(values, origins)]
@@ -229,7 +237,7 @@ class ExceptionRules(Models, PlaceRules):
                 return function(*values), None
             if all(each is KNOWN for each in origins):
                 return self._folded(function, values)
-        return super()._number(text, function, values, origins, can_raise)
+        return super()._number(text, function, values, origins, can_raise, begun)
 
     def get_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:
         if not isinstance(obj, TensorCore):

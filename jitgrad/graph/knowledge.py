@@ -85,6 +85,8 @@ class Knowledge:
         self.before: dict[int, Any] = {}
         """By their root, the containers that the segment has changed, as it found them."""
         self.mark = 0
+        self.went_back = False
+        """Has the instruction at hand gone back through a history?"""
         self.visible = False
         self.visible_at_mark = False
 

@@ -35,13 +35,14 @@ EXACT = frozenset({operator.index})
 class Models(FunctionRules):
     """Built-in functions by their models."""
 
-    def _item(self, tensor: Any) -> Any:
+    def _item(self, tensor: Any, begun: bool = False) -> Any:
         """Read the number in a tensor: a number of run time, or a truth that decides as a site."""
         if tensor._array.size != 1:
             return None
         value = tensor._array.item()
         if type(value) in (float, int):
-            self.begin()
+            if not begun:
+                self.begin()
             scalar = self.item_step(tensor)
             return None if scalar is None else (value, Runtime(scalar))
         entry = self.entry(tensor)
@@ -127,15 +128,16 @@ class Models(FunctionRules):
         return self._folded(float, args) if ao[0] is KNOWN else None
 
     def _int(self, args: Any, ao: Any) -> Any:
+        begun = False
         if len(args) == 1 and isinstance(args[0], TensorCore) and args[0]._array.size == 1:
-            found = self._item(args[0])
+            found, begun = self._item(args[0]), True
             if found is None or not self.active:
                 return found and (int(found[0]), None)
             if type(found[0]) is int:
                 return found
             args, ao = [found[0]], [found[1]]
         if len(args) == 1 and isinstance(ao[0], Runtime) and type(args[0]) in (int, float, bool):
-            return self._number("int({0})", int, args, ao, True)
+            return self._number("int({0})", int, args, ao, True, begun)
         known = all(each is KNOWN for each in ao)
         return self._folded(int, args) if known else None
 

@@ -180,9 +180,18 @@ class Performing(HeadRules, DictionaryRules, Operations):
             self.leave(f"it raised {type(error).__name__}")
             raise
 
-    def _number(self, text: str, function: Any, values: Any, origins: Any, can_raise: bool) -> Any:
-        """Compute with numbers of run time."""
-        self.begin()
+    def _number(
+        self,
+        text: str,
+        function: Any,
+        values: Any,
+        origins: Any,
+        can_raise: bool,
+        begun: bool = False,
+    ) -> Any:
+        """Compute with numbers of run time; has the instruction at hand done so already?"""
+        if not begun:
+            self.begin()
         if text == "{0} ** {1}" and float not in map(type, values):
             origins = [self.fixed(value, origin) for value, origin in zip(values, origins)]
             return self._folded(function, values) if self.active else (function(*values), None)

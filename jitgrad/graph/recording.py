@@ -37,6 +37,7 @@ class Recording(Changes):
     def begin(self) -> None:
         """Mark where the instruction at hand begins: an exit goes back to here."""
         self.mark = len(self.segment.steps)
+        self.went_back = False
         self.visible_at_mark = self.visible
 
     def where(self) -> tuple[str, int]:
@@ -260,6 +261,7 @@ class Recording(Changes):
         """Note that the engine runs `node`, which must come from the trace."""
         if not self.active:
             return
+        self.went_back = True
         variable = self.variables.get((node, 0))
         if variable is None or variable.history is None:
             self.unknown("a backward pass through history made before the call")

@@ -37,8 +37,10 @@ class SelectingRules(Performing):
             return None
         if all(each is KNOWN for _, each in items):
             return None
+        # what can raise is cut off from before here, with all that it needs
+        self.begin()
         numbers = [
-            self._item(value) if isinstance(value, TensorCore) else (value, each)  # type: ignore[attr-defined]
+            self._item(value, True) if isinstance(value, TensorCore) else (value, each)  # type: ignore[attr-defined]
             for value, each in items
         ]
         return None if None in numbers else self.selected(tensor, numbers, lambda: tensor[key])
@@ -66,6 +68,7 @@ class SelectingRules(Performing):
         if dim_origin is not KNOWN or type(dim) is not int or not -count <= dim < count:
             return None
         items = [(slice(None), KNOWN)] * (dim % count) + [index]
+        self.begin()
         return self.selected(tensor, items, lambda: function(*args, **kwargs))
 
     def selected(self, tensor: Any, items: list[tuple[Any, Any]], act: Callable) -> Any:
@@ -75,14 +78,14 @@ class SelectingRules(Performing):
             return None
         sizes = [tensor._array.shape[own] for own, _, _, _ in numbers]
         if any(not -size <= value < size for size, (_, _, value, _) in zip(sizes, numbers)):
-            self.begin()
             self.pause()
             self._plain()
             return act(), None
         places = []
         for size, (_, dim, value, origin) in zip(sizes, numbers):
             count = range(size).__getitem__
-            place = self._number(f"range({size})[{{0}}]", count, (value,), (origin,), True)
+            text = f"range({size})[{{0}}]"
+            place = self._number(text, count, (value,), (origin,), True, True)
             if not self.active:
                 return act(), None
             places.append((dim, *place))

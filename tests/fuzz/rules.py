@@ -109,10 +109,6 @@ MUTANTS = [
         "offset = self.number.build(run) * memory.distance",
     ),
     Mutant(
-        "position: a part that goes from turn to turn", "graph/ways.py",
-        "if isinstance(memory, Excerpt) or memory in", "if memory in",
-    ),
-    Mutant(
         "position: a part that is appended", "graph/appending.py",
         "if isinstance(memory, Excerpt) or memory in", "if memory in",
     ),
@@ -121,8 +117,8 @@ MUTANTS = [
         '"({0} >= {1}) | (({0} < 0)', '"({0} > {1}) | (({0} < 0)',
     ),
     Mutant(
-        "position: it may raise", "graph/selecting.py", "(value,), (origin,), True)",
-        "(value,), (origin,), False)",
+        "position: it may raise", "graph/selecting.py", "(value,), (origin,), True, True)",
+        "(value,), (origin,), False, True)",
     ),
     Mutant(
         "position: what is added to a row only", "graph/loop_reverse.py",

@@ -96,6 +96,24 @@ def scene_an_effect_before_a_position_that_does_not_exist(s: Session) -> None:
         s.see(log)
 
 
+def scene_behind_effects(s: Session) -> None:
+    def f(x, v, i):
+        x.add_(1)
+        y = x[i, i] + x[v.argmax()]
+        x.mul_(2)
+        if int(v.sum()) % 3:
+            y = y * 2
+        x.add_(1)
+        y = y + x[v.argmin(), i, None]
+        x.add_(1)
+        return y + x.select(0, i), x
+
+    f = s.compile(f)
+    for i in (*POSITIONS, 0, 1, 2):
+        v = torch.tensor([1.0, 2.0, 0.5 * i, -1.0], dtype=torch.float64)
+        s.call(f, table(4, 4, grad=False), v, i)
+
+
 def scene_a_truth(s: Session) -> None:
     at_positions(s, lambda x, i: x[i > 1] * 2)
 
@@ -302,6 +320,22 @@ def scene_writes_to_the_row(s: Session) -> None:
     at_positions(s, f, grad=False)
 
 
+def scene_a_row_is_changed(s: Session) -> None:
+    def f(x, i):
+        row = x[i]
+        row += 1
+        return x.sum(), row
+
+    at_positions(s, f, grad=False)
+
+    def a_part_of_it(x, i):
+        row = x[i].detach()[1:]
+        row.mul_(2)
+        return x * 1, row
+
+    at_positions(s, a_part_of_it, grad=False)
+
+
 def scene_writes_with_a_history(s: Session) -> None:
     def f(x, i):
         y = x * 2
@@ -360,6 +394,26 @@ def scene_backward_inside(s: Session) -> None:
     for i in (*POSITIONS, *POSITIONS):
         s.call(step, i, backward=False)
         s.see(x, w)
+
+
+def scene_learning_row_by_row(s: Session) -> None:
+    w = table(3)
+
+    @s.compile
+    def learn(xs, n):
+        losses = []
+        for t in range(n):
+            loss = (xs[t] @ w - 1).square()
+            loss.backward()
+            with torch.no_grad():
+                w.sub_(0.01 * w.grad)
+                w.grad.zero_()
+            losses.append(loss.detach() + xs[t - 1].sum())
+        return losses[-1], loss
+
+    for n in (3, 40, 41, 40, 5):
+        s.call(learn, table(50, 3, grad=False) / 50, n, backward=False)
+        s.see(w)
 
 
 def scene_the_same_row_twice(s: Session) -> None:

@@ -31,6 +31,7 @@ RECORDED = (
     programs_selecting.scene_tensors_with_gaps,
     programs_selecting.scene_an_outer_tensor,
     programs_selecting.scene_stored_outside,
+    programs_selecting.scene_backward_inside,
     programs_selecting_loops.scene_a_recurrent_net,
     programs_selecting_loops.scene_random_access,
 )
