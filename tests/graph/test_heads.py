@@ -243,6 +243,7 @@ def test_a_loop_that_decides_anew_in_each_turn_is_not_recorded_in_a_row() -> Non
 
     compiled = torch.compile(f)
     torch.manual_seed(0)
+    recorded = None
     for at in range(60):
         bits = torch.rand(12)
         assert compiled(torch.ones(2), bits).tolist() == f(torch.ones(2), bits).tolist()
