@@ -8,7 +8,8 @@
 | `max_depth` | `JITGRAD_MAX_DEPTH` | calls within one another that are recorded |
 | `max_arrivals` | `JITGRAD_MAX_ARRIVALS` | ways to a decision before they are joined |
 | `max_outcomes` | `JITGRAD_MAX_OUTCOMES` | outcomes of one decision before Python decides |
-| `unroll` | `JITGRAD_UNROLL` | turns of a loop that are recorded one after the other |
+| `first_turns` | `JITGRAD_FIRST_TURNS` | turns of a loop in a row before one is recorded for all |
+| `unroll` | `JITGRAD_UNROLL` | turns of a loop in a row where that pays |
 | `max_range` | `JITGRAD_MAX_RANGE` | turns of a loop over a range that is recorded as a whole |
 | `max_tape` | `JITGRAD_MAX_TAPE` | bytes that the tape of a native loop may take; 0: no limit |
 | `program` | `JITGRAD_PROGRAM` | `"native"`; or `"python"`: do without native code, see below |
@@ -73,6 +74,7 @@ def _cache_dir() -> str | None:
 eager: bool = _switch("JITGRAD_EAGER")
 verify: bool = _switch("JITGRAD_VERIFY")
 max_segments: int = _integer("JITGRAD_MAX_SEGMENTS", 2000)
+first_turns: int = _integer("JITGRAD_FIRST_TURNS", 1)
 unroll: int = _integer("JITGRAD_UNROLL", 32)
 max_range: int = _integer("JITGRAD_MAX_RANGE", 128)
 max_depth: int = _integer("JITGRAD_MAX_DEPTH", 64)

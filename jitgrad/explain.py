@@ -12,6 +12,7 @@ from jitgrad.graph.naming import short
 from jitgrad.graph.programs import programs, text_of
 from jitgrad.graph.segment import Evaluate, Exit
 from jitgrad.graph.show import show
+from jitgrad.kernels.later import WAITS
 
 if TYPE_CHECKING:
     from jitgrad.graph.graph import Graph
@@ -90,7 +91,7 @@ class Explanation:
         self.kernels = len(kernels)
         self.kernels_from_disk = sum(each.from_disk for each in self.kernel_list)
         self.compile_seconds = sum(each.compile_seconds for each in lowered)
-        self.why_not_native = next((each.why_not for each in lowered if each.why_not), "")
+        self.why_not_native = next(iter({each.why_not for each in lowered} - {"", WAITS}), "")
         self.record_seconds = graph.record_seconds
         notes = graph.notes
         self.call_seconds = median(notes.samples) if notes.samples else None
@@ -166,6 +167,8 @@ class Explanation:
         for each in self.loops:
             how = "many turns in a native call" if each["native"] else "turn by turn"
             why = f": {each['why_not']}" if each["why_not"] else ""
+            if each["in_a_row"]:
+                why = f"; first some in a row, since {each['in_a_row']}"
             line = each["line"]
             if not each["turns"]:
                 continue

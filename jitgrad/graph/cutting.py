@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from jitgrad.graph.entrance import Layout
@@ -49,9 +49,6 @@ class Cutting(Remaking):
         self._journal: list[tuple[Any, Any]] = []
         self._exhausting: tuple[Any, int] | None = None
         self.hopeless: set = set()
-        self.heads: dict[Any, int] = {}
-        self.long: Collection[Any] = ()
-        self.began_at: Any = None
         self.arrivals: dict[Any, int] = {}
         self.stalled = False
         """It has ended without a result, since something raised."""

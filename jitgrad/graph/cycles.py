@@ -30,6 +30,9 @@ WARM = 128
 """How often a path is seen to lead back to its beginning before it is made a native loop; where
 there is one already, an eighth of it."""
 
+PATIENCE = 4
+"""How many times as often it is seen to do so if each call turns seldom."""
+
 MOST_WAYS = 32
 """How many ways a loop may have."""
 
@@ -184,6 +187,8 @@ class Cycle:
         values = self._values(turns, runs, going, appended)
         given = values[: len(going.values)]
         gone = Going(going.layout, given, turned=None if turns.stop is Stop.LIMIT else self)
+        gone.turns = turns.finished
+        gone.trail = self._trail(turns)
         if self.layout is not None:
             self._remember(turns, runs, values, appended)
             gone.kept_bytes = sum(
@@ -193,6 +198,13 @@ class Cycle:
             )
         appended.perform()
         return gone
+
+    def _trail(self, turns: Turns) -> tuple:
+        """Return which ways were taken, turn by turn if that is known."""
+        taken = [id(way.last) for way, count in zip(self.ways, turns.counts) if count]
+        if len(taken) < 2 or turns.order is None or turns.finished > config.unroll:
+            return tuple(taken)
+        return tuple(id(self.ways[way].last) for way in turns.order)
 
     def _values(
         self, turns: Turns, runs: list[Run | None], going: Going, appended: Appended
@@ -275,12 +287,14 @@ def _following(way: WayBack, behind: Segment) -> Segment | None:
     return None
 
 
-def count_return(first: Segment, last: Segment, values: list[Any]) -> str:
+def count_return(first: Segment, last: Segment, values: list[Any], turns: int) -> str:
     """Count that a path led back to its beginning; make it a native loop when that is usual.
 
     Args:
         first, last: segments of the path.
         values: with which it begins and ends.
+        turns: how often the call has come back here. Where that is seldom, the turns may yet be
+            recorded in a row.
 
     Returns:
         Why it is none, empty if that is not known.
@@ -288,7 +302,8 @@ def count_return(first: Segment, last: Segment, values: list[Any]) -> str:
     end = last.end
     assert isinstance(end, Continue)
     end.returns += 1
-    if end.settled or end.returns < (max(WARM // 8, 2) if first.cycles else WARM):
+    usual = max(WARM // 8, 2) if first.cycles else WARM
+    if end.settled or end.returns < (usual if turns > config.unroll else PATIENCE * usual):
         return ""
     end.settled = True
     try:

@@ -289,7 +289,7 @@ def differentiate(
         derivative.cotangents = inputs
         derivative.outputs = outputs  # type: ignore[assignment]
         derivative.program = segment.lower(
-            notes.steps, [*derivative.inputs, *inputs], outputs, "backward pass"
+            notes.steps, [*derivative.inputs, *inputs], outputs, "backward pass", segment.waits
         )
     return {target: tensor._array for target, tensor in made.items()}
 

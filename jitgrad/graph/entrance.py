@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -99,6 +99,24 @@ class Layout:
                     values.append(held)
         return values
 
+    def earlier(self, values: list[Any], held: Mapping[tuple[int, int], int]) -> dict[int, int]:
+        """Return which of these values are integers that change in each turn, and what they were.
+
+        Args:
+            held: what registers held before the latest turn, as for `Going.on_from`.
+        """
+        found, number = {}, 0
+        for depth, (_, _, registers, counters) in enumerate(self.frames):
+            number += 1
+            for register in registers:
+                if register in counters:
+                    found[number] = values[number] - values[number + 2]
+                    number += 2
+                elif (depth, register) in held:
+                    found[number] = held[depth, register]
+                number += 1
+        return found
+
     def build(self, snapshot: Snapshot, run: Run) -> list[Any]:
         """Return the same of what a snapshot makes in a run."""
         values = []
@@ -170,9 +188,22 @@ class Going:
         turned: the native loop that has come here, and does not turn again.
         came: the first and the last segment of the path that came here.
         kept_bytes: what the call has kept for a backward pass on its way here.
+        turns: how often the call has come back to this place.
+        trail: by which paths.
+        earlier: of integers that change from turn to turn, what they were before.
     """
 
-    __slots__ = ("came", "kept_bytes", "layout", "performs", "turned", "values")
+    __slots__ = (
+        "came",
+        "earlier",
+        "kept_bytes",
+        "layout",
+        "performs",
+        "trail",
+        "turned",
+        "turns",
+        "values",
+    )
 
     def __init__(
         self, layout: Layout, values: list[Any], performs: bool = False, turned: Any = None
@@ -183,14 +214,25 @@ class Going:
         self.kept_bytes = 0
         self.turned = turned
         self.came: tuple[Segment, Segment] | None = None
+        self.turns = 0
+        self.trail: tuple = ()
+        self.earlier: dict[int, int] = {}
 
     @classmethod
-    def on_from(cls, evaluator: Evaluator) -> Going:
-        """Return the call that goes on from where an evaluator was left."""
+    def on_from(cls, evaluator: Evaluator, earlier: Mapping | None = None) -> Going:
+        """Return the call that goes on from where an evaluator was left.
+
+        Args:
+            earlier: behind a turn of a loop, the integers that have changed as they were before it,
+                by the number of the frame and the register.
+        """
         operations: Any = evaluator.operations
         frames, loops = evaluator.frames, operations.counters
         layout = Layout.of_frames(frames, loops)
-        return cls(layout, layout.values_of(frames))
+        going = cls(layout, layout.values_of(frames))
+        if earlier is not None:
+            going.earlier = layout.earlier(going.values, earlier)
+        return going
 
     def frames(self) -> tuple[list[Frame], list[Any]]:
         """Return frames from which an evaluator goes on, and the iterators that they alone have.
@@ -239,6 +281,7 @@ class Entrance:
         integers: the first value of each integer that is given.
         misses: how many more recordings than replays began here.
         shortcuts: what is tried before the segments; the last that applied comes first.
+        reopened: why there are fewer segments than there were, by key.
     """
 
     def __init__(self, layout: Layout | None = None) -> None:
@@ -248,6 +291,7 @@ class Entrance:
         self.integers: dict[int, int] = {}
         self.misses = 0
         self.shortcuts: tuple[Any, ...] = ()
+        self.reopened: dict[Any, str] = {}
 
     def forget(self) -> None:
         """Drop all segments that begin here."""

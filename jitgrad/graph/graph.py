@@ -13,6 +13,7 @@ from jitgrad import config
 from jitgrad.errors import CompileError
 from jitgrad.graph.cycles import count_return
 from jitgrad.graph.entrance import Entrance, Going, Layout
+from jitgrad.graph.heads import Head, take_out
 from jitgrad.graph.notes import Notes
 from jitgrad.graph.origins import KNOWN
 from jitgrad.graph.recorder import Recorder
@@ -36,8 +37,8 @@ SAMPLED = 7
 """The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
 call would take 5 % of the shortest ones."""
 
-LONG = 16
-"""How often native code turns at the head of a loop before calls go there behind one turn."""
+FEW_TURNS = "calls leave the loop behind few turns"
+OTHER_TURNS = "one turn is not as the other"
 
 UNSTABLE = 8
 """How many more recordings than replays begin at a place before the call no longer begins there."""
@@ -49,10 +50,9 @@ class Graph:
     Attributes:
         entrance: where calls begin.
         entrances: where they go on behind the turns of long loops, by place.
-        heads: how many turns are recorded in a row behind the heads of long loops.
-        long: the heads to which calls go on behind one turn; `native_runs`: of others, how often
-            native code has turned there.
+        heads: the heads of loops where calls begin anew, by their places.
         unmerged: by its line, why a loop is not a native one.
+        in_a_row: by its line, why many turns of a loop are recorded in a row.
         hopeless: places where recordings ended at once; there the call does not begin anew.
         misses: how many calls in a row had to be recorded.
         rest, resting, rested: for how many calls it rested last, rests now, and why.
@@ -72,10 +72,9 @@ class Graph:
         self.entrance = Entrance()
         self.entrances: dict[Any, Entrance] = {}
         self.hopeless: set = set()
-        self.heads: dict[Any, int] = {}
-        self.long: set[Any] = set()
-        self.native_runs: dict[Any, int] = {}
+        self.heads: dict[Any, Head] = {}
         self.unmerged: dict[tuple[str, int], str] = {}
+        self.in_a_row: dict[tuple[str, int], str] = {}
         self.segments: list[Segment] = []
         self.traces = 0
         self.calls = 0
@@ -179,6 +178,18 @@ class Graph:
             return self.notes.perform(going, self.hopeless)
         if self.reason or state.detect_anomaly:
             return going.finish()
+        result = self.begin_anew(going)
+        head = self.heads.get(going.layout.place)
+        if head is not None:
+            if head.is_left_soon(going, result):
+                self.record_in_a_row(going.layout, FEW_TURNS)
+            if head.turns_differ():
+                entrance = self.entrances.get(going.layout.key)
+                self.record_in_a_row(going.layout, OTHER_TURNS, entrance)
+        return result
+
+    def begin_anew(self, going: Going) -> Any:
+        """Go on with a call where another part of it has ended."""
         entrance = self.entrances.get(going.layout.key)
         if entrance is None:
             entrance = self.entrances.setdefault(going.layout.key, Entrance(going.layout))
@@ -194,37 +205,34 @@ class Graph:
             if entrance.misses > UNSTABLE:
                 code, position, *_ = going.layout.frames[-1]
                 self.hopeless.add((code, position))
+            self.count_differing(entrance)
             return self.record_from(entrance, going)
         if entrance.misses:
             entrance.misses -= 1
         if going.came is not None and going.came[0] is segment:
-            reason = count_return(*going.came, going.values)
+            reason = count_return(*going.came, going.values, going.turns)
             if reason:
                 self.unmerged[going.layout.line] = reason
-            place = going.layout.place
-            if reason and not segment.cycles and self.heads.get(place) != config.unroll:
+            head = self.heads.get(going.layout.place)
+            if reason and not segment.cycles and not (head is not None and head.within):
                 # then many turns in a row are better than one at a time
-                self.heads[place] = config.unroll
-                entrance.forget()
+                self.record_in_a_row(going.layout, reason, entrance)
         for cycle in segment.cycles:
             turned = None if cycle is going.turned else cycle.run(run, going)
             if turned is not None:
-                self.count_run(going.layout.place)
+                self.count_native_run(going.layout)
                 return turned
         return self.replay(entrance, segment, run)
 
-    def count_run(self, place: Any) -> None:
+    def count_native_run(self, layout: Layout) -> None:
         """Count that native code has turned at the head of a loop; where it often does, go there.
 
-        Many turns were recorded in a row in front of the head, when nobody knew how long the loop
-        would be. Paths that lead through them are forgotten, to be recorded anew.
+        Paths that lead through many turns in front of the head are forgotten, to be recorded anew.
         """
-        if place in self.long:
+        head, place = self.heads.get(layout.place), layout.place
+        if head is None or not head.is_found_long():
             return
-        runs = self.native_runs[place] = self.native_runs.get(place, 0) + 1
-        if runs < LONG:
-            return
-        self.long.add(place)
+        self.in_a_row.pop(layout.line, None)
         firsts = [
             segment.path()[0]
             for segment in list(self.segments)
@@ -236,6 +244,37 @@ class Graph:
                 first is each for first in firsts for each in known
             ):
                 entrance.forget()
+
+    def count_differing(self, entrance: Entrance) -> None:
+        """Count that a turn of a loop must be recorded, since it rests on other facts."""
+        head = None if entrance.layout is None else self.heads.get(entrance.layout.place)
+        if head is not None:
+            head.differing += 2
+
+    def record_in_a_row(self, layout: Layout, why: str, alone: Entrance | None = None) -> None:
+        """Let many turns of a loop be recorded in a row from now on.
+
+        Args:
+            layout: the head of the loop.
+            why: is told in reports.
+            alone: the entrance, if it does not pay to begin anew there for one turn at all.
+        """
+        lock = self.lock
+        if not lock.acquire(blocking=False):
+            return
+        try:
+            head = self.heads.setdefault(layout.place, Head(0))
+            if not head.before:
+                head.before = True
+                self.in_a_row[layout.line] = why
+                entrances = [self.entrance, *self.entrances.values()]
+                told = f"turns are recorded in a row now, since {why}"
+                take_out(layout.place, self.segments, entrances, told)
+            if alone is not None:
+                head.within = True
+                alone.forget()
+        finally:
+            lock.release()
 
     def replay(self, entrance: Entrance, segment: Segment, run: Run) -> Any:
         """Follow the graph from `segment`, and record on where it ends."""
@@ -258,7 +297,11 @@ class Graph:
         """Tell a recorder what is known of the function and of the place where it begins."""
         recorder.varying = entrance.varying
         recorder.hopeless = self.hopeless
-        recorder.heads, recorder.long = self.heads, self.long
+        recorder.heads = self.heads
+        # what may not begin anew in front of an exit has no exit if its turns are in a row
+        recorder.first_turns = max(min(config.unroll, config.first_turns), 1)
+        if self.fullgraph:
+            recorder.first_turns = config.unroll
         if entrance.layout is not None:
             recorder.began_at = entrance.layout.place
             recorder.leaves_long_lists = not self.fullgraph
@@ -274,7 +317,8 @@ class Graph:
         self.tell(recorder, entrance)
         if config.verify and self.checks is None:
             self.checks = Checks()
-        recorder.begin_segment(Segment(None, 0, self.checks))
+        waits = entrance.layout is not None and entrance.layout.place in self.heads
+        recorder.begin_segment(Segment(None, 0, self.checks, waits))
         recorder.arrivals = recorder.segment.arrivals
         if entrance.layout is not None:
             # the first turn is not counted
@@ -311,6 +355,8 @@ class Graph:
         if not lock.acquire(blocking=False):
             return going.finish()
         try:
+            for position, number in going.earlier.items():
+                entrance.integers.setdefault(position, number)
             recorder, origins = self.recorder_at(entrance, going.values)
             adopt = recorder.adopt_counter
             frames, _ = going.layout.frames_with(going.values, origins, adopt)
@@ -332,6 +378,8 @@ class Graph:
             frames = frames_of(run, branch.snapshot, miss.segment, None)
             layout = Layout.of_frames(frames, [])
             return Going(layout, layout.values_of(frames), performs=True)
+        if branch.outcomes.get(miss.outcome):
+            self.count_differing(entrance)
         path = branch.snapshot.state.copy()
         lock = self.lock
         recording = lock.acquire(blocking=False)
@@ -366,7 +414,7 @@ class Graph:
             raised = False
         except Leave:
             # the rest is a call of its own
-            result = Going.on_from(recorder.evaluator)
+            result = Going.on_from(recorder.evaluator, recorder.earlier)
             raised = False
         except BaseException as error:
             if recorder.active:

@@ -110,6 +110,8 @@ class Notes:
                 for each in candidates[: -SHOWN - 1 : -1]
             ]
             why = "; ".join(dict.fromkeys(each for each in found if each))
+        elif key in entrance.reopened:
+            why = entrance.reopened[key]
         elif entrance.entries:
             known = entrance.reachable() or entrance.entries
             why = _nearest(key, list(known), arguments)
@@ -122,7 +124,8 @@ class Notes:
         branch: Branch = miss.branch
         candidates = branch.outcomes.get(miss.outcome)
         if not candidates:
-            why = f"the outcome {outcome_text(miss.outcome)} was new"
+            new = f"the outcome {outcome_text(miss.outcome)} was new"
+            why = branch.reopened.get(miss.outcome, new)
         else:
             path = miss.segment.path()
             known = list(entrance.entries.items())

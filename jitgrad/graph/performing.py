@@ -12,6 +12,7 @@ from jitgrad.graph import lookups
 from jitgrad.graph.derivative import tracked
 from jitgrad.graph.dictionaries import DICTS, DictionaryRules
 from jitgrad.graph.facts import SameObject
+from jitgrad.graph.heads import HeadRules
 from jitgrad.graph.ir import Scalar
 from jitgrad.graph.knowledge import CONSTANT_TYPES, IDENTICAL_TYPES, FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
@@ -22,7 +23,7 @@ from jitgrad.modes import TrackedFloat, plain_number
 from jitgrad.python.binding import bind_arguments
 from jitgrad.python.code import Unlowerable
 from jitgrad.python.lower import code_for
-from jitgrad.python.operations import Enter, Leave, Operations
+from jitgrad.python.operations import Enter, Operations
 from jitgrad.spec import Size
 
 PLAIN_TYPES = (*CONSTANT_TYPES, float, tuple, slice)
@@ -50,7 +51,7 @@ def is_trusted(function: Any) -> bool:
     )
 
 
-class Performing(DictionaryRules, Operations):
+class Performing(HeadRules, DictionaryRules, Operations):
     """What all rules of the recorder use."""
 
     resuming = False
@@ -234,75 +235,6 @@ class Performing(DictionaryRules, Operations):
         except Unrecordable as why:
             self.unknown(str(why))
         return answer
-
-    def _turn(self) -> None:
-        """Count the visits of this site; where there are many let the call begin anew.
-
-        So it is behind many turns of a loop, and where many ways meet: each of two ways on from
-        there would be recorded for each way that leads there.
-
-        Raises:
-            Leave: the recording has ended before the instruction at hand.
-        """
-        here = tuple((each.code, each.pc) for each in self.evaluator.frames)
-        visits = self.path.visits
-        count = visits[here] = visits.get(here, 0) + 1
-        if not count:
-            visits["known", here] = 0
-        arrivals = self.arrivals[here] = self.arrivals.get(here, 0) + 1
-        most = config.unroll if arrivals <= config.max_arrivals else 0
-        if here not in self.heads and self._has_better_head(here, count, most):
-            return
-        if count > self._in_a_row(here, most) and self.go_on_anew():
-            # turn by turn from now on, which may become a native loop
-            self.heads.setdefault(here, 0)
-            raise Leave
-
-    def _in_a_row(self, here: tuple, usual: int) -> int:
-        """Return how often a path comes to a site before the call begins anew there."""
-        if here in self.long and here != self.began_at:
-            # behind a turn, so that all is of the types that it has in further ones
-            return 1
-        return self.heads.get(here, usual)
-
-    def _has_better_head(self, here: tuple, count: int, most: int) -> bool:
-        """Is this site in a loop whose head is a site, too? Less is live there."""
-        visits = self.path.visits
-        for depth, (code, position) in enumerate(here):
-            for loop in code.loops_around(position):
-                head = code.head_of(loop)
-                place = (*here[:depth], (code, head))
-                if head is None or place == here:
-                    continue
-                if visits.get(place, 0) >= max(count - 1, 1):
-                    return True
-                if count > most and visits.get(("known", place), 0) >= max(count - 1, 1):
-                    # numbers decide there that are known for some turns only
-                    self.heads.setdefault(place, 0)
-                    return True
-        return False
-
-    def count_known(self) -> None:
-        """Count the visits of a decision that is known; behind many turns begin anew.
-
-        Only in loops that such a condition ends: a loop over the parameters of a model is recorded
-        as a whole.
-
-        Raises:
-            Leave: the recording has ended before the instruction at hand.
-        """
-        top = self.evaluator.frames[-1]
-        if not self.active or not top.code.turns_by_condition(top.pc):
-            return
-        here = tuple((each.code, each.pc) for each in self.evaluator.frames)
-        visits = self.path.visits
-        count = visits["known", here] = visits.get(("known", here), 0) + 1
-        if not count:
-            # the recording has begun here: the next turn may have a condition of run time
-            visits[here] = 0
-        if count > self._in_a_row(here, config.max_range) and self.go_on_anew():
-            self.heads.setdefault(here, 0)
-            raise Leave
 
     def _elements(self, x: Any, xo: Any) -> list[tuple[Any, Any]] | None:
         """Return the elements of a container that is known, with their origins."""

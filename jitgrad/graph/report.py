@@ -95,7 +95,8 @@ def loops(graph: Graph) -> list[dict[str, Any]]:
     """Return the paths that lead back to where they began: the turns of long loops.
 
     Each is a dictionary of the `trace` that it is in; `line`, the head of the loop; `turns`, how
-    often replays have gone this way; `native`, whether one native call makes many turns; `why_not`.
+    often replays have gone this way; `native`, whether one native call makes many turns; `why_not`;
+    and `in_a_row`, why turns are recorded in a row before, empty if they are not.
     """
     found = []
     for number, (entrance, _, first) in enumerate(firsts(graph), 1):
@@ -106,7 +107,8 @@ def loops(graph: Graph) -> list[dict[str, Any]]:
                 continue
             native = any(way.last is last for each in first.cycles for way in each.ways)
             why_not = graph.unmerged.get(end.line, "")
-            if not native and not why_not:
+            in_a_row = graph.in_a_row.get(end.line, "")
+            if not native and not why_not and not in_a_row:
                 why_not = f"it has led back {end.returns} times, of {WARM} at which that pays"
             found.append(
                 {
@@ -115,6 +117,7 @@ def loops(graph: Graph) -> list[dict[str, Any]]:
                     "turns": last.hits,
                     "native": native,
                     "why_not": why_not,
+                    "in_a_row": in_a_row,
                 }
             )
     return found

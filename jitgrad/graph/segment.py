@@ -10,6 +10,7 @@ from jitgrad.graph.ir import Memory, Scalar, Step, Value
 from jitgrad.graph.origins import Excerpt, StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Recipe
 from jitgrad.kernels.availability import tell
+from jitgrad.kernels.later import LaterProgram, is_small
 from jitgrad.kernels.program import Program, lower
 from jitgrad.locks import LOWERING
 from jitgrad.python.frames import UNBOUND, Frame
@@ -28,6 +29,7 @@ class PathState:
         storages, memories: of root tensors, by the number of the first root that has them.
         variables: of root tensors that require grad, by their number.
         visits: how often the path has come to each site of the code.
+        integers: those that registers held at the latest visit of a site.
         fixed: numbers of run time whose value a site behind has made sure of.
         shown: the storages of tensors made by the trace that effects have stored outside.
         kept: by where they are, tensors among those that are to get their histories.
@@ -45,6 +47,7 @@ class PathState:
         self.memories: dict[int, Memory] = {}
         self.variables: dict[int, Variable] = {}
         self.visits: dict[Any, int] = {}
+        self.integers: dict[Any, dict[tuple[int, int], int]] = {}
         self.fixed: dict[Scalar, Any] = {}
         self.shown: dict[StorageEntry, None] = {}
         self.kept: dict[Any, tuple[TensorEntry, ...]] = {}
@@ -162,6 +165,7 @@ class Branch(End):
         exact: the outcome is the value itself with its type, not its truth.
         is_flag: the tested value is a bool tensor, and its element is the outcome.
         outcomes: the segments for each outcome seen, tried in order.
+        reopened: why there are fewer than there were.
         snapshot: how to go on by evaluation.
     """
 
@@ -172,6 +176,7 @@ class Branch(End):
         self.is_flag = False
         self.snapshot = snapshot
         self.outcomes: dict[Any, list[Segment]] = {}
+        self.reopened: dict[Any, str] = {}
         self.line = snapshot.line
 
     def outcome(self, run: Any) -> Any:
@@ -267,11 +272,15 @@ class Segment:
         arrivals: for the first of a path, how often recordings came to each site behind it.
         cycles: for the first of a path, the native loops of those that lead back to it.
         check: makes programs of the path that check themselves, None where none do.
+        waits: small programs of the path are compiled only once they have been run often.
     """
 
-    def __init__(self, parent: Segment | None, first_slot: int, check: Any = None) -> None:
+    def __init__(
+        self, parent: Segment | None, first_slot: int, check: Any = None, waits: bool = False
+    ) -> None:
         self.parent = parent
         self.check = check if parent is None else parent.check
+        self.waits = waits if parent is None else parent.waits
         self.first_slot = first_slot
         self.facts: list[Fact] = []
         self.steps: list[Step] = []
@@ -297,17 +306,30 @@ class Segment:
         """Return the program, lowered at its first use."""
         with LOWERING:
             if self.program is None:
-                self.program = self._lowered(self.steps, self.inputs, self.outputs, "forward pass")
+                self.program = self._lowered(
+                    self.steps, self.inputs, self.outputs, "forward pass", self.waits
+                )
         tell()
         return self.program
 
-    def lower(self, steps: Any, inputs: Any, outputs: Any, what: str) -> Program:
-        """Return a program that has to do with this segment; `what` says what it is of it."""
-        program = self._lowered(steps, inputs, outputs, what)
+    def lower(
+        self, steps: Any, inputs: Any, outputs: Any, what: str, waits: bool = False
+    ) -> Program:
+        """Return a program that has to do with this segment.
+
+        Args:
+            steps, inputs, outputs: as for `kernels.program.lower`.
+            what: says what it is of the segment.
+            waits: if it is small, it is compiled only once it has been run often.
+        """
+        program = self._lowered(steps, inputs, outputs, what, waits)
         tell()
         return program
 
-    def _lowered(self, steps: Any, inputs: Any, outputs: Any, what: str) -> Program:
+    def _lowered(self, steps: Any, inputs: Any, outputs: Any, what: str, waits: bool) -> Program:
+        if waits and self.check is None and is_small(steps):
+            later: Any = LaterProgram(steps, inputs, outputs)
+            return later
         program = lower(steps, inputs, outputs)
         if self.check is None:
             return program

@@ -21,6 +21,7 @@ from jitgrad.graph.ir import (
 from jitgrad.kernels.instructions import Footprint, Instruction, nbytes, result_bytes
 from jitgrad.kernels.layout import fresh
 from jitgrad.modes import run_quietly
+from jitgrad.primitive import Kind
 
 Held = dict[Any, Any]
 """The arrays and numbers of a run, by their values and scalars."""
@@ -60,7 +61,7 @@ class Interpreter:
         born: list[list[Memory]] = []
         for at, (step, _) in enumerate(self._steps):
             born.append([])
-            if isinstance(step, Compute) and not step.primitive.is_view:
+            if isinstance(step, Compute) and step.primitive.kind is not Kind.VIEW:
                 memory = step.output.memory
                 if memory not in returned:
                     sizes[memory] = nbytes(step.output)
@@ -105,7 +106,7 @@ class Interpreter:
         """Return what a step makes, which lies in memory as it was recorded."""
         given = [self.operand(each, held) for each in step.inputs]
         made = run_quietly(step.primitive.numpy, *given, **step.params)
-        if step.primitive.is_view or step.primitive.shape_depends_on_data:
+        if step.primitive.kind is Kind.VIEW or step.primitive.shape_depends_on_data:
             return np.asarray(made)
         value = step.output
         strides = tuple(stride * value.dtype.itemsize for stride in value.strides)

@@ -269,7 +269,7 @@ class Code:
     """For each pc: the register with the exception being handled there, or -1."""
     _live: list[tuple[int, ...]] | None = field(default=None, init=False, repr=False)
     _used: list[tuple[int, ...]] | None = field(default=None, init=False, repr=False)
-    _loops: list[tuple[int, int]] | None = field(default=None, init=False, repr=False)
+    loops: Any = field(default=None, init=False, repr=False)
     # By pc, what `frames` shows to Python in place of this function's frame.
     entries: dict[int, CodeType] = field(default_factory=dict, init=False, repr=False)
     callers: dict[int, FunctionType] = field(default_factory=dict, init=False, repr=False)
@@ -309,33 +309,6 @@ class Code:
         if self._used is None:
             self._used = [tuple(used(each)) for each in self.instructions]
         return self._used[pc]
-
-    def loops_around(self, pc: int) -> list[tuple[int, int]]:
-        """Return the first and the last instruction of each loop around `pc`, the innermost first.
-
-        The last one jumps back to the first.
-        """
-        if self._loops is None:
-            loops: dict[int, int] = {}
-            for end, instruction in enumerate(self.instructions):
-                if ROLES[instruction[0]].endswith("t") and instruction[-1] <= end:
-                    loops[instruction[-1]] = end
-            self._loops = sorted(loops.items(), key=lambda loop: loop[1] - loop[0])
-        return [(start, end) for start, end in self._loops if start <= pc <= end]
-
-    def turns_by_condition(self, pc: int) -> bool:
-        """Is the innermost loop around `pc` one that a condition ends, and no iterator?"""
-        around = self.loops_around(pc)
-        return bool(around) and self.instructions[around[0][0]][0] != Op.ADVANCE
-
-    def head_of(self, loop: tuple[int, int]) -> int | None:
-        """Return the first instruction of a loop that may end it, None if it has none."""
-        start, end = loop
-        for pc in range(start, end + 1):
-            instruction = self.instructions[pc]
-            if ROLES[instruction[0]].endswith("t") and instruction[-1] > end:
-                return None if instruction[0] == Op.JUMP else pc
-        return None
 
     def describe(self, pc: int) -> str:
         """Return the instruction at `pc` as text, with register names."""

@@ -87,6 +87,8 @@ def settings() -> st.SearchStrategy:
     return st.fixed_dictionaries(
         {
             "unroll": st.sampled_from([32, 2, 4, 1, 1]),
+            "first_turns": st.sampled_from([1, 1, 2, 32]),
+            "short_runs": st.sampled_from([8, 2, 3]),
             "max_range": st.sampled_from([128, 3, 8, 0]),
             "max_arrivals": st.sampled_from([64, 64, 4]),
             "max_outcomes": st.sampled_from([32, 32, 2, 1]),

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as options
 
 import jitgrad as torch
-from jitgrad.graph import cycles, graph, replay, tape
+from jitgrad.graph import cycles, heads, replay, tape
 from tests.fuzz import calling, running, writing
 from tests.fuzz.rules import MUTANTS, Mutant
 from tests.graph.agreement import Session, agree
@@ -23,7 +23,14 @@ def compare(source: str, calls: list, settings: dict) -> Session:
     """Compare one program, and show it if it differs; return the compiled session."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.config, "verify", True)
-        for name in ("program", "unroll", "max_range", "max_outcomes", "max_arrivals"):
+        for name in (
+            "program",
+            "unroll",
+            "first_turns",
+            "max_range",
+            "max_outcomes",
+            "max_arrivals",
+        ):
             patch.setattr(torch.config, name, settings[name])
         # by which what the kernels compute and what the guards check is compared from the first
         # replay on, and whole paths after a few
@@ -31,8 +38,9 @@ def compare(source: str, calls: list, settings: dict) -> Session:
         for module in (replay, tape, cycles):
             patch.setattr(module, "WARM", settings["warm"])
         # and calls go to the heads of loops behind one turn
-        patch.setattr(graph, "LONG", settings["warm"])
+        patch.setattr(heads, "LONG", settings["warm"])
         patch.setattr(cycles, "SLICE", settings["slice"])
+        patch.setattr(heads, "SHORT_RUNS", settings["short_runs"])
         try:
             return agree(running.scene(source, calls), exact=True)
         except (AssertionError, torch.VerificationError) as error:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 import jitgrad
-from jitgrad.graph import cycles, graph, replay, tape
+from jitgrad.graph import cycles, heads, replay, tape
+from jitgrad.kernels import later
 
 
 @pytest.fixture(params=jitgrad.config.PROGRAMS)
@@ -17,15 +18,18 @@ def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     # what the kernels compute and what the guards check is compared from the first replay on
     monkeypatch.setattr(replay, "FAMILIAR", 1 if request.param == "native" else 10**9)
     monkeypatch.setattr(cycles, "WARM", 2)
-    monkeypatch.setattr(graph, "LONG", 3)
+    monkeypatch.setattr(heads, "LONG", 3)
+    monkeypatch.setattr(later, "FIRST_RUNS", 1)
     if request.param == "native":
         monkeypatch.setattr(jitgrad.config, "unroll", 4)
         # and paths become one program, with a shortcut to it, when they are seen again
         monkeypatch.setattr(replay, "WARM", 2)
         monkeypatch.setattr(tape, "WARM", 2)
     if request.param == "python":
-        # and loops begin anew behind their second turn already
-        monkeypatch.setattr(jitgrad.config, "unroll", 2)
+        # and loops begin anew behind their second turn, or several are soon recorded in a row
+        monkeypatch.setattr(jitgrad.config, "first_turns", 2)
+        monkeypatch.setattr(heads, "SHORT_RUNS", 2)
+        monkeypatch.setattr(jitgrad.config, "unroll", 3)
         monkeypatch.setattr(jitgrad.config, "max_range", 3)
         monkeypatch.setattr(jitgrad.config, "max_arrivals", 5)
     return request.param

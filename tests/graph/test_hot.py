@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import jitgrad
+from jitgrad.graph.heads import SHORT_RUNS
 from jitgrad.graph.hot import PATIENCE, WARM
 from tests.leaves import leaf
 
@@ -49,7 +50,7 @@ def first_segment(compiled):
 
 def test_loop_becomes_hot_and_stays_right():
     compiled = jitgrad.compile(grow)
-    for _ in range(WARM + 3):
+    for _ in range(SHORT_RUNS + WARM + 3):
         compare(grow, compiled, lambda: [leaf(0.5, 0.25)])
     assert first_segment(compiled).hot is not None
     last = first_segment(compiled).hot.last
@@ -65,7 +66,7 @@ def test_loop_becomes_hot_and_stays_right():
 
 def test_wrong_guesses_are_given_up():
     compiled = jitgrad.compile(grow)
-    for _ in range(WARM + 3):
+    for _ in range(SHORT_RUNS + WARM + 3):
         compare(grow, compiled, lambda: [leaf(0.5)])
     assert first_segment(compiled).hot is not None
     for _ in range(2 * PATIENCE + 3):
@@ -77,7 +78,7 @@ def test_wrong_guesses_are_given_up():
 def test_branches_and_two_results(values):
     compiled = jitgrad.compile(branchy)
     weight = (0.5, 1.5)
-    for _ in range(WARM + 3):
+    for _ in range(SHORT_RUNS + WARM + 3):
         compare(branchy, compiled, lambda: [leaf(*values), leaf(*weight)])
     for other in ((3.0, 1.0), (-3.0, -1.0), (0.0, 0.0), values):
         compare(branchy, compiled, lambda other=other: [leaf(*other), leaf(*weight)])

@@ -1,14 +1,15 @@
-"""Loops that often turn in native code: calls go there behind one turn."""
+"""Loops whose turns were recorded in a row, and that often turn natively: calls go there soon."""
 
 import pytest
 
 import jitgrad as torch
-from jitgrad.graph import cycles, graph
+from jitgrad.graph import cycles, heads
 
 
 def test_long_loops_are_entered_behind_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cycles, "WARM", 2)
-    monkeypatch.setattr(graph, "LONG", 3)
+    monkeypatch.setattr(heads, "LONG", 3)
+    monkeypatch.setattr(heads, "SHORT_RUNS", 2)
 
     def walk(x, w, n):
         count = 0
@@ -35,16 +36,18 @@ def test_long_loops_are_entered_behind_one_turn(monkeypatch: pytest.MonkeyPatch)
         assert results[0][2] is None or results[1][2] == pytest.approx(results[0][2], 1e-9)
 
     def longest():
-        entries = compiled.graph.entrance.entries.values()
+        entries = compiled.graph.entrance.reachable().values()
         own = {id(first) for group in entries for first in group}
         return max(len(s.path()) for s in compiled.graph.segments if id(s.path()[0]) in own)
 
-    for n in (200, 201):
+    for n in (4, 5, 6, 5, 6, 5, 200):
         compare(n)
     before = longest()
+    assert "few turns" in str(compiled.explain())
     for n in (203, 205, 300, 70, 80, 90):
         compare(n)
     assert longest() < 8 < before
+    assert not compiled.explain().loops[0]["in_a_row"]
     for n in (0, 1, 2, 3, 5, 33, 1000, 0, 200):
         compare(n)
     known = compiled.explain().traces

@@ -48,7 +48,8 @@ def test_loops_over_lists_go_on_after_a_handover() -> None:
     assert not any(isinstance(each.end, Exit) for each in f.graph.segments)
 
 
-def test_unseen_trip_counts_add_to_the_same_path() -> None:
+def test_unseen_trip_counts_add_to_the_same_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.config, "first_turns", torch.config.unroll)
     f = torch.compile(programs.grow)
     for value in (60.0, 30.0, 1.0, 20.0, 3.0):
         f(T([value]))

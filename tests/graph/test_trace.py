@@ -324,8 +324,8 @@ def test_what_was_stored_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.config, "unroll", 2)
     f = torch.compile(stores_in_a_loop)
     model = Model()
-    for _ in range(4):
-        f(model, T([1.0, 1.0]))
+    for x in 3 * [T([1.0, 1.0]), T([3.0, 1.0]), T([0.9, 0.9])]:
+        f(model, x)
     x = T([3.0, 1.0])
     outside = {"model.w": model.w, "model.turns": 0, "x": x}
     assert_same(run_named(f.trace, outside), stores_in_a_loop(Model(), x))

@@ -179,6 +179,25 @@ def test_interpreted_results_lie_as_they_were_recorded(monkeypatch: pytest.Monke
         assert not np.shares_memory(found[0]._array, given._array)
 
 
+def test_interpreted_excerpts_are_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "program", "python")
+    monkeypatch.setattr(config, "verify", True)
+
+    def f(x: Any, w: Any, place: Any) -> Any:
+        # both are kept for the backward pass, and lie in memory of their own there
+        return (x[place] * w[place]).exp()
+
+    g = torch.compile(f)
+    for at in (2, 0, 1, 2, -1):
+        grads = []
+        for function in (f, g):
+            x = torch.arange(3.0, dtype=torch.float64)
+            w = torch.arange(6.0, dtype=torch.float64).reshape(3, 2).requires_grad_()
+            function(x, w, torch.tensor(at)).sum().backward()
+            grads.append(w.grad)
+        assert torch.equal(*grads)
+
+
 def test_an_interpreter_holds_nothing_longer_than_needed() -> None:
     alive: list[int] = []
     live: set[int] = set()
