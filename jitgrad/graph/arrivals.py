@@ -82,6 +82,15 @@ class Arrivals:
         first, last = np.searchsorted(found, (begin, end))
         return found[first:last]
 
+    def count(self, number: int, begin: int, end: int) -> int:
+        """Return how many turns of a variant, by its number, lie between two turns."""
+        way, _ = self.variants[number]
+        if way in self._divided:
+            return len(self.turns(number, begin, end))
+        passage = self.past.passages.get(way)
+        first, last = (0, 0) if passage is None else passage.own(begin, end)
+        return last - first
+
     def own(self, number: int, begin: int, end: int) -> Any:
         """Return which turns of a way are those of a variant: a slice, or their numbers."""
         way, _ = self.variants[number]

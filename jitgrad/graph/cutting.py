@@ -306,11 +306,10 @@ class Cutting(Remaking):
         except Unrecordable as why:
             self._evaluate_from_start(str(why))
             return
-        histories = self.histories()
-        outputs, variables = list(histories), list(histories.values())
+        variables = list(self.histories().values())
         freed = self.freed(ancestors(variables))
-        end = Return(result, state.grad_enabled, self.where(), outputs, self.path, freed)
-        end.kept = kept
+        common = self.path, variables, freed, kept, state.grad_enabled
+        end = Return(result, self.where(), *common)
         self._close(end, [result, *kept], [], variables, freed, last=True)
         end.state = self.path.copy()
         self.attach(self.segment)

@@ -310,6 +310,16 @@ class Entrance:
         self.entries.clear()
         self.shortcuts = ()
 
+    def drop_shortcuts(self, segments: list[Segment]) -> None:
+        """Forget the shortcuts of paths that end with one of these segments."""
+        kept = []
+        for each in self.shortcuts:
+            if any(each.hot.last is segment for segment in segments):
+                each.first.hot = None
+            else:
+                kept.append(each)
+        self.shortcuts = tuple(kept)
+
     def key(self, values: list[Any], names: tuple[str, ...] = ()) -> Any:
         """Return what decides which segments are tried; `names` are those of the last values."""
         parts: list[Any] = [state.grad_enabled, dtypes.get_default_dtype(), names]

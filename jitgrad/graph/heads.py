@@ -118,6 +118,7 @@ def take_out(
         for first in group
     ]
     kept = []
+    removed: list[Segment] = []
     for segment in segments:
         end, first = segment.end, segment.path()[0]
         if (
@@ -127,13 +128,17 @@ def take_out(
             or first.arrivals.get(place, 0) > config.max_arrivals
         ):
             kept.append(segment)
-        elif segment.parent is not None:
+            continue
+        removed.append(segment)
+        if segment.parent is not None:
             branch: Any = segment.parent.end
             _remove(segment, branch.outcomes, branch.reopened, why)
         else:
             for entrance in known:
                 _remove(segment, entrance.entries, entrance.reopened, why)
     segments[:] = kept
+    for entrance in known:
+        entrance.drop_shortcuts(removed)
 
 
 def _remove(segment: Segment, groups: dict[Any, list[Segment]], reopened: dict, why: str) -> None:

@@ -26,7 +26,7 @@ from jitgrad.graph.ir import (
     number_type,
 )
 from jitgrad.graph.recipes import Fresh, Number, walk
-from jitgrad.graph.segment import Branch, Return, Segment
+from jitgrad.graph.segment import Branch, Continue, Result, Segment
 from jitgrad.ops.logical import LOGICAL_AND, LOGICAL_NOT
 from jitgrad.primitive import Kind
 
@@ -37,10 +37,10 @@ PATIENCE = 16
 
 
 class HotPath:
-    """One program for a whole path, from an entry to a return; shortcuts run it.
+    """One program for a whole path, from an entry to its end; shortcuts run it.
 
     Attributes:
-        last: the segment that returns.
+        last: the last segment.
         program: computes it; where the path is guessed, its first output is a flag.
         arguments: the slots of its inputs.
         places: the slots of its further outputs.
@@ -53,7 +53,6 @@ class HotPath:
     def __init__(
         self, last: Segment, program: Any, arguments: list[int], places: list[int], is_guess: bool
     ) -> None:
-        assert isinstance(last.end, Return)
         self.last = last
         self.program = program
         self.arguments = arguments
@@ -73,7 +72,10 @@ def hot_path(last: Segment) -> HotPath | None:
     """Return the program of the path that ends with `last`, None where it must not be guessed."""
     end = last.end
     segments = last.path()
-    if not isinstance(end, Return) or (end.outputs and end.layout is None):
+    if not isinstance(end, Result) or (end.variables and end.tape_layout is None):
+        return None
+    if isinstance(end, Continue) and end.returns:
+        # turns of a loop become native together
         return None
     if any(segment.effects or segment.prepares for segment in segments):
         return None
@@ -85,13 +87,13 @@ def hot_path(last: Segment) -> HotPath | None:
     flag = _flag(tests, steps)
     slot_of = end.state.slot_of
     wanted: dict[Value | Scalar, None] = {}
-    for recipe in walk([end.result]):
+    for recipe in walk(end.recipes()):
         if type(recipe) is Fresh:
             wanted[recipe.entry.value] = None
         elif isinstance(recipe, Number):
             wanted[recipe.scalar] = None
-    if end.layout is not None:
-        wanted.update(dict.fromkeys(end.layout.slots))
+    if end.tape_layout is not None:
+        wanted.update(dict.fromkeys(end.tape_layout.slots))
     made = {step.output for step in steps if not isinstance(step, Write)}
     outputs = [each for each in wanted if each in made]
     # what is tested may have come in, and no step reads it
@@ -107,7 +109,7 @@ def hot_path(last: Segment) -> HotPath | None:
 def _single(segment: Segment) -> HotPath:
     """Return that of a path that is one segment, and nothing to be guessed."""
     end = segment.end
-    assert isinstance(end, Return)
+    assert isinstance(end, Result)
     slots = end.state.slots
     places = list(range(slots - len(segment.outputs), slots))
     return HotPath(segment, segment.ready(), segment.arguments, places, False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,23 +12,42 @@ from jitgrad.graph.origins import StorageEntry, Variable, ancestors
 from jitgrad.graph.tape import TapeLayout
 
 
-class Way(NamedTuple):
+class Way:
     """What autograd has to know of a turn that takes one way.
 
-    Attributes:
+    Args:
         layout: the histories of what comes out of it.
         entering: by the variable with which a turn begins, the one with which the next begins. A
             variable that is not among them goes on as it is.
         kept: what the tape records.
         carried: the roots that it puts another tensor in the place of, with its storage.
         seen: the variables of what is appended to lists, and so are outputs of the node, too.
+
+    Attributes:
+        invariant: what is kept besides, once for all turns, with the slots where it is.
+        given_storages: what is saved that came in, with the roots.
     """
 
-    layout: TapeLayout
-    entering: dict[Variable, Variable]
-    kept: list[Value | Scalar]
-    carried: dict[int, StorageEntry]
-    seen: list[Variable]
+    def __init__(
+        self,
+        layout: TapeLayout,
+        entering: dict[Variable, Variable],
+        kept: list[Value | Scalar],
+        carried: dict[int, StorageEntry],
+        seen: list[Variable],
+    ) -> None:
+        self.layout = layout
+        self.entering = entering
+        self.kept = kept
+        self.carried = carried
+        self.seen = seen
+        self.invariant = [item for item in layout.slots.items() if item[0] not in set(kept)]
+        saved = (
+            each.storage
+            for variable in layout.saving
+            for each in variable.history.saved()  # type: ignore[union-attr]
+        )
+        self.given_storages = {each: each.root for each in saved if each.root is not None}
 
     def given(self, waiting: dict[Variable, Any]) -> dict[Variable, Any]:
         """Return, of what waits behind a turn, what goes into its derivative."""
@@ -47,6 +66,7 @@ class LoopLayout:
         leading: the variables with which a turn begins; the first outputs of the node are what they
             are at the end.
         reverses: native loops that go back, by what they are given and asked for.
+        is_seen: something is appended to lists.
     """
 
     def __init__(self, ways: list[Way]) -> None:
@@ -54,6 +74,7 @@ class LoopLayout:
         leading = {each for way in ways for each in way.entering}
         self.leading = sorted(leading, key=lambda each: each.root)  # type: ignore[return-value]
         self.reverses: dict[Any, Any] = {}
+        self.is_seen = any(each.seen for each in ways)
         self._lasting: dict[tuple[int, ...], list[Variable]] = {}
         self._reached: dict[Any, tuple[frozenset[Variable], list[Variable]]] = {}
         self._useful: dict[Any, frozenset[Variable]] = {}

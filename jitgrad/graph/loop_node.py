@@ -41,7 +41,8 @@ class LoopBackward(Node):
         order = past.order
         alike = [0] * min(end - begin, 1 + len(layout.leading))
         taken: Sequence[int] | np.ndarray = alike if order is None else order[begin:end]
-        self.ways = [0] if order is None else np.unique(taken).tolist()
+        is_whole = end - begin == past.turns
+        self.ways = [*past.passages] if is_whole else np.unique(taken).tolist()
         self.roots = layout.roots(taken, self.ways)
         edges = [nodes[each] for each in self.roots]
         seen = past.outputs[-1]
@@ -195,14 +196,14 @@ class LoopBackward(Node):
         appended is saved by the turns that made it, and by those behind them.
         """
         past = self.past
-        is_written = past.is_written()
+        is_written, is_as_it_was = past.is_written(), past.is_as_it_was()
         for at, variant in enumerate(arrivals.variants):
-            turns = arrivals.turns(at, begin, end)
-            plan = reverse.plans[variant] if len(turns) else None
+            plan = reverse.plans.get(variant) if arrivals.count(at, begin, end) else None
             if plan is None:
                 continue
             self._reach(variant[0], plan.given, plan.through, arrivals.own(at, begin, end))
-            if plan.checks:
+            if plan.checks and not (plan.writes_nothing and is_as_it_was):
+                turns = arrivals.turns(at, begin, end)
                 for turn in turns if is_written else {turns[0], turns[-1]}:
                     check_versions(past.tape(int(turn)), plan.checks)
 

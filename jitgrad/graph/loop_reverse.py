@@ -30,6 +30,7 @@ class _Plan(NamedTuple):
         joined: what is computed.
         outputs: the cotangents that come out.
         checks: what must not have been written since, see `tape.Plan`.
+        writes_nothing: that holds unless somebody else has written to it.
         sums: the steps that come first: what arrives is added to what waits.
         arriving: what arrives at what the turn has appended.
     """
@@ -39,6 +40,7 @@ class _Plan(NamedTuple):
     joined: JoinedPlan
     outputs: dict[Variable, Value]
     checks: list
+    writes_nothing: bool
     sums: list[Step]
     arriving: list[Value]
 
@@ -165,7 +167,19 @@ class Reverse:
         if known is None or joined is None:
             raise NotNative("the derivatives of a turn do not fit together")
         outputs = dict(zip(joined.targets, joined.outputs))
-        return _Plan(list(given), through, joined, outputs, known.checks, sums.steps, arriving)
+        writes_nothing = not way.layout.state.writes and not any(
+            expected for _, expected, _ in known.checks
+        )
+        return _Plan(
+            list(given),
+            through,
+            joined,
+            outputs,
+            known.checks,
+            writes_nothing,
+            sums.steps,
+            arriving,
+        )
 
     def reaches(self, arrivals: Arrivals, first: int, turns: int) -> int:
         """Return from which turn on the way back is known, of those up to another one."""

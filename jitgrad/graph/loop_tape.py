@@ -17,8 +17,11 @@ from jitgrad.graph.run import Run
 from jitgrad.graph.tape import Tape, TapeLayout
 from jitgrad.kernels.layout import laid_out
 from jitgrad.kernels.loops import Turns
+from jitgrad.locks import made_once
 from jitgrad.node import Node
 from jitgrad.storage import Storage
+
+_NO_OUTPUTS = np.zeros(1, np.int64)
 
 
 class TurnTape(Tape):
@@ -37,33 +40,43 @@ class TurnTape(Tape):
 class _Passage:
     """What one run has left of the turns that took one way.
 
+    Args:
+        way: the way; `number`: its own.
+        turns: what the run has done.
+        run: in which it began.
+
     Attributes:
-        at: the numbers of these turns, as an array or a range.
+        count: how many these turns are.
         records: what the tape has of them.
         invariant: what is the same in all of them.
         first: the storages of what came in, with their versions.
     """
 
-    def __init__(self, way: Way, at: Any, records: list[np.ndarray], run: Run) -> None:
+    def __init__(self, way: Way, number: int, turns: Turns, run: Run) -> None:
         layout = way.layout
-        self.at = at
+        self.count = turns.counts[number]
+        self._taken = number, turns.order
         self._saving = layout.saving
         self._freed: dict[frozenset[Variable], np.ndarray] = {}
-        self.records = dict(zip(way.kept, records))
+        self.records = dict(zip(way.kept, turns.tape[number]))
+        slots, roots, versions = run.slots, run.roots, run.versions
         self.invariant: dict[Value | Scalar, Any] = {
-            each: run.slots[slot] for each, slot in layout.slots.items() if each not in self.records
+            each: slots[slot] for each, slot in way.invariant
         }
         for value, _ in layout.arguments:
             if value in self.invariant:
                 # eager saved nothing of it, so that the caller may write to it
                 self.invariant[value] = laid_out(value, self.invariant[value])
-        self.first: dict[StorageEntry, tuple[Storage, int]] = {}
-        for variable in layout.saving:
-            for saved in variable.history.saved():  # type: ignore[union-attr]
-                root = saved.storage.root
-                if root is not None:
-                    version: Any = run.versions[root]
-                    self.first[saved.storage] = (run.roots[root]._storage, version)
+        self.first: dict[StorageEntry, tuple[Storage, Any]] = {
+            each: (roots[root]._storage, versions[root])
+            for each, root in way.given_storages.items()
+        }
+
+    @made_once
+    def at(self) -> Any:
+        """The numbers of these turns, as an array or a range."""
+        number, order = self._taken
+        return range(self.count) if order is None else np.flatnonzero(order == number)
 
     def values(self, own: int) -> dict[Value | Scalar, Any]:
         """Return what the tape has of one of its turns."""
@@ -74,6 +87,9 @@ class _Passage:
 
     def own(self, begin: int, end: int) -> tuple[int, int]:
         """Return which of its turns lie between two turns: the first, and one behind the last."""
+        _, order = self._taken
+        if begin == 0 and end >= (self.count if order is None else len(order)):
+            return 0, self.count
         return bisect_left(self.at, begin), bisect_left(self.at, end)
 
     def one(self, turn: int) -> slice:
@@ -95,7 +111,7 @@ class _Passage:
         """Free what these variables have saved in some turns; forget it once that is all."""
         if not saved:
             return
-        turns = self._freed.setdefault(saved, np.zeros(len(self.at), bool))
+        turns = self._freed.setdefault(saved, np.zeros(self.count, bool))
         turns[own] = True
         whole = (each for each, turns in list(self._freed.items()) if turns.all())
         if set().union(*whole).issuperset(self._saving):
@@ -127,28 +143,31 @@ class Past:
         shown: dict[int, Storage],
         seen: Sequence[dict[StorageEntry, dict[int, Storage]]],
     ) -> None:
-        order = turns.order
-        counts = np.array([len(each.seen) for each in layout.ways])
-        taken = np.zeros(turns.finished, np.uint8) if order is None else order
-        ends = np.cumsum(counts[taken]) if counts.any() else np.empty(0, np.int64)
-        self.outputs = np.concatenate(([0], ends))
-        self.seen = seen
-        self.order = order
+        self.order = order = turns.order
         self.turns = turns.finished
+        self.outputs = _NO_OUTPUTS
+        if layout.is_seen:
+            counts = np.array([len(each.seen) for each in layout.ways])
+            taken = np.zeros(turns.finished, np.uint8) if order is None else order
+            self.outputs = np.concatenate(([0], np.cumsum(counts[taken])))
+        self.seen = seen
         self.layout = layout
-        self.passages: dict[int, _Passage] = {}
-        for way, run in enumerate(runs):
-            if turns.counts[way] and run is not None:
-                at = range(turns.finished) if order is None else np.flatnonzero(order == way)
-                self.passages[way] = _Passage(layout.ways[way], at, turns.tape[way], run)
+        self.passages: dict[int, _Passage] = {
+            way: _Passage(layout.ways[way], way, turns, run)
+            for way, run in enumerate(runs)
+            if turns.counts[way] and run is not None
+        }
         self.shown = shown
-        # for each root: the turns at which its tensor changes first and last
-        self._positions: dict[int, tuple[int, int]] = {}
+
+    @made_once
+    def _positions(self) -> dict[int, tuple[int, int]]:
+        """For each root: the turns at which its tensor changes first and last."""
+        found: dict[int, tuple[int, int]] = {}
         for way, passage in self.passages.items():
-            for root in layout.ways[way].carried:
-                first, last = self._positions.get(root, (turns.finished, -1))
-                changed = min(first, int(passage.at[0])), max(last, int(passage.at[-1]))
-                self._positions[root] = changed
+            for root in self.layout.ways[way].carried:
+                first, last = found.get(root, (self.turns, -1))
+                found[root] = min(first, int(passage.at[0])), max(last, int(passage.at[-1]))
+        return found
 
     def way(self, turn: int) -> int:
         """Return the number of the way that a turn took."""
@@ -193,6 +212,18 @@ class Past:
         _, number, own = made
         entry = self.layout.ways[number].carried.get(root)
         return self.seen[number].get(entry, {}).get(own)  # type: ignore[arg-type]
+
+    def is_as_it_was(self) -> bool:
+        """Has nobody written to anything that is saved?"""
+        return (
+            not self.is_written()
+            and not any(
+                storage.version != version
+                for passage in self.passages.values()
+                for storage, version in passage.first.values()
+            )
+            and not any(storage.version for storage in self.shown.values())
+        )
 
     def is_written(self) -> bool:
         """Has somebody written to what was appended, and is saved?"""

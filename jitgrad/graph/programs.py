@@ -11,7 +11,7 @@ from jitgrad.graph.naming import Fixed, Outside, entry_names, short, words
 from jitgrad.graph.printed_steps import Statements
 from jitgrad.graph.report import ending, firsts
 from jitgrad.graph.residuals import count_bytes
-from jitgrad.graph.segment import Branch, Continue, Return, Segment
+from jitgrad.graph.segment import Branch, Result, Segment
 from jitgrad.kernels.instructions import Instruction, nbytes
 
 Told = dict[str, Any]
@@ -71,9 +71,7 @@ def _of_segment(segment: Segment, outside: Outside) -> Iterator[Told]:
 def _layout(segment: Segment) -> Any:
     """Return what is kept of the path that ends with a segment; None where nothing is."""
     end = segment.end
-    if isinstance(end, Return):
-        return end.layout
-    return end.tape_layout if isinstance(end, Continue) else None
+    return end.tape_layout if isinstance(end, Result) else None
 
 
 def _told(

@@ -16,20 +16,16 @@ from jitgrad.graph.segment import (
     Evaluate,
     Exit,
     PathState,
-    Return,
+    Result,
     Segment,
     Snapshot,
 )
 from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
-from jitgrad.graph.watching import guards_for
+from jitgrad.graph.watching import guards_for, is_familiar
 from jitgrad.modes import state
 from jitgrad.python.evaluate import Evaluator, give_frames_back
 from jitgrad.python.frames import Frame
 from jitgrad.python.operations import Operations
-
-FAMILIAR = 4
-"""How often the facts of a segment are looked at one by one before a function is made of them."""
-
 
 USUAL = 15
 """The bits that are all set in a segment's hits where it is put first among those to try."""
@@ -58,7 +54,7 @@ def select(candidates: list[Segment], run: Run) -> Segment | None:
         elif all(fact.holds(run) for fact in segment.facts):
             # by a name of its own: another thread may count on before this one looks
             checked = segment.checked = segment.checked + 1
-            if checked == FAMILIAR and len(segment.facts) > 1:
+            if is_familiar(segment.facts, checked):
                 segment.guards = guards_for(segment.facts, roots, slots)
             return segment
         run.forget(roots, slots)
@@ -104,14 +100,9 @@ def follow(segment: Segment, run: Run) -> Any:
         if following is None:
             raise Miss(end, outcome, segment)
         segment = following
-    if isinstance(end, Continue):
+    if isinstance(end, Result):
         run.last = segment
-        going = go_on(run, end, segment)
-        going.came = first, segment
-        return going
-    if isinstance(end, Return):
-        run.last = segment
-        result = give_back(run, end, segment)
+        result = give_back(run, end, first, segment)
         if segment.hits % WARM == 0 and first.hot is None:
             first.hot = hot_path(segment)
         return result
@@ -126,16 +117,24 @@ def _announce_writes(segment: Segment, run: Run) -> None:
             storage.prepare_write()
 
 
-def give_back(run: Run, end: Return, segment: Segment) -> Any:
-    """Make the result of the call."""
-    if end.outputs:
-        if end.layout is None:
-            variables = [each.variable for each in end.outputs]
-            end.layout = TapeLayout(variables, end.freed, end.state, segment.path(), end.shown)
-        make_histories(run, end.layout, end.state)
-        for each in end.kept:
-            each.build(run)
-    result = end.result.build(run)
+def give_back(run: Run, end: Result, first: Segment, last: Segment) -> Any:
+    """Make the result of the call, or the call that goes on; the path has these segments."""
+    if end.variables:
+        if end.tape_layout is None:
+            made = TapeLayout(end.variables, end.freed, end.state, last.path(), end.shown)
+            end.kept_bytes = count_bytes(made.slots, end.state.memories.values())
+            end.tape_layout = made
+        make_histories(run, end.tape_layout, end.state)
+    for each in end.kept:
+        each.build(run)
+    result: Any
+    if isinstance(end, Continue):
+        values = end.layout.build(end.snapshot, run)
+        result = Going(end.layout, values, type(end) is Exit)
+        result.kept_bytes, result.came = end.kept_bytes, (first, last)
+        run.release()
+    else:
+        result = end.recipes()[0].build(run)
     state.grad_enabled = end.grad_enabled
     return result
 
@@ -155,27 +154,6 @@ def make_histories(run: Run, layout: TapeLayout, path: PathState) -> None:
         for index, variable in enumerate(layout.variables):
             nodes[variable] = (node, index)
     run.nodes = nodes
-
-
-def go_on(run: Run, end: Continue, segment: Segment) -> Going:
-    """Make what is live where a segment ends, with which the rest of the call begins."""
-    snapshot = end.snapshot
-    if snapshot.variables:
-        if end.tape_layout is None:
-            end.tape_layout = TapeLayout(
-                snapshot.variables, snapshot.freed, snapshot.state, segment.path(), end.shown
-            )
-            kept, given = end.tape_layout.slots, snapshot.state.memories.values()
-            end.kept_bytes = count_bytes(kept, given)
-        make_histories(run, end.tape_layout, snapshot.state)
-    values = end.layout.build(snapshot, run)
-    for each in snapshot.kept:
-        each.build(run)
-    run.release()
-    state.grad_enabled = snapshot.grad_enabled
-    going = Going(end.layout, values, type(end) is Exit)
-    going.kept_bytes = end.kept_bytes
-    return going
 
 
 def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: Any) -> list[Frame]:

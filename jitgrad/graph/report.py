@@ -10,7 +10,6 @@ from jitgrad.graph.entrance import Entrance
 from jitgrad.graph.graph import Graph
 from jitgrad.graph.naming import Outside, entry_names
 from jitgrad.graph.notes import outcome_text, part_text
-from jitgrad.graph.residuals import count_bytes
 from jitgrad.graph.segment import Branch, Continue, Evaluate, Exit, Return, Segment
 
 Line = tuple[str, int]
@@ -140,8 +139,8 @@ def kept_bytes(graph: Graph) -> int:
     call, kept = graph.notes.kept_before
     count = kept if call == graph.calls else 0
     end = None if graph.last is None else graph.last.end
-    if isinstance(end, Return) and end.layout is not None:
-        count += count_bytes(end.layout.slots, end.layout.state.memories.values())
+    if isinstance(end, Return):
+        count += end.kept_bytes
     return count
 
 

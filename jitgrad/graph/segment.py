@@ -189,50 +189,77 @@ class Branch(End):
         return (type(found), found) if self.exact else bool(found)
 
 
-class Return(End):
-    """The result is made and returned; tensors that were stored outside get their histories."""
+class Result(End):
+    """The path ends, and something is made: the result of the call, or what its rest begins with.
+
+    Attributes:
+        state: what is known there.
+        variables: of the tensors made, their histories; `freed`: those of which nothing is saved.
+        kept: makes tensors that were stored outside, which get their histories then.
+        grad_enabled: the mode from there on.
+        tape_layout: of the histories, once a replay has made them; `kept_bytes`: what they keep.
+    """
 
     def __init__(
         self,
-        result: Recipe,
-        grad_enabled: bool,
-        line: tuple[str, int],
-        outputs: list[Any],
         state: PathState,
+        variables: list[Variable],
         freed: frozenset[Variable],
+        kept: list[Recipe],
+        grad_enabled: bool,
     ) -> None:
         super().__init__()
-        self.result = result
-        self.grad_enabled = grad_enabled
-        self.line = line
-        self.outputs = outputs
         self.state = state
+        self.variables = variables
         self.freed = freed
-        self.kept: list[Recipe] = []
-        self.layout: Any = None
+        self.kept = kept
+        self.grad_enabled = grad_enabled
+        self.tape_layout: Any = None
+        self.kept_bytes = 0
+
+    def recipes(self) -> list[Recipe]:
+        """Return what makes the result, or each of the values with which the rest begins."""
+        raise NotImplementedError
 
 
-class Continue(End):
+class Return(Result):
+    """The call ends, with what `result` makes."""
+
+    def __init__(self, result: Recipe, line: tuple[str, int], *common: Any) -> None:
+        super().__init__(*common)
+        self.result = result
+        self.line = line
+
+    def recipes(self) -> list[Recipe]:
+        return [self.result]
+
+
+class Continue(Result):
     """The rest of the call begins anew here, with what is live as its arguments.
 
     Attributes:
         snapshot: how the values are made with which it begins.
         layout: the place in the code.
-        tape_layout: of the histories of these values, once a replay has made them.
-        kept_bytes: what they keep.
         returns: how often the path went on where it had begun.
         settled: whether it is a way through a native loop has been decided.
     """
 
     def __init__(self, snapshot: Snapshot, layout: Any) -> None:
-        super().__init__()
+        super().__init__(
+            snapshot.state,
+            snapshot.variables,
+            snapshot.freed,
+            snapshot.kept,
+            snapshot.grad_enabled,
+        )
         self.returns = 0
         self.settled = False
         self.snapshot = snapshot
         self.layout = layout
         self.line = snapshot.line
-        self.tape_layout: Any = None
-        self.kept_bytes = 0
+
+    def recipes(self) -> list[Recipe]:
+        return self.layout.recipes(self.snapshot)
 
 
 class Exit(Continue):

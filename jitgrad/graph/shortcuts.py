@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from jitgrad import dtypes
 from jitgrad.dispatch import node_of, wrap
 from jitgrad.errors import VerificationError
-from jitgrad.graph.entrance import Entrance
+from jitgrad.graph.entrance import Entrance, Going
 from jitgrad.graph.facts import IsObject, IsTensor, SameOutcome
 from jitgrad.graph.guards import FactWriter, Unknown, Watched
 from jitgrad.graph.hot import HotPath
@@ -23,7 +23,7 @@ from jitgrad.graph.origins import StorageEntry
 from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root
 from jitgrad.graph.replay import give_back
 from jitgrad.graph.run import Run
-from jitgrad.graph.segment import Return, Segment
+from jitgrad.graph.segment import Continue, Exit, Result, Segment
 from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
 from jitgrad.graph.watching import Watch, WatchedGuards
 from jitgrad.modes import state
@@ -148,8 +148,9 @@ class _Writer:
 
     def __init__(self, first: Segment, hot: HotPath, key: tuple) -> None:
         self.hot = hot
-        assert isinstance(hot.last.end, Return)
-        self.end: Return = hot.last.end
+        assert isinstance(hot.last.end, Result)
+        self.end: Result = hot.last.end
+        self.first = first
         path = hot.last.path()
         taken = [fact for segment in path for fact in segment.facts]
         takes = sum(isinstance(each, (IsObject, IsTensor)) for each in taken)
@@ -262,7 +263,7 @@ class _Writer:
             self._result(key)
         except _Unfit:
             del self.lines[written:]
-            last, end = self.constant(self.hot.last), self.constant(self.end)
+            names = [self.constant(each) for each in (self.end, self.first, self.hot.last)]
             slots = ", ".join(self.slots.get(at, "None") for at in range(self.end.state.slots))
             if self.watch is not None:
                 self.lines.append("known_versions = watch.versions()")
@@ -270,7 +271,7 @@ class _Writer:
             self.lines.append("run = Run(values)")
             FactWriter.flush(self.facts)
             self.lines.append(f"run.slots = [{slots}]")
-            self.lines.append(f"return give_back(run, {end}, {last})")
+            self.lines.append(f"return give_back(run, {', '.join(names)})")
 
     def _storage(self, entry: StorageEntry, array: str, version: int) -> str:
         if entry.root is not None:
@@ -289,7 +290,7 @@ class _Writer:
         end = self.end
         if end.kept:
             raise _Unfit
-        self.layout: TapeLayout | None = end.layout if end.outputs else None
+        self.layout: TapeLayout | None = end.tape_layout
         layout = self.layout
         if layout is None:
             return
@@ -380,9 +381,16 @@ class _Writer:
         return name
 
     def _result(self, key: tuple) -> None:
-        result = self._expression(self.end.result)
-        if self.end.grad_enabled is not key[0]:
-            self.lines.append(f"state.grad_enabled = {self.end.grad_enabled}")
+        end = self.end
+        made = [self._expression(each) for each in end.recipes()]
+        result = made[0]
+        if isinstance(end, Continue):
+            layout, values = self.constant(end.layout), ", ".join(made)
+            result = self._new("going", f"Going({layout}, [{values}], {type(end) is Exit})")
+            self.lines.append(f"{result}.kept_bytes = {end.kept_bytes}")
+            self.lines.append(f"{result}.came = {self.constant((self.first, self.hot.last))}")
+        if end.grad_enabled is not key[0]:
+            self.lines.append(f"state.grad_enabled = {end.grad_enabled}")
         self.lines.append(f"return {result}")
 
     def function(self) -> Callable[[Sequence[Any], tuple], Any]:
@@ -390,6 +398,7 @@ class _Writer:
         space = self.facts.space()
         space |= {
             "CompiledBackward": CompiledBackward,
+            "Going": Going,
             "MISSED": MISSED,
             "Run": Run,
             "STALE": STALE,

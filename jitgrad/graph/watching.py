@@ -34,6 +34,9 @@ from jitgrad.kernels.watches import (
 from jitgrad.node import AccumulateGrad, Node
 from jitgrad.storage import Storage
 
+FAMILIAR = 4
+"""How often facts are looked at one by one before a function is made of them."""
+
 LEAST = 32
 """How many facts there must be to watch."""
 
@@ -368,6 +371,11 @@ class WatchedGuards:
 
     def _forget(self, _: Any) -> None:
         self.watched = None
+
+
+def is_familiar(facts: list[Fact], checked: int) -> bool:
+    """Have facts been checked often enough to make a function of them?"""
+    return checked == FAMILIAR and len(facts) > 1
 
 
 def guards_for(facts: list[Fact], first_root: int, first_slot: int) -> Callable[[Run], bool] | None:

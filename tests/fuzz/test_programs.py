@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as options
 
 import jitgrad as torch
-from jitgrad.graph import cycles, heads, replay, tape
+from jitgrad.graph import cycles, heads, replay, tape, watching
 from tests.fuzz import calling, running, writing
 from tests.fuzz.rules import MUTANTS, Mutant
 from tests.graph.agreement import Session, agree
@@ -34,7 +34,7 @@ def compare(source: str, calls: list, settings: dict) -> Session:
             patch.setattr(torch.config, name, settings[name])
         # by which what the kernels compute and what the guards check is compared from the first
         # replay on, and whole paths after a few
-        patch.setattr(replay, "FAMILIAR", settings["familiar"])
+        patch.setattr(watching, "FAMILIAR", settings["familiar"])
         for module in (replay, tape, cycles):
             patch.setattr(module, "WARM", settings["warm"])
         # and calls go to the heads of loops behind one turn

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import jitgrad
-from jitgrad.graph import cycles, heads, replay, tape
+from jitgrad.graph import cycles, heads, replay, tape, watching
 from jitgrad.kernels import later
 
 
@@ -16,7 +16,7 @@ def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """How segments run: as kernels with compiled guards, or by plain interpreters of both."""
     monkeypatch.setattr(jitgrad.config, "program", request.param)
     # what the kernels compute and what the guards check is compared from the first replay on
-    monkeypatch.setattr(replay, "FAMILIAR", 1 if request.param == "native" else 10**9)
+    monkeypatch.setattr(watching, "FAMILIAR", 1 if request.param == "native" else 10**9)
     monkeypatch.setattr(cycles, "WARM", 2)
     monkeypatch.setattr(heads, "LONG", 3)
     monkeypatch.setattr(later, "FIRST_RUNS", 1)

@@ -11,7 +11,7 @@ import pytest
 
 import jitgrad as torch
 from jitgrad import config
-from jitgrad.graph import cycles, replay, verify_loops
+from jitgrad.graph import cycles, verify_loops, watching
 from jitgrad.kernels import later
 from tests.graph import programs_autograd
 from tests.graph.agreement import agree, scenes
@@ -35,7 +35,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "max_range", 3)
     monkeypatch.setattr(cycles, "WARM", 2)
     monkeypatch.setattr(later, "FIRST_RUNS", 1)
-    monkeypatch.setattr(replay, "FAMILIAR", 1)
+    monkeypatch.setattr(watching, "FAMILIAR", 1)
 
 
 def loops_of(function: Any) -> list[cycles.Cycle]:

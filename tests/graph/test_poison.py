@@ -10,7 +10,7 @@ import pytest
 from numba.core import registry
 
 from jitgrad import config
-from jitgrad.graph import cycles, replay
+from jitgrad.graph import cycles, watching
 from tests.graph import programs_autograd, programs_cycles, programs_mixed, programs_tensors
 from tests.graph.agreement import agree
 
@@ -42,7 +42,7 @@ def test_nothing_unwritten_is_read(scene: Callable, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(config, "unroll", 3)
     monkeypatch.setattr(config, "max_range", 3)
     monkeypatch.setattr(cycles, "WARM", 2)
-    monkeypatch.setattr(replay, "FAMILIAR", 1)
+    monkeypatch.setattr(watching, "FAMILIAR", 1)
     agree(scene)
 
 

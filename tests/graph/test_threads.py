@@ -15,7 +15,7 @@ import pytest
 
 import jitgrad as torch
 from jitgrad import config
-from jitgrad.graph import cycles, graph, replay
+from jitgrad.graph import cycles, graph, watching
 from tests.graph import programs_threads
 from tests.graph.together import together
 
@@ -29,7 +29,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "unroll", 3)
     monkeypatch.setattr(config, "max_range", 3)
     monkeypatch.setattr(cycles, "WARM", 2)
-    monkeypatch.setattr(replay, "FAMILIAR", 2)
+    monkeypatch.setattr(watching, "FAMILIAR", 2)
 
 
 @pytest.fixture

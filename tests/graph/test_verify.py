@@ -193,7 +193,7 @@ def test_hot_paths_and_whole_backward_passes() -> None:
         checked(x).backward()
     (candidates,) = checked.graph.entrance.entries.values()
     assert isinstance(candidates[0].hot.program, CheckedProgram)
-    (plan,) = candidates[0].hot.last.end.layout.plans.values()
+    (plan,) = candidates[0].hot.last.end.tape_layout.plans.values()
     assert isinstance(plan.whole.program, CheckedProgram)
 
 

@@ -1,0 +1,130 @@
+"""Shortcuts of paths behind which the call goes on: into loops, and behind what Python does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import jitgrad as torch
+from jitgrad.graph import cycles, heads, replay, tape
+from jitgrad.graph.segment import Continue, Exit
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (replay, tape, cycles):
+        monkeypatch.setattr(module, "WARM", 2)
+
+
+def shortcuts(compiled: Any) -> list[Any]:
+    """Return the shortcuts of a function, wherever its calls begin."""
+    graph = compiled.graph
+    entrances = [graph.entrance, *graph.entrances.values()]
+    return [each for entrance in entrances for each in entrance.shortcuts]
+
+
+def ends(compiled: Any) -> set[type]:
+    return {type(each.hot.last.end) for each in shortcuts(compiled)}
+
+
+def settle(x: Any, w: Any, n: Any) -> Any:
+    first = x * w
+    while n > 0:
+        x = (x * w).sin() + 0.25
+        n = n - 1
+    return x + first, n
+
+
+def slopes(function: Any, n: float) -> list[Any]:
+    x = torch.tensor([0.5, 0.75], dtype=torch.float64)
+    w: Any = torch.tensor([0.9, 1.1], dtype=torch.float64, requires_grad=True)
+    made, left = function(x, w, torch.tensor(n))
+    made.sum().backward()
+    return [made.tolist(), left.item(), w.grad.tolist()]
+
+
+def agree(compiled: Any, n: float) -> None:
+    for found, wanted in zip(slopes(compiled, n), slopes(settle, n)):
+        assert found == pytest.approx(wanted, 1e-12)
+
+
+def test_the_way_into_a_loop_and_out_of_it() -> None:
+    compiled = torch.compile(settle)
+    for n in (40.0, 41.0, 40.0, 300.0, 50.0, 40.0):
+        agree(compiled, n)
+    assert Continue in ends(compiled) and len(ends(compiled)) > 1
+    known = compiled.explain().traces
+    for n in (40.0, 0.0, 1.0, 40.0, 2.0, 300.0):
+        agree(compiled, n)
+    assert compiled.explain().traces <= known + 2
+
+
+def test_what_a_shortcut_goes_on_with() -> None:
+    """The same as replays do: values, containers, histories, the mode."""
+
+    def mode(x: Any, w: Any, n: Any, quiet: bool) -> Any:
+        torch.set_grad_enabled(not quiet)
+        y, pair = x * w, (x + 1, [w * 2, 3])
+        while n > 0:
+            y = y * 0.5
+            n = n - 1
+        return y, pair
+
+    def call(function: Any, quiet: bool) -> Any:
+        x = torch.tensor([0.5, 0.75])
+        w = torch.tensor([0.9, 1.1], requires_grad=True)
+        (y, (first, (second, number))), now = (
+            function(x, w, torch.tensor(40.0), quiet),
+            torch.is_grad_enabled(),
+        )
+        torch.set_grad_enabled(True)
+        needs = [each.requires_grad for each in (y, first, second)]
+        return y.tolist(), first.tolist(), second.tolist(), number, now, needs
+
+    compiled = torch.compile(mode)
+    for _ in range(5):
+        for quiet in (False, True):
+            assert call(compiled, quiet) == call(mode, quiet)
+    assert Continue in ends(compiled)
+
+
+def test_what_python_does_is_done_once_a_call() -> None:
+    seen: list[float] = []
+    space: dict[str, Any] = {"seen": seen}
+    exec("def tell(y):\n    seen.append(y.sum().item())\n", space)
+    tell = space["tell"]
+
+    def f(x: Any, w: Any) -> Any:
+        y = x * w
+        tell(y)
+        z = y + 1
+        tell(z)
+        return (z * y).sum()
+
+    compiled = torch.compile(f)
+    logs = []
+    for function in (compiled, f):
+        seen.clear()
+        found = []
+        for at in range(8):
+            x = torch.tensor([0.5, 0.75 + at])
+            w: Any = torch.tensor([0.9, 1.1], requires_grad=True)
+            value = function(x, w)
+            value.backward()
+            found.append((value.item(), w.grad.tolist()))
+        logs.append((found, list(seen)))
+    assert logs[0] == logs[1]
+    assert Exit in ends(compiled)
+    assert len(shortcuts(compiled)) == 3
+
+
+def test_turns_in_a_row_end_the_shortcut_into_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "SHORT_RUNS", 6)
+    compiled = torch.compile(settle)
+    gone = []
+    for _ in range(14):
+        agree(compiled, 3.0)
+        gone.append(Continue in ends(compiled))
+    assert True in gone and not gone[-1]
+    assert "few turns" in str(compiled.explain())
