@@ -9,7 +9,7 @@ import numpy as np
 
 from jitgrad.graph.ir import Scalar, Value
 from jitgrad.graph.origins import StorageEntry, Variable, ancestors
-from jitgrad.graph.tape import TapeLayout
+from jitgrad.graph.tape_layout import TapeLayout
 
 
 class Way:
@@ -25,7 +25,6 @@ class Way:
 
     Attributes:
         invariant: what is kept besides, once for all turns, with the slots where it is.
-        given_storages: what is saved that came in, with the roots.
     """
 
     def __init__(
@@ -42,12 +41,6 @@ class Way:
         self.carried = carried
         self.seen = seen
         self.invariant = [item for item in layout.slots.items() if item[0] not in set(kept)]
-        saved = (
-            each.storage
-            for variable in layout.saving
-            for each in variable.history.saved()  # type: ignore[union-attr]
-        )
-        self.given_storages = {each: each.root for each in saved if each.root is not None}
 
     def given(self, waiting: dict[Variable, Any]) -> dict[Variable, Any]:
         """Return, of what waits behind a turn, what goes into its derivative."""

@@ -14,7 +14,8 @@ from jitgrad.graph.loop_layout import LoopLayout, Way
 from jitgrad.graph.loop_node import LoopBackward
 from jitgrad.graph.origins import StorageEntry, Variable
 from jitgrad.graph.run import Run
-from jitgrad.graph.tape import Tape, TapeLayout
+from jitgrad.graph.tape import Tape
+from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.kernels.layout import laid_out
 from jitgrad.kernels.loops import Turns
 from jitgrad.locks import made_once
@@ -69,7 +70,7 @@ class _Passage:
                 self.invariant[value] = laid_out(value, self.invariant[value])
         self.first: dict[StorageEntry, tuple[Storage, Any]] = {
             each: (roots[root]._storage, versions[root])
-            for each, root in way.given_storages.items()
+            for each, root in layout.given_storages.items()
         }
 
     @made_once

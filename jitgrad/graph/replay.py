@@ -20,7 +20,8 @@ from jitgrad.graph.segment import (
     Segment,
     Snapshot,
 )
-from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
+from jitgrad.graph.tape import CompiledBackward, Tape
+from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.graph.watching import guards_for, is_familiar
 from jitgrad.modes import state
 from jitgrad.python.evaluate import Evaluator, give_frames_back

@@ -24,7 +24,8 @@ from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Ro
 from jitgrad.graph.replay import give_back
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Continue, Exit, Result, Segment
-from jitgrad.graph.tape import CompiledBackward, Tape, TapeLayout
+from jitgrad.graph.tape import CompiledBackward, Tape
+from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.graph.watching import Watch, WatchedGuards
 from jitgrad.modes import state
 from jitgrad.storage import Storage
@@ -302,16 +303,11 @@ class _Writer:
             f"{self.constant(each)}: {self.slots[at]}" for each, at in layout.slots.items()
         )
         kept: dict[StorageEntry, str] = {}
-        for variable in layout.saving:
-            for saved in variable.history.saved():  # type: ignore[union-attr]
-                entry = saved.storage
-                if entry.root is not None:
-                    storage = self._storage(entry, "", 0)
-                    kept[entry] = f"({storage}, {storage}.version)"
-                elif entry in layout.shown:
-                    array = self.slots[layout.state.slot_of[saved.value]]
-                    total = layout.state.writes.get(entry, 0)
-                    kept[entry] = f"({self._storage(entry, array, total)}, 0)"
+        for entry in layout.given_storages:
+            storage = self._storage(entry, "", 0)
+            kept[entry] = f"({storage}, {storage}.version)"
+        for entry, (slot, writes) in layout.seen_storages.items():
+            kept[entry] = f"({self._storage(entry, self.slots[slot], writes)}, 0)"
         storages = ", ".join(f"{self.constant(each)}: {text}" for each, text in kept.items())
         watched = "".join(
             f"({self.constant(value)}, {self.facts.root(root)}._storage), "

@@ -27,124 +27,13 @@ from jitgrad.graph.derivative import (
     tracked,
 )
 from jitgrad.graph.hot import WARM
-from jitgrad.graph.ir import Compute, Scalar, Value
+from jitgrad.graph.ir import Scalar, Value
 from jitgrad.graph.origins import SavedValue, StorageEntry, Variable, ancestors
 from jitgrad.graph.plans import BackwardShortcut, Part, Plan, whole_plan
-from jitgrad.graph.segment import PathState, Segment
+from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.modes import state
 from jitgrad.node import SECOND_BACKWARD, Node, modified_error
 from jitgrad.storage import Storage
-
-
-class TapeLayout:
-    """What the tapes of all calls that end at one place have in common.
-
-    Attributes:
-        variables: those of the live tensors, in the order of the node's outputs.
-        order: all variables that they reach, results before inputs.
-        roots: those among them that come from outside, in the order of the node's edges.
-        segments: the path.
-        owned: for each segment the variables that it made, results before inputs.
-        dependent: one live tensor's history runs through another's.
-        slots: the slots of the run that the derivative may read.
-        read: what other values are recomputed from.
-        arguments: those among them that lie in argument memory, with their roots. Eager may not
-            have saved them, so that whoever writes to them must not spoil the derivative.
-        shown: the storages made by the trace that somebody can see.
-        shortcut: a function for the backward pass that is done again and again.
-    """
-
-    def __init__(
-        self,
-        variables: list[Variable],
-        freed: frozenset[Variable],
-        path_state: PathState,
-        segments: list[Segment],
-        shown: set[StorageEntry],
-    ) -> None:
-        self.shown = shown
-        self.variables = list(dict.fromkeys(variables))
-        self.freed = freed
-        self.state = path_state
-        self.segments = segments
-        self.order = ancestors(self.variables)
-        self.roots = [each for each in self.order if each.root is not None]
-        self.makers: dict[Value, Compute] = {}
-        owner: dict[Variable, int] = {}
-        position: dict[Variable, int] = {}
-        for index, segment in enumerate(segments):
-            for step in segment.steps:
-                if isinstance(step, Compute):
-                    self.makers[step.output] = step
-                    owner[step.variable] = index
-                    position[step.variable] = len(position)
-        # as eager made the nodes, so that the engine visits them in the same order
-        self.order.sort(key=lambda each: position.get(each, -1), reverse=True)
-        self.owned: list[list[Variable]] = [[] for _ in segments]
-        for each in self.order:
-            if each.history is not None:
-                self.owned[owner[each]].append(each)
-        live = set(self.variables)
-        self.dependent = any(
-            other in live for each in live for other in ancestors([each]) if other is not each
-        )
-        self.saving = [
-            each
-            for each in self.order
-            if each.history is not None and each not in freed and each.history.saved()
-        ]
-        self.plans: dict[Any, Plan] = {}
-        self.shortcut: Any = None
-        self._freed_by: dict[Any, frozenset[Variable]] = {}
-        self.read: set[Value | Scalar] = set()
-        self.slots = self._slots()
-        self.arguments = self._arguments()
-
-    def _slots(self) -> dict[Value | Scalar, int]:
-        slot_of = self.state.slot_of
-        pending: list[Value | Scalar] = []
-        for variable in self.order:
-            history = variable.history
-            if history is None or variable in self.freed:
-                continue
-            pending.extend(
-                each.value
-                for each in history.saved()
-                if self.state.writes.get(each.storage, 0) == each.version
-            )
-            pending.extend(each for each in history.inputs if isinstance(each, Scalar))
-        needed: dict[Value | Scalar, int] = {}
-        seen: set[Value | Scalar] = set()
-        while pending:
-            each = pending.pop()
-            if each in seen:
-                continue
-            seen.add(each)
-            if each in slot_of:
-                needed[each] = slot_of[each]
-            elif isinstance(each, Value):
-                inputs = self.makers[each].inputs
-                found = [other for other in inputs if isinstance(other, (Value, Scalar))]
-                pending.extend(found)
-                self.read.update(found)
-        return needed
-
-    def freed_by(self, given: tuple, wanted: tuple) -> frozenset[Variable]:
-        """Return the variables whose saved values a pass from `given` to `wanted` frees."""
-        found = self._freed_by.get((given, wanted))
-        if found is None:
-            useful = _useful(self, list(wanted)).intersection(ancestors(given))
-            found = frozenset(each for each in self.saving if each in useful)
-            self._freed_by[given, wanted] = found
-        return found
-
-    def _arguments(self) -> list[tuple[Value, int]]:
-        return [
-            (value, root)
-            for value in self.slots
-            for root, memory in self.state.memories.items()
-            if isinstance(value, Value) and value.memory is memory and value in self.read
-        ]
 
 
 class Tape:
@@ -178,18 +67,13 @@ class Tape:
     @classmethod
     def of_run(cls, layout: TapeLayout, run: Any) -> Tape:
         """Return the tape of what a run has kept."""
-        slots = run.slots
-        storages: dict[StorageEntry, tuple[Storage, int]] = {}
-        for variable in layout.saving:
-            for saved in variable.history.saved():  # type: ignore[union-attr]
-                entry = saved.storage
-                if entry.root is not None:
-                    version = run.versions[entry.root]
-                    storages[entry] = (run.roots[entry.root]._storage, version)
-                elif entry in layout.shown:
-                    array = slots[layout.state.slot_in(entry, saved.value)]
-                    total = layout.state.writes.get(entry, 0)
-                    storages[entry] = (run.storage(entry, array, total), 0)
+        slots, roots, versions = run.slots, run.roots, run.versions
+        storages: dict[StorageEntry, tuple[Storage, int]] = {
+            entry: (roots[root]._storage, versions[root])
+            for entry, root in layout.given_storages.items()
+        }
+        for entry, (slot, writes) in layout.seen_storages.items():
+            storages[entry] = (run.storage(entry, slots[slot], writes), 0)
         tape = cls(layout, {each: slots[at] for each, at in layout.slots.items()}, storages)
         if layout.arguments:
             tape.watch((value, run.roots[root]._storage) for value, root in layout.arguments)
@@ -368,7 +252,7 @@ def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:
 def _plan(tape: Tape, waiting: dict[Variable, np.ndarray], wanted: list[Variable]) -> Plan:
     """Compute the cotangents of `wanted` into `waiting`, and find out how to do it again."""
     layout = tape.layout
-    useful = _useful(layout, wanted)
+    useful = layout.useful(wanted)
     reached = set(ancestors(waiting))
     plan = Plan()
     checks: dict[tuple[StorageEntry, int], Variable] = {}
@@ -415,14 +299,6 @@ def _segment(
     found = differentiate(derivative, segment, owned, mine, list(targets), tape)
     segment.derivatives[key] = derivative
     return derivative, found
-
-
-def _useful(layout: TapeLayout, wanted: list[Variable]) -> set[Variable]:
-    useful = set(wanted)
-    for each in reversed(layout.order):
-        if each.history is not None and any(edge in useful for edge in each.history.edges):
-            useful.add(each)
-    return useful
 
 
 def check_versions(tape: Tape, checks: list[tuple[StorageEntry, int, Variable]]) -> None:

@@ -41,7 +41,7 @@ from jitgrad.graph.recipes import Constant, Container, Fresh, Library, Number, R
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Branch, Continue, Segment
 from jitgrad.graph.stores import Shown
-from jitgrad.graph.tape import TapeLayout
+from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.graph.watching import guards_for, is_familiar
 from jitgrad.primitive import Kind
 

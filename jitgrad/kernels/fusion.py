@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import Enum
 
-from jitgrad.graph.ir import Memory, Value
+from jitgrad.graph.ir import Value
 from jitgrad.kernels.geometry import (
     broadcast_strides,
     count,
@@ -172,18 +172,13 @@ class Group:
         joined = self._admit(draft, Level.ELEMENT, tuple(range(len(self.dims))))
         assert joined
 
-    @property
-    def memories(self) -> set[Memory]:
-        return {each.value.memory for member in self.members for each in member.accesses}
-
     def join(self, operation: Map | Reduce) -> bool:
-        """Take `operation` in, after what is there, if that is possible and pays."""
+        """Take `operation`, which touches the same memory, in after what is there.
+
+        Returns:
+            Whether that is possible and pays.
+        """
         if len(self.members) >= MOST_OPERATIONS:
-            return False
-        touched = {each.memory for each in operation.reads}
-        if operation.target is not None:
-            touched.add(operation.target.memory)
-        if touched.isdisjoint(self.memories):
             return False
         regions = {each.key() for member in self.members for each in member.accesses}
         if len(regions) + len(operation.reads) + 1 > MOST_REGIONS:

@@ -31,6 +31,10 @@ class Schedule:
     def __init__(self, operations: Sequence[Operation]) -> None:
         self.units: list[Unit] = []
         self._unit_of: dict[Operation, Unit] = {}
+        # by their unit the positions, and by memory those of the groups that touch it: there may be
+        # thousands of both
+        self._position: dict[Unit, int] = {}
+        self._near: dict[Memory, set[int]] = {}
         self._touching: dict[Memory, list[tuple[Operation, Value, bool]]] = {}
         self._makers: dict[Any, Operation] = {}
         self._last_ordered: list[Operation] = []
@@ -39,15 +43,19 @@ class Schedule:
 
     def _add(self, operation: Operation) -> None:
         needs = self._dependencies(operation)
-        first = max((self.units.index(self._unit_of[each]) for each in needs), default=-1)
+        first = max((self._position[self._unit_of[each]] for each in needs), default=-1)
         unit = self._find_group(operation, needs, first)
         if unit is None:
             if isinstance(operation, (Map, Reduce)):
                 unit = Group(operation)
             else:
                 unit = operation
+            self._position[unit] = len(self.units)
             self.units.append(unit)
         self._unit_of[operation] = unit
+        if isinstance(unit, Group):
+            for memory in _touched(operation):
+                self._near.setdefault(memory, set()).add(self._position[unit])
         for value in operation.reads:
             self._touching.setdefault(value.memory, []).append((operation, value, False))
         if operation.target is not None:
@@ -62,10 +70,12 @@ class Schedule:
     def _find_group(self, operation: Operation, needs: list[Operation], first: int) -> Group | None:
         if not isinstance(operation, (Map, Reduce)):
             return None
-        for position in range(len(self.units) - 1, max(first, 0) - 1, -1):
+        near = {at for memory in _touched(operation) for at in self._near.get(memory, ())}
+        for position in sorted(near, reverse=True):
             unit = self.units[position]
-            if not isinstance(unit, Group):
-                continue
+            if position < first:
+                break
+            assert isinstance(unit, Group)
             if position == first and not self._may_follow_within(operation, needs, unit):
                 continue
             if unit.join(operation):
@@ -142,3 +152,11 @@ class Schedule:
         group, member = reader
         last = group.last_writer(value, group.members.index(member))
         return last is not None and last is writer[1] and is_forwarded(last, member)
+
+
+def _touched(operation: Operation) -> set[Memory]:
+    """Return the memories that an operation reads and writes."""
+    touched = {each.memory for each in operation.reads}
+    if operation.target is not None:
+        touched.add(operation.target.memory)
+    return touched

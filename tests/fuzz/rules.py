@@ -199,9 +199,8 @@ MUTANTS = [
         "    state.grad_enabled = end.grad_enabled\n", "",
     ),
     Mutant(
-        "replay: grad mode where a call goes on", "graph/replay.py",
-        "    state.grad_enabled = snapshot.grad_enabled\n    going",
-        "    going",
+        "replay: grad mode where a call ends or goes on", "graph/replay.py",
+        "    state.grad_enabled = end.grad_enabled\n", "",
     ),
     Mutant(
         "replay: grad mode of frames", "graph/replay.py",
@@ -427,8 +426,12 @@ MUTANTS = [
     ),
     Mutant(
         "ways: facts of the segments behind the first", "graph/ways.py",
-        "            if not all(fact.holds(ahead) for fact in facts):\n",
-        "            if not [fact.holds(ahead) for fact in facts]:\n",
+        "        if not all(fact.holds(run) for fact in self.facts):\n",
+        "        if not [fact.holds(run) for fact in self.facts]:\n",
+    ),
+    Mutant(
+        "ways: facts of the segments behind the first, as a function", "graph/ways.py",
+        "            return self._guards(run)\n", "            return self._guards(run) or True\n",
     ),
     Mutant(
         "ways: what no turn has changed is what it was", "graph/cycles.py",
@@ -484,7 +487,15 @@ MUTANTS = [
     ),
     Mutant(
         "loop: versions", "graph/loop_node.py",
-        "            if plan.checks:\n", "            if False:\n",
+        "plan.writes_nothing and is_as_it_was)", "plan.writes_nothing)",
+    ),
+    Mutant(
+        "loop: versions of what came in, where only that was written", "graph/loop_tape.py",
+        "            storage.version != version\n", "            False\n",
+    ),
+    Mutant(
+        "loop: versions of what came out, where only that was written", "graph/loop_tape.py",
+        "not any(storage.version for storage in self.shown.values())", "True",
     ),
     Mutant(
         "loop: arguments that eager has not saved", "graph/loop_tape.py",
@@ -639,7 +650,7 @@ MUTANTS = [
     ),
     Mutant(
         "shortcut: the mode that a call leaves", "graph/shortcuts.py",
-        'self.lines.append(f"state.grad_enabled = {self.end.grad_enabled}")', "pass",
+        'self.lines.append(f"state.grad_enabled = {end.grad_enabled}")', "pass",
     ),
     Mutant(
         "shortcut: hooks of leaves", "graph/guards.py",
