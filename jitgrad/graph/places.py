@@ -143,6 +143,10 @@ class PlaceRules(SelectingRules, ListRules, MappingRules, RecordRules):
             value, origin = self._take_global(place, vars(obj))
             if value is not ABSENT and origin is not None:
                 return value, origin
+        elif isinstance(obj, FunctionType):
+            found = self.function_attribute(obj, obj_origin, name)
+            if found is not None and found[0] is not ABSENT:
+                return found
         elif isinstance(obj, type) and obj_origin is KNOWN:
             return self._class_attribute(obj, obj_origin, name)
         elif isinstance(obj, Enum) and obj_origin is KNOWN:
@@ -193,9 +197,10 @@ class PlaceRules(SelectingRules, ListRules, MappingRules, RecordRules):
         known = self.object(obj)
         kind = type(obj)
         if isinstance(known, FreshObject) and known.kind == "generator":
-            method = getattr(obj, name)
-            self.methods[id(method)] = method
-            return method, IDENTIFIED
+            method = getattr(obj, name, None)
+            if isinstance(method, BuiltinFunctionType):
+                self.methods[id(method)] = method
+                return method, IDENTIFIED
         if kind in (list, set, *DICTS) and isinstance(
             lookups.type_lookup(kind, name), MethodDescriptorType
         ):

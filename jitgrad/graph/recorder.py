@@ -16,8 +16,6 @@ from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.callables import CallableRules
 from jitgrad.graph.changes import length_place
-from jitgrad.graph.exceptions import ExceptionRules
-from jitgrad.graph.generators import GeneratorRules
 from jitgrad.graph.imports import ImportRules
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
@@ -26,6 +24,7 @@ from jitgrad.graph.origins import IDENTIFIED, KNOWN, Bounds, Parts, Runtime
 from jitgrad.graph.passing import Passing
 from jitgrad.graph.patterns import PatternRules
 from jitgrad.graph.performing import is_trusted
+from jitgrad.graph.throwing import ThrowingRules
 from jitgrad.modes import state
 from jitgrad.python import stand_ins
 
@@ -44,7 +43,7 @@ def is_stand_in(function: Any) -> bool:
     return function.__module__ == stand_ins.__name__
 
 
-class Recorder(GeneratorRules, ExceptionRules, PatternRules, ImportRules, CallableRules):
+class Recorder(ThrowingRules, PatternRules, ImportRules, CallableRules):
     """Records one call, from its beginning or from a site on."""
 
     internal_files = Passing.internal_files
@@ -303,11 +302,8 @@ class Recorder(GeneratorRules, ExceptionRules, PatternRules, ImportRules, Callab
         if self.origin_of(obj) is not None and obj_origin is IDENTIFIED:
             method = super().load_special(obj, obj_origin, name)[0]  # type: ignore[index]
             if isinstance(method, MethodType):
-                known = self.object(obj)
-                if isinstance(known, int):
-                    self._identical(
-                        Place(lookups.read_class, type(obj), False, name), method.__func__
-                    )
+                if not is_trusted(method.__func__) or isinstance(self.object(obj), int):
+                    self.class_fact(type(obj), name)
                 self.methods[id(method)] = method
                 return method, IDENTIFIED
         return self.leave(f"{name} of a {type(obj).__name__}").load_special(obj, obj_origin, name)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from types import CellType, CodeType, FunctionType, TracebackType
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from types import CellType, CodeType, FrameType, FunctionType, TracebackType
 from typing import Any, Final
 
 from .code import Code, Position
 
 __all__ = [
+    "INTERNAL_FILES",
     "UNBOUND",
     "Frame",
     "call_from",
     "call_with_locals",
     "entries_of",
-    "is_stand_in_call",
+    "shown",
     "traceback_entry",
     "traceback_of",
 ]
@@ -27,6 +29,9 @@ class _Unbound:
     def __repr__(self) -> str:
         return "UNBOUND"
 
+
+INTERNAL_FILES: Final = frozenset(map(str, Path(__file__).parent.glob("*.py")))
+"""The evaluator's own files, whose frames are left out of tracebacks."""
 
 UNBOUND: Final = _Unbound()
 """What a register holds that has no value."""
@@ -117,7 +122,7 @@ _CALL: Final = _marked(_call.__code__)
 _CALL_WITH_LOCALS: Final = _marked(compile("f(*a, **k)", "", "eval", dont_inherit=True))
 
 
-def is_stand_in_call(code: CodeType) -> bool:
+def _is_stand_in_call(code: CodeType) -> bool:
     """Tell whether a Python frame with this code is there for the callee's sake only."""
     return code.co_consts[-1:] == (_MARK,) and code.co_consts[-1] is _MARK
 
@@ -164,6 +169,28 @@ def _variable_length(value: int) -> bytes:
     return bytes(out)
 
 
+def shown(
+    entry: TracebackType | None, hidden: frozenset[str] = INTERNAL_FILES
+) -> TracebackType | None:
+    """Return the traceback without the entries of the evaluator's own files."""
+
+    def next_shown(entry: TracebackType | None) -> TracebackType | None:
+        while entry is not None:
+            code = entry.tb_frame.f_code
+            if code.co_filename not in hidden and not _is_stand_in_call(code):
+                break
+            entry = entry.tb_next
+        return entry
+
+    first = entry = next_shown(entry)
+    while entry is not None:
+        following = next_shown(entry.tb_next)
+        if following is not entry.tb_next:
+            entry.tb_next = following
+        entry = following
+    return first
+
+
 def traceback_entry(frame: Frame, following: TracebackType | None) -> TracebackType:
     """Return the entry that CPython's own traceback would have for `frame`.
 
@@ -172,11 +199,25 @@ def traceback_entry(frame: Frame, following: TracebackType | None) -> TracebackT
     stand_in = frame.code.entries.get(frame.pc)
     if stand_in is None:
         stand_in = frame.code.entries[frame.pc] = _stand_in(frame, _ENTRY)
-    scope: dict[str, Any] = {"f": sys._getframe}
-    python_frame = eval(stand_in, frame.globals, scope)
-    scope.clear()
-    scope.update(frame.locals())
+    python_frame = _frame_of(stand_in, frame.globals, frame.locals())
     return TracebackType(following, python_frame, 0, frame.code.lines[frame.pc].line)
+
+
+def _frame_of(code: CodeType, module_globals: dict[str, Any], scope: dict[str, Any]) -> FrameType:
+    """Return a Python frame of one of the codes above, with these locals."""
+    held: dict[str, Any] = {"f": sys._getframe}
+    python_frame = next(_entered(code, module_globals, held))
+    held.clear()
+    held.update(scope)
+    return python_frame
+
+
+def _entered(
+    code: CodeType, module_globals: dict[str, Any], scope: dict[str, Any]
+) -> Generator[FrameType, None, None]:
+    # The frame is called by that of a generator, which nobody has called any more when it waits:
+    # else it would hold the frames of the evaluator, and so all that was alive, in a cycle.
+    yield eval(code, module_globals, scope)
 
 
 Entry = tuple[CodeType, dict[str, Any], int]
@@ -198,10 +239,7 @@ def traceback_of(entries: Sequence[Entry]) -> TracebackType | None:
     """Return a traceback that shows these places; its frames have no locals."""
     made = None
     for code, module_globals, line in reversed(entries):
-        scope: dict[str, Any] = {"f": sys._getframe}
-        python_frame = eval(code, module_globals, scope)
-        scope.clear()
-        made = TracebackType(made, python_frame, 0, line)
+        made = TracebackType(made, _frame_of(code, module_globals, {}), 0, line)
     return made
 
 
