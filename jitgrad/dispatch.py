@@ -359,13 +359,23 @@ def _check_operands(primitive: Primitive, inputs: tuple) -> None:
             )
 
 
+_PLAIN_NUMBERS = frozenset({bool, int, float, complex, TrackedFloat})
+
+
 def number_as(value: Any, dtype: np.dtype) -> Any:
     """Return a number that NumPy combines with arrays of `dtype` without changing their dtype.
 
     Floats stay Python numbers (and tracked ones stay tracked); integers wrap as PyTorch's do.
     """
     if dtype.kind in "fc":
-        return value.item() if isinstance(value, np.generic) else value
+        if type(value) in _PLAIN_NUMBERS:
+            return value
+        if isinstance(value, np.generic):
+            return value.item()
+        # NumPy would take a member of an IntEnum for an int64
+        return next(each for each in (int, float, complex) if isinstance(value, each)).__pos__(
+            value
+        )
     if dtype.kind == "b":
         return bool(value)
     bits = dtype.itemsize * 8

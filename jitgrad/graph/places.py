@@ -19,6 +19,7 @@ from typing import Any
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
+from jitgrad.graph.function_attributes import FunctionAttributeRules
 from jitgrad.graph.guards import is_immutable
 from jitgrad.graph.knowledge import CONSTANT_TYPES, FreshObject, is_plain_tensor
 from jitgrad.graph.lists import ListRules
@@ -45,7 +46,7 @@ def _fill(place: Place, run: Any, made: Any) -> None:
     (cell.cell_contents,) = made
 
 
-class PlaceRules(SelectingRules, ListRules, MappingRules, RecordRules):
+class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules, RecordRules):
     """What is read from and stored in variables, objects and containers."""
 
     def constant(self, value: object) -> Any:

@@ -14,8 +14,8 @@ from typing import Any
 from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
-from jitgrad.graph.callables import CallableRules
 from jitgrad.graph.changes import length_place
+from jitgrad.graph.enumerations import EnumerationRules
 from jitgrad.graph.imports import ImportRules
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
@@ -24,7 +24,6 @@ from jitgrad.graph.origins import IDENTIFIED, KNOWN, Bounds, Parts, Runtime
 from jitgrad.graph.passing import Passing
 from jitgrad.graph.patterns import PatternRules
 from jitgrad.graph.performing import is_trusted
-from jitgrad.graph.throwing import ThrowingRules
 from jitgrad.modes import state
 from jitgrad.python import stand_ins
 
@@ -43,7 +42,7 @@ def is_stand_in(function: Any) -> bool:
     return function.__module__ == stand_ins.__name__
 
 
-class Recorder(ThrowingRules, PatternRules, ImportRules, CallableRules):
+class Recorder(EnumerationRules, PatternRules, ImportRules):
     """Records one call, from its beginning or from a site on."""
 
     internal_files = Passing.internal_files
@@ -162,7 +161,8 @@ class Recorder(ThrowingRules, PatternRules, ImportRules, CallableRules):
             found = self.walk_modules(callee, args, ao, kwargs, ko)
             if found is not None:
                 return found
-            return self._enter(function, KNOWN, [owner, *args], [IDENTIFIED, *ao], kwargs, ko)
+            first = self.origin_of(owner)
+            return self._enter(function, KNOWN, [owner, *args], [first, *ao], kwargs, ko)
         return None
 
     def _outer_block(self, method: Any, args: Any, ao: Any) -> Any:
