@@ -14,7 +14,7 @@ from jitgrad.locks import SHARED
 from jitgrad.modes import TrackedFloat, plain_number, run_quietly, state
 from jitgrad.node import AccumulateGrad, Node, PrimitiveNode, Saved
 from jitgrad.primitive import READ, Kind, Primitive, Result
-from jitgrad.spec import Spec, dtype_of_number, promote
+from jitgrad.spec import Spec, builtin_number, dtype_of_number, promote
 from jitgrad.storage import Storage
 from jitgrad.strides import (
     gather_strided,
@@ -359,23 +359,13 @@ def _check_operands(primitive: Primitive, inputs: tuple) -> None:
             )
 
 
-_PLAIN_NUMBERS = frozenset({bool, int, float, complex, TrackedFloat})
-
-
 def number_as(value: Any, dtype: np.dtype) -> Any:
     """Return a number that NumPy combines with arrays of `dtype` without changing their dtype.
 
     Floats stay Python numbers (and tracked ones stay tracked); integers wrap as PyTorch's do.
     """
     if dtype.kind in "fc":
-        if type(value) in _PLAIN_NUMBERS:
-            return value
-        if isinstance(value, np.generic):
-            return value.item()
-        # NumPy would take a member of an IntEnum for an int64
-        return next(each for each in (int, float, complex) if isinstance(value, each)).__pos__(
-            value
-        )
+        return value if type(value) is TrackedFloat else builtin_number(value)
     if dtype.kind == "b":
         return bool(value)
     bits = dtype.itemsize * 8
