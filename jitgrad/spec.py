@@ -156,7 +156,8 @@ def builtin_number(value: Any) -> Any:
         return value.item()
     if type(value) in (float, int, bool, complex):
         return value
-    return next(kind for kind in (int, float, complex) if isinstance(value, kind)).__pos__(value)
+    kind: Any = next(each for each in (int, float, complex) if isinstance(value, each))
+    return kind.__pos__(value)
 
 
 def promote(arrays: Iterable[Any]) -> np.dtype:
