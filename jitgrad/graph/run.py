@@ -146,9 +146,11 @@ class Run:
             self.recorder.register_object(made, key, origins, extra, kind)
 
     def release(self) -> None:
-        """Hold no generators any longer: their ends are their own."""
+        """Hold no generators and exceptions any longer: their ends are their own."""
         self.made = {
-            key: made for key, made in self.made.items() if type(made) is not GeneratorType
+            key: made
+            for key, made in self.made.items()
+            if not isinstance(made, (GeneratorType, BaseException))
         }
 
     def register_method(self, method: Any) -> None:
