@@ -125,9 +125,8 @@ class Graph:
         self.segments = []
 
     def __del__(self) -> None:
-        if self.checks is None:
-            for each in self.segments:
-                each.let_go()
+        for each in self.segments if self.checks is None else ():
+            each.let_go()
 
     def call(self, args: tuple, kwargs: dict) -> Any:
         """Call the function: replay what is known, record what is not."""
