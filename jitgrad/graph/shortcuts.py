@@ -406,7 +406,7 @@ class _Writer:
         if not self.facts.is_alone:
             body = "    numbers = {}\n    setdefault = numbers.setdefault\n" + body
         exec(compile(f"def shortcut(values, names):\n{body}", "<jitgrad shortcut>", "exec"), space)
-        return space["shortcut"]
+        return space.pop("shortcut")  # which is part of no cycle then
 
 
 def _row(names: list[str]) -> str:

@@ -97,8 +97,18 @@ class Evaluator:
         The value is the truth for a jump, a list of (value, origin) for an `unpack`, and a
         StopIteration ends an `advance`.
         """
-        _inherit_handled(frames)
+        handled: BaseException | None = None
+        for frame in frames:
+            frame.inherited = handled
+            handled = frame.handled()
         return self._run(frames, answer, exception)
+
+    def let_go(self) -> None:
+        """Hold no frames any longer: the call has ended, or goes on in others."""
+        for each in self.frames:
+            if each.generator is None:
+                each.clear()
+        self.frames = []
 
     def _run(
         self,
@@ -134,60 +144,69 @@ class Evaluator:
 
     def _loop(self, pending: BaseException | None) -> Any:
         frames = self.frames
-        while True:
-            frame = frames[-1]
-            values, origins = frame.values, frame.origins
-            instructions = frame.code.instructions
-            handled = frame.handled()
-            try:
-                if pending is not None:
-                    try:
-                        raise_as_is(pending)
-                    finally:
-                        pending = None
-                while True:
-                    instruction = instructions[frame.pc]
-                    step = self.steps[instruction[0]]
-                    if handled is None or instruction[0] in _UNSEEN:
-                        answer = step(self.operations, frame, instruction)
-                    else:
-                        answer = _step_handling(handled, step, self.operations, frame, instruction)
-                    if answer is None:
-                        frame.pc += 1
-                    elif answer.__class__ is tuple:
+        try:
+            while True:
+                frame = frames[-1]
+                values, origins = frame.values, frame.origins
+                instructions = frame.code.instructions
+                handled = frame.handled()
+                try:
+                    if pending is not None:
+                        raising, pending = pending, None
+                        raise_as_is(raising)
+                    while True:
+                        instruction = instructions[frame.pc]
+                        step, ops = self.steps[instruction[0]], self.operations
+                        if handled is None or instruction[0] in _UNSEEN:
+                            answer = step(ops, frame, instruction)
+                        else:
+                            answer = _step_handling(
+                                handled, step, self.operations, frame, instruction
+                            )
+                        if answer is None:
+                            frame.pc += 1
+                        elif answer.__class__ is tuple:
+                            register = instruction[1]
+                            values[register], origins[register] = answer
+                            frame.pc += 1
+                        elif answer.__class__ is int:
+                            frame.pc = answer
+                        else:
+                            break
+                        if handled is not None:
+                            handled = frame.handled()
+                    if answer is RETURNED:
                         register = instruction[1]
-                        values[register], origins[register] = answer
-                        frame.pc += 1
-                    elif answer.__class__ is int:
-                        frame.pc = answer
+                        if len(frames) == 1:
+                            return self._finish(frame, register)
+                        self._return(values[register], origins[register])
+                    elif answer is YIELDED:
+                        if len(frames) == 1:
+                            return Yielded.at(frame)
+                        self._hand_out(values[instruction[2]], origins[instruction[2]])
+                    elif answer.__class__ is HandOut:
+                        self._hand_out(answer.value, answer.origin)
+                    elif answer is BEGUN:
+                        _complete(frame, *self.operations.make_generator(_suspended(frame), _make))
                     else:
-                        break
-                    if handled is not None:
-                        handled = frame.handled()
-                if answer is RETURNED:
-                    register = instruction[1]
-                    if len(frames) == 1:
-                        self.operations.finished(values[register], origins[register])
-                        return values[register]
-                    self._return(values[register], origins[register])
-                elif answer is YIELDED:
-                    if len(frames) == 1:
-                        return _yielded(frame)
-                    self._hand_out(values[instruction[2]], origins[instruction[2]])
-                elif answer.__class__ is HandOut:
-                    self._hand_out(answer.value, answer.origin)
-                elif answer is BEGUN:
-                    _complete(frame, *self.operations.make_generator(_suspended(frame), _make))
-                else:
-                    pending = self._enter(answer, handled)
-            except Leave:
-                raise
-            except BaseException as exception:
-                left = self._handle(exception)
-                if left is exception:
+                        pending = self._enter(answer, handled)
+                except Leave:
                     raise
-                if left is not None:
-                    raise_as_is(left)
+                except BaseException as exception:
+                    left = self._handle(exception)
+                    if left is exception:
+                        raise
+                    if left is not None:
+                        raise_as_is(left)
+        finally:
+            # their tracebacks may have this frame, behind those of callees, too
+            raising = handled = left = pending = None
+
+    def _finish(self, frame: Frame, register: int) -> Any:
+        value = frame.values[register]
+        self.operations.finished(value, frame.origins[register])
+        frame.clear()
+        return value
 
     def _return(self, value: Any, origin: Any) -> None:
         """Take the frame at hand off, and complete what waits for it."""
@@ -199,7 +218,7 @@ class Evaluator:
         if caller.code.instructions[caller.pc][0] == Op.UNPACK:
             value, origin = self.operations.parts_of(value, origin), None
         _complete(caller, value, origin)
-        self.frames.pop()
+        self.frames.pop().clear()
 
     def _hand_out(self, value: Any, origin: Any) -> None:
         """Let the generator at hand wait, and complete what waits for its item."""
@@ -306,6 +325,7 @@ class Evaluator:
                 frame.values[register], frame.origins[register] = exception, origin
                 frame.pc = target
                 return None
+            frame.clear()
             if len(frames) == 1:
                 return exception
             frames.pop()
@@ -317,14 +337,6 @@ class Evaluator:
                     frames[-1].generator.delegate = None
             elif isinstance(exception, StopIteration) and _exhaust(frames[-1]):
                 return None
-
-
-def _inherit_handled(frames: list[Frame]) -> None:
-    """Tell each frame what its callers are handling."""
-    handled: BaseException | None = None
-    for frame in frames:
-        frame.inherited = handled
-        handled = frame.handled()
 
 
 def _give_context(thrown: BaseException, frame: Frame) -> None:
@@ -370,13 +382,6 @@ def _make(frame: Frame, operations: Operations) -> Generator[Any, Any, Any]:
         return evaluator.resume([frame], answer=answer, exception=exception)
 
     return generator_over(frame, resume)
-
-
-def _yielded(frame: Frame) -> Yielded:
-    op, _, register = frame.code.instructions[frame.pc]
-    handling = frame.code.handled[frame.pc]
-    handled = None if handling < 0 else frame.values[handling]
-    return Yielded(frame.values[register], op == Op.YIELD_FROM, handled)
 
 
 def _step_handling(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+import ast
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import CellType, CodeType, FrameType, FunctionType, TracebackType
+from types import CellType, CodeType, FunctionType, TracebackType
 from typing import Any, Final
 
 from .code import Code, Position
@@ -79,6 +80,15 @@ class Frame:
         self.inherited: BaseException | None = None
         """The exception that the evaluated callers were handling when they called."""
 
+    def clear(self) -> None:
+        """Let go of everything, since the call is over.
+
+        Python frames and tracebacks may hold it longer; an exception in a register would hold it,
+        and all that the call had, until the collector comes.
+        """
+        self.values.clear()
+        self.origins.clear()
+
     def handled(self) -> BaseException | None:
         """Return the exception being handled at this point, as `sys.exception()` would."""
         register = self.code.handled[self.pc]
@@ -117,7 +127,18 @@ def _marked(code: CodeType, mark: str = _MARK) -> CodeType:
     return code.replace(co_consts=(*code.co_consts, mark))
 
 
-_ENTRY: Final = _marked(compile("f()", "", "eval", dont_inherit=True), _ENTRY_MARK)
+def _generating() -> CodeType:
+    """Return code whose frame waits as that of a generator does, at module level.
+
+    Such a frame has none behind it. Others hold all frames that they were called from, with what
+    these hold, and an exception would be part of a cycle.
+    """
+    code = compile("await f", "", "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    flags = code.co_flags & ~inspect.CO_COROUTINE | inspect.CO_GENERATOR
+    return code.replace(co_flags=flags)
+
+
+_ENTRY: Final = _marked(_generating(), _ENTRY_MARK)
 _CALL: Final = _marked(_call.__code__)
 _CALL_WITH_LOCALS: Final = _marked(compile("f(*a, **k)", "", "eval", dont_inherit=True))
 
@@ -199,25 +220,10 @@ def traceback_entry(frame: Frame, following: TracebackType | None) -> TracebackT
     stand_in = frame.code.entries.get(frame.pc)
     if stand_in is None:
         stand_in = frame.code.entries[frame.pc] = _stand_in(frame, _ENTRY)
-    python_frame = _frame_of(stand_in, frame.globals, frame.locals())
-    return TracebackType(following, python_frame, 0, frame.code.lines[frame.pc].line)
-
-
-def _frame_of(code: CodeType, module_globals: dict[str, Any], scope: dict[str, Any]) -> FrameType:
-    """Return a Python frame of one of the codes above, with these locals."""
-    held: dict[str, Any] = {"f": sys._getframe}
-    python_frame = next(_entered(code, module_globals, held))
-    held.clear()
-    held.update(scope)
-    return python_frame
-
-
-def _entered(
-    code: CodeType, module_globals: dict[str, Any], scope: dict[str, Any]
-) -> Generator[FrameType, None, None]:
-    # The frame is called by that of a generator, which nobody has called any more when it waits:
-    # else it would hold the frames of the evaluator, and so all that was alive, in a cycle.
-    yield eval(code, module_globals, scope)
+    scope: dict[str, Any] = {}
+    waiting = eval(stand_in, frame.globals, scope)
+    scope.update(frame.locals())
+    return TracebackType(following, waiting.gi_frame, 0, frame.code.lines[frame.pc].line)
 
 
 Entry = tuple[CodeType, dict[str, Any], int]
@@ -239,7 +245,7 @@ def traceback_of(entries: Sequence[Entry]) -> TracebackType | None:
     """Return a traceback that shows these places; its frames have no locals."""
     made = None
     for code, module_globals, line in reversed(entries):
-        made = TracebackType(made, _frame_of(code, module_globals, {}), 0, line)
+        made = TracebackType(made, eval(code, module_globals, {}).gi_frame, 0, line)
     return made
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from types import GeneratorType
 from typing import Any, NamedTuple
 
+from .code import Op
 from .frames import Frame, shown
 
 __all__ = ["Resume", "Yielded", "generator_over", "may_act_at_its_end"]
@@ -31,6 +32,14 @@ class Yielded(NamedTuple):
     """It is `yield from`, whose result is the answer."""
     handled: BaseException | None
     """The exception that the frame itself is handling."""
+
+    @classmethod
+    def at(cls, frame: Frame) -> Yielded:
+        """Return what is said of a frame at a `yield`."""
+        op, _, register = frame.code.instructions[frame.pc]
+        handling = frame.code.handled[frame.pc]
+        handled = None if handling < 0 else frame.values[handling]
+        return cls(frame.values[register], op == Op.YIELD_FROM, handled)
 
 
 def generator_over(frame: Frame, resume: Resume) -> Generator[Any, Any, Any]:
