@@ -13,6 +13,7 @@ SCENES = scenes(
     "programs_changes",
     "programs_enumerations",
     "programs_instances",
+    "programs_metaclasses",
     "programs_methods",
     "programs_operators",
     "programs_records",
