@@ -262,6 +262,33 @@ def scene_attributes_that_are_there_or_not(s: Session) -> None:
         s.call(f, grad(start, 1.0), outer)
 
 
+def scene_classes_that_get_and_lose_attributes(s: Session) -> None:
+    class Box:
+        width = 2.0
+
+        def method(self):
+            return 1.0
+
+    def f(x, box):
+        return x * 2 if hasattr(box, "method") else x * 3
+
+    def g(x):
+        return x * (getattr(Box(), "width", 1.0) + getattr(Box(), "depth", 1.0))
+
+    f, g = s.compile(f), s.compile(g)
+    for number, start in enumerate(STARTS):
+        if number == 3:
+            del Box.method
+        if number == 4:
+            Box.depth = 4.0
+        if number == 5:
+            Box.__getattr__ = lambda self, name: 7.0
+        if number == 6:
+            del Box.width
+        s.call(f, grad(start, 1.0), Box())
+        s.call(g, grad(start, 1.0))
+
+
 def scene_metaclasses_changed_between_calls(s: Session) -> None:
     class Meta(type):
         def times(cls, x):
