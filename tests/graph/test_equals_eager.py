@@ -25,6 +25,7 @@ SCENES = scenes(
     "programs_selecting",
     "programs_selecting_loops",
     "programs_tensors",
+    "programs_writing",
 )
 
 
