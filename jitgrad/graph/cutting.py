@@ -22,6 +22,7 @@ from jitgrad.graph.segment import (
     FrameRecipe,
     PathState,
     Return,
+    Rewritten,
     Segment,
     Snapshot,
 )
@@ -369,9 +370,7 @@ class Cutting(Remaking):
             more = count - self._segment_writes.get(storage, 0)
             if not more:
                 continue
-            segment.effects.append(
-                lambda run, storage=storage, more=more: run.written(storage, more)
-            )
+            segment.effects.append(Rewritten(storage, more))
             segment.effect_texts.append(f"version += {more}")
             if storage.root is not None:
                 segment.prepares.append(storage.root)
