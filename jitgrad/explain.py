@@ -105,8 +105,8 @@ class Explanation:
             for each in graph.segments
             if isinstance(each.end, (Exit, Evaluate))
         ]
-        self.eager = graph.reason or (graph.rested if graph.resting > 0 else "")
-        self.resting = max(graph.resting, 0)
+        self.eager = graph.reason or (graph.resting.why if graph.resting.left > 0 else "")
+        self.resting = max(graph.resting.left, 0)
         checks = graph.checks
         self.checked_runs = 0 if checks is None else checks.runs
         self.close_calls = 0 if checks is None else checks.close_calls

@@ -45,13 +45,8 @@ class CountingRules(Performing):
 
     def adopt_counter(self, it: Any, bounds: range, origins: list[Origin]) -> Origin:
         """Know the iterator with which a call begins anew."""
-        first, last, step = (
-            self.fixed(value, origin) if at == 2 else origin
-            for at, (value, origin) in enumerate(
-                zip((bounds.start, bounds.stop, bounds.step), origins)
-            )
-        )
-        assert step is not None
+        first, last, step = origins
+        assert step is KNOWN
         state = Counting(bounds.start, first, bounds.stop, last, bounds.step, False)
         return self.fresh(it, KIND, [], state)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from jitgrad.graph.entrance import Layout
@@ -43,7 +44,7 @@ class Cutting(Remaking):
         self.start: Snapshot | None = None
         self.segments: list[Segment] = []
         self.reason = ""
-        self._effect_recipes: list[Recipe] = []
+        self._effect_recipes: list[tuple[Recipe, ...]] = []
         self.escaping: list[Fresh] = []
         self._marked_writes: dict = {}
         self._marked_excerpts: dict = {}
@@ -93,7 +94,7 @@ class Cutting(Remaking):
         """Do something to objects once the segment has computed."""
         self.segment.effects.append(act)
         self.segment.effect_texts.append(text)
-        self._effect_recipes.extend(recipes)
+        self._effect_recipes.append(recipes)
         for each in walk(recipes):
             if isinstance(each, Fresh):
                 # made before the effects that raise versions by the segment's writes
@@ -182,7 +183,8 @@ class Cutting(Remaking):
     def _truncate(self) -> None:
         steps = self.segment.steps
         del steps[self.mark :]
-        del self.segment.effects[self._marked_effects :]
+        for each in (self.segment.effects, self.segment.effect_texts, self._effect_recipes):
+            del each[self._marked_effects :]
         self.path.writes = dict(self._marked_writes)
         self.path.excerpts = dict(self._marked_excerpts)
         for identity, before in reversed(self._journal):
@@ -328,7 +330,7 @@ class Cutting(Remaking):
         last: bool = False,
     ) -> None:
         segment, path = self.segment, self.path
-        used = walk([*recipes, *self._effect_recipes])
+        used = walk([*recipes, *chain.from_iterable(self._effect_recipes)])
         for each in used:
             if isinstance(each, Selected) and last:
                 continue  # nobody will compute with the copy

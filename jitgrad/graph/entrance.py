@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -35,6 +35,8 @@ class Layout:
             values, what is still before it.
         line: the source line.
         place: the code and the position of each frame.
+        steps: the numbers of the values that are the steps of such iterators. They are constants:
+            which way an iterator counts decides how it is followed.
     """
 
     def __init__(self, frames: list[tuple[Code, int, tuple[int, ...], tuple[int, ...]]]) -> None:
@@ -43,6 +45,16 @@ class Layout:
         self.line = code.filename, code.lines[position].line
         self.key = tuple((id(code), *rest) for code, *rest in frames)
         self.place = tuple((code, position) for code, position, *_ in frames)
+        self.steps = set(self._steps())
+
+    def _steps(self) -> Iterator[int]:
+        number = 0
+        for _, _, registers, counters in self.frames:
+            number += 1
+            for register in registers:
+                number += 3 if register in counters else 1
+                if register in counters:
+                    yield number - 1
 
     @classmethod
     def of_snapshot(cls, snapshot: Snapshot) -> Layout:
@@ -343,8 +355,11 @@ class Entrance:
 
     def learn_arguments(self, values: list[Any]) -> None:
         """Find the integers that differ from those given first."""
+        constant = () if self.layout is None else self.layout.steps
         for number, value in enumerate(values):
-            if type(value) is int and self.integers.setdefault(number, value) != value:
+            if type(value) is not int or number in constant:
+                continue
+            if self.integers.setdefault(number, value) != value:
                 self.varying.add(identity_of(number))
 
 

@@ -6,18 +6,18 @@ import os
 import threading
 import time
 import types
-import warnings
 from typing import Any
 
 from jitgrad import config
 from jitgrad.errors import CompileError
 from jitgrad.graph.cycles import count_return
 from jitgrad.graph.entrance import Entrance, Going, Layout
-from jitgrad.graph.heads import Head, take_out
+from jitgrad.graph.heads import Head, take_out, turns_before
 from jitgrad.graph.notes import Notes
 from jitgrad.graph.origins import KNOWN
 from jitgrad.graph.recorder import Recorder
 from jitgrad.graph.replay import Miss, follow, frames_of, select
+from jitgrad.graph.resting import Resting
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Continue, Evaluate, Exit, PathState, Segment
 from jitgrad.graph.shortcuts import MISSED, add_shortcut, take_shortcut
@@ -29,9 +29,6 @@ from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import Frame
 from jitgrad.python.lower import code_for
 from jitgrad.python.operations import Leave, Operations
-
-FIRST_REST, LONGEST_REST = 256, 1 << 16
-"""For how many calls a function runs eagerly that had to be recorded too often."""
 
 SAMPLED = 7
 """The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
@@ -54,8 +51,7 @@ class Graph:
         unmerged: by its line, why a loop is not a native one.
         in_a_row: by its line, why many turns of a loop are recorded in a row.
         hopeless: places where recordings ended at once; there the call does not begin anew.
-        misses: how many calls in a row had to be recorded.
-        rest, resting, rested: for how many calls it rested last, rests now, and why.
+        resting: whether recording it pays.
         ended: the file and line at which the last recording ended.
         recorded_by: the thread that made it.
         segments: all segments, in the order of their recording.
@@ -78,10 +74,7 @@ class Graph:
         self.segments: list[Segment] = []
         self.traces = 0
         self.calls = 0
-        self.misses = 0
-        self.rest = 0
-        self.resting = 0
-        self.rested = ""
+        self.resting = Resting()
         self.ended: tuple[str, int] | None = None
         self.record_seconds = 0.0
         self.notes = Notes(function)
@@ -137,8 +130,7 @@ class Graph:
             return self.function(*args, **kwargs)
         if self.reason or config.eager or state.is_watched():
             return self.function(*args, **kwargs)
-        if self.resting > 0:
-            self.resting -= 1
+        if self.resting.left and self.resting.rests():
             return self.function(*args, **kwargs)
         self.calls += 1
         began = time.perf_counter() if self.calls & SAMPLED == 0 else 0.0
@@ -156,7 +148,9 @@ class Graph:
         while type(result) is Going:
             result = self.go_on(result)
         if self.traces != traces and self.recorded_by == threading.get_ident():
-            self.count_miss()
+            if is_full := len(self.segments) > config.max_segments:
+                self.forget()
+            self.resting.count_miss(self.function.__qualname__, is_full, self.ended)
         elif began:
             self.notes.samples.append(time.perf_counter() - began)
         return result
@@ -166,7 +160,7 @@ class Graph:
         found = take_shortcut(entrance, values, names)
         if found is None:
             return MISSED
-        self.misses = 0
+        self.resting.misses = 0
         self.last, result = found
         return result
 
@@ -236,7 +230,7 @@ class Graph:
         firsts = [
             segment.path()[0]
             for segment in list(self.segments)
-            if isinstance(segment.end, Continue) and _turns_before(segment.end, place) > 1
+            if isinstance(segment.end, Continue) and turns_before(segment.end, place) > 1
         ]
         for entrance in [self.entrance, *list(self.entrances.values())]:
             known = [first for group in list(entrance.entries.values()) for first in group]
@@ -286,7 +280,7 @@ class Graph:
         if missed is not None:
             # outside of the handler, which would be the context of what the user's code raises
             return self.record_on(entrance, missed, run)
-        self.misses = 0
+        self.resting.misses = 0
         self.last = run.last
         hot = segment.hot
         if hot is not None and not hot.is_tried:
@@ -449,40 +443,3 @@ class Graph:
                 f"{end.reason} at {file}:{line}; without fullgraph=True this part runs in "
                 "Python"
             )
-
-    def count_miss(self) -> None:
-        """Count a call that had to be recorded; let the function rest where that does not pay.
-
-        While it rests it runs eagerly, each time for longer.
-        """
-        self.misses += 1
-        if len(self.segments) > config.max_segments:
-            self.forget()
-            what = f"{config.max_segments} segments were recorded"
-        elif self.misses > config.max_misses:
-            what = f"{self.misses} calls in a row had to be recorded"
-        else:
-            return
-        warned = self.rest > 0
-        self.rest = self.resting = min(max(4 * self.rest, FIRST_REST), LONGEST_REST)
-        # so that it rests again soon if nothing has changed
-        self.misses = max(config.max_misses - 2, 0)
-        file, line = ("?", 0) if self.ended is None else self.ended
-        self.rested = f"{what}; the last one ended at {file}:{line}"
-        if warned:
-            return
-        warnings.warn(
-            f"jitgrad.compile: {self.function.__qualname__} runs eagerly for {self.resting} calls: "
-            f"{self.rested}. Values that differ at every call and decide what Python does "
-            "make new traces: lengths, names, integers that are sizes or positions. Keep them "
-            "out of the function, or raise jitgrad.config.max_segments and max_misses.",
-            stacklevel=4,
-        )
-
-
-def _turns_before(end: Continue, place: Any) -> int:
-    """Return how often a path that ends at the head of a loop has come there."""
-    if end.layout.place != place:
-        return 0
-    visits = end.snapshot.state.visits
-    return max(visits.get(place, 0), visits.get(("known", place), 0)) - 1

@@ -143,6 +143,14 @@ def _remove(segment: Segment, groups: dict[Any, list[Segment]], reopened: dict, 
             reopened[key] = why
 
 
+def turns_before(end: Continue, place: Place) -> int:
+    """Return how often a path that ends at the head of a loop has come there."""
+    if end.layout.place != place:
+        return 0
+    visits = end.snapshot.state.visits
+    return max(visits.get(place, 0), visits.get(("known", place), 0)) - 1
+
+
 class HeadRules(Cutting):
     """Where a recording begins anew, since it has come there before.
 

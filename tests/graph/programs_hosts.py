@@ -190,6 +190,24 @@ def scene_backward_behind_a_host_call(s: Session) -> None:
         s.see(w)
 
 
+def scene_backward_that_is_left_to_python_behind_its_first_effects(s: Session) -> None:
+    def f(x, w, turns):
+        y = x * 2
+        while turns > 0:
+            y = y * 1
+            turns = turns - 1
+        z = y * 2 + w * 3
+        # what arrives at `w` is stored before the history from before the loop is come to
+        z.sum().backward(retain_graph=True)
+        return z.detach() + w.grad
+
+    f = s.compile(f)
+    for turns in (3.0, 2.0, 3.0, 5.0, 0.0, 3.0, 3.0):
+        x, w = grad(1.0, 2.0), grad(0.5, 1.0)
+        s.call(f, x, w, T(turns), backward=False)
+        s.see(x, w)
+
+
 def scene_grad_modes_around_host_calls(s: Session) -> None:
     def f(x, mode):
         with torch.set_grad_enabled(mode):

@@ -43,4 +43,4 @@ def test_raising_at_every_call_is_no_reason_to_give_up() -> None:
     x = torch.tensor([1.0, 2.0])
     for _ in range(2 * torch.config.max_misses + 10):
         assert f(x, torch.tensor([9])).tolist() == [-2.0, -4.0]
-    assert f.graph.rested == ""
+    assert f.graph.resting.why == ""

@@ -7,7 +7,7 @@ import pytest
 
 import jitgrad as torch
 from jitgrad import config
-from jitgrad.graph import graph as graphs
+from jitgrad.graph import heads
 from jitgrad.graph.segment import Continue
 
 
@@ -31,7 +31,7 @@ def expected(x: float, w: float, n: int) -> tuple[float, float]:
 def test_a_loop_of_any_length_is_recorded_once(unroll: int, monkeypatch) -> None:
     monkeypatch.setattr(config, "unroll", unroll)
     # of turns in front of native ones test_long_loops.py tells
-    monkeypatch.setattr(graphs, "LONG", 1 << 30)
+    monkeypatch.setattr(heads, "LONG", 1 << 30)
     f = torch.compile(decayed, fullgraph=True)
 
     def run(n: int) -> None:

@@ -106,8 +106,11 @@ def test_too_many_misses_in_a_row_end_in_one_warning(monkeypatch: pytest.MonkeyP
     f = torch.compile(programs.tagged)
     for n in range(4):
         f(T([1.0]), "x" * n)
-    with pytest.warns(UserWarning, match=r"tagged runs eagerly for 256 calls: 5 calls in a row"):
+    told = r"tagged runs eagerly for 256 calls: 5 calls in a row"
+    with pytest.warns(UserWarning, match=told) as caught:
         f(T([1.0]), "x" * 4)
+    # it points to the call
+    assert [each.filename for each in caught] == [__file__]
     for n in range(5, 9):
         assert f(T([2.0]), "x" * n).item() == 2 * n
     assert f.graph.traces == 5

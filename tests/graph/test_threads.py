@@ -180,7 +180,7 @@ def test_a_rest_comes_to_its_end(_interpreted: None) -> None:
     f = torch.compile(lambda x: x + 1)
     f(torch.ones(1))
     for number in range(20):
-        f.graph.resting = 3
+        f.graph.resting.left = 3
         together(*[lambda: f(torch.ones(1))] * 6, chance=OFTEN, seed=number)
         assert not f.explain().resting
         before = f.graph.calls
