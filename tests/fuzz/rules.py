@@ -96,7 +96,8 @@ MUTANTS = [
     ),
     Mutant(
         "position: a write to a part", "graph/writes.py",
-        "            steps.append(Write(self._placed(known.value), new.value, line))\n", "            pass\n",
+        "            steps.append(Write(self._placed(known.value), new.value, line))\n",
+        "            pass\n",
     ),
     Mutant(
         "position: a copy is written with its part", "graph/writes.py",

@@ -33,7 +33,7 @@ class Turning(Statements):
         if self.grown is not None:
             self.emit(f"{self.grown[0]} = [{self.pick(*names)}]")
             self.emit(f"{self.grown[1]} = {self.pick('[]', '[]', 'box.items', '[k]')}")
-        self.filled = self.pick(None, self.new("w"))
+        self.filled = self.new("w") if self.number_up_to(0, 2) else None
         if self.filled is not None:
             flat = f"{shape}.detach().reshape(-1)"
             wide = f"torch.zeros(5, *{shape}.shape)"

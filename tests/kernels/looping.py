@@ -106,7 +106,7 @@ def run(
     closed: Any = (),
     first: int = 0,
 ) -> tuple:
-    """Return (count, stop, test, carried, tape, order) as `Loop.run` should, and the inputs then."""
+    """Return (count, stop, test, carried, tape, order) as `Loop.run` should, and what is left."""
     state = dict(zip(inputs, values))
     if order is not None:
         limit = min(limit, len(order))
