@@ -75,6 +75,9 @@ def build_parser() -> OneLineParser:
         metavar="N",
         help="of each library; 1 gives steady figures on a busy machine (each library's choice)",
     )
+    parser.add_argument(
+        "--memory", action="store_true", help="measure the memory of each process, too"
+    )
     parser.add_argument("--json", type=writable, metavar="FILE", help="write all figures to a file")
     parser.add_argument("--plot", type=png, metavar="FILE", help="draw the ratios as a PNG")
     parser.add_argument("--list", action="store_true", help="name the workloads and end")
@@ -103,7 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> dict[str, dict[str, Measurement]]:
     """Measure what was asked for, printing each workload's table as it is done."""
-    effort = replace(QUICK if options.quick else Effort(), threads=options.threads)
+    effort = QUICK if options.quick else Effort()
+    effort = replace(effort, threads=options.threads, memory=options.memory)
     results: dict[str, dict[str, Measurement]] = {}
     print(table.emit_machine(machine()))
     warn_if_busy()

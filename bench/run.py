@@ -34,6 +34,7 @@ class Measurement:
         first: the first call.
         start: the first `timing.START` calls together, which hold all compilation.
         rounds: the median call of each round.
+        memory: bytes: once the workload was `built`, at its `peak`, `now`, `grown` by each call.
         skipped: why it was not run.
         failed: why there are no figures, though it was run.
     """
@@ -41,6 +42,7 @@ class Measurement:
     first: float | None = None
     start: float | None = None
     rounds: list[float] = field(default_factory=list)
+    memory: dict[str, float | None] | None = None
     skipped: str | None = None
     failed: str | None = None
 
@@ -109,11 +111,16 @@ def environment(threads: int | None) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Effort:
-    """How many rounds, how long each, and the threads of each library (None: its own choice)."""
+    """How many rounds, how long each, and the threads of each library (None: its own choice).
+
+    Attributes:
+        memory: measure that, too.
+    """
 
     rounds: int = 7
     seconds: float = 0.2
     threads: int | None = None
+    memory: bool = False
 
 
 def measure(
@@ -141,6 +148,10 @@ def measure(
                     if found[name].failed is None:
                         say(f"{workload.name}: {name}, round {number + 1} of {effort.rounds}")
                         one_round(process, found[name], effort.seconds)
+            for name, process in processes.items() if effort.memory else ():
+                if found[name].failed is None:
+                    say(f"{workload.name}: {name}, memory")
+                    found[name].memory = process.ask(do="memory")
         finally:
             for process in processes.values():
                 process.__exit__()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bench import imports
+from bench import imports, memory
 from bench.run import Measurement
 from bench.subjects import BASIS
 from bench.timing import START
@@ -47,4 +47,16 @@ def emit_workload(name: str, summary: str, found: Mapping[str, Measurement]) -> 
         first = "–" if each.first is None else duration(each.first)
         start = "–" if each.start is None else duration(each.start)
         lines.append(f"  {subject:<18}{time:>10}{shown:>10}{first:>12}{start:>10}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *memory_lines(found)])
+
+
+def memory_lines(found: Mapping[str, Measurement]) -> list[str]:
+    """Return what memory the subjects took, a line for each that was measured."""
+    lines = [f"  {'':<18}{'built':>10}{'peak':>10}{'now':>10}{'by a call':>12}"]
+    for subject, each in found.items():
+        if each.memory is not None:
+            shown = [memory.megabytes(each.memory[name]) for name in ("built", "peak", "now")]
+            grown = each.memory["grown"]
+            call = "–" if grown is None else f"{grown:.0f} B"
+            lines.append(f"  {subject:<18}{''.join(f'{one:>10}' for one in shown)}{call:>12}")
+    return lines if len(lines) > 1 else []

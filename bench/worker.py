@@ -2,7 +2,8 @@
 
 Thread pools of different libraries disturb one another, and a first call is only once the first:
 so each pair of subject and workload has a process of its own. It reads a line of JSON and answers
-with one: ``{"do": "prepare", "results": FILE}``, then any number of ``{"do": "round"}``.
+with one: ``{"do": "prepare", "results": FILE}``, then any number of ``{"do": "round"}``, and
+``{"do": "memory"}`` at the end.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from bench import subjects
+from bench import memory, subjects
 from bench.timing import START, calls_per_block, time_block, time_once, time_round
 from bench.workloads import WORKLOADS, Run
 
@@ -34,20 +35,25 @@ def build(subject: str, workload: str) -> Run:
 
 def serve(subject: str, workload: str, answers: TextIO) -> None:
     """Answer the requests on standard input until it closes."""
-    run, calls = None, 0
+    run, calls, built = None, 0, None
     for line in sys.stdin:
         asked = json.loads(line)
         if asked["do"] == "prepare":
             run = build(subject, workload)
+            built = memory.resident()
             first, results = time_once(run)
             np.savez(asked["results"], *as_arrays(results))
             start = first + time_block(run, START - 1)
             calls = calls_per_block(run)
             answer = {"first": first, "start": start}
+        elif run is not None and asked["do"] == "memory":
+            grown = memory.growth(run, time_block(run, 1))
+            answer = {"built": built, "now": memory.resident(), "grown": grown}
+            answer["peak"] = memory.peak()
         elif run is not None:
             answer = {"warm": time_round(run, calls, asked["seconds"])}
         else:
-            raise ValueError("asked for a round before anything was prepared")
+            raise ValueError("asked for a figure before anything was prepared")
         print(json.dumps(answer), file=answers, flush=True)
 
 

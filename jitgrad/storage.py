@@ -65,7 +65,8 @@ class Storage:
             if self.lent:
                 return False
             watchers = self.watchers or []
-            if len(watchers) > 8:
+            if len(watchers) > 7 and not len(watchers) & (len(watchers) - 1):
+                # not each time, since all of them may live
                 watchers = [each for each in watchers if each() is not None]
             watchers.append(weakref.ref(watcher))
             self.watchers = watchers

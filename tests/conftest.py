@@ -15,3 +15,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz", type=int, metavar="N", help="compare N random programs, others on each run"
     )
+    parser.addoption(
+        "--stress",
+        type=int,
+        metavar="N",
+        help="make and free N graphs in several threads",
+    )

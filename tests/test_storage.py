@@ -1,6 +1,7 @@
 """Storages: whose memory is it?"""
 
 import mmap
+import weakref
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -27,3 +28,30 @@ def test_memory_that_no_array_owns_is_foreign():
     borrowed = np.frombuffer(mmap.mmap(-1, 16), np.float32)
     assert Storage(borrowed).is_foreign
     assert Storage(as_strided(borrowed, (2,), (4,))).owner is Storage(borrowed).owner
+
+
+def test_asking_to_be_told_of_writes_takes_the_same_time_for_many(monkeypatch):
+    looked_at = 0
+
+    class Counting(weakref.ref):
+        __slots__ = ()
+
+        def __call__(self):
+            nonlocal looked_at
+            looked_at += 1
+            return super().__call__()
+
+    class Watcher:
+        def copy_arguments(self):
+            self.told = True
+
+    monkeypatch.setattr(weakref, "ref", Counting)
+    storage = Storage(np.ones(2))
+    watchers = [Watcher() for _ in range(1000)]
+    assert all(map(storage.watch, watchers))
+    assert looked_at < 3000
+    for _ in range(1000):
+        storage.watch(Watcher())
+    assert storage.watchers is not None and len(storage.watchers) < 2100
+    storage.prepare_write()
+    assert all(each.told for each in watchers)

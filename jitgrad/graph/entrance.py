@@ -260,10 +260,13 @@ class Going:
         frames, loops = self.frames()
         Passing(evaluator, hopeless, loops)
         try:
-            return evaluator.resume(frames)
-        except Leave:
-            pass
-        return Going.on_from(evaluator)
+            try:
+                return evaluator.resume(frames)
+            except Leave:
+                pass
+            return Going.on_from(evaluator)
+        finally:
+            evaluator.let_go()
 
     def may_turn(self, first: Segment) -> bool:
         """Is it the turn of a loop that `first` begins, or may it be?"""

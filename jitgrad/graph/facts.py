@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from jitgrad.bounded import Bounded
 from jitgrad.dispatch import TensorCore, node_of
 from jitgrad.dtypes import FROM_NUMPY
 from jitgrad.graph.lookups import ABSENT, PLAIN, Names, Place, name_of
@@ -210,8 +211,8 @@ class SameOutcome(Fact):
         return f"{self.question} is still {self.outcome}"
 
 
-_keys: dict[tuple, tuple] = {}
-"""One object for each key, so that equal ones are identical."""
+_keys: Bounded[tuple, tuple] = Bounded(1 << 14)
+"""One object for each key, so that equal ones are identical, as a rule."""
 
 
 def tensor_key(tensor: Any) -> tuple:
@@ -241,7 +242,7 @@ def tensor_key(tensor: Any) -> tuple:
     )
     if kind < 2 and tensor._base is None and not storage.lent:
         # nobody else has the array, whose shape and flags could be changed through it
-        key = _keys.setdefault(key, key)
+        key = _keys.get(key) or _keys.put(key, key)
         tensor._key = (array, node, key)
     return key
 

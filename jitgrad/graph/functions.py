@@ -17,6 +17,7 @@ from typing import Any
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.facts import SameValue
+from jitgrad.graph.function_attributes import FunctionAttributeRules
 from jitgrad.graph.iterators import DRAWN, IteratorRules
 from jitgrad.graph.knowledge import CONSTANT_TYPES
 from jitgrad.graph.lookups import Place
@@ -38,7 +39,7 @@ def _token(_base: Any, _key: Any) -> Any:
     return abc.get_cache_token()
 
 
-class FunctionRules(IteratorRules, OperatorRules):
+class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
     """Functions written in C, by what they do with values whose origins matter."""
 
     @made_once
@@ -66,7 +67,7 @@ class FunctionRules(IteratorRules, OperatorRules):
             builtins.hash: self._constants(hash), builtins.ord: self._constants(ord),
             builtins.chr: self._constants(chr), builtins.bin: self._constants(bin),
             builtins.hex: self._constants(hex),
-            functools.reduce: self._reduce,
+            functools.reduce: self._reduce, functools.update_wrapper: self.update_wrapper,
             copy.copy: self._copy, operator.not_: self._not, operator.truth: self._truth,
             operator.getitem: self._getitem, operator.contains: self._operator_contains,
             operator.itemgetter: self._getter(operator.itemgetter),

@@ -124,6 +124,10 @@ class Graph:
         self.entrances.clear()
         self.segments = []
 
+    def __del__(self) -> None:
+        for each in self.segments if self.checks is None else ():
+            each.let_go()
+
     def call(self, args: tuple, kwargs: dict) -> Any:
         """Call the function: replay what is known, record what is not."""
         if self.lowered is not self.function.__code__ and not self.lower():
@@ -276,7 +280,7 @@ class Graph:
         try:
             result = follow(segment, run)
         except Miss as miss:
-            missed = miss
+            missed = miss.with_traceback(None)
         if missed is not None:
             # outside of the handler, which would be the context of what the user's code raises
             return self.record_on(entrance, missed, run)
@@ -418,8 +422,9 @@ class Graph:
             state.recorder = None
             self.record_seconds += time.perf_counter() - began
             self.take(recorder, raised)
-            # which is part of a cycle: what the frames hold is to end with the call
-            recorder.evaluator.frames = []
+            recorder.evaluator.let_go()
+            # which is part of a cycle: what it holds is to end with the call
+            vars(recorder).clear()
         return result
 
     def take(self, recorder: Recorder, raised: bool) -> None:

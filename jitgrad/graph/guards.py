@@ -384,4 +384,4 @@ def compile_guards(
     ]
     space = writer.space()
     exec(compile("\n".join(lines), "<jitgrad guards>", "exec"), space)
-    return space["holds"]
+    return space.pop("holds")  # which is part of no cycle then

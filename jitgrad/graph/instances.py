@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABCMeta
+from enum import Enum, EnumType
 from types import (
     FunctionType,
     MemberDescriptorType,
@@ -246,7 +247,9 @@ class InstanceRules(ObjectRules):
     def class_attribute(self, cls: type, name: str) -> Any:
         """Read an attribute of a class; None if there is no rule."""
         if type(cls) not in METACLASSES:
-            return self.enumeration_member(cls, name)
+            member = self.enumeration_member(cls, name)
+            if member is not None or type(cls) is not EnumType:
+                return member
         if name in ("__name__", "__qualname__"):
             return self.take(Place(lookups.read_name, cls, False, name))
         if lookups.read_descriptor(type(cls), name) is not ABSENT:
@@ -264,6 +267,10 @@ class InstanceRules(ObjectRules):
                 self._identical(place, found)
             return bound
         return self._get_by(self.descriptor(found, "__get__", cls, name), None, KNOWN, cls)
+
+    def member_attribute(self, member: Enum, name: str) -> Any:
+        """Read an attribute of a member of an enumeration; None if there is no rule."""
+        raise NotImplementedError
 
     def enumeration_member(self, cls: type, name: str) -> Any:
         """Read a member of an enumeration; None if `cls` is none."""

@@ -6,7 +6,7 @@ import builtins
 import functools
 import math
 import operator
-from types import BuiltinFunctionType
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
@@ -83,13 +83,24 @@ class Models(FunctionRules):
     def _getattr(self, args: Any, ao: Any) -> Any:
         if len(args) not in (2, 3) or ao[1] is not KNOWN or type(args[1]) is not str:
             return None
+        if isinstance(args[0], FunctionType):
+            return self._function_getattr(args, ao)
         if len(args) == 3 and not self._has(args[0], ao[0], args[1]):
             return (args[2], ao[2]) if self._lacks_attribute(args[0], args[1]) else None
         return self.get_attribute(args[0], ao[0], args[1])  # type: ignore[attr-defined]
 
+    def _function_getattr(self, args: Any, ao: Any) -> Any:
+        found = self.function_attribute(args[0], ao[0], args[1])
+        if found is None or found[0] is not ABSENT:
+            return found
+        return (args[2], ao[2]) if len(args) == 3 else None
+
     def _hasattr(self, args: Any, ao: Any) -> Any:
         if len(args) != 2 or ao[1] is not KNOWN or type(args[1]) is not str:
             return None
+        if isinstance(args[0], FunctionType):
+            found = self.function_attribute(args[0], ao[0], args[1])
+            return None if found is None else (found[0] is not ABSENT, KNOWN)
         if self._has(args[0], ao[0], args[1]):
             self.take(Place(lookups.static_lookup, self.object(args[0]), True, args[1]))
             return True, KNOWN

@@ -232,4 +232,4 @@ class BackwardShortcut:
         body = "".join(f"    {line}\n" for line in lines)
         text = f"def shortcut(tape, cotangents, needed):\n{body}"
         exec(compile(text, "<jitgrad backward shortcut>", "exec"), space)
-        self.run: Callable[[Any, list, list[bool]], tuple | None] = space["shortcut"]
+        self.run: Callable[[Any, list, list[bool]], tuple | None] = space.pop("shortcut")

@@ -312,6 +312,15 @@ class Segment:
         self.program: Program | None = None
         self.derivatives: dict[Any, Any] = {}
 
+    def let_go(self) -> None:
+        """Let go of the user's objects: nobody follows the graph any more, though tapes use it.
+
+        Segments are parts of cycles, and the collector does not know how large tensors are.
+        """
+        self.facts, self.effects, self.cycles = [], [], []
+        self.guards = self.start = self.hot = None
+        self.end = End()
+
     def ready(self) -> Program:
         """Return the program, lowered at its first use."""
         with LOWERING:

@@ -196,7 +196,7 @@ class _Writer:
             arguments = "".join(f"a{number}, " for number in range(len(parts)))
             self.lines.append(f"{arguments}= values")
         for number, part in enumerate(parts):
-            if type(part) is type:
+            if isinstance(part, type):
                 fail_if(f"type(a{number}) is not {constant(part)}")
             elif len(part) == 2:
                 kind, value = part
@@ -406,7 +406,7 @@ class _Writer:
         if not self.facts.is_alone:
             body = "    numbers = {}\n    setdefault = numbers.setdefault\n" + body
         exec(compile(f"def shortcut(values, names):\n{body}", "<jitgrad shortcut>", "exec"), space)
-        return space["shortcut"]
+        return space.pop("shortcut")  # which is part of no cycle then
 
 
 def _row(names: list[str]) -> str:

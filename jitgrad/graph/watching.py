@@ -364,10 +364,19 @@ class WatchedGuards:
         assert self._plan is not None
         self.watched = holds, state
         # objects that nobody else has are not kept alive
-        self._ends = [weakref.ref(run.roots[each], self._forget) for each in self._plan.bases]
+        forget = _forgetting(weakref.ref(self))
+        self._ends = [weakref.ref(run.roots[each], forget) for each in self._plan.bases]
 
-    def _forget(self, _: Any) -> None:
-        self.watched = None
+
+def _forgetting(guards: weakref.ref[WatchedGuards]) -> Callable[[Any], None]:
+    """Return what is called when an object ends; it does not keep the guards themselves alive."""
+
+    def forget(_: Any) -> None:
+        held = guards()
+        if held is not None:
+            held.watched = None
+
+    return forget
 
 
 def guards_for(facts: list[Fact], first_root: int, first_slot: int) -> Callable[[Run], bool] | None:

@@ -7,6 +7,7 @@ which is lent to one run at a time through a list, with the views on it that are
 from __future__ import annotations
 
 import linecache
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count as numbers
@@ -41,7 +42,7 @@ from jitgrad.kernels.operations import (
 )
 from jitgrad.kernels.products import emit_product
 from jitgrad.kernels.schedule import Schedule, Unit, parts_of
-from jitgrad.kernels.scratch import Scratch
+from jitgrad.kernels.scratch import Scratch, lend
 from jitgrad.kernels.threads import WORTH_SPLITTING, pieces
 from jitgrad.modes import run_quietly
 
@@ -402,7 +403,8 @@ class Driver:
                 f"    lent = {names}, = lend()",
             ]
             self._namespace["spare"] = []
-            self._namespace["lend"] = self._lend
+            makers = tuple(make for _, make in self._lent)
+            self._namespace["lend"] = partial(lend, self._scratch.size, makers)
         body += self._lines
         if self._scratch.size or self._lent:
             body.append("spare.append(lent)")
@@ -413,12 +415,9 @@ class Driver:
         listed = list(self.source.splitlines(keepends=True))
         linecache.cache[file] = (len(self.source), None, listed, file)  # type: ignore[assignment]
         exec(compile(self.source, file, "exec"), self._namespace)
-        self.run: Callable[..., tuple] = self._namespace["run"]
-
-    def _lend(self) -> tuple:
-        """Return the scratch memory of a run, and the arrays on it."""
-        block = self._scratch.block()
-        return (block, *(make(block) for _, make in self._lent))
+        # which is then no part of a cycle, and is freed with its scratch memory when it is let go
+        self.run: Callable[..., tuple] = self._namespace.pop("run")
+        weakref.finalize(self.run, linecache.cache.pop, file, None).atexit = False
 
 
 def _instruction(unit: Unit, kernels: Sequence[Emitted] | None) -> Instruction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -75,11 +75,18 @@ class Scratch:
         moved = value.offset - part.first.offset - part.low
         return part.start + moved * value.dtype.itemsize
 
-    def block(self) -> np.ndarray:
-        """Return memory for a run."""
-        whole = np.empty(self.size + ALIGNMENT, np.uint8)
-        start = -whole.__array_interface__["data"][0] % ALIGNMENT
-        return whole[start : start + self.size]
+
+def lend(size: int, makers: Iterable[Callable[[np.ndarray], np.ndarray]]) -> tuple:
+    """Return a block for a run, and the arrays on it."""
+    block = new_block(size)
+    return (block, *(make(block) for make in makers))
+
+
+def new_block(size: int) -> np.ndarray:
+    """Return memory that is aligned."""
+    whole = np.empty(size + ALIGNMENT, np.uint8)
+    start = -whole.__array_interface__["data"][0] % ALIGNMENT
+    return whole[start : start + size]
 
 
 def aligned(size: int) -> int:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import sys
+import ast
+import inspect
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import CellType, CodeType, FunctionType, TracebackType
 from typing import Any, Final
 
 from .code import Code, Position
 
 __all__ = [
+    "INTERNAL_FILES",
     "UNBOUND",
     "Frame",
     "call_from",
     "call_with_locals",
     "entries_of",
-    "is_stand_in_call",
+    "shown",
     "traceback_entry",
     "traceback_of",
 ]
@@ -27,6 +30,9 @@ class _Unbound:
     def __repr__(self) -> str:
         return "UNBOUND"
 
+
+INTERNAL_FILES: Final = frozenset(map(str, Path(__file__).parent.glob("*.py")))
+"""The evaluator's own files, whose frames are left out of tracebacks."""
 
 UNBOUND: Final = _Unbound()
 """What a register holds that has no value."""
@@ -74,6 +80,15 @@ class Frame:
         self.inherited: BaseException | None = None
         """The exception that the evaluated callers were handling when they called."""
 
+    def clear(self) -> None:
+        """Let go of everything, since the call is over.
+
+        Python frames and tracebacks may hold it longer; an exception in a register would hold it,
+        and all that the call had, until the collector comes.
+        """
+        self.values.clear()
+        self.origins.clear()
+
     def handled(self) -> BaseException | None:
         """Return the exception being handled at this point, as `sys.exception()` would."""
         register = self.code.handled[self.pc]
@@ -112,12 +127,23 @@ def _marked(code: CodeType, mark: str = _MARK) -> CodeType:
     return code.replace(co_consts=(*code.co_consts, mark))
 
 
-_ENTRY: Final = _marked(compile("f()", "", "eval", dont_inherit=True), _ENTRY_MARK)
+def _generating() -> CodeType:
+    """Return code whose frame waits as that of a generator does, at module level.
+
+    Such a frame has none behind it. Others hold all frames that they were called from, with what
+    these hold, and an exception would be part of a cycle.
+    """
+    code = compile("await f", "", "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    flags = code.co_flags & ~inspect.CO_COROUTINE | inspect.CO_GENERATOR
+    return code.replace(co_flags=flags)
+
+
+_ENTRY: Final = _marked(_generating(), _ENTRY_MARK)
 _CALL: Final = _marked(_call.__code__)
 _CALL_WITH_LOCALS: Final = _marked(compile("f(*a, **k)", "", "eval", dont_inherit=True))
 
 
-def is_stand_in_call(code: CodeType) -> bool:
+def _is_stand_in_call(code: CodeType) -> bool:
     """Tell whether a Python frame with this code is there for the callee's sake only."""
     return code.co_consts[-1:] == (_MARK,) and code.co_consts[-1] is _MARK
 
@@ -164,6 +190,28 @@ def _variable_length(value: int) -> bytes:
     return bytes(out)
 
 
+def shown(
+    entry: TracebackType | None, hidden: frozenset[str] = INTERNAL_FILES
+) -> TracebackType | None:
+    """Return the traceback without the entries of the evaluator's own files."""
+
+    def next_shown(entry: TracebackType | None) -> TracebackType | None:
+        while entry is not None:
+            code = entry.tb_frame.f_code
+            if code.co_filename not in hidden and not _is_stand_in_call(code):
+                break
+            entry = entry.tb_next
+        return entry
+
+    first = entry = next_shown(entry)
+    while entry is not None:
+        following = next_shown(entry.tb_next)
+        if following is not entry.tb_next:
+            entry.tb_next = following
+        entry = following
+    return first
+
+
 def traceback_entry(frame: Frame, following: TracebackType | None) -> TracebackType:
     """Return the entry that CPython's own traceback would have for `frame`.
 
@@ -172,11 +220,10 @@ def traceback_entry(frame: Frame, following: TracebackType | None) -> TracebackT
     stand_in = frame.code.entries.get(frame.pc)
     if stand_in is None:
         stand_in = frame.code.entries[frame.pc] = _stand_in(frame, _ENTRY)
-    scope: dict[str, Any] = {"f": sys._getframe}
-    python_frame = eval(stand_in, frame.globals, scope)
-    scope.clear()
+    scope: dict[str, Any] = {}
+    waiting = eval(stand_in, frame.globals, scope)
     scope.update(frame.locals())
-    return TracebackType(following, python_frame, 0, frame.code.lines[frame.pc].line)
+    return TracebackType(following, waiting.gi_frame, 0, frame.code.lines[frame.pc].line)
 
 
 Entry = tuple[CodeType, dict[str, Any], int]
@@ -198,10 +245,7 @@ def traceback_of(entries: Sequence[Entry]) -> TracebackType | None:
     """Return a traceback that shows these places; its frames have no locals."""
     made = None
     for code, module_globals, line in reversed(entries):
-        scope: dict[str, Any] = {"f": sys._getframe}
-        python_frame = eval(code, module_globals, scope)
-        scope.clear()
-        made = TracebackType(made, python_frame, 0, line)
+        made = TracebackType(made, eval(code, module_globals, {}).gi_frame, 0, line)
     return made
 
 

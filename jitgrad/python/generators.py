@@ -15,7 +15,8 @@ from collections.abc import Callable, Generator
 from types import GeneratorType
 from typing import Any, NamedTuple
 
-from .frames import Frame
+from .code import Op
+from .frames import Frame, shown
 
 __all__ = ["Resume", "Yielded", "generator_over", "may_act_at_its_end"]
 
@@ -31,6 +32,14 @@ class Yielded(NamedTuple):
     """It is `yield from`, whose result is the answer."""
     handled: BaseException | None
     """The exception that the frame itself is handling."""
+
+    @classmethod
+    def at(cls, frame: Frame) -> Yielded:
+        """Return what is said of a frame at a `yield`."""
+        op, _, register = frame.code.instructions[frame.pc]
+        handling = frame.code.handled[frame.pc]
+        handled = None if handling < 0 else frame.values[handling]
+        return cls(frame.values[register], op == Op.YIELD_FROM, handled)
 
 
 def generator_over(frame: Frame, resume: Resume) -> Generator[Any, Any, Any]:
@@ -59,7 +68,13 @@ def _run(frame: Frame, resume: Resume) -> Generator[Any, Any, Any]:
     answer: tuple[Any, Any] | None = None
     exception: BaseException | None = None
     while True:
-        outcome = resume(frame, answer, exception)
+        try:
+            outcome = resume(frame, answer, exception)
+        except BaseException as raised:
+            # the evaluator's frames know the exception, which would know them
+            raised.__traceback__ = shown(raised.__traceback__)
+            exception = None
+            raise
         if outcome.__class__ is not Yielded:
             return outcome
         answer = exception = None

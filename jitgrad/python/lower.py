@@ -6,6 +6,8 @@ import ast
 from types import CodeType, FunctionType
 from typing import Any
 
+from jitgrad.bounded import Bounded
+
 from .builder import Label
 from .code import NO_REGISTER, Code, Op, Parameters, Position, Unlowerable
 from .scopes import analyse
@@ -25,8 +27,8 @@ _REFUSED = {
 }
 
 # By identity: equal code objects may come from different files. Holding the code object keeps its
-# id from being given to another one.
-_known: dict[int, tuple[CodeType, Code | tuple[str, int | None]]] = {}
+# id from being given to another one. Programs that make functions of text have no end of them.
+_known: Bounded[int, tuple[CodeType, Code | tuple[str, int | None]]] = Bounded(1 << 12)
 
 
 def code_for(function: FunctionType, *, generators: bool = False) -> Code:
@@ -49,7 +51,7 @@ def code_for(function: FunctionType, *, generators: bool = False) -> Code:
         except Unlowerable as error:
             result = error.reason, error.line
         # another thread may have lowered it, too
-        known = _known.setdefault(id(code), (code, result))
+        known = _known.put(id(code), (code, result))
     if isinstance(known[1], tuple):
         raise Unlowerable(*known[1])
     return known[1]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any, NamedTuple
 
+from jitgrad.bounded import Bounded
+
 from .code import Unlowerable
 
 __all__ = [
@@ -59,7 +61,7 @@ class _File:
     nodes: dict[tuple[str, int], list[Definition]]
 
 
-_files: dict[tuple[str, int], _File] = {}
+_files: Bounded[tuple[str, int], _File] = Bounded(1 << 8)
 
 
 def definition_of(code: CodeType, module_globals: dict[str, Any] | None = None) -> Definition:
@@ -157,7 +159,8 @@ def _file(code: CodeType, module_globals: dict[str, Any] | None) -> _File:
     file = _files.get((filename, flags))
     if file is None or (file.lines is not lines and file.lines != lines):
         file = _read(lines, filename, flags)
-        _files[filename, flags] = file
+        _files.pop((filename, flags), None)
+        _files.put((filename, flags), file)
     return file
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jitgrad
-from bench import command, imports, networks, run, subjects, table, timing, workloads
+from bench import command, imports, memory, networks, run, subjects, table, timing, workloads
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -140,3 +140,26 @@ def test_blocks_are_long_enough_for_the_clock() -> None:
     calls = timing.calls_per_block(lambda: None)
     assert timing.time_block(lambda: None, calls) > timing.BLOCK / 5
     assert timing.time_round(lambda: None, calls, 0.01) < 1e-5
+
+
+def test_memory_that_grows_with_each_call_is_seen() -> None:
+    if memory.resident() is None:
+        pytest.skip("this system does not tell")
+    held = []
+    grown = memory.growth(lambda: held.append(bytearray(1 << 16)), 1e-2)
+    assert grown is not None and 0.9 * (1 << 16) < grown < 1.5 * (1 << 16)
+    assert memory.growth(lambda: bytearray(1 << 16), 1e-2) == 0
+    highest = memory.peak()
+    assert highest is not None and highest >= len(held) << 16
+
+
+def test_memory_is_told_of_each_subject(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    arguments = ["--memory", "--only", "eager-add-backward", "--subjects", "jitgrad"]
+    done = bench(*arguments, "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(file.read_text())["workloads"]["eager-add-backward"]["jitgrad"]["memory"]
+    if memory.resident() is not None:
+        assert 0 < found["built"] <= found["now"] <= found["peak"]
+        assert found["grown"] >= 0
+        assert "by a call" in done.stdout

@@ -214,13 +214,13 @@ def manner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def _guarded(function, *args):
-    """Return the segment that a call of `function` replays, its guards compiled."""
+    """Return the function, compiled, and the segment that its calls replay, its guards, too."""
     compiled = torch.compile(function)
     for _ in range(8):
         compiled(*args)
     (segment,) = [each for each in compiled.graph.segments if each.checked]
     assert segment.guards is not None
-    return segment
+    return compiled, segment
 
 
 class Part(torch.nn.Module):
@@ -283,7 +283,7 @@ class _Base(torch.nn.Module):
 def test_compiled_guards_say_what_the_facts_say(manner: str) -> None:
     part = Part()
     x = T([1.0, 1.0])
-    segment = _guarded(part.__call__, x)
+    _, segment = _guarded(part.__call__, x)
 
     def both() -> tuple[bool, bool]:
         one, two = Run([part, x]), Run([part, x])
@@ -316,7 +316,7 @@ def test_compiled_guards_say_what_the_facts_say(manner: str) -> None:
 def test_compiled_guards_notice_aliases(manner: str) -> None:
     part = Part()
     x = T([1.0, 1.0])
-    segment = _guarded(part.__call__, x)
+    _, segment = _guarded(part.__call__, x)
     for alias in (
         lambda: part.weight,
         lambda: part.weight.detach(),
@@ -332,7 +332,7 @@ def test_compiled_guards_notice_aliases(manner: str) -> None:
 def test_compiled_guards_notice_what_others_do_to_an_array(manner: str) -> None:
     weight = torch.nn.Parameter(T([1.0, 2.0, 3.0, 4.0]))
     rate = 2.0
-    segment = _guarded(lambda: weight * rate)
+    _, segment = _guarded(lambda: weight * rate)
     array = weight.detach().numpy()
     assert segment.guards(Run([]))
     array.shape = (2, 2)

@@ -18,6 +18,7 @@ from typing import Any
 import llvmlite.binding
 from llvmlite import ir
 from numba.core import compiler, config, registry, types
+from numba.core.codegen import AOTCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 
 from jitgrad.kernels.compiler import (  # those that are not used define FUNCTIONS
@@ -73,14 +74,19 @@ _NATIVE: dict[str, Callable] = {
 }
 
 
+@global_compiler_lock
 def kernel(name: str, source: str) -> Code:
     """Compile the function `name` of three int64: arguments, first, last."""
     file = f"<jitgrad {name}>"
     linecache.cache[file] = (len(source), None, list(source.splitlines(keepends=True)), file)
     namespace = dict(_NAMESPACE)
     exec(compile(source, file, "exec"), namespace)
-    made = _compile(namespace[name], (types.int64,) * 3, types.void)
-    return _code(made.fndesc.llvm_func_name, made.library)
+    context: Any = registry.cpu_target.target_context
+    library = _ObjectFile(context.codegen(), name)
+    made = _compile(namespace[name], (types.int64,) * 3, types.void, library)
+    library.finalize()
+    del linecache.cache[file]  # which is for errors, and a kernel holds its source
+    return _code(made.fndesc.llvm_func_name, library, library.emit_native_object())
 
 
 @global_compiler_lock
@@ -104,7 +110,8 @@ def function(name: str) -> Code:
     builder.ret(result)
     library.add_ir_module(module)
     library.finalize()
-    return _code(symbol, library)
+    _, _, (image, _) = library.serialize_using_object_code()
+    return _code(symbol, library, image)
 
 
 def has_usual_settings() -> bool:
@@ -118,15 +125,25 @@ def _usual_settings() -> dict[str, Any]:
     return runpy.run_path(config.__file__)
 
 
-def _code(symbol: str, library: Any) -> Code:
-    _, _, (image, _) = library.serialize_using_object_code()
+def _code(symbol: str, library: Any, image: bytes) -> Code:
     declared = set(_DECLARED.findall(library.get_llvm_str()))
     calls = sorted(each for each in declared if not each.startswith("llvm."))
     return Code(symbol, tuple(calls), image)
 
 
-def _flags() -> Any:
+class _ObjectFile(AOTCodeLibrary):
+    """A kernel that is compiled and not loaded.
+
+    Numba's own engine never lets go of what it has loaded: 100 KB for a kernel that we load again.
+    """
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+
+def _flags(loads: bool) -> Any:
     flags: Any = compiler.Flags()
+    flags.no_compile = not loads
     flags.no_cpython_wrapper = True
     flags.no_cfunc_wrapper = True
     flags.error_model = "numpy"
@@ -137,7 +154,10 @@ def _flags() -> Any:
     return flags
 
 
-def _compile(function: Callable, parameters: tuple, result: Any) -> Any:
+def _compile(
+    function: Callable, parameters: tuple, result: Any, library: _ObjectFile | None = None
+) -> Any:
+    """Compile a function; into `library`, or so that functions compiled later can call it."""
     target: Any = registry.cpu_target
     target.typing_context.refresh()
     target.target_context.refresh()
@@ -151,8 +171,9 @@ def _compile(function: Callable, parameters: tuple, result: Any) -> Any:
             function,
             parameters,
             result,
-            _flags(),
+            _flags(loads=library is None),
             {},
+            library,
         )
     finally:
         if collects:
