@@ -257,10 +257,10 @@ class Rewritten(NamedTuple):
     """The effect of a segment that has written to a storage so many times."""
 
     storage: StorageEntry
-    count: int
+    times: int
 
     def __call__(self, run: Any) -> None:
-        run.written(self.storage, self.count)
+        run.written(self.storage, self.times)
 
 
 class Segment:
