@@ -14,7 +14,7 @@ from jitgrad.locks import SHARED
 from jitgrad.modes import TrackedFloat, plain_number, run_quietly, state
 from jitgrad.node import AccumulateGrad, Node, PrimitiveNode, Saved
 from jitgrad.primitive import READ, Kind, Primitive, Result
-from jitgrad.spec import Spec, dtype_of_number, promote
+from jitgrad.spec import Spec, builtin_number, dtype_of_number, promote
 from jitgrad.storage import Storage
 from jitgrad.strides import (
     gather_strided,
@@ -365,7 +365,7 @@ def number_as(value: Any, dtype: np.dtype) -> Any:
     Floats stay Python numbers (and tracked ones stay tracked); integers wrap as PyTorch's do.
     """
     if dtype.kind in "fc":
-        return value.item() if isinstance(value, np.generic) else value
+        return value if type(value) is TrackedFloat else builtin_number(value)
     if dtype.kind == "b":
         return bool(value)
     bits = dtype.itemsize * 8

@@ -147,6 +147,19 @@ def dtype_of_number(value: Any) -> np.dtype | None:
     return None
 
 
+def builtin_number(value: Any) -> Any:
+    """Return a number of one of Python's own classes.
+
+    NumPy takes numbers of others, such as members of an `IntEnum`, for an int64 or float64.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (float, int, bool, complex):
+        return value
+    kind: Any = next(each for each in (int, float, complex) if isinstance(value, each))
+    return kind.__pos__(value)
+
+
 def promote(arrays: Iterable[Any]) -> np.dtype:
     """Return the dtype in which `arrays` (NumPy arrays and Python numbers) are combined.
 

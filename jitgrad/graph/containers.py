@@ -41,7 +41,7 @@ class ContainerRules(CountingRules, ListRules, MappingRules, OperandRules):
             pairs = list(zip(values[::2], origins[::2], values[1::2], origins[1::2]))
             answer = self.new_dict(pairs)
         else:
-            known = all(map(self._is_constant, values, origins))
+            known = all(map(self.is_constant, values, origins))
             answer = self.new_set(plain_build(kind, values)) if known else None
         if answer is not None:
             return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
+from enum import Enum
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
@@ -40,10 +41,14 @@ class DictionaryRules(Cutting):
         keys = place.look(self.run)
         before = self.before.get(number)
         every = keys if before is None else (*keys, *before.keys)
-        if not all(type(each) in (int, str) for each in every):
+        if not all(map(self.is_outer_key, every)):
             return None
         self.take(place)
         return keys
+
+    def is_outer_key(self, key: Any) -> bool:
+        """Is it a key by which an item is known: an integer, a text, a member of an enumeration?"""
+        return type(key) in (int, str) or (self.key_of(key, KNOWN) is key and isinstance(key, Enum))
 
     def outer_item(self, number: int, key: Any, default: Any = ABSENT) -> Any:
         """Return an item of a dictionary from outside, or `default` (a pair) where it has none."""

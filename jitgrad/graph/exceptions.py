@@ -103,6 +103,10 @@ class ExceptionRules(Models, PlaceRules):
         known = self.object(obj) if isinstance(obj, BaseException) else None
         return known if isinstance(known, FreshObject) and known.kind == "exception" else None
 
+    def _is_traceback(self, obj: Any) -> bool:
+        """Is it the traceback of an exception that was made in the call?"""
+        return getattr(self.object(obj), "kind", "") == "traceback"
+
     def _may_be_handled(self, exception: Any) -> bool:
         """Is there a handler, or a loop that ends with a StopIteration?"""
         stops = isinstance(exception, StopIteration) or exception is StopIteration
@@ -180,6 +184,8 @@ class ExceptionRules(Models, PlaceRules):
                 return obj.args, parts(known.origins)
             if name == "value" and type(obj) is StopIteration:
                 return obj.value, known.origins[0] if known.origins else KNOWN
+            if name == "__traceback__" and plain is BaseException.__dict__[name]:
+                return self._traceback_of(obj)
             if name in ("__cause__", "__context__") and plain is BaseException.__dict__[name]:
                 other = getattr(obj, name)
                 if other is None or self._exception(other) is not None:
@@ -188,6 +194,13 @@ class ExceptionRules(Models, PlaceRules):
             named = {"name": (name, KNOWN), "obj": (obj, obj_origin)}
             self._raise_certainly(getattr, (obj, name), named)
         return super().get_attribute(obj, obj_origin, name)
+
+    def set_attribute(self, obj: Any, obj_origin: Any, name: str, value: Any, origin: Any) -> Any:
+        known = name == "__traceback__" and self._exception(obj) is not None
+        if known and (value is None or self._is_traceback(value)):
+            obj.__traceback__ = value
+            return None
+        return super().set_attribute(obj, obj_origin, name, value, origin)
 
     def _lacks_this_attribute(self, obj: Any, name: str) -> bool:
         """Has an object, from outside or made in the call, no such attribute? If so, as a fact."""
@@ -347,9 +360,11 @@ class ExceptionRules(Models, PlaceRules):
             return type(exception), KNOWN
         if part == "value":
             return exception, origin
+        return self._traceback_of(exception)
+
+    def _traceback_of(self, exception: BaseException) -> tuple[Any, Origin]:
         traceback = exception.__traceback__
-        known: Origin = KNOWN if traceback is None else self.fresh(traceback, "traceback", [])
-        return traceback, known
+        return traceback, KNOWN if traceback is None else self.fresh(traceback, "traceback", [])
 
     # -- recipes ----------------------------------------------------------------------------
 

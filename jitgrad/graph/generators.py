@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import BuiltinFunctionType
 from typing import Any, Final
 
+from jitgrad.graph.holding import HoldingRules
 from jitgrad.graph.knowledge import FreshObject
-from jitgrad.graph.models import Models
 from jitgrad.graph.origins import KNOWN
 from jitgrad.graph.recipes import Recipe
 from jitgrad.python.code import Op
@@ -32,6 +32,7 @@ class Suspension(Recipe):
         "key",
         "pc",
         "registers",
+        "was_thrown",
     )
 
     def __init__(self, key: Any, generator: Suspended) -> None:
@@ -40,6 +41,7 @@ class Suspension(Recipe):
         self.pc = generator.frame.pc
         self.has_begun = generator.has_begun
         self.is_over = generator.is_over
+        self.was_thrown = generator.was_thrown
         self.function: Any = None
         self.registers: dict[int, Recipe] = {}
         self.delegate: Recipe | None = None
@@ -50,6 +52,9 @@ class Suspension(Recipe):
         if made is None:
             count = self.code.register_count
             function = self.function.build(run)
+            if self.key in run.made:
+                # in whose closure is the generator itself
+                return run.made[self.key]
             frame = Frame(
                 self.code,
                 function,
@@ -61,8 +66,8 @@ class Suspension(Recipe):
             generator = Suspended(frame)
             made = run.made[self.key] = generator.make()
             run.made[self] = generator
+            generator.has_begun, generator.was_thrown = self.has_begun, self.was_thrown
             run.register(made, self.key, [], generator, "generator")
-            generator.has_begun = self.has_begun
             if self.is_over:
                 generator.ends()
                 return made
@@ -99,7 +104,7 @@ RUNNING: Final[dict[int, Recipe]] = {}
 """The registers of a generator whose frame is one of the snapshot's."""
 
 
-class GeneratorRules(Models):
+class GeneratorRules(HoldingRules):
     """What makes generators, resumes them, and takes what they yield."""
 
     def _generator(self, obj: Any) -> Suspended | None:
@@ -154,26 +159,23 @@ class GeneratorRules(Models):
             return None
         if callee.__name__ == "send" and len(args) == 1:
             return self._resumed(generator, args[0], ao[0])
-        if callee.__name__ == "close" and not args and generator.delegate is None:
-            if generator.is_running:
-                return None
-            generator.ends()
-            return None, KNOWN
         return None
 
     def hand_out(self, frame: Frame) -> None:
-        if frame.generator is not None and (
-            frame.code.handlers[frame.pc] is not None or frame.code.handled[frame.pc] >= 0
-        ):
-            # whoever drops the generator here has the blocks run to their ends
-            self.leave("a yield inside of a try or with block")
+        if frame.generator is not None and self._is_in_block(frame):
+            self.watch(frame.generator)
+
+    @staticmethod
+    def _is_in_block(frame: Frame) -> bool:
+        """Does whoever drops a generator that waits here have blocks run to their ends?"""
+        return frame.code.handlers[frame.pc] is not None or frame.code.handled[frame.pc] >= 0
 
     def delegate(self, frame: Frame, x: Any, xo: Any) -> Any:
         generator = frame.generator
         if generator is None:
             return None
-        if frame.code.handlers[frame.pc] is not None or frame.code.handled[frame.pc] >= 0:
-            self.leave("a yield inside of a try or with block")
+        if self._is_in_block(frame):
+            self.watch(generator)
         if generator.delegate is None:
             if (
                 self._generator(x) is None
@@ -187,6 +189,11 @@ class GeneratorRules(Models):
             generator.delegate = None
             return None, KNOWN
         return HandOut(*answer) if isinstance(answer, tuple) else answer
+
+    def register_object(self, made: Any, key: Any, origins: list, extra: Any, kind: str) -> None:
+        super().register_object(made, key, origins, extra, kind)
+        if kind == "generator" and extra.is_open:
+            self.watch(extra)
 
     def leave(self, reason: str) -> Operations:
         plain = super().leave(reason)
@@ -232,7 +239,7 @@ class GeneratorRules(Models):
         elif not generator.is_over:
             made.registers = {
                 register: self.recipe(frame.values[register], frame.origins[register])
-                for register in _live(generator)
+                for register in sorted({*_live(generator), *self.also_live(frame)})
                 if frame.values[register] is not UNBOUND
             }
         if generator.delegate is not None:
@@ -266,6 +273,7 @@ class GeneratorRules(Models):
         """Leave the generators to Python, once nobody records."""
         if self.active:
             return
+        self.forget_holders()
         found = [
             known.extra
             for _, known in self.objects.values()

@@ -13,7 +13,7 @@ from jitgrad import dtypes
 from jitgrad.device import device
 from jitgrad.dispatch import TensorCore, node_of, wrap
 from jitgrad.graph.ir import Memory, Scalar, Value
-from jitgrad.graph.origins import IDENTIFIED, Origin, StorageEntry, TensorEntry, Variable
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Origin, StorageEntry, TensorEntry, Variable
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import PathState, Segment
 from jitgrad.spec import Size
@@ -175,6 +175,8 @@ class Knowledge:
         """Return the origin of something that has an identity, None if it is not known."""
         if isinstance(value, TensorCore):
             return IDENTIFIED if self.entry(value) is not None else None
+        if isinstance(value, Enum):
+            return KNOWN
         if self.object(value) is not None:
             return IDENTIFIED
         return None

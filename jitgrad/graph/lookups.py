@@ -156,6 +156,16 @@ def read_grad(tensor: Any, _key: Any) -> Any:
     return tensor._grad
 
 
+FUNCTION_NAMES: Final = ("__doc__", "__module__", "__name__", "__qualname__")
+
+
+def read_function_attribute(function: Any, name: str) -> Any:
+    """Return what a function is called, or what was stored on it."""
+    if name in FUNCTION_NAMES:
+        return getattr(function, name)
+    return function.__dict__.get(name, ABSENT)
+
+
 def read_code(function: Any, _key: Any) -> Any:
     """Return the code of a function."""
     return function.__code__
@@ -229,6 +239,7 @@ class Names:
 PLAIN: Final = Names()
 
 PATTERNS: Final = {
+    read_function_attribute: "{0}.{1}",
     read_cell: "what is in {0}",
     read_class: "class {0}.{1}",
     read_code: "the code of {0}",

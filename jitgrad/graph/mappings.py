@@ -57,6 +57,10 @@ class MappingRules(ChangeRules):
         if isinstance(key, TensorCore):
             # known by identity: its hash is that
             return self.entry(key) is not None
+        return self.is_constant(key, origin)
+
+    def is_constant(self, key: Any, origin: Any) -> bool:
+        """Is it known, with a hash and an equality that are known?"""
         return origin is KNOWN and is_constant_key(key)
 
     # -- items ------------------------------------------------------------------------------
@@ -77,7 +81,7 @@ class MappingRules(ChangeRules):
             return key in x if self.is_key(key, ko) else None
         known = self.object(x)
         if isinstance(known, int) and type(x) in (set, frozenset):
-            if ko is not KNOWN or not is_constant_key(key):
+            if not self.is_constant(key, ko):
                 return None
         elif self.outer_dict(x) is None:
             return None
@@ -265,7 +269,7 @@ class MappingRules(ChangeRules):
         if type(x) is set and self._elements(x, xo) is not None:
             return set(x)
         found = self._elements(x, xo)
-        if found is None or not all(o is KNOWN and is_constant_key(v) for v, o in found):
+        if found is None or not all(self.is_constant(v, o) for v, o in found):
             return None
         return [value for value, _ in found]
 
@@ -279,7 +283,7 @@ class MappingRules(ChangeRules):
         if type(x) not in (set, frozenset) or known is None:
             return None
         if name in ("add", "remove", "discard"):
-            given = args if len(args) == 1 and self._is_constant(args[0], ao[0]) else None
+            given = args if len(args) == 1 and self.is_constant(args[0], ao[0]) else None
         else:
             found = [self.set_elements(each, origin) for each, origin in zip(args, ao)]
             given = None if any(each is None for each in found) else found
@@ -317,9 +321,6 @@ class MappingRules(ChangeRules):
             self.set_place(presence_place(known, self.key_of(each, KNOWN)).identity(), KNOWN)
         self.show_change(known, lambda target, _: change(target), (), ())
         return None, KNOWN
-
-    def _is_constant(self, value: Any, origin: Any) -> bool:
-        return origin is KNOWN and is_constant_key(value)
 
     def mapping_operator(self, op: str, l: Any, lo: Any, r: Any, ro: Any, in_place: bool) -> Any:  # noqa: E741
         """Perform an operator of two dicts or two sets; None if that cannot be followed."""

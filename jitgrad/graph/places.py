@@ -19,6 +19,7 @@ from typing import Any
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
+from jitgrad.graph.function_attributes import FunctionAttributeRules
 from jitgrad.graph.guards import is_immutable
 from jitgrad.graph.knowledge import CONSTANT_TYPES, FreshObject, is_plain_tensor
 from jitgrad.graph.lists import ListRules
@@ -45,7 +46,7 @@ def _fill(place: Place, run: Any, made: Any) -> None:
     (cell.cell_contents,) = made
 
 
-class PlaceRules(SelectingRules, ListRules, MappingRules, RecordRules):
+class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules, RecordRules):
     """What is read from and stored in variables, objects and containers."""
 
     def constant(self, value: object) -> Any:
@@ -143,6 +144,10 @@ class PlaceRules(SelectingRules, ListRules, MappingRules, RecordRules):
             value, origin = self._take_global(place, vars(obj))
             if value is not ABSENT and origin is not None:
                 return value, origin
+        elif isinstance(obj, FunctionType):
+            found = self.function_attribute(obj, obj_origin, name)
+            if found is not None and found[0] is not ABSENT:
+                return found
         elif isinstance(obj, type) and obj_origin is KNOWN:
             return self._class_attribute(obj, obj_origin, name)
         elif isinstance(obj, Enum) and obj_origin is KNOWN:
@@ -193,9 +198,10 @@ class PlaceRules(SelectingRules, ListRules, MappingRules, RecordRules):
         known = self.object(obj)
         kind = type(obj)
         if isinstance(known, FreshObject) and known.kind == "generator":
-            method = getattr(obj, name)
-            self.methods[id(method)] = method
-            return method, IDENTIFIED
+            method = getattr(obj, name, None)
+            if isinstance(method, BuiltinFunctionType):
+                self.methods[id(method)] = method
+                return method, IDENTIFIED
         if kind in (list, set, *DICTS) and isinstance(
             lookups.type_lookup(kind, name), MethodDescriptorType
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -218,7 +219,10 @@ class Cell(Recipe):
 class Closure(Recipe):
     """A function made in the call."""
 
-    __slots__ = ("annotations", "cells", "code", "defaults", "globals", "key", "kwdefaults", "name")
+    __slots__ = (
+        "annotations", "cells", "code", "defaults", "globals", "key", "kwdefaults", "name",
+        "wrapped",
+    )  # fmt: skip
 
     def __init__(self, key: Any, function: FunctionType) -> None:
         self.key = key
@@ -229,6 +233,7 @@ class Closure(Recipe):
         self.cells: tuple[Recipe, ...] = ()
         self.defaults: tuple[Recipe, ...] = ()
         self.kwdefaults: dict[str, Recipe] = {}
+        self.wrapped: Recipe | None = None
 
     def build(self, run: Any) -> Any:
         made = run.made.get(self.key)
@@ -242,12 +247,17 @@ class Closure(Recipe):
                 made.__defaults__ = tuple(each.build(run) for each in self.defaults)
             if self.kwdefaults:
                 made.__kwdefaults__ = {n: each.build(run) for n, each in self.kwdefaults.items()}
+            extra = None
+            if self.wrapped is not None:
+                extra = self.wrapped.build(run), self.wrapped.origin
+                functools.update_wrapper(made, extra[0])
             origins = [each.origin for each in (*self.defaults, *self.kwdefaults.values())]
-            run.register(made, self.key, origins)
+            run.register(made, self.key, origins, extra)
         return made
 
     def parts(self) -> tuple[Recipe, ...]:
-        return (*self.cells, *self.defaults, *self.kwdefaults.values())
+        wrapped = () if self.wrapped is None else (self.wrapped,)
+        return (*self.cells, *self.defaults, *self.kwdefaults.values(), *wrapped)
 
 
 class Method(Recipe):

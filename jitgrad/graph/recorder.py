@@ -7,6 +7,7 @@ perform it; every replay will hand over to the evaluator at that place.
 
 from __future__ import annotations
 
+import copy
 import operator
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
@@ -14,10 +15,8 @@ from typing import Any
 from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
-from jitgrad.graph.callables import CallableRules
 from jitgrad.graph.changes import length_place
-from jitgrad.graph.exceptions import ExceptionRules
-from jitgrad.graph.generators import GeneratorRules
+from jitgrad.graph.enumerations import EnumerationRules
 from jitgrad.graph.imports import ImportRules
 from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import Place
@@ -36,6 +35,8 @@ PASS = object()
 """The answer of a rule that does not know a function, which another one may."""
 LONG = 64
 """How many elements a list of any length may have that library code is given in a recording."""
+WHOLE = (copy.deepcopy,)
+"""Python functions that Python calls as a whole: they ask for the identities of objects."""
 GETTERS = (operator.itemgetter, operator.attrgetter)
 
 
@@ -44,7 +45,7 @@ def is_stand_in(function: Any) -> bool:
     return function.__module__ == stand_ins.__name__
 
 
-class Recorder(GeneratorRules, ExceptionRules, PatternRules, ImportRules, CallableRules):
+class Recorder(EnumerationRules, PatternRules, ImportRules):
     """Records one call, from its beginning or from a site on."""
 
     internal_files = Passing.internal_files
@@ -118,6 +119,7 @@ class Recorder(GeneratorRules, ExceptionRules, PatternRules, ImportRules, Callab
         ao = self._exact(args, ao, False)
         answer = model(args, ao, kwargs, ko) if self.active else None
         evaluated = isinstance(callee, FunctionType) and not is_stand_in(callee)
+        evaluated = evaluated and callee not in WHOLE
         return PASS if answer is None and evaluated else answer
 
     def _call_function(
@@ -163,7 +165,8 @@ class Recorder(GeneratorRules, ExceptionRules, PatternRules, ImportRules, Callab
             found = self.walk_modules(callee, args, ao, kwargs, ko)
             if found is not None:
                 return found
-            return self._enter(function, KNOWN, [owner, *args], [IDENTIFIED, *ao], kwargs, ko)
+            first = self.origin_of(owner)
+            return self._enter(function, KNOWN, [owner, *args], [first, *ao], kwargs, ko)
         return None
 
     def _outer_block(self, method: Any, args: Any, ao: Any) -> Any:
@@ -303,11 +306,8 @@ class Recorder(GeneratorRules, ExceptionRules, PatternRules, ImportRules, Callab
         if self.origin_of(obj) is not None and obj_origin is IDENTIFIED:
             method = super().load_special(obj, obj_origin, name)[0]  # type: ignore[index]
             if isinstance(method, MethodType):
-                known = self.object(obj)
-                if isinstance(known, int):
-                    self._identical(
-                        Place(lookups.read_class, type(obj), False, name), method.__func__
-                    )
+                if not is_trusted(method.__func__) or isinstance(self.object(obj), int):
+                    self.class_fact(type(obj), name)
                 self.methods[id(method)] = method
                 return method, IDENTIFIED
         return self.leave(f"{name} of a {type(obj).__name__}").load_special(obj, obj_origin, name)

@@ -1,4 +1,4 @@
-"""Classes that Python's library generates: dataclasses, named tuples, namespaces, enumerations.
+"""Classes that Python's library generates: dataclasses, named tuples, namespaces.
 
 Their methods have no source. What they do is known here, once it is certain that they are the
 generated ones.
@@ -7,7 +7,6 @@ generated ones.
 from __future__ import annotations
 
 import dataclasses
-import enum
 import functools
 from collections import namedtuple
 from dataclasses import MISSING
@@ -242,21 +241,3 @@ class RecordRules(StoreRules):
             for at, name in enumerate(fields)
         ]
         return None if any(each is None for each in found) else self.record(kind, found)
-
-    # -- enumerations -----------------------------------------------------------------------
-
-    def enumeration_member(self, cls: type, name: str) -> Any:
-        if not isinstance(cls, enum.EnumType) or name not in cls._member_map_:
-            return None
-        # classes of enumerations do not let their members be replaced
-        return cls._member_map_[name], KNOWN
-
-    def member_attribute(self, member: enum.Enum, name: str) -> Any:
-        """Read `name` or `value` of a member of an enumeration; None if there is no rule."""
-        kind = type(member)
-        found = lookups.type_lookup(kind, name)
-        if name not in ("name", "value") or found is not vars(enum.Enum)[name]:
-            return None
-        self.class_fact(kind, name)
-        value = member._name_ if name == "name" else member._value_
-        return (value, KNOWN) if type(value) in (int, str, float, bool, type(None)) else None

@@ -164,6 +164,8 @@ class Remaking(Recording):
                     (obj.__kwdefaults__ or {}).items(), origins[count:]
                 )
             }
+            if known.extra is not None:
+                made.wrapped = self.recipe(*known.extra)
             return made
         if kind == "counter":
             state = known.extra

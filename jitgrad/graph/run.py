@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import GeneratorType
 from typing import Any
 
 from jitgrad.dispatch import wrap
-from jitgrad.graph.origins import StorageEntry, Variable
+from jitgrad.graph.origins import StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Fresh
 from jitgrad.node import Node
 from jitgrad.storage import Storage
@@ -146,12 +145,8 @@ class Run:
             self.recorder.register_object(made, key, origins, extra, kind)
 
     def release(self) -> None:
-        """Hold no generators and exceptions any longer: their ends are their own."""
-        self.made = {
-            key: made
-            for key, made in self.made.items()
-            if not isinstance(made, (GeneratorType, BaseException))
-        }
+        """Hold no objects any longer, only tensors: the ends of generators are their own."""
+        self.made = {key: made for key, made in self.made.items() if type(key) is TensorEntry}
 
     def register_method(self, method: Any) -> None:
         """Tell the recorder, if any, of a bound method made."""

@@ -196,7 +196,7 @@ class _Writer:
             arguments = "".join(f"a{number}, " for number in range(len(parts)))
             self.lines.append(f"{arguments}= values")
         for number, part in enumerate(parts):
-            if type(part) is type:
+            if isinstance(part, type):
                 fail_if(f"type(a{number}) is not {constant(part)}")
             elif len(part) == 2:
                 kind, value = part

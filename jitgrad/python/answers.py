@@ -43,12 +43,15 @@ class Resume:
     """The answer that asks the evaluator to go on in the frame of a generator that waits.
 
     The instruction completes with what that yields. When it returns, an `advance` ends, a
-    `yield from` completes with its result, and a call of `next` or `send` raises StopIteration.
+    `yield from` completes with its result, and a call of `next`, `send` or `throw` raises
+    StopIteration.
     """
 
     frame: Frame
     value: Any
     origin: Any
+    exception: BaseException | None = None
+    """What is raised where the generator waits, instead of a value that it gets there."""
 
 
 @dataclass(eq=False, slots=True)

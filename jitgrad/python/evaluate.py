@@ -24,26 +24,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from types import FunctionType, TracebackType
+from types import FunctionType
 from typing import Any, Final
 
-from . import frames as frames_
-from . import generators, matching, protocols, stand_ins, steps, symbols
-from . import operations as operations_
 from .code import Code, Instruction, Op
-from .frames import UNBOUND, Frame, is_stand_in_call, traceback_entry
+from .frames import INTERNAL_FILES, UNBOUND, Frame, shown, traceback_entry
 from .generators import Yielded, generator_over
 from .operations import Enter, GiveBack, HandOut, Leave, Operations, Resume, bind_arguments
 from .steps import BEGUN, RETURNED, STEPS, WRITING, YIELDED, Step, raise_as_is
 
 __all__ = ["UNBOUND", "Evaluator", "Frame", "give_frames_back"]
-
-_INTERNAL_FILES: Final = frozenset(
-    module.__file__
-    for module in (frames_, generators, matching, operations_, protocols, stand_ins, steps, symbols)
-    if module.__file__ is not None
-) | {__file__}
-
 
 _UNSEEN: Final = frozenset(
     {Op.CONST, Op.MOVE, Op.UNBIND, Op.FORGET, Op.JUMP, Op.RETURN, Op.RERAISE}
@@ -199,7 +189,7 @@ class Evaluator:
                     elif answer is BEGUN:
                         _complete(frame, *self.operations.make_generator(_suspended(frame), _make))
                     else:
-                        self._enter(answer, handled)
+                        pending = self._enter(answer, handled)
                 except Leave:
                     raise
                 except BaseException as exception:
@@ -210,7 +200,7 @@ class Evaluator:
                         raise_as_is(left)
         finally:
             # their tracebacks may have this frame, behind those of callees, too
-            raising = handled = left = None
+            raising = handled = left = pending = None
 
     def _finish(self, frame: Frame, register: int) -> Any:
         value = frame.values[register]
@@ -260,17 +250,21 @@ class Evaluator:
         stop.__context__ = frame.handled()
         raise stop
 
-    def _go_on(self, answer: Resume, handled: BaseException | None) -> None:
-        """Go on in the frame of a generator."""
+    def _go_on(self, answer: Resume, handled: BaseException | None) -> BaseException | None:
+        """Go on in the frame of a generator; return what is to be raised there."""
         frame = answer.frame
         self._make_room()
         frame.inherited = handled
         self.frames.append(frame)
         generator = frame.generator
         generator.is_running = True
-        if generator.has_begun and generator.delegate is None:
+        if answer.exception is not None:
+            _give_context(answer.exception, frame)
+        elif generator.has_begun and generator.delegate is None:
             _complete(frame, answer.value, answer.origin)
         generator.has_begun = True
+        generator.was_thrown = answer.exception is not None
+        return answer.exception
 
     def _make_room(self) -> None:
         """Raise RecursionError if there are too many frames for one more."""
@@ -285,10 +279,10 @@ class Evaluator:
         if len(frames) + self._room > sys.getrecursionlimit():
             raise RecursionError("maximum recursion depth exceeded")
 
-    def _enter(self, answer: Enter | Resume, handled: BaseException | None) -> None:
+    def _enter(self, answer: Enter | Resume, handled: BaseException | None) -> BaseException | None:
+        """Push the frame of a call or of a generator; return what is to be raised there."""
         if isinstance(answer, Resume):
-            self._go_on(answer, handled)
-            return
+            return self._go_on(answer, handled)
         self._make_room()
         new = Frame(
             answer.code,
@@ -300,6 +294,7 @@ class Evaluator:
         )
         new.inherited = handled
         self.frames.append(new)
+        return None
 
     def _handle(self, exception: BaseException) -> BaseException | None:
         """Go to the handler of an exception; return what is to be raised if there is none.
@@ -308,8 +303,8 @@ class Evaluator:
         where the exception is only raised again.
         """
         frames = self.frames
-        hidden = _INTERNAL_FILES | self.operations.internal_files
-        entries = _without(exception.__traceback__, hidden)
+        hidden = INTERNAL_FILES | self.operations.internal_files
+        entries = shown(exception.__traceback__, hidden)
         instruction = frames[-1].code.instructions[frames[-1].pc]
         again = instruction[0] == Op.RERAISE
         if instruction[0] == Op.RAISE and instruction[1] is None:
@@ -344,6 +339,21 @@ class Evaluator:
                 return None
 
 
+def _give_context(thrown: BaseException, frame: Frame) -> None:
+    """Give an exception the context that it gets where the generator of `frame` waits."""
+    handling = frame.code.handled[frame.pc]
+    if handling < 0:
+        return
+    entries = thrown.__traceback__
+    try:
+        raise_as_is(frame.values[handling])
+    except BaseException:
+        try:
+            raise thrown
+        except BaseException:
+            thrown.__traceback__ = entries
+
+
 def give_frames_back(frames: list[Frame]) -> None:
     """Let generators run their frames, and those above them, by themselves from here on.
 
@@ -372,26 +382,6 @@ def _make(frame: Frame, operations: Operations) -> Generator[Any, Any, Any]:
         return evaluator.resume([frame], answer=answer, exception=exception)
 
     return generator_over(frame, resume)
-
-
-def _without(entry: TracebackType | None, hidden: frozenset[str]) -> TracebackType | None:
-    """Return the traceback without the entries of the evaluator's own files."""
-
-    def next_shown(entry: TracebackType | None) -> TracebackType | None:
-        while entry is not None:
-            code = entry.tb_frame.f_code
-            if code.co_filename not in hidden and not is_stand_in_call(code):
-                break
-            entry = entry.tb_next
-        return entry
-
-    first = entry = next_shown(entry)
-    while entry is not None:
-        following = next_shown(entry.tb_next)
-        if following is not entry.tb_next:
-            entry.tb_next = following
-        entry = following
-    return first
 
 
 def _step_handling(

@@ -5,18 +5,20 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import CellType, CodeType, FunctionType, TracebackType
 from typing import Any, Final
 
 from .code import Code, Position
 
 __all__ = [
+    "INTERNAL_FILES",
     "UNBOUND",
     "Frame",
     "call_from",
     "call_with_locals",
     "entries_of",
-    "is_stand_in_call",
+    "shown",
     "traceback_entry",
     "traceback_of",
 ]
@@ -28,6 +30,9 @@ class _Unbound:
     def __repr__(self) -> str:
         return "UNBOUND"
 
+
+INTERNAL_FILES: Final = frozenset(map(str, Path(__file__).parent.glob("*.py")))
+"""The evaluator's own files, whose frames are left out of tracebacks."""
 
 UNBOUND: Final = _Unbound()
 """What a register holds that has no value."""
@@ -138,7 +143,7 @@ _CALL: Final = _marked(_call.__code__)
 _CALL_WITH_LOCALS: Final = _marked(compile("f(*a, **k)", "", "eval", dont_inherit=True))
 
 
-def is_stand_in_call(code: CodeType) -> bool:
+def _is_stand_in_call(code: CodeType) -> bool:
     """Tell whether a Python frame with this code is there for the callee's sake only."""
     return code.co_consts[-1:] == (_MARK,) and code.co_consts[-1] is _MARK
 
@@ -183,6 +188,28 @@ def _variable_length(value: int) -> bytes:
         value >>= 6
     out.append(value)
     return bytes(out)
+
+
+def shown(
+    entry: TracebackType | None, hidden: frozenset[str] = INTERNAL_FILES
+) -> TracebackType | None:
+    """Return the traceback without the entries of the evaluator's own files."""
+
+    def next_shown(entry: TracebackType | None) -> TracebackType | None:
+        while entry is not None:
+            code = entry.tb_frame.f_code
+            if code.co_filename not in hidden and not _is_stand_in_call(code):
+                break
+            entry = entry.tb_next
+        return entry
+
+    first = entry = next_shown(entry)
+    while entry is not None:
+        following = next_shown(entry.tb_next)
+        if following is not entry.tb_next:
+            entry.tb_next = following
+        entry = following
+    return first
 
 
 def traceback_entry(frame: Frame, following: TracebackType | None) -> TracebackType:

@@ -16,7 +16,7 @@ from types import GeneratorType
 from typing import Any, NamedTuple
 
 from .code import Op
-from .frames import Frame
+from .frames import Frame, shown
 
 __all__ = ["Resume", "Yielded", "generator_over", "may_act_at_its_end"]
 
@@ -68,7 +68,13 @@ def _run(frame: Frame, resume: Resume) -> Generator[Any, Any, Any]:
     answer: tuple[Any, Any] | None = None
     exception: BaseException | None = None
     while True:
-        outcome = resume(frame, answer, exception)
+        try:
+            outcome = resume(frame, answer, exception)
+        except BaseException as raised:
+            # the evaluator's frames know the exception, which would know them
+            raised.__traceback__ = shown(raised.__traceback__)
+            exception = None
+            raise
         if outcome.__class__ is not Yielded:
             return outcome
         answer = exception = None

@@ -11,6 +11,7 @@ Sources: `type_call` in CPython's `typeobject.c`; `binary_op`, `PyObject_RichCom
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ __all__ = [
     "allocated",
     "answered",
     "cached",
+    "checked",
+    "closed",
     "constructed",
     "contains",
     "different",
@@ -37,6 +40,7 @@ __all__ = [
 
 FILE: Final = __file__
 NAMESPACE: Final = globals()
+CLOSE_RETURNS: Final = sys.version_info >= (3, 13)
 
 
 def constructed(made: Any, initialize: Callable, /, *args: Any, **kwargs: Any) -> Any:
@@ -149,6 +153,22 @@ def cached(method: Callable, obj: Any, name: str, store: Callable) -> Any:
     value = method(obj)
     store(obj, name, value)
     return value
+
+
+def checked(method: Callable, cls: type, obj: Any) -> bool:
+    """Tell whether an object is an instance, by the `__instancecheck__` of a metaclass."""
+    return True if method(cls, obj) else False  # noqa: SIM210  a constant, behind a site
+
+
+def closed(throw: Callable) -> Any:
+    """End a generator inside of its blocks, by its `throw`."""
+    try:
+        throw(GeneratorExit())
+    except GeneratorExit:
+        return None
+    except StopIteration as stop:
+        return stop.value if CLOSE_RETURNS else None
+    raise RuntimeError("generator ignored GeneratorExit")
 
 
 def with_fallback(method: Callable, fallback: Callable, obj: Any, name: str) -> Any:

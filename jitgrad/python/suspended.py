@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Generator
+from types import TracebackType
 from typing import Any
 
 from .evaluate import Evaluator
@@ -26,19 +27,32 @@ class Suspended:
         frame: the body, before its first instruction, or at the `yield` where it waits.
         has_begun: has the body begun to run?
         is_running: is the frame on the evaluator's stack?
+        was_thrown: did it go on with an exception at last?
         delegate: the iterator of the `yield from` that it waits in, with its origin.
     """
 
-    __slots__ = ("_above", "_made", "_pauses", "delegate", "frame", "has_begun", "is_running")
+    __slots__ = (
+        "_above",
+        "_handled",
+        "_made",
+        "_pauses",
+        "delegate",
+        "frame",
+        "has_begun",
+        "is_running",
+        "was_thrown",
+    )
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
         frame.generator = self
         self.has_begun = False
         self.is_running = False
+        self.was_thrown = False
         self.delegate: tuple[Any, Any] | None = None
         self._made: weakref.ref[Any] | None = None
         self._above: list[Frame] | None = None
+        self._handled: list[tuple[BaseException, TracebackType | None]] = []
         self._pauses = False
 
     def make(self) -> Generator[Any, Any, Any]:
@@ -57,6 +71,13 @@ class Suspended:
         """Has the body returned, or raised?"""
         return self.frame.generator is None
 
+    @property
+    def is_open(self) -> bool:
+        """Does it wait inside of a block, whose end runs when nobody wants it any more?"""
+        code, pc = self.frame.code, self.frame.pc
+        waits = self.has_begun and not self.is_running and not self.is_over
+        return waits and (code.handlers[pc] is not None or code.handled[pc] >= 0)
+
     def waits(self) -> None:
         """Note that the body has come to a `yield`."""
         self.is_running = False
@@ -73,6 +94,8 @@ class Suspended:
         """Let CPython run the body, which is on the stack with frames `above` it."""
         self.is_running = False
         self._above = above
+        handled = [each.handled() for each in (self.frame, *above)]
+        self._handled = [(each, each.__traceback__) for each in handled if each is not None]
         self.take_over()
 
     def take_over(self) -> None:
@@ -95,6 +118,11 @@ class Suspended:
         if above is not None:
             # whoever resumes it now only performs again what had resumed it
             answer = None
+            if self.was_thrown:
+                exception = None
+            for each, entries in self._handled:
+                each.__traceback__ = entries
+            self._handled = []
         if self.delegate is not None:
             (iterator, _), self.delegate = self.delegate, None
             return Yielded(_delegation(iterator, answer, exception), True, handled)

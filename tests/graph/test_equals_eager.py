@@ -17,6 +17,7 @@ SCENES = scenes(
     "programs_generators",
     "programs_hosts",
     "programs_loops",
+    "programs_managers",
     "programs_mixed",
     "programs_modules",
     "programs_numbers",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 import jitgrad as torch
-from tests.graph import programs_generators
+from tests.graph import programs_generators, programs_managers
 from tests.graph.agreement import agree
 
 
@@ -43,3 +43,9 @@ def test_a_generator_that_is_given_away_ends_when_it_is_dropped() -> None:
         finally:
             gc.enable()
     assert f.explain().exits == []
+
+
+@pytest.mark.parametrize("scene", programs_managers.NATIVE, ids=lambda scene: scene.__name__[6:])
+def test_no_block_of_a_generator_is_left_to_python(scene: Callable) -> None:
+    for function in agree(scene).functions:
+        assert function.explain().exits == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import types
 from collections.abc import Callable
 from typing import Any
@@ -53,6 +54,24 @@ def agree(function: Program, compiled: Any, *args: Any, **kwargs: Any) -> None:
 
 def double(x: Any) -> Any:
     return x * 2
+
+
+def test_an_argument_whose_class_has_a_metaclass() -> None:
+    class Meta(type):
+        pass
+
+    class Shape(metaclass=Meta):
+        factor = 3.0
+
+    class Color(enum.Enum):
+        RED = 2.0
+
+    def scaled(x: Any, by: Any, color: Any) -> Any:
+        return x * by.factor * color.value
+
+    compiled = known(scaled, leaf(1.0, 2.0), Shape(), Color.RED)
+    agree(scaled, compiled, leaf(3.0, 4.0), Shape(), Color.RED)
+    assert not takes(compiled, leaf(3.0, 4.0), Color.RED, Color.RED)
 
 
 def test_what_an_argument_may_be() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import itertools
 import operator
 from typing import Any
@@ -474,3 +475,18 @@ def test_numbers_may_be_tracked() -> None:
             modes.state.recorder = None
     assert listener.unknowns == []
     assert len(listener.heard) >= len(made)
+
+
+def test_numbers_of_other_classes_do_not_decide_the_dtype() -> None:
+    class Size(enum.IntEnum):
+        TWO = 2
+
+    class Length(float):
+        pass
+
+    for number in Size.TWO, Length(2.0), np.float64(2.0), np.int64(2):
+        for made in jitgrad.ones(2) * number, number + jitgrad.ones(2, dtype=jitgrad.float64):
+            assert made.tolist() in ([2.0, 2.0], [3.0, 3.0])
+        assert (jitgrad.ones(2) * number).dtype is jitgrad.float32
+        assert (jitgrad.ones(2) - number).dtype is jitgrad.float32
+    assert (jitgrad.ones(2, dtype=jitgrad.int32) * Size.TWO).dtype is jitgrad.int32
