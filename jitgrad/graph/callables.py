@@ -10,7 +10,15 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
-from jitgrad.graph.instances import DELETE, INITIALIZE, STORE, may_be_made, python_function
+from jitgrad.graph.instances import (
+    CALL,
+    DELETE,
+    INITIALIZE,
+    METACLASSES,
+    STORE,
+    may_be_made,
+    python_function,
+)
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.operands import OperandRules
@@ -31,6 +39,8 @@ class CallableRules(OperandRules):
         known = self.object(callee)
         if isinstance(known, FreshObject) and known.kind == "slot":
             descriptor, obj, oo = known.extra
+            if descriptor is CALL and oo is KNOWN and isinstance(obj, type):
+                return self.construct(obj, args, ao, kwargs, ko)
             return None if kwargs else self._basic(descriptor, [obj, *args], [oo, *ao])
         if type(callee) is functools.partial:
             whole = self._whole_call(callee, co, args, ao, kwargs, ko)
@@ -48,6 +58,14 @@ class CallableRules(OperandRules):
         raise NotImplementedError
 
     def _call_class(self, kind: type, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+        meta = type(kind)
+        if meta not in METACLASSES:
+            found = self.class_fact(meta, "__call__")
+            python = python_function(found)
+            if python is not None and not is_trusted(python):
+                return self._enter(python, KNOWN, [kind, *args], [KNOWN, *ao], kwargs, ko)
+            if found is not CALL:
+                return None
         if kind is super:
             return None if kwargs else self.super_object(args, ao)
         if kind is functools.partial:

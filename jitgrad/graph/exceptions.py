@@ -353,6 +353,17 @@ class ExceptionRules(Models, PlaceRules):
                 return matching.caught(exception, wanted)
         return self.leave("except").caught(exception, origin, wanted, wo)
 
+    def split_group(self, exception: Any, origin: Any, wanted: Any, wo: Any) -> Any:
+        if exception is None and wo is KNOWN:
+            # other clauses have taken all of it
+            return [(part, KNOWN) for part in matching.split_group(None, wanted)]
+        return self.leave("except*").split_group(exception, origin, wanted, wo)
+
+    def join_groups(self, exception: BaseException, origin: Any, errors: Any, eo: Any) -> Any:
+        if all(each is None for each in errors):
+            return None, KNOWN
+        return self.leave("except*").join_groups(exception, origin, errors, eo)
+
     def exception_part(self, exception: BaseException, origin: Any, part: Any) -> Any:
         if self._exception(exception) is None:
             return self.leave("except").exception_part(exception, origin, part)

@@ -18,6 +18,7 @@ from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.facts import SameValue
 from jitgrad.graph.function_attributes import FunctionAttributeRules
+from jitgrad.graph.instances import python_function
 from jitgrad.graph.iterators import DRAWN, IteratorRules
 from jitgrad.graph.knowledge import CONSTANT_TYPES
 from jitgrad.graph.lookups import Place
@@ -25,7 +26,7 @@ from jitgrad.graph.operators import OperatorRules
 from jitgrad.graph.origins import KNOWN, parts
 from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.locks import made_once
-from jitgrad.python import stand_ins
+from jitgrad.python import protocols, stand_ins
 from jitgrad.python.operations import Enter
 from jitgrad.python.symbols import BINARY, COMPARE, INPLACE, UNARY
 
@@ -68,7 +69,8 @@ class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
             builtins.chr: self._constants(chr), builtins.bin: self._constants(bin),
             builtins.hex: self._constants(hex),
             functools.reduce: self._reduce, functools.update_wrapper: self.update_wrapper,
-            copy.copy: self._copy, operator.not_: self._not, operator.truth: self._truth,
+            copy.copy: self._copy, copy.deepcopy: self._deepcopy,
+            operator.not_: self._not, operator.truth: self._truth,
             operator.getitem: self._getitem, operator.contains: self._operator_contains,
             operator.itemgetter: self._getter(operator.itemgetter),
             operator.attrgetter: self._getter(operator.attrgetter),
@@ -275,6 +277,12 @@ class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
             return self.dict_method(x, "copy", [], [], {}, {})
         return (x, KNOWN) if ao[0] is KNOWN and type(x) in CONSTANT_TYPES else None
 
+    def _deepcopy(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+        if kwargs or len(args) != 1:
+            return None
+        atomic = type(args[0]) in NUMBERS or (ao[0] is KNOWN and type(args[0]) in CONSTANT_TYPES)
+        return (args[0], ao[0]) if atomic else None
+
     # -- classes and attributes --------------------------------------------------------------
 
     def _classes(self, given: Any, origin: Any) -> list[type] | None:
@@ -299,14 +307,33 @@ class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
                 self.path.places[place.identity()] = KNOWN
             return [given]
         asked = ("__instancecheck__", "__subclasscheck__")
-        own = all(lookups.type_lookup(type(given), each) is type.__dict__[each] for each in asked)
-        return [given] if own else None
+        if any(lookups.type_lookup(type(given), each) is not type.__dict__[each] for each in asked):
+            return None
+        if type(given) is not type:
+            for each in asked:
+                self.class_fact(type(given), each)
+        return [given]
 
     def _isinstance(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) != 2 or self._classes(args[1], ao[1]) is None:
+        if kwargs or len(args) != 2:
             return None
+        if self._classes(args[1], ao[1]) is None:
+            return self._instance_check(args, ao) if ao[1] is KNOWN else None
         self.fixed_class(type(args[0]))
         return isinstance(args[0], args[1]), KNOWN
+
+    def _instance_check(self, args: Any, ao: Any) -> Any:
+        """Ask the `__instancecheck__` of a metaclass."""
+        obj, cls = args
+        if not isinstance(cls, type):
+            return None
+        if type(obj) is cls:
+            return True, KNOWN
+        method = python_function(self.class_fact(type(cls), "__instancecheck__"))
+        if method is None:
+            return None
+        given, origins = (method, cls, obj), (KNOWN, KNOWN, ao[0])
+        return self.protocol(protocols.checked, given, origins)
 
     def model_issubclass(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs or len(args) != 2 or ao[0] is not KNOWN or not isinstance(args[0], type):

@@ -39,7 +39,9 @@ LOOKUPS = (object.__dict__["__getattribute__"], SimpleNamespace.__dict__["__geta
 STORES = (STORE, SimpleNamespace.__dict__["__setattr__"])
 DELETES = (DELETE, SimpleNamespace.__dict__["__delattr__"])
 METACLASSES = (type, ABCMeta)
-"""Metaclasses that neither look up attributes nor make objects in ways of their own."""
+"""Metaclasses that have nothing of their own for classes."""
+CALL = type.__dict__["__call__"]
+LOOKUP = type.__dict__["__getattribute__"]
 ABSTRACT = 1 << 20
 CLASS = object.__dict__["__class__"]
 
@@ -52,7 +54,7 @@ def python_function(found: Any) -> Any:
 
 def may_be_made(kind: type) -> bool:
     """Can the recorder make objects of a class in the ordinary way?"""
-    if type(kind) not in METACLASSES or kind.__flags__ & ABSTRACT:
+    if isinstance(kind, EnumType) or kind.__flags__ & ABSTRACT:
         return False
     return not any(each.__module__.startswith("jitgrad.") for each in kind.__mro__)
 
@@ -246,18 +248,25 @@ class InstanceRules(ObjectRules):
 
     def class_attribute(self, cls: type, name: str) -> Any:
         """Read an attribute of a class; None if there is no rule."""
-        if type(cls) not in METACLASSES:
+        meta = type(cls)
+        if meta not in METACLASSES:
             member = self.enumeration_member(cls, name)
-            if member is not None or type(cls) is not EnumType:
+            if member is not None:
                 return member
+            if lookups.type_lookup(meta, "__getattribute__") is not LOOKUP:
+                return None
+            self.class_fact(meta, "__getattribute__")
         if name in ("__name__", "__qualname__"):
             return self.take(Place(lookups.read_name, cls, False, name))
-        if lookups.read_descriptor(type(cls), name) is not ABSENT:
-            return None
+        if lookups.read_descriptor(meta, name) is not ABSENT:
+            return self._of_metaclass(cls, name)
         place = Place(lookups.read_class, cls, False, name)
+        if meta not in METACLASSES:
+            self._identical(Place(lookups.read_descriptor, meta, False, name), ABSENT)
         found = place.look(self.run)
         if found is ABSENT:
-            return None
+            self._identical(place, ABSENT)
+            return self._of_metaclass(cls, name)
         if has_lasting_identity(found) or not hasattr(type(found), "__get__"):
             value, origin = self.take(place)
             return None if origin is None else (value, origin)
@@ -267,6 +276,33 @@ class InstanceRules(ObjectRules):
                 self._identical(place, found)
             return bound
         return self._get_by(self.descriptor(found, "__get__", cls, name), None, KNOWN, cls)
+
+    def _of_metaclass(self, cls: type, name: str) -> Any:
+        """Return what the metaclass has for an attribute of a class: a method, or a property."""
+        meta = type(cls)
+        found = lookups.type_lookup(meta, name)
+        if meta in METACLASSES or found is ABSENT:
+            return None
+        getter = found.fget if isinstance(found, property) else None
+        if isinstance(getter, FunctionType) or isinstance(found, FunctionType):
+            self.class_fact(meta, name)
+        if isinstance(getter, FunctionType):
+            return self._enter(getter, KNOWN, [cls], [KNOWN], {}, {})
+        if isinstance(found, FunctionType):
+            return self.bound(found, cls, meta)
+        if hasattr(type(found), "__get__"):
+            return None
+        value, origin = self.take(Place(lookups.read_class, meta, False, name))
+        return None if origin is None else (value, origin)
+
+    def class_has(self, cls: type, name: str) -> bool | None:
+        """Tell whether a class has an attribute, as a fact; None where that is not known."""
+        kind = type(cls)
+        if kind not in METACLASSES or lookups.type_lookup(kind, name) is not ABSENT:
+            return None
+        found, origin = self.take(Place(lookups.read_class, cls, False, name))
+        plain = isinstance(found, FunctionType) or not hasattr(type(found), "__get__")
+        return found is not ABSENT if plain and origin is not None else None
 
     def member_attribute(self, member: Enum, name: str) -> Any:
         """Read an attribute of a member of an enumeration; None if there is no rule."""
@@ -281,9 +317,10 @@ class InstanceRules(ObjectRules):
         if len(args) != 2 or ao[0] is not KNOWN or not isinstance(args[0], type):
             return None
         cls, obj = args
-        start = obj if isinstance(obj, type) and ao[1] is KNOWN else type(obj)
+        of_class = isinstance(obj, type) and ao[1] is KNOWN
+        start = obj if of_class and issubclass(obj, cls) else type(obj)
         known = self.object(obj)
-        if start is not obj and not (isinstance(known, int) or self.instance(obj) is not None):
+        if not of_class and not isinstance(known, int) and self.instance(obj) is None:
             return None
         self._identical(Place(lookups.read_order, start, False, ""), start.__mro__)
         if cls not in start.__mro__:

@@ -19,6 +19,8 @@ from jitgrad.graph.origins import KNOWN, Parts, Runtime
 from jitgrad.locks import made_once
 from jitgrad.python import stand_ins
 
+WITHOUT_ATTRIBUTES = (bool, int, float, str, tuple, list, dict, set, type(None))
+"""Classes whose objects have no attributes of their own."""
 SIZED = ("list", "dict", "set", "keys", "items", "values")
 
 MATH = {
@@ -85,8 +87,10 @@ class Models(FunctionRules):
             return None
         if isinstance(args[0], FunctionType):
             return self._function_getattr(args, ao)
-        if len(args) == 3 and not self._has(args[0], ao[0], args[1]):
-            return (args[2], ao[2]) if self._lacks_attribute(args[0], args[1]) else None
+        if len(args) == 3:
+            there = self._presence(args[0], ao[0], args[1])
+            if not there:
+                return None if there is None else (args[2], ao[2])
         return self.get_attribute(args[0], ao[0], args[1])  # type: ignore[attr-defined]
 
     def _function_getattr(self, args: Any, ao: Any) -> Any:
@@ -101,10 +105,35 @@ class Models(FunctionRules):
         if isinstance(args[0], FunctionType):
             found = self.function_attribute(args[0], ao[0], args[1])
             return None if found is None else (found[0] is not ABSENT, KNOWN)
-        if self._has(args[0], ao[0], args[1]):
-            self.take(Place(lookups.static_lookup, self.object(args[0]), True, args[1]))
-            return True, KNOWN
-        return (False, KNOWN) if self._lacks_attribute(args[0], args[1]) else None
+        there = self._presence(args[0], ao[0], args[1])
+        return None if there is None else (there, KNOWN)
+
+    def _presence(self, obj: Any, origin: Any, name: str) -> bool | None:
+        """Has an object an attribute? That is a fact; None where it is not known."""
+        if type(obj) in WITHOUT_ATTRIBUTES and origin is not None:
+            return hasattr(obj, name)
+        if isinstance(obj, type):
+            return self.class_has(obj, name) if origin is KNOWN else None
+        if self._has(obj, origin, name):
+            self.take(Place(lookups.static_lookup, self.object(obj), True, name))
+            return True
+        return False if self._lacks_attribute(obj, name) else self._has_by_class(obj, name)
+
+    def _has_by_class(self, obj: Any, name: str) -> bool | None:
+        """Has an object made in the call such an attribute, or the class of any one a method?"""
+        kind, fresh = type(obj), self.instance(obj)
+        if fresh is None and not isinstance(self.object(obj), int):
+            return None
+        if not self.looks_up_plainly(kind):
+            return None
+        if fresh is not None and name in fresh.extra:
+            return True if self.is_own(kind, name) else None
+        found = lookups.type_lookup(kind, name)
+        if found is ABSENT:
+            return False if self._lacks(kind, name, "__getattr__") else None
+        if not isinstance(found, FunctionType) and hasattr(type(found), "__get__"):
+            return None
+        return True if self.take(Place(lookups.read_class, kind, False, name))[1] else None
 
     def _has(self, obj: Any, origin: Any, name: str) -> bool:
         """Has an object from outside an ordinary attribute of its own, in its `__dict__`?"""

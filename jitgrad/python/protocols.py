@@ -21,6 +21,7 @@ __all__ = [
     "allocated",
     "answered",
     "cached",
+    "checked",
     "closed",
     "constructed",
     "contains",
@@ -152,6 +153,11 @@ def cached(method: Callable, obj: Any, name: str, store: Callable) -> Any:
     value = method(obj)
     store(obj, name, value)
     return value
+
+
+def checked(method: Callable, cls: type, obj: Any) -> bool:
+    """Tell whether an object is an instance, by the `__instancecheck__` of a metaclass."""
+    return True if method(cls, obj) else False  # noqa: SIM210  a constant, behind a site
 
 
 def closed(throw: Callable) -> Any:

@@ -310,6 +310,27 @@ def scene_classes_changed_between_calls(s: Session) -> None:
         )
 
 
+def scene_operators_changed_between_calls(s: Session) -> None:
+    class Level(enum.IntEnum):
+        LOW = 1
+        HIGH = 2
+
+    def f(x, level):
+        return x * 2 if level == 2 else x * 3
+
+    def g(x, level):
+        return x + (level + 1)
+
+    f, g = s.compile(f), s.compile(g)
+    for number in range(12):
+        if number == 4:
+            Level.__eq__ = lambda self, other: True
+        if number == 6:
+            Level.__add__ = lambda self, other: 10
+        s.call(f, grad(1.0, 2.0), (Level.LOW, Level.HIGH)[number % 2])
+        s.call(g, grad(1.0, 2.0), (Level.LOW, Level.HIGH)[number % 2])
+
+
 def scene_texts_of_members(s: Session) -> None:
     def f(x, color):
         text = f"{color.name}{color}{Size.TWO}{Text.A}"

@@ -57,6 +57,43 @@ def scene_raised_and_handled(s: Session) -> None:
     each_start(s, f)
 
 
+def scene_groups(s: Session) -> None:
+    def f(x, log):
+        try:
+            y = check(x)
+            if x.sum() > 5:
+                raise ExceptionGroup("both", [KeyError("key"), Refused("twice"), OSError()])
+        except* ValueError as group:
+            y = x / group.exceptions[0].args[1]
+            log.append("value")
+        except* Refused as group:
+            y = -x
+            log.append([type(each).__name__ for each in group.exceptions])
+            if x.sum() > 5:
+                raise ArithmeticError("again") from group
+        except* (TypeError, OSError):
+            y = x * 3
+        else:
+            log.append("fine")
+        return y * 2
+
+    def g(x, log):
+        try:
+            return f(x, log)
+        except ExceptionGroup as group:
+            log.append([type(each).__name__ for each in group.exceptions])
+            return x + len(group.exceptions)
+        finally:
+            log.append("behind")
+
+    f, g = s.compile(f), s.compile(g)
+    for start in STARTS:
+        log = []
+        s.attempt(f, T([start, start]), log)
+        s.call(g, grad(start, start), log)
+        s.see(log)
+
+
 def scene_finally(s: Session) -> None:
     def f(x):
         log = []

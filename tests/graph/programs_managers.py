@@ -438,6 +438,41 @@ def scene_python_acts_in_the_manager(s: Session) -> None:
     each_start(s, f, Setting())
 
 
+def scene_python_acts_behind_the_yield(s: Session) -> None:
+    @contextlib.contextmanager
+    def told(setting, x):
+        y = x * 2
+        try:
+            yield y
+            print("no exception")
+        except ValueError as error:
+            setting.log.append(str(error))
+            print("handling", error)
+            y = y + 1
+            print("handled", y.sum().item())
+        finally:
+            print("leave", y.sum().item())
+            setting.log.append(1)
+
+    def closing(x):
+        try:
+            yield x * 2
+        finally:
+            print("closing", x.sum().item())
+
+    def f(x, setting):
+        with told(setting, x) as y:
+            if x.sum() > 8:
+                raise ValueError("large")
+            x = x + y
+        running = closing(x)
+        y = next(running)
+        running.close()
+        return x * 2 + y
+
+    each_start(s, f, Setting())
+
+
 def tracked(setting, x):
     try:
         for turn in range(4):

@@ -13,6 +13,7 @@ SCENES = scenes(
     "programs_changes",
     "programs_enumerations",
     "programs_instances",
+    "programs_metaclasses",
     "programs_methods",
     "programs_operators",
     "programs_records",
@@ -21,12 +22,12 @@ SCENES = scenes(
 LEAVING = frozenset(
     {
         "bases_are_changed_between_calls", "class_is_changed_between_calls",
-        "classes_changed_between_calls", "classes_that_make_one_object", "context_managers",
-        "dataclass_changes", "exceptions_behind_stores",
-        "exceptions_in_methods", "frozen_dataclass_raises", "histories_seen_by_python",
-        "missing_attributes_that_raise", "odd_named_tuples", "operators_of_their_own",
-        "reflected_operators", "texts_of_members", "truth_that_is_none", "user_iterators",
-        "values_that_are_missing",
+        "classes_changed_between_calls", "classes_that_get_and_lose_attributes",
+        "classes_that_make_one_object", "context_managers", "dataclass_changes",
+        "exceptions_behind_stores", "exceptions_in_methods", "frozen_dataclass_raises",
+        "histories_seen_by_python", "missing_attributes_that_raise", "odd_named_tuples",
+        "operators_changed_between_calls", "operators_of_their_own", "reflected_operators",
+        "texts_of_members", "truth_that_is_none", "user_iterators", "values_that_are_missing",
     }
 )  # fmt: skip
 """Scenes with exceptions and other things that are left to Python."""
