@@ -349,6 +349,7 @@ UNSAMPLED = {
     # see tests/ops/test_select.py
     "select": "what is at a number that is known is a slice",
     "select_backward": "as select",
+    "placed": "writes there are to a slice",
 }
 
 

@@ -23,6 +23,7 @@ from jitgrad.graph.segment import (
     FrameRecipe,
     PathState,
     Return,
+    Rewritten,
     Segment,
     Snapshot,
 )
@@ -46,6 +47,7 @@ class Cutting(Remaking):
         self._effect_recipes: list[tuple[Recipe, ...]] = []
         self.escaping: list[Fresh] = []
         self._marked_writes: dict = {}
+        self._marked_excerpts: dict = {}
         self._marked_variables = 0
         self._journal: list[tuple[Any, Any]] = []
         self._exhausting: tuple[Any, int] | None = None
@@ -57,6 +59,7 @@ class Cutting(Remaking):
     def begin(self) -> None:
         super().begin()
         self._marked_writes = dict(self.path.writes)
+        self._marked_excerpts = dict(self.path.excerpts)
         self._marked_variables = len(self.nodes)
         self._marked_effects = len(self.segment.effects)
         self._marked_mode = state.grad_enabled
@@ -138,7 +141,7 @@ class Cutting(Remaking):
         moved_effects = self.segment.effects[self._marked_effects :]
         if moved_effects or self._changed_since_mark():
             return self.unknown("an operation that can raise follows effects of the same call")
-        writes = dict(self.path.writes)
+        writes, excerpts = dict(self.path.writes), dict(self.path.excerpts)
         self._truncate()
         snapshot = self.snapshot(self._marked_mode)
         branch = self.end_with_branch(None, False, snapshot)
@@ -149,6 +152,7 @@ class Cutting(Remaking):
                 self.made_in[step.output.memory] = self.segment
         self.produced.update(step.output for step in moved if not isinstance(step, Write))
         self.path.writes.update(writes)
+        self.path.excerpts.update(excerpts)
         return None
 
     def _changed_since_mark(self) -> bool:
@@ -182,6 +186,7 @@ class Cutting(Remaking):
         for each in (self.segment.effects, self.segment.effect_texts, self._effect_recipes):
             del each[self._marked_effects :]
         self.path.writes = dict(self._marked_writes)
+        self.path.excerpts = dict(self._marked_excerpts)
         for identity, before in reversed(self._journal):
             if before is ABSENT:
                 self.path.places.pop(identity, None)
@@ -366,9 +371,7 @@ class Cutting(Remaking):
             more = count - self._segment_writes.get(storage, 0)
             if not more:
                 continue
-            segment.effects.append(
-                lambda run, storage=storage, more=more: run.written(storage, more)
-            )
+            segment.effects.append(Rewritten(storage, more))
             segment.effect_texts.append(f"version += {more}")
             if storage.root is not None:
                 segment.prepares.append(storage.root)

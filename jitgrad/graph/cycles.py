@@ -20,6 +20,7 @@ from jitgrad.graph.ir import Scalar, Value
 from jitgrad.graph.joins import Again, Carried, Join, Made, Moved, Rebuilt, Stays, Unsuitable
 from jitgrad.graph.loop_layout import LoopLayout, Way
 from jitgrad.graph.loop_tape import Past
+from jitgrad.graph.loop_writes import announce, check_writes, raise_versions
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Continue, Segment
 from jitgrad.graph.verify_loops import make_loop
@@ -78,6 +79,7 @@ class Cycle:
                 ]
             )
             self.dependent = self.layout.is_dependent()
+        check_writes(ways, begun, self.layout)
         self.recorded = [
             list(dict.fromkeys([*records, *each.kept]))
             for records, each in zip(kept, self.elements)
@@ -167,9 +169,11 @@ class Cycle:
         while runs[first] is None:
             first += 1
         values = [_found(places, runs) for places in self.sources.values()]
+        announce(self.ways, runs)
         turns = self.loop.run(
             values, (), SLICE, config.max_tape or 1 << 62, closed=closed, first=first
         )
+        raise_versions(self.ways, runs, turns)
         if turns.stop is Stop.MEMORY:
             file, line = self.line
             raise MemoryError(
@@ -179,6 +183,8 @@ class Cycle:
                 "compute under no_grad()."
             )
         if not turns.finished:
+            if turns.error is not None:
+                raise turns.error
             return None
         for way, count in zip(self.ways, turns.counts):
             way.last.hits += count
@@ -197,6 +203,8 @@ class Cycle:
                 for each in way.kept
             )
         appended.perform()
+        if turns.error is not None:
+            raise turns.error
         return gone
 
     def _trail(self, turns: Turns) -> tuple:
@@ -229,7 +237,10 @@ class Cycle:
                 made = turns.carried[self.number[position]]
                 if join.root is not None:
                     seen = appended.tensor(join.root, turns.finished)
-                    made = wrap(made) if seen is None else seen
+                    if seen is None:
+                        seen = wrap(made)
+                        seen._storage.version = join.writes if isinstance(join, Carried) else 0
+                    made = seen
             values.append(made)
         for position in reversed(range(len(begun))):
             join, changing = self.makers[position]

@@ -32,6 +32,11 @@ class Carried(NamedTuple):
     recipe: Fresh | None = None
     root: int | None = None
 
+    @property
+    def writes(self) -> int:
+        """How often it has been written in the turn that has made it."""
+        return 0 if self.recipe is None else self.recipe.version
+
 
 class Again(NamedTuple):
     """An argument is the same tensor as another one, at the place `position`."""

@@ -59,7 +59,7 @@ class OperatorRules(OperandRules):
         if isinstance(l, TensorCore) or isinstance(r, TensorCore):
             if all(isinstance(each, TensorCore) or type(each) in numbers for each in (l, r)):
                 if op != "**":  # which asks for its exponent
-                    (l, lo), (r, ro) = self._beside(r, l, lo), self._beside(l, r, ro)  # noqa: E741
+                    (l, lo), (r, ro) = self.beside(r, l, lo), self.beside(l, r, ro)  # noqa: E741
                 return self.perform(table[op], (l, r), (lo, ro))
         elif type(l) in numbers and type(r) in numbers:
             if lo is KNOWN and ro is KNOWN:
@@ -110,13 +110,6 @@ class OperatorRules(OperandRules):
             return self._folded(BINARY["%"], (text, given))
         return None
 
-    def _beside(self, other: Any, x: Any, xo: Any) -> tuple[Any, Any]:
-        """Return an integer of run time as the float that it is beside a floating-point tensor."""
-        floating = isinstance(other, TensorCore) and other._array.dtype.kind == "f"
-        if floating and type(x) is int and isinstance(xo, Runtime) and abs(x) <= 2**53:
-            return self._number("float({0})", float, (x,), (xo,), True)
-        return x, xo
-
     def compare(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
         numbers = (int, float, bool)
         if op in ("is", "is not"):
@@ -135,7 +128,7 @@ class OperatorRules(OperandRules):
                 isinstance(each, TensorCore) or type(each) in numbers or each is None
                 for each in (l, r)
             ):
-                (l, lo), (r, ro) = self._beside(r, l, lo), self._beside(l, r, ro)  # noqa: E741
+                (l, lo), (r, ro) = self.beside(r, l, lo), self.beside(l, r, ro)  # noqa: E741
                 return self.perform(COMPARE[op], (l, r), (lo, ro))
         elif type(l) is type(r) and type(l) in (list, set):
             answer = self._compare_containers(op, l, lo, r, ro)

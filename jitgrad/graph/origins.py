@@ -115,16 +115,19 @@ class Excerpt(Memory):
     """Stands for a part of the memory of a tensor, at a place that is known at run time.
 
     The tensors that show it are views of that tensor. A trace computes with a copy of its elements,
-    which lies as the part does, and which nobody may look at once that tensor has been written to.
+    which lies as the part does, and is made anew where it is read behind a write to that tensor.
 
     Attributes:
         source: the tensor.
         number, distance: the part begins this number of times the distance, in elements, behind
             the first element of `source`.
         whole: the memory that it is a part of.
+        shown: the value that has all its elements.
     """
 
-    __slots__ = ("distance", "number", "source", "whole")
+    __slots__ = ("distance", "number", "shown", "source", "whole")
+
+    shown: Value
 
     def __init__(self, source: TensorEntry, number: Scalar, distance: int) -> None:
         super().__init__("excerpt")

@@ -223,6 +223,13 @@ class Performing(HeadRules, DictionaryRules, Operations):
             return result, None
         return result, Runtime(self.compute_number(text, run_time, named, result))
 
+    def beside(self, other: Any, x: Any, xo: Any) -> tuple[Any, Any]:
+        """Return an integer of run time as the float that it is beside a floating-point tensor."""
+        floating = isinstance(other, TensorCore) and other._array.dtype.kind == "f"
+        if floating and type(x) is int and isinstance(xo, Runtime) and abs(x) <= 2**53:
+            return self._number("float({0})", float, (x,), (xo,), True)
+        return x, xo
+
     def _decide(self, test: Any, exact: bool, outcome: Any, answer: Any) -> Any:
         """Make a site of the instruction at hand, unless the recording begins behind it."""
         if self.resuming:

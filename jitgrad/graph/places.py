@@ -342,6 +342,11 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules
         if not self.active:
             return self._plain().set_item(obj, obj_origin, key, key_origin, value, origin)
         plain = isinstance(value, TensorCore) or type(value) in (int, float, bool)
+        if plain and is_plain_tensor(obj):
+            if self.set_item_at(obj, key, key_origin, value, origin):
+                return None
+            if not self.active:
+                return self._plain().set_item(obj, obj_origin, key, key_origin, value, origin)
         if isinstance(obj, TensorCore) and plain and self._is_index(key, key_origin):
             self.perform(operator.setitem, (obj, key, value), (obj_origin, KNOWN, origin))
             return None

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jitgrad.dispatch import TensorCore, node_of
+from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
-from jitgrad.graph.changes import Changes
 from jitgrad.graph.facts import SameOutcome, address
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write
 from jitgrad.graph.lookups import Place
@@ -23,7 +22,8 @@ from jitgrad.graph.origins import (
     TensorEntry,
     Variable,
 )
-from jitgrad.modes import TrackedFloat, plain_number, state
+from jitgrad.graph.writes import Writes
+from jitgrad.modes import TrackedFloat, plain_number
 from jitgrad.node import FREED, PrimitiveNode, Saved
 from jitgrad.primitive import Kind
 from jitgrad.python import protocols, stand_ins
@@ -31,7 +31,7 @@ from jitgrad.python import protocols, stand_ins
 STANDING_IN = (protocols.FILE, stand_ins.FILE)
 
 
-class Recording(Changes):
+class Recording(Writes):
     """The notes of one recording, from an entry or a site to where it ends."""
 
     def begin(self) -> None:
@@ -84,7 +84,7 @@ class Recording(Changes):
         """Return how a step names an input; None if it is not known."""
         if isinstance(value, TensorCore):
             entry = self.entry(value)
-            if entry is None or not self.available(entry.value):
+            if entry is None or not self.readable(entry.value):
                 return None
             return entry.value
         if type(value) is TrackedFloat:
@@ -92,9 +92,7 @@ class Recording(Changes):
         return value
 
     def available(self, held: Value | Scalar) -> bool:
-        """Can the current segment read this, and finds what eager would?"""
-        if isinstance(held, Value) and self.path.excerpts.get(held.memory):
-            return False
+        """Can the current segment read this?"""
         return held in self.produced or held in self.path.slot_of
 
     def primitive(
@@ -152,7 +150,7 @@ class Recording(Changes):
         self.path.excerpts[memory] = False
         self.made_in[memory] = self.segment
         array = output._array
-        value = Value(array.shape, strides, array.dtype, memory)
+        value = memory.shown = Value(array.shape, strides, array.dtype, memory)
         base = self.entry(output._base) if output._base is not None else None
         return value, TensorEntry(value, None, source.storage, base)
 
@@ -183,55 +181,6 @@ class Recording(Changes):
         self.variables[node, 0] = variable
         self.nodes[variable] = node
         return variable
-
-    def write(self, target: Any, source: Any) -> None:
-        """Note that the elements of `target` are about to be overwritten."""
-        if not self.active:
-            return None
-        known, new = self.entry(target), self.entry(source)
-        if known is None or new is None or not self.available(known.value):
-            return self.unknown("a write to a tensor that does not come from this call or a guard")
-        if isinstance(known.value.memory, Excerpt):
-            return self.unknown("a write at a position of run time")
-        computed = self.segment.steps[-1]
-        assert isinstance(computed, Compute)
-        writes = self.path.writes
-        count = writes.get(known.storage, 0) + 1
-        if computed.variable is not None:
-            if (
-                known.root is not None
-                or target._base is not None
-                or known.storage.root is not None
-                or (known.storage in self.path.shown and not self._is_kept(known))
-            ):
-                return self.unknown(
-                    f"{computed.primitive.name}_: an in-place operation with history on an "
-                    "argument, a view, or what was stored outside"
-                )
-            history = computed.variable.history
-            if history.out is not None:
-                history.out = SavedValue(known.value, known.storage, count)
-        elif node_of(target) is not None and state.grad_enabled:
-            return self.unknown("an in-place operation that cuts a history")
-        if self._may_overlap_unseen(known):
-            return self.unknown(
-                "a write to borrowed memory, of which another argument may show a part"
-            )
-        self.segment.steps.append(Write(known.value, new.value, self.where()))
-        writes[known.storage] = count
-        for each in self.path.excerpts:
-            if isinstance(each, Excerpt) and each.whole is known.value.memory:
-                self.path.excerpts[each] = True
-        if self.made_in.get(known.storage.memory) is not self.segment:
-            self.visible = True
-        return None
-
-    def _is_kept(self, known: TensorEntry) -> bool:
-        """Is a tensor that was stored outside to get its history in the end?"""
-        return any(known in entries for entries in self.path.kept.values())
-
-    def _may_overlap_unseen(self, known: TensorEntry) -> bool:
-        return known.value.memory in self.foreign and len(self.foreign) > 1
 
     def read_grad(self, leaf: Any) -> Any:
         """Return `.grad` of `leaf` for library code that is about to read it."""
@@ -330,7 +279,7 @@ class Recording(Changes):
     def item_step(self, tensor: Any) -> Scalar | None:
         """Add a step that reads the number in `tensor`."""
         entry = self.entry(tensor)
-        if entry is None or not self.available(entry.value):
+        if entry is None or not self.readable(entry.value):
             return None
         made = Scalar(type(tensor._array.item()))
         self.segment.steps.append(Item(entry.value, made, self.where()))

@@ -74,7 +74,7 @@ def follow(segment: Segment, run: Run) -> Any:
         segment.hits += 1
         program = segment.program or segment.ready()
         if segment.prepares:
-            _announce_writes(segment, run)
+            run.announce_writes(segment.prepares)
         raised = False
         try:
             slots += program.run(*[slots[at] for at in segment.arguments])
@@ -109,13 +109,6 @@ def follow(segment: Segment, run: Run) -> Any:
         return result
     assert isinstance(end, Evaluate)
     return finish_in_python(run, end.snapshot, segment)
-
-
-def _announce_writes(segment: Segment, run: Run) -> None:
-    for root in segment.prepares:
-        storage = run.roots[root]._storage
-        if storage.watchers is not None:
-            storage.prepare_write()
 
 
 def give_back(run: Run, end: Result, first: Segment, last: Segment) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jitgrad.dispatch import wrap
@@ -152,6 +152,13 @@ class Run:
         """Tell the recorder, if any, of a bound method made."""
         if self.recorder is not None:
             self.recorder.register_method(method)
+
+    def announce_writes(self, roots: Iterable[int]) -> None:
+        """Let those copy who rely on the elements of these tensors, which are about to change."""
+        for root in roots:
+            storage = self.roots[root]._storage
+            if storage.watchers is not None:
+                storage.prepare_write()
 
     def written(self, entry: StorageEntry, count: int) -> None:
         """Raise the version of a storage that exists by now."""

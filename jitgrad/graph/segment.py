@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from jitgrad.graph.facts import Fact
 from jitgrad.graph.ir import Memory, Scalar, Step, Value
@@ -278,6 +278,16 @@ class Evaluate(End):
         self.reason = reason
         self.snapshot = snapshot
         self.line = snapshot.line
+
+
+class Rewritten(NamedTuple):
+    """The effect of a segment that has written to a storage so many times."""
+
+    storage: StorageEntry
+    times: int
+
+    def __call__(self, run: Any) -> None:
+        run.written(self.storage, self.times)
 
 
 class Segment:

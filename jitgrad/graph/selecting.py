@@ -1,8 +1,8 @@
 """What is at a position that is a number of run time: `x[i]`, `x[i, 2:5]`, `x.select(dim, i)`.
 
 Eagerly these are views of `x`, and so they are where they can be seen: in results, stores and
-frames (see `recipes.Selected`). The trace itself computes with a copy of the elements, up to the
-next write to `x`; see `origins.Excerpt`.
+frames (see `recipes.Selected`). The trace itself computes with a copy of the elements; see
+`origins.Excerpt`, and `writes.Writes` for what happens where they are written.
 """
 
 from __future__ import annotations
@@ -30,6 +30,24 @@ class SelectingRules(Performing):
 
     def item_at(self, tensor: Any, key: Any, origin: Any) -> Any:
         """Perform `tensor[key]`, whose key has integers of run time; None if there is no rule."""
+        return self._at(tensor, key, origin, lambda: tensor[key])
+
+    def set_item_at(self, tensor: Any, key: Any, key_origin: Any, value: Any, origin: Any) -> bool:
+        """Perform `tensor[key] = value`, whose key has such integers; was there a rule?"""
+
+        def act() -> None:
+            tensor[key] = value
+
+        found = self._at(tensor, key, key_origin, act)
+        if found is not None and self.active:
+            target, _ = found
+            value, origin = self.beside(target, value, origin)
+            given, origins = (target, ..., value), (IDENTIFIED, KNOWN, origin)
+            self.perform(operator.setitem, given, origins)
+        return found is not None
+
+    def _at(self, tensor: Any, key: Any, origin: Any, act: Callable) -> Any:
+        """Show what is at a key, or do what `act` does where that is left to Python."""
         items = [(key, origin)]
         if type(key) is tuple and origin is not KNOWN:
             items = list(zip(key, self._items(key, origin)))
@@ -43,7 +61,7 @@ class SelectingRules(Performing):
             self._item(value, True) if isinstance(value, TensorCore) else (value, each)  # type: ignore[attr-defined]
             for value, each in items
         ]
-        return None if None in numbers else self.selected(tensor, numbers, lambda: tensor[key])
+        return None if None in numbers else self.selected(tensor, numbers, act)
 
     def perform(
         self, function: Any, args: Any, origins: Any, kwargs: Any = None, kwarg_origins: Any = None
@@ -72,7 +90,7 @@ class SelectingRules(Performing):
         return self.selected(tensor, items, lambda: function(*args, **kwargs))
 
     def selected(self, tensor: Any, items: list[tuple[Any, Any]], act: Callable) -> Any:
-        """Do what `act` does: show what is at `items`, with their origins, of a tensor."""
+        """Show what is at `items`, with their origins, of a tensor; do `act` if Python is to."""
         numbers = self._numbers_at(tensor, items)
         if numbers is None:
             return None

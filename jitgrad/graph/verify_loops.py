@@ -7,14 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.graph.ir import Scalar, Value, operands
+from jitgrad.graph.ir import Memory, Scalar, Value, operands
 from jitgrad.graph.segment import Segment
+from jitgrad.graph.verify import copies, interpret
 from jitgrad.kernels.layout import allocate
-from jitgrad.kernels.loops import Path, Turns, lower_loop
+from jitgrad.kernels.loops import Path, Turns, lower_loop, written_by
 from jitgrad.kernels.program import Program
 from jitgrad.kernels.records import entry_at
 
 Operand = Value | Scalar
+
+MOST_TURNS = 256
+"""How many turns that write are done before they are checked, since what they leave is recorded."""
 
 
 def make_loop(
@@ -39,13 +43,23 @@ def make_loop(
 
 
 class _Done(Program):
-    """Stands for a program that has run already, and returns what was `made`."""
+    """Stands for a program that has run already: it returns what was `made`.
 
-    __slots__ = ("made",)
+    Attributes:
+        after: what it has left in its inputs, by their number.
+    """
+
+    __slots__ = ("after", "made")
 
     def __init__(self) -> None:
-        super().__init__(lambda *_: self.made)
+        super().__init__(self._again)
         self.made: tuple = ()
+        self.after: dict[int, np.ndarray] = {}
+
+    def _again(self, *given: Any) -> tuple:
+        for at, array in self.after.items():
+            np.copyto(given[at], array)
+        return self.made
 
 
 class _CheckedPath:
@@ -67,7 +81,13 @@ class _CheckedPath:
         used = {*_operands(path), *carried}
         self.reads = [each for each in [*inputs, *path.streamed] if each in used]
         assert len(set(path.kept)) == len(path.kept)
-        self.kept = list(dict.fromkeys([*path.kept, *carried]))
+        written = written_by(path)
+        self.rewritten = [
+            each
+            for each in self.reads
+            if isinstance(each, Value) and each.memory in written and each not in carried
+        ]
+        self.kept = list(dict.fromkeys([*path.kept, *carried, *self.rewritten]))
         old = {each.memory for each in self.reads if isinstance(each, Value)}
         self.outputs = [
             each
@@ -97,20 +117,39 @@ class _CheckedPath:
             for each in path.tests
         ]
 
-    def check(self, given: dict, made: dict) -> None:
-        """Do a turn again, and compare what it made."""
+    def check(self, given: dict, made: dict, after: dict) -> None:
+        """Do a turn again, and compare what it made, and what it left in its inputs."""
+        self.done.after = {self.reads.index(each): after[each] for each in self.rewritten}
         self.done.made = (
             *(made[each] for each in self.outputs),
             *(_truth(each.operand, each.expected) for each in self.truths),
         )
         self.turn.run(*[given[each] for each in self.reads])
 
+    def check_memory(self, given: dict, wanted: dict) -> None:
+        """See that what was written is what the last turns have left."""
+        for each in self.rewritten:
+            found = given[each]
+            if found is not None and not np.array_equal(found, wanted[each], equal_nan=True):
+                raise self.turn.error(
+                    "what the loop writes to", str(found), str(wanted[each]), "behind all turns"
+                )
+
     def check_test(self, given: dict, number: int) -> None:
         """Do a turn again up to a test, which came out otherwise."""
         test = self.path.tests[number]
         if any(test is each for each in self.truths):
+            values = [given[each] for each in self.reads]
+            if self.rewritten:
+                # the native turn has written nothing, the one that is done again writes to copies
+                values = copies(self.reads, values)
+                used = copies(self.reads, values)
+                steps = list(self.path.steps)[: test.position]
+                interpret(steps, self.reads, [test.operand], used)
+                places = map(self.reads.index, self.rewritten)
+                self.done.after = {at: used[at] for at in places}
             self.done.made = (_truth(test.operand, not test.expected),)
-            self.last[number].run(*[given[each] for each in self.reads])
+            self.last[number].run(*values)
 
 
 class CheckedLoop:
@@ -154,9 +193,13 @@ class CheckedLoop:
         first: int = 0,
     ) -> Turns:
         """Do turns, as the loop does, and check them."""
+        begun = dict(zip(self.inputs, values))
+        rewritten = {each for path in self.paths for each in path.rewritten}
+        if rewritten:
+            limit = min(limit, MOST_TURNS)
+            begun.update(_apart(rewritten, begun))
         done = self.loop.run(values, streams, limit, most_bytes, order, closed, first)
         taken = done.order if order is None else order
-        begun = dict(zip(self.inputs, values))
         positions = [0] * len(self.paths)
         path = 0 if taken is None or not done.finished else int(taken[0])
         for turn in range(done.finished):
@@ -164,6 +207,7 @@ class CheckedLoop:
             positions[path] += 1
             records = dict(zip(checked.kept, done.tape[path]))
             made = {each: entry_at(records[each], own, each) for each in checked.path.kept}
+            left = {each: entry_at(records[each], own, each) for each in checked.rewritten}
             given = dict(begun)
             given.update((each, entry_at(records[each], own, each)) for each in self.carried)
             for each, record in zip(checked.path.streamed, streams[path] if streams else ()):
@@ -175,13 +219,39 @@ class CheckedLoop:
                 own = positions[path]
                 after = [entry_at(following[each], own, each) for each in self.carried]
             made.update(zip(checked.path.outputs, after))
-            checked.check(given, made)
+            checked.check(given, made, left)
         if done.test is not None:
             path, number = done.test
             self.paths[path].check_test({**begun, **dict(zip(self.carried, done.carried))}, number)
+        for each in self.paths:
+            each.check_memory(dict(zip(self.inputs, values)), begun)
         # what was asked for comes first
         tape = [records[: len(each.path.kept)] for each, records in zip(self.paths, done.tape)]
         return done._replace(tape=tape)
+
+
+def _apart(rewritten: set[Value], given: dict[Operand, Any]) -> dict[Operand, np.ndarray]:
+    """Return copies of what is written, and of what shares memory with it, which overlap alike.
+
+    On several ways one memory may have several names.
+    """
+    arrays = {each: array for each, array in given.items() if isinstance(array, np.ndarray)}
+    bounds = {each: np.lib.array_utils.byte_bounds(array) for each, array in arrays.items()}
+    groups: list[list[Any]] = []
+    end = 0
+    for each in sorted(arrays, key=bounds.__getitem__):
+        low, high = bounds[each]
+        if not groups or low >= end:
+            groups.append([])
+        groups[-1].append(each)
+        end = max(end, high)
+    found: dict[Operand, np.ndarray] = {}
+    for group in groups:
+        if not rewritten.isdisjoint(group):
+            memory = Memory()
+            names = [Value(each.shape, each.strides, each.dtype, memory) for each in group]
+            found.update(zip(group, copies(names, [arrays[each] for each in group])))
+    return found
 
 
 def _operands(path: Path) -> list[Any]:

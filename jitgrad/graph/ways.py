@@ -22,7 +22,7 @@ from jitgrad.graph.facts import (
     SameOutcome,
     SameValue,
 )
-from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value
+from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, Write
 from jitgrad.graph.joins import (
     Again,
     Carried,
@@ -37,9 +37,18 @@ from jitgrad.graph.joins import (
 from jitgrad.graph.lists import append
 from jitgrad.graph.lookups import Argument, RootKey, read_item, read_length
 from jitgrad.graph.origins import Excerpt, StorageEntry, Variable
-from jitgrad.graph.recipes import Constant, Container, Fresh, Library, Number, Recipe, Root
+from jitgrad.graph.recipes import (
+    Constant,
+    Container,
+    Fresh,
+    Library,
+    Number,
+    Recipe,
+    Root,
+    walk,
+)
 from jitgrad.graph.run import Run
-from jitgrad.graph.segment import Branch, Continue, Segment
+from jitgrad.graph.segment import Branch, Continue, Rewritten, Segment
 from jitgrad.graph.stores import Shown
 from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.graph.watching import guards_for, is_familiar
@@ -80,6 +89,9 @@ class WayBack:
         segments: the path.
         steps, decisions: what a turn does, and what may lead it to another way.
         appends: what it appends to lists, in the order of the program.
+        rewrites: how often it writes to storages.
+        written: the memories that it writes to.
+        announced: the roots whose memory is among them.
         joins: what becomes of each argument, and of the parts of tuples and lists among them.
         count: how many arguments there are.
         parts: of which argument each of these parts is one, its index, and the fact about it.
@@ -100,6 +112,8 @@ class WayBack:
         self.steps: list[Step] = []
         self.decisions: list[Decision] = []
         self.appends: list[Append] = []
+        self.rewrites: list[Rewritten] = []
+        self.announced: dict[int, None] = {}
         self.joins: list[Join] = []
         self.parts: list[tuple[int, int, Fact]] = []
         self.rebuilt: dict[int, int] = {}
@@ -118,7 +132,8 @@ class WayBack:
             snapshot.variables, snapshot.freed, self.state, self.segments, self.end.shown
         )
         self._check_moves()
-        self.made: set[Any] = {step.output for step in self.steps}  # type: ignore[union-attr]
+        self.written = {step.target.memory for step in self.steps if isinstance(step, Write)}
+        self.made: set[Any] = {step.output for step in self.steps if not isinstance(step, Write)}
         reads = dict.fromkeys(each for segment in self.segments for each in segment.inputs)
         # what comes from outside may be needed for a decision only, or for the next turn
         reads.update((each.operand, None) for each in self.decisions)
@@ -130,8 +145,12 @@ class WayBack:
     # -- what a turn does -------------------------------------------------------------------
 
     def _add(self, segment: Segment, behind: Segment | None) -> None:
+        self.announced.update(dict.fromkeys(segment.prepares))
         for effect in segment.effects:
-            self._append(effect)
+            if isinstance(effect, Rewritten):
+                self.rewrites.append(effect)
+            else:
+                self._append(effect)
         for fact in segment.facts:
             if isinstance(fact, SameOutcome):
                 # of numbers, which change from turn to turn
@@ -143,8 +162,6 @@ class WayBack:
                     raise Unsuitable("it draws random numbers")
                 if step.primitive.raises_on_data:
                     raise Unsuitable(f"{step.primitive.name} may raise")
-            elif not isinstance(step, (Item, ScalarCompute)):
-                raise Unsuitable("it writes to a tensor")
             self.steps.append(step)
 
     def _append(self, effect: Any) -> None:
@@ -384,6 +401,24 @@ class WayBack:
         }
         if not storages.isdisjoint(saved):
             raise Unsuitable("a tensor is saved that changes its place from turn to turn")
+
+    def appended(self) -> list[Value]:
+        """Return the values of the tensors that are made and appended, and of what they show."""
+        return [
+            each.entry.value
+            for each in walk(each.recipe for each in self.appends)
+            if isinstance(each, Fresh)
+        ]
+
+    def writes_to_later(self) -> bool:
+        """Does it write to a root that may be another one in another way?
+
+        The first facts are those of all ways: which tensors share memory with those is known.
+        """
+        first = sum(isinstance(fact, (IsObject, IsTensor)) for fact in self.segments[0].facts)
+        return any(
+            memory in self.written for root, memory in self.state.memories.items() if root >= first
+        )
 
     def changes(self) -> dict[int, Carried | Moved]:
         """Return by its root what becomes of each tensor that changes."""

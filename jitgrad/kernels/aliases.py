@@ -39,8 +39,6 @@ def check_aliases(
         for each in inputs
         if isinstance(each, Value) and not any(each is target for target, _ in pairs)
     }
-    if written & fixed:
-        raise NotNative("memory is written that is not carried")
     if states & fixed:
         raise NotNative("a carried value shares memory with an input that is not carried")
     for target, source in carried:
@@ -56,9 +54,9 @@ def check_aliases(
             shared = source.memory is next_source.memory and not together
             if shared and {target.memory, other.memory} & written:
                 raise NotNative("two carried values come to share memory, and one is written")
-        if target.memory in written and source.memory in fixed:
-            raise NotNative("a carried value that is written becomes one that stays")
-    _check_reach(steps, pairs)
+        if {target.memory, source.memory} & written and source.memory in fixed:
+            raise NotNative("a carried value becomes one that stays, and one of them is written")
+    check_reach(steps, [target for target, _ in pairs])
 
 
 def _check_pair(target: Input, source: Input) -> None:
@@ -76,15 +74,15 @@ def _check_pair(target: Input, source: Input) -> None:
         raise NotNative(f"a carried value of {target.dtype}")
 
 
-def _check_reach(steps: Sequence[Step], pairs: Sequence[tuple[Value, Value]]) -> None:
-    """Check that steps touch no element of carried memory but those that are carried."""
+def check_reach(steps: Sequence[Step], shown: Sequence[Value]) -> None:
+    """Check that steps touch no element of the memory of `shown` but those that these show."""
     targets: dict[Memory, list[Value]] = {}
-    for target, _ in pairs:
+    for target in shown:
         targets.setdefault(target.memory, []).append(target)
     for step in steps:
         value = step.target if isinstance(step, Write) else getattr(step, "output", None)
         if isinstance(value, Value) and not _is_covered(value, targets.get(value.memory)):
-            raise NotNative("a view reaches beyond the carried value that it shows")
+            raise NotNative("a view reaches beyond the value that it shows")
 
 
 def _is_covered(value: Value, targets: Sequence[Value] | None) -> bool:

@@ -146,6 +146,8 @@ class Driver:
 
     def _array(self, value: Value) -> str:
         """Return the name of the array for `value`."""
+        if value.shift is not None:
+            return self._shifted(value, *value.shift)
         key = _geometry(value)
         self._prepare(value)
         name = self._views.get(key)
@@ -159,6 +161,17 @@ class Driver:
                 base, first = self._base[value.memory]
                 self._line(f"{name} = {self._view(base, first, value)}")
             self._views[key] = name
+        return name
+
+    def _shifted(self, value: Value, number: Scalar, distance: int) -> str:
+        """Return the name of an array that is made for one use."""
+        base, offset = self._address(value)
+        size, dtype = value.dtype.itemsize, self._dtype(value.dtype)
+        strides = tuple(stride * size for stride in value.strides)
+        self._namespace["view_of"] = view_of
+        name = self._new("view")
+        place = f"{offset} + {self._names[number]} * {distance * size}"
+        self._line(f"{name} = view_of({base}, ({value.shape}, {dtype}, {strides}, {place}))")
         return name
 
     def _view(self, base: str, first: Value, value: Value) -> str:

@@ -18,10 +18,13 @@ loop may run again. A turn first tries the path of the turn before.
 
 Values keep the memory that they name. Carried values of one memory share memory in every turn, and
 must be carried together; those of different memories never do, so what makes two of them share, or
-one share with an input that stays, is declined if it is written. Arrays that come in are only read.
+one share with an input that stays, is declined if it is written. The arrays with which carried
+values begin are only read. Steps may write to those of invariant values: in their places, turn by
+turn, and not in a turn that is left.
 
 One loop may run in several threads. A long run releases the interpreter lock, and lets Python look
-after signals every few milliseconds; an exception that comes of it leaves everything as it was.
+after signals every few milliseconds; an exception that comes of it leaves everything as it was,
+or ends a loop that writes behind a turn.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jitgrad.graph.ir import Scalar, Step, Value
+from jitgrad.graph.ir import Memory, Scalar, Step, Value, Write
 from jitgrad.kernels.availability import Unavailable, natively, tell
 from jitgrad.kernels.clock import compiling
 
@@ -64,7 +67,7 @@ class Path(NamedTuple):
     """One way through a turn.
 
     Attributes:
-        steps: in program order. They write to memory that they made, or to that of carried values.
+        steps: in program order.
         tests: in program order.
         outputs: for each carried input what it is in the next turn: with the same shape, strides
             and dtype, or a number of the same type.
@@ -79,6 +82,11 @@ class Path(NamedTuple):
     streamed: Sequence[Value | Scalar] = ()
 
 
+def written_by(path: Path) -> set[Memory]:
+    """Return the memories that the steps of a path write to."""
+    return {step.target.memory for step in path.steps if isinstance(step, Write)}
+
+
 class Stop(Enum):
     """Why a loop ended."""
 
@@ -86,6 +94,7 @@ class Stop(Enum):
     LIMIT = "as many turns as asked for"
     PYTHON = "the turn is for Python to do: it raises, or takes integers beyond int64"
     MEMORY = "the tape would take more bytes than allowed"
+    ERROR = "something was raised between two turns, by a signal's handler, say"
 
 
 class Turns(NamedTuple):
@@ -103,6 +112,7 @@ class Turns(NamedTuple):
             float64, int64 or bool for a number. The entries lie as `packed` says.
         order: the path of each turn, as bytes. None where that was not asked for, or there is one
             path only.
+        error: what was raised, where `stop` says so.
     """
 
     finished: int
@@ -112,6 +122,7 @@ class Turns(NamedTuple):
     counts: list[int]
     tape: list[list[np.ndarray]]
     order: np.ndarray | None
+    error: BaseException | None = None
 
     @property
     def nbytes(self) -> int:

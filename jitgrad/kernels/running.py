@@ -124,6 +124,7 @@ class Loop:
         nanoseconds: roughly what a turn takes.
         turn_bytes: what the tape takes for a turn.
         expected: for each path the turns that the tape has room for at first.
+        writes: turns write to what they are given.
     """
 
     def __init__(
@@ -146,6 +147,7 @@ class Loop:
         self.counts = [layout.position(each) for each in counts]
         self.forms = [[Form(each) for each in plan.tape] for plan in plans]
         self.marks = assembler.marks
+        self.writes = any(plan.through for plan in plans)
         self.turn_bytes = [sum(form.length for form in forms) for forms in self.forms]
         self.expected = [max(16, LEAST_BYTES // max(each, 1)) for each in self.turn_bytes]
         self._constants = assembler.constants
@@ -173,7 +175,7 @@ class Loop:
 
         Args:
             values: the inputs that are not streamed, in their order; None for what only closed
-                paths read. Nothing writes to them.
+                paths read.
             streams: for each path a record for each input that it reads from one, of shape
                 (turns, *shape), in the order of the turns that take the path.
             limit: the most turns.
@@ -214,7 +216,7 @@ class Loop:
         if not self._follows:
             arena.begin_with(first)
         made = self._turns(arena, limit, most_bytes)
-        if made.stop is not Stop.PYTHON:  # a failure leaves its mark
+        if made.stop not in (Stop.PYTHON, Stop.ERROR):  # a failure leaves its mark
             self._spare.append(arena)
         return made
 
@@ -231,6 +233,20 @@ class Loop:
 
     def _turns(self, arena: Arena, limit: int, most_bytes: int) -> Turns:
         tape = _Tape(self, arena, most_bytes)
+        number, stop, error = FINISHED, Stop.ERROR, None
+        try:
+            number, stop = self._portions(arena, limit, tape)
+        except BaseException as why:
+            if not self.writes:
+                raise
+            error = why
+        test = self._tests[number - FIRST_TEST] if stop is Stop.TEST else None
+        counts = [each[0] for each in arena.counts]
+        done = sum(counts)
+        return Turns(done, stop, test, arena.carried(), counts, *tape.finished(done, counts), error)
+
+    def _portions(self, arena: Arena, limit: int, tape: _Tape) -> tuple[int, Stop]:
+        """Do turns in portions, between which Python has a look; return why they end."""
         done, number, portion, release = 0, FINISHED, self._portion, self._portion == 1
         started = 0.0
         stop = Stop.LIMIT
@@ -250,9 +266,7 @@ class Loop:
                 if not release or now - started < PATIENCE / 4:
                     portion *= 4
                 release, started = True, now
-        test = self._tests[number - FIRST_TEST] if stop is Stop.TEST else None
-        counts = [each[0] for each in arena.counts]
-        return Turns(done, stop, test, arena.carried(), counts, *tape.finished(done, counts))
+        return number, stop
 
 
 class _Tape:

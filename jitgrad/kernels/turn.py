@@ -3,7 +3,8 @@
 The operations of a path fall into sections. A section may end with a test, and operations that
 may *fail*, so that Python must do the turn, stand in all but the last one. The last one carries
 values over: it writes them to the memory that the next turn reads. Where the steps themselves
-write to that memory earlier, they are given a copy.
+write to that memory earlier, they are given a copy. Writes to memory that is the same in all turns
+are put off, and all that hangs on them; where a test does, the steps are given a copy of that, too.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ from jitgrad.graph.ir import (
     Write,
     number_type,
 )
-from jitgrad.kernels.aliases import Input, check_aliases
+from jitgrad.kernels.aliases import Input, check_aliases, check_reach
 from jitgrad.kernels.conventions import DTYPES
+from jitgrad.kernels.geometry import overlap
 from jitgrad.kernels.layout import allocate
-from jitgrad.kernels.loops import NotNative, Path, Test
+from jitgrad.kernels.loops import NotNative, Path, Test, written_by
 from jitgrad.kernels.operations import (
     Call,
     Constant,
     Copy,
+    Extract,
     Native,
     Number,
     Operation,
@@ -43,6 +46,9 @@ from jitgrad.kernels.records import entry, thin
 from jitgrad.kernels.scalars import can_fail
 from jitgrad.modes import run_quietly
 from jitgrad.primitive import Kind
+
+MOST_COPIED = 1 << 12
+"""How many elements a turn copies at most to write to the copy."""
 
 
 class Check(Operation):
@@ -82,6 +88,7 @@ class Plan:
         invariant: those of them that are the same in every turn.
         outputs: what becomes of what is carried.
         kept: what is recorded.
+        through: the memories that it writes to in their places.
         streams: what is read of each record.
         tape: what is written of each record.
     """
@@ -95,6 +102,8 @@ class Plan:
         self.invariant = [each for each in inputs if each not in states]
         self.outputs = path.outputs
         self.kept = path.kept
+        memories = {each.memory for each in self.invariant if isinstance(each, Value)}
+        self.through = memories & written_by(path)
         self.streams: list[Value] = []
         self.tape: list[Value] = []
 
@@ -109,9 +118,7 @@ def plan_paths(
     inputs: Sequence[Input], carried: Sequence[Input], paths: Sequence[Path]
 ) -> list[Plan]:
     """Return what each path does; the arguments are those of `lower_loop`."""
-    written = {
-        step.target.memory for path in paths for step in path.steps if isinstance(step, Write)
-    }
+    written = set().union(*map(written_by, paths))
     return [_plan(inputs, carried, each, written) for each in paths]
 
 
@@ -119,6 +126,8 @@ def _plan(
     inputs: Sequence[Input], carried: Sequence[Input], path: Path, written: set[Memory]
 ) -> Plan:
     pairs = list(zip(carried, path.outputs, strict=True))
+    if any(isinstance(each, Value) and each.memory in written for each in path.streamed):
+        raise NotNative("what a record holds is written")
     check_aliases(path.steps, [*inputs, *path.streamed], pairs, written)
     copied: set[Memory] = set()
     while True:
@@ -134,7 +143,7 @@ class _Planner:
 
     Args:
         pairs: what each carried input becomes.
-        copied: the carried memories that the steps write to before the turn is sure to count.
+        copied: the memories that the steps write to before the turn is sure to count.
     """
 
     def __init__(
@@ -149,12 +158,16 @@ class _Planner:
             self._stream(each)
         for memory in copied:
             self._copy(memory)
+        self.copied = copied
         self.carried = pairs
         self.kept = path.kept
 
     def plan(self) -> set[Memory]:
-        """Make the plan; return the carried memories that would have to be copied first."""
+        """Make the plan; return the memories that would have to be copied first."""
         self._body(self.made.tests)
+        for each in self.made.invariant:
+            if isinstance(each, Value) and each.memory in self.copied:
+                self.steps.append(Write(thin(each), thin(self.renamed(each))))
         # behind the steps, by which views are known
         self.carried = [(each, self.renamed(output)) for each, output in self.carried]
         self.kept = [self.renamed(each) for each in self.kept]
@@ -167,7 +180,12 @@ class _Planner:
         for operation in done:
             # nothing is seen of a turn that fails, so that only data orders them
             operation.ordered = False
-        self._sections([self.checks.get(_marked(each), each) for each in _prepared(done)])
+        ready = [self.checks.get(_marked(each), each) for each in _prepared(done)]
+        if self.made.through:
+            ready, early = _put_off(ready, self.made.through)
+            if early:
+                return early
+        self._sections(ready)
         self._numbers(pairs, numbers)
         states = {each.memory for each in self.made.carried if isinstance(each, Value)}
         early = [operation.target for part in self.made.sections[:-1] for operation in part]
@@ -191,9 +209,14 @@ class _Planner:
 
     def _copy(self, memory: Memory) -> None:
         self.renamed.memories[memory] = Memory("copy")
-        for each in self.made.carried:
-            if isinstance(each, Value) and each.memory is memory:
-                self.steps.append(Write(thin(self.renamed(each)), thin(each)))
+        values = [each for each in self.made.inputs if isinstance(each, Value)]
+        shown = [each for each in values if each.memory is memory]
+        if memory in self.made.through:
+            if sum(each.size for each in shown) > MOST_COPIED:
+                raise NotNative("a test hangs on what was written before to a large tensor")
+            check_reach(self.given, shown)
+        for each in shown:
+            self.steps.append(Write(thin(self.renamed(each)), thin(each)))
 
     def _body(self, tests: Sequence[Test]) -> None:
         for position in range(len(self.given) + 1):
@@ -271,6 +294,46 @@ class _Planner:
         for given, output in pairs:
             if output is not given:
                 last.append(Carry(given, output))
+
+
+def _put_off(
+    done: Sequence[Operation], memories: set[Memory]
+) -> tuple[list[Operation], set[Memory]]:
+    """Return the operations with those last that hang on writes to `memories`.
+
+    And of these memories those of which no test may see that they are written.
+    """
+    late: set[Operation] = set()
+    early: set[Memory] = set()
+    for memory in memories:
+        hanging = _hanging(done, memory)
+        if any(isinstance(each, Check) or _can_fail(each) for each in hanging):
+            early.add(memory)
+        late |= hanging
+    return [*(each for each in done if each not in late), *filter(late.__contains__, done)], early
+
+
+def _hanging(done: Sequence[Operation], memory: Memory) -> set[Operation]:
+    """Return the operations that write to a memory, and those that must come behind them."""
+    found: set[Operation] = set()
+    reads: list[Value] = []
+    writes: list[Value] = []
+    made: set[Scalar] = set()
+    for each in done:
+        target = each.target
+        if (
+            (target is not None and target.memory is memory)
+            or not made.isdisjoint(each.scalars)
+            or any(overlap(before, value) for value in each.reads for before in writes)
+            or (target is not None and any(overlap(x, target) for x in (*reads, *writes)))
+        ):
+            found.add(each)
+            reads += each.reads
+            if target is not None:
+                writes.append(target)
+            if isinstance(each, (Number, Extract)):
+                made.add(each.output)
+    return found
 
 
 def _written(step: Step) -> Memory | None:

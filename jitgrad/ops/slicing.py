@@ -10,6 +10,7 @@ from jitgrad.dispatch import TensorCore, bind
 from jitgrad.errors import describe
 from jitgrad.primitive import Kind, Primitive
 from jitgrad.spec import wrap_dim
+from jitgrad.strides import strided
 
 if TYPE_CHECKING:
     from jitgrad.tensor import Tensor
@@ -86,6 +87,17 @@ UNSELECT = Primitive(
     (lambda g, _out, _x, index, *, dim, shape: bind(SELECT, g, index, dim=dim), None),
     places=lambda out, _g, index, *, dim, shape: (0, [_whole(shape, dim, index)]),
 )
+
+
+PLACED = Primitive(
+    "placed",
+    Kind.VIEW,
+    lambda array, number, *, distance, size, stride, offset: strided(
+        array, size, stride, offset + int(number) * distance
+    ),
+)
+"""A view that begins some elements, and a number of run time times a distance, behind the first:
+what traces write to."""
 
 
 def position(dim: int, size: int, index: int) -> int:

@@ -91,12 +91,32 @@ MUTANTS = [
     ),
     # -- positions of run time -------------------------------------------------------------------
     Mutant(
-        "position: a copy that a write makes out of date", "graph/recording.py",
+        "position: a copy that a write makes out of date", "graph/writes.py",
         "self.path.excerpts[each] = True", "self.path.excerpts[each] = False",
     ),
     Mutant(
-        "position: a write to a part", "graph/recording.py",
-        "if isinstance(known.value.memory, Excerpt):", "if known.value is None:",
+        "position: a write to a part", "graph/writes.py",
+        "            steps.append(Write(self._placed(known.value), new.value, line))\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "position: a copy is written with its part", "graph/writes.py",
+        "        steps.append(Write(known.value, new.value, line))\n"
+        "        if isinstance(memory, Excerpt):\n",
+        "        if not isinstance(memory, Excerpt):\n"
+        "            steps.append(Write(known.value, new.value, line))\n        else:\n",
+    ),
+    Mutant(
+        "position: a copy is made anew where it is read", "graph/writes.py",
+        "if isinstance(held, Value) and self.path.excerpts.get(held.memory):", "if False:",
+    ),
+    Mutant(
+        "position: what was made anew in vain", "graph/cutting.py",
+        "        self.path.excerpts = dict(self._marked_excerpts)\n", "",
+    ),
+    Mutant(
+        "position: writes with a history", "graph/writes.py",
+        "                or isinstance(memory, Excerpt)\n", "",
     ),
     Mutant(
         "position: what is saved has the version of the whole", "graph/recording.py",
@@ -187,8 +207,8 @@ MUTANTS = [
     ),
     # -- replay -----------------------------------------------------------------------------------
     Mutant(
-        "replay: announce writes", "graph/replay.py",
-        "            storage.prepare_write()\n", "            pass\n",
+        "replay: announce writes", "graph/run.py",
+        "                storage.prepare_write()\n", "                pass\n",
     ),
     Mutant(
         "replay: effects in order", "graph/replay.py",
@@ -322,8 +342,7 @@ MUTANTS = [
     ),
     Mutant(
         "versions: effects of writes", "graph/cutting.py",
-        "lambda run, storage=storage, more=more: run.written(storage, more)",
-        "lambda run, storage=storage, more=more: None",
+        "Rewritten(storage, more)", "Rewritten(storage, 0)",
     ),
     Mutant(
         "versions: announced roots", "graph/cutting.py",
@@ -334,18 +353,18 @@ MUTANTS = [
         "        if held is not tensor._storage:\n", "        if False:\n",
     ),
     Mutant(
-        "write: history on an argument", "graph/recording.py",
+        "write: history on an argument", "graph/writes.py",
         "                known.root is not None\n                or target._base is not None\n"
         "                or known.storage.root is not None\n",
         "                False\n",
     ),
     Mutant(
-        "write: cuts a history", "graph/recording.py",
+        "write: cuts a history", "graph/writes.py",
         "elif node_of(target) is not None and state.grad_enabled:", "elif False:",
     ),
     Mutant(
-        "write: borrowed memory may overlap", "graph/recording.py",
-        "return known.value.memory in self.foreign and len(self.foreign) > 1", "return False",
+        "write: borrowed memory may overlap", "graph/writes.py",
+        "if whole in self.foreign and len(self.foreign) > 1:", "if False:",
     ),
     Mutant(
         "store: what has a history", "graph/stores.py",
@@ -442,6 +461,45 @@ MUTANTS = [
         '        self._ask(operator.eq, "{0} == {1}", (number, value), True, None)\n', "",
     ),
     Mutant(
+        "loop: writes are put off", "kernels/turn.py",
+        "            ready, early = _put_off(ready, self.made.through)\n",
+        "            early = set()\n",
+    ),
+    Mutant(
+        "loop: writes that a test hangs on", "kernels/turn.py",
+        "            early.add(memory)\n", "            pass\n",
+    ),
+    Mutant(
+        "loop: copies are written back", "kernels/turn.py",
+        "                self.steps.append(Write(thin(each), thin(self.renamed(each))))\n"
+        "        # behind", "                pass\n        # behind",
+    ),
+    Mutant(
+        "loop: versions of what turns write to", "graph/cycles.py",
+        "        raise_versions(self.ways, runs, turns)\n", "",
+    ),
+    Mutant(
+        "loop: versions of what turns have made and written", "graph/cycles.py",
+        "join.writes if isinstance(join, Carried) else 0", "0",
+    ),
+    Mutant(
+        "loop: who relies on what turns write to", "graph/cycles.py",
+        "        announce(self.ways, runs)\n", "",
+    ),
+    Mutant(
+        "loop: writes to what goes on", "graph/loop_writes.py",
+        "if any(isinstance(each, Value) and each.memory in written for each in carried):",
+        "if False:",
+    ),
+    Mutant(
+        "loop: writes to what is appended", "graph/loop_writes.py",
+        "if any(each.memory in written for way in ways for each in way.appended()):", "if False:",
+    ),
+    Mutant(
+        "loop: writes to what is saved", "graph/loop_writes.py",
+        "if not saved.isdisjoint(written):", "if False:",
+    ),
+    Mutant(
         "loop: results of one turn depend on each other", "graph/loop_layout.py",
         "            each.layout.dependent\n            or any(", "            any(",
     ),
@@ -530,7 +588,7 @@ MUTANTS = [
     ),
     Mutant(
         "lists: what goes on and is appended is one tensor", "graph/cycles.py",
-        "made = wrap(made) if seen is None else seen", "made = wrap(made)",
+        "if seen is None:", "if True:",
     ),
     Mutant(
         "lists: nothing looks at them", "graph/ways.py",

@@ -225,11 +225,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--graphs", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--megabytes", type=int, default=112, help="beside what it starts with")
+    parser.add_argument("--megabytes", type=int, default=160, help="beside what it starts with")
     parser.add_argument("--verbose", action="store_true", help="tell now and then how it goes")
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")  # of functions that rest
-    config.unroll, cycles.WARM, replay.FAMILIAR, replay.WARM = 3, 2, 2, 8
+    config.unroll, cycles.WARM, replay.WARM = 3, 2, 8
     # all kernels, and what has to be imported
     first = Stress(5 * PLACES, options.seed)
     first.work(0)

@@ -26,6 +26,8 @@ SCENES = scenes(
     "programs_selecting",
     "programs_selecting_loops",
     "programs_tensors",
+    "programs_writing",
+    "programs_writing_loops",
 )
 
 

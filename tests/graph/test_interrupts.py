@@ -58,6 +58,36 @@ def test_a_native_loop_is_interrupted() -> None:
     assert f(torch.zeros(2), 100).tolist() == [2.0] * 2
 
 
+def test_a_native_loop_that_writes_ends_behind_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def f(x, v, n):
+        for t in range(n):
+            v = v + 1
+            x[t] = v
+            x[-1] += 1
+
+    monkeypatch.setattr(cycles, "SLICE", 1 << 40)
+    size, begin = 20_000_000, torch.zeros(1, dtype=torch.float64)
+    f = torch.compile(f)
+    x = torch.zeros(size + 1, 1, dtype=torch.float64)
+    for n in (20, 30, 40):
+        f(x, begin, n)
+    for seconds in (0.02, 0.05, 0.1, 0.2):
+        x.zero_()
+        version = x._version
+        if not interrupted(lambda: f(x, begin, size), seconds):
+            continue
+        done = int(x[-1].item())
+        assert torch.equal(x[:done, 0], torch.arange(1, done + 1, dtype=torch.float64))
+        assert not x[done:-1].any()
+        assert x._version == version + 3 * done
+        if 1000 < done < size:
+            break
+    else:
+        pytest.fail("no native code was interrupted")
+    f(x, begin, 3)
+    assert x[:4, 0].tolist() == [1, 2, 3, 4]
+
+
 # an interrupt that comes in a finalizer is shown by Python, and goes no further
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_calls_are_right_wherever_one_was_interrupted() -> None:

@@ -32,7 +32,6 @@ needs_timers = pytest.mark.skipif(
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "unroll", 3)
     monkeypatch.setattr(cycles, "WARM", 2)
-    monkeypatch.setattr(replay, "FAMILIAR", 2)
     monkeypatch.setattr(replay, "WARM", 4)
 
 

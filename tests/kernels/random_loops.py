@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.graph.ir import Scalar, Value, Write
+from jitgrad.graph.ir import Memory, Scalar, Value, Write
 from jitgrad.kernels.loops import NotNative, Test, lower_loop
 from tests.kernels import records as r
 from tests.kernels.looping import check, compute, one_path, plain, scalar_step
@@ -34,6 +34,7 @@ class RandomLoop:
         self.inputs = [each.noted for each in trace.inputs]
         self.carried, self.streamed = [], {}
         self.values, self.streams = [], []
+        self.stays: dict[Memory, bool] = {}
         for each, given in zip(self.inputs, trace.given):
             self.use(each, given)
         self.kept = [each.noted for each in self.maker.tensors if self.random.random() < 0.4]
@@ -86,7 +87,8 @@ class RandomLoop:
         choice = self.random.random()
         if isinstance(each, Value):
             if each.memory in written or any(each.memory is x.memory for x in others):
-                self.carried.append((each, each))
+                if not self.stays.setdefault(each.memory, self.random.random() < 0.5):
+                    self.carried.append((each, each))
             elif choice < 0.5:
                 self.carried.append((each, self.following(each, others)))
             elif choice < 0.75:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, Value, Write
-from jitgrad.kernels import threads
+from jitgrad.kernels import running, threads
 from jitgrad.kernels.loops import NotNative, Stop, lower_loop
 from jitgrad.kernels.loops import Test as Condition  # pytest would collect it as a test
 from jitgrad.primitive import Kind, Loops, Primitive
@@ -418,13 +418,77 @@ def test_records_of_every_layout(shape, strides):
     check([made], [x], [], [], [made.output], {x: 1}, [], [turns.tape[0]])
 
 
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_stays_is_written_in_its_place(shape, behind):
+    """The test decides by what was written before, in this turn or in the one before."""
+    x = plain(shape)
+    more = compute(r.ADD, x, 1.0)
+    write = Write(x, more.output)
+    least = compute(r.MUL, x, 0.5)
+    small = compute(r.LESS, least.output, 3.0, dtype="bool")
+    everywhere = reduced(r.ALL, small.output)
+    steps = [least, small, everywhere]
+    steps = [more, write, *steps] if behind else [*steps, more, write]
+    test = Condition(steps.index(everywhere) + 1, everywhere.output, True)
+    _, turns = check(steps, [x], [test], [], [x, more.output], {}, [np.zeros(shape, "float32")])
+    assert turns.finished == (5 if behind else 6) and turns.stop is Stop.TEST
+
+
+def test_large_tensors_are_not_copied_for_a_test():
+    x = plain((5000,))
+    more = compute(r.ADD, x, 1.0)
+    total = reduced(r.SUM, x)
+    small = compute(r.LESS, total.output, 3.0, dtype="bool")
+    steps = [more, Write(x, more.output), total, small]
+    with pytest.raises(NotNative, match="large"):
+        lower_loop(*one_path(steps, [x], [Condition(4, small.output, True)], []))
+
+
+def test_a_turn_that_fails_has_written_nothing():
+    x, count = plain((3,)), Scalar(int)
+    more = compute(r.ADD, x, 1.0)
+    grown = scalar_step(operator.mul, "{0} * {1}", count, 2**20, kind=int)
+    again = compute(r.MUL, x, 2.0)
+    steps = [more, Write(x, more.output), grown, again, Write(x, again.output)]
+    carried = [(count, grown.output)]
+    _, turns = check(steps, [x, count], [], carried, [x], {}, [np.ones(3, "float32"), 1])
+    assert turns.finished == 3 and turns.stop is Stop.PYTHON
+
+
+def test_what_is_raised_between_portions_ends_a_loop_that_writes(monkeypatch):
+    x, total = plain((3,)), plain((3,))
+    more = compute(r.ADD, x, 1.0)
+    added = compute(r.ADD, total, x)
+    write = Write(x, more.output)
+    loop = lower_loop(*one_path([added, more, write], [x, total], [], [(total, added.output)], [x]))
+    calls = []
+
+    def look():
+        calls.append(None)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return time.monotonic()
+
+    monkeypatch.setattr(running.time, "perf_counter", look)
+    value = np.zeros(3, "float32")
+    turns = loop.run([value, np.zeros(3, "float32")])
+    assert turns.stop is Stop.ERROR and isinstance(turns.error, KeyboardInterrupt)
+    done = turns.finished
+    assert done > 100 and value.tolist() == [done] * 3 and len(turns.tape[0][0]) == done
+    expected = np.float32(0)
+    for each in range(done):
+        expected += np.float32(each)
+    assert turns.carried[0].tolist() == [expected] * 3
+
+
 def test_what_aliases_otherwise_in_the_next_turn_is_declined():
     x, y, w = (plain((3,)) for _ in range(3))
     more = compute(r.ADD, x, 1.0)
     write = Write(x, more.output)
     whole = Value((6,), (1,), FLOAT32, x.memory, 0)
     cases = [
-        ([more, write], [x], [], [], "not carried"),
+        ([more, write], [x, y], [(y, x)], [], "one that stays"),
         ([more, write], [x, y], [(x, y), (y, y)], [], "come to share memory"),
         ([more, write], [x, w], [(x, w)], [], "one that stays"),
         ([more], [x, Value((2,), (1,), FLOAT32, x.memory, 1)], [(x, x)], [], "shares memory"),
