@@ -50,8 +50,8 @@ from jitgrad.graph.recipes import (
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Branch, Continue, Rewritten, Segment
 from jitgrad.graph.stores import Shown
+from jitgrad.graph.surroundings import Surroundings
 from jitgrad.graph.tape_layout import TapeLayout
-from jitgrad.graph.watching import guards_for, is_familiar
 from jitgrad.primitive import Kind
 
 
@@ -105,8 +105,8 @@ class WayBack:
         self.last = last
         self.end = last.end
         self.segments = last.path()
-        outside = map(_Outside, self.segments[1:])
-        self._outside = [each for each in outside if each.facts]
+        found = map(Surroundings, self.segments[1:])
+        self._surroundings = [each for each in found if each.facts]
         self.state = self.end.snapshot.state
         self.named = {slot: each for each, slot in self.state.slot_of.items()}
         self.steps: list[Step] = []
@@ -440,33 +440,7 @@ class WayBack:
 
     def prepared(self, run: Run) -> Run | None:
         """Return a run with all that the turns need of the world outside, if all facts hold."""
-        if not self._outside:
+        if not self._surroundings:
             return run
         ahead = run.copy()
-        return ahead if all(each.hold(ahead) for each in self._outside) else None
-
-
-class _Outside:
-    """What a segment behind the first of a path needs of the world outside.
-
-    Decisions by numbers of run time are not among it: turns make them.
-    """
-
-    def __init__(self, segment: Segment) -> None:
-        self.facts = [each for each in segment.facts if not isinstance(each, SameOutcome)]
-        self._slots = segment.first_slot
-        self._checked = 0
-        self._guards: Any = None
-
-    def hold(self, run: Run) -> bool:
-        """Do the facts hold? What they take is in the run then."""
-        run.slots += [None] * (self._slots - len(run.slots))
-        if self._guards is not None:
-            return self._guards(run)
-        roots, slots = len(run.roots), len(run.slots)
-        if not all(fact.holds(run) for fact in self.facts):
-            return False
-        checked = self._checked = self._checked + 1
-        if is_familiar(self.facts, checked):
-            self._guards = guards_for(self.facts, roots, slots)
-        return True
+        return ahead if all(each.hold(ahead) for each in self._surroundings) else None

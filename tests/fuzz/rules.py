@@ -444,12 +444,12 @@ MUTANTS = [
         "closed=closed, first=first", "closed=(), first=first",
     ),
     Mutant(
-        "ways: facts of the segments behind the first", "graph/ways.py",
+        "ways: facts of the segments behind the first", "graph/surroundings.py",
         "        if not all(fact.holds(run) for fact in self.facts):\n",
         "        if not [fact.holds(run) for fact in self.facts]:\n",
     ),
     Mutant(
-        "ways: facts of the segments behind the first, as a function", "graph/ways.py",
+        "ways: facts of the segments behind the first, as a function", "graph/surroundings.py",
         "            return self._guards(run)\n", "            return self._guards(run) or True\n",
     ),
     Mutant(
