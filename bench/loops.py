@@ -73,6 +73,22 @@ def recording(tools: Tools) -> Run:
     )
 
 
+def filling(tools: Tools) -> Run:
+    """Build a simulation of a thousand turns that fills a tensor with its states, of 64 numbers."""
+    torch = tools.library
+
+    @tools.whole
+    def simulate() -> Sequence[Any]:
+        history, state = torch.zeros(TURNS, WIDTH), start
+        for t in range(TURNS):
+            state = state * 0.9 + 0.1 * torch.sin(state)
+            history[t] = state
+        return (history,)
+
+    start = torch.tensor(random(WIDTH))
+    return simulate
+
+
 STEPS, BATCH, WIDTH = 100, 32, 64
 
 
@@ -166,6 +182,12 @@ WORKLOADS: Sequence[Workload] = (
         f"a simulation of {TURNS:,} turns that returns its history, value and slope",
         recording,
         excused={"torch.compile": "it compiles every turn by itself: 95 s before the first result"},
+    ),
+    Workload(
+        "loop-filling",
+        f"a simulation of {TURNS:,} turns that fills a tensor with its states",
+        filling,
+        excused={"torch.compile": "it compiles every turn by itself"},
     ),
     Workload(
         "loop-recurrent",
