@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from collections import OrderedDict
+from typing import TypeVar
 
 from jitgrad.locks import SHARED
 
@@ -10,7 +11,7 @@ Key = TypeVar("Key")
 Held = TypeVar("Held")
 
 
-class Bounded(dict[Key, Held], Generic[Key, Held]):
+class Bounded(OrderedDict[Key, Held]):
     """A dictionary that forgets what was put in first; threads may share it.
 
     Args:
@@ -20,7 +21,7 @@ class Bounded(dict[Key, Held], Generic[Key, Held]):
         >>> cache = Bounded(2)
         >>> [cache.put(number, str(number)) for number in (1, 2, 3)]
         ['1', '2', '3']
-        >>> cache
+        >>> dict(cache)
         {2: '2', 3: '3'}
     """
 
@@ -33,5 +34,5 @@ class Bounded(dict[Key, Held], Generic[Key, Held]):
         with SHARED:
             found = self.setdefault(key, held)
             while len(self) > self.most:
-                del self[next(iter(self))]
+                self.popitem(last=False)
         return found
