@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,19 @@ from jitgrad.errors import describe
 def address(array: np.ndarray) -> int:
     """Return where in memory the first element lies."""
     return array.__array_interface__["data"][0]
+
+
+class Window(NamedTuple):
+    """A part of a tensor whose elements lie in row-major order, strides and offset in elements.
+
+    It begins `number`, an integer or a number of run time, times `distance` behind `offset`.
+    """
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+    number: Any
+    distance: int
 
 
 def geometry(view: Any, base: Any) -> dict[str, Any]:
