@@ -126,6 +126,11 @@ class WayBack:
             behind = segment
         self._add(last, behind)
         self._join(self.end.layout.recipes(self.end.snapshot), values)
+        for root, variable in self.state.rebased.items():
+            before = self.state.variables.get(root)
+            if before is None:
+                raise Unsuitable("a history begins or ends in it")
+            self.entering[before] = variable
         self._check_facts()
         snapshot = self.end.snapshot
         self.layout = TapeLayout(
