@@ -139,7 +139,7 @@ class Cutting(Remaking):
 
     def split(self) -> None:
         moved, mark = self.segment.steps[self.mark :], self.mark
-        histories = self.segment.histories[self._marked_histories :]
+        histories = self._histories_since_mark()[1]
         moved_effects = self.segment.effects[self._marked_effects :]
         if moved_effects or self._changed_since_mark():
             return self.unknown("an operation that can raise follows effects of the same call")
@@ -175,6 +175,22 @@ class Cutting(Remaking):
             return True
         return self.went_back and bool(self.freed(reached))
 
+    def _histories_since_mark(self) -> tuple[list, list]:
+        """Return those that have become known since, and those that the instruction has made.
+
+        The first are those of views, of which it is the first to ask.
+        """
+        steps = self.segment.steps[self.mark :]
+        made = {each.variable for each in steps if isinstance(each, Compute)} - {None}
+        known, own = [], []
+        for count, each in self.segment.histories[self._marked_histories :]:
+            if made.isdisjoint(each.history.edges):
+                known.append((min(count, self.mark), each))
+            else:
+                made.add(each)
+                own.append((count, each))
+        return known, own
+
     def _instruction(self) -> tuple[Any, int]:
         frame = self.evaluator.frames[-1]
         return frame, frame.pc
@@ -185,8 +201,8 @@ class Cutting(Remaking):
 
     def _truncate(self) -> None:
         steps = self.segment.steps
+        self.segment.histories[self._marked_histories :] = self._histories_since_mark()[0]
         del steps[self.mark :]
-        del self.segment.histories[self._marked_histories :]
         for each in (self.segment.effects, self.segment.effect_texts, self._effect_recipes):
             del each[self._marked_effects :]
         self.path.writes = dict(self._marked_writes)
