@@ -10,9 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from jitgrad.graph.ir import Compute, Memory, Renaming, Step, Value, Write, flat, operands
+from jitgrad.graph.ir import Compute, Memory, Renaming, Scalar, Step, Value, Write, flat, operands
 from jitgrad.kernels.geometry import is_row_major, part, row_major
 from jitgrad.ops.binary import ADD
+from jitgrad.strides import Window
+
+Place = tuple[Any, ...]
 
 
 class Change(NamedTuple):
@@ -20,7 +23,7 @@ class Change(NamedTuple):
 
     Attributes:
         before, after: the tensors.
-        index: the part; None for all of it.
+        place: the part: an index, an index into what is there, and so on; nothing for all of it.
         values: what the part becomes, or what is added to it.
         adds: is it added?
         steps: those that do so out of place.
@@ -28,7 +31,7 @@ class Change(NamedTuple):
 
     before: Value
     after: Value
-    index: Any
+    place: Place
     values: Value
     adds: bool
     steps: list[Step]
@@ -66,10 +69,10 @@ class Sums:
         a row, only the others are added. So a loop over all rows takes time in proportion to their
         number, not to its square.
         """
-        for values, index, steps in self._parts(more):
+        for values, place, steps in self._parts(more):
             for each in steps:
                 self.steps.remove(each)
-            region = _region(total, index)
+            region = _region(total, place)
             self.steps.append(Write(region, self.of(region, values)))
         return total
 
@@ -99,36 +102,57 @@ class Sums:
         if over is not None:
             before, values, index = over
             changes = self._changes(given, before)
-            more = Change(before, made, index, values, False, [maker])
+            more = Change(before, made, (index,), values, False, [maker])
             return None if changes is None else [*changes, more]
         for before, more in (maker.inputs, maker.inputs[::-1]) if _is_sum(maker) else ():
             changes = self._changes(given, before)
             if changes is not None:
                 parts = self._parts(more)
-                for at, (values, index, steps) in enumerate(parts, 1):
+                for at, (values, place, steps) in enumerate(parts, 1):
                     after = made if at == len(parts) else _like(made)
-                    changes.append(Change(before, after, index, values, True, [maker, *steps]))
+                    changes.append(Change(before, after, place, values, True, [maker, *steps]))
                     before = after
                 return changes
         return None
 
-    def _parts(self, more: Value) -> list[tuple[Value, Any, list[Step]]]:
+    def _parts(self, more: Value) -> list[tuple[Value, Place, list[Step]]]:
         """Return what `more` has beside zeros, where, and steps that are not needed then."""
         maker = self._makers.get(more)
         if maker is not None and self._uses[more] == 1:
             if _is_sum(maker):
                 parts = [each for value in maker.inputs for each in self._parts(value)]
-                if any(index is not None for _, index, _ in parts):
-                    values, index, steps = parts[0]
-                    return [(values, index, [maker, *steps]), *parts[1:]]
+                if any(place for _, place, _ in parts):
+                    return _without(maker, parts)
             found = placed(maker)
             if found is not None:
-                return [(*found, [maker])]
-        return [(more, None, [])]
+                values, index = found
+                parts = [
+                    (each, (index, *place), steps) for each, place, steps in self._parts(values)
+                ]
+                if any(len(place) == 1 or not _is_one(place) for _, place, _ in parts):
+                    parts = [(values, (index,), [])]
+                return _without(maker, parts)
+        return [(more, (), [])]
 
 
-def _region(value: Value, index: Any) -> Value:
-    return value if index is None else part(value, index)
+def _without(
+    maker: Step, parts: list[tuple[Value, Place, list[Step]]]
+) -> list[tuple[Value, Place, list[Step]]]:
+    """Return the parts, where a step is not needed, either."""
+    values, place, steps = parts[0]
+    return [(values, place, [maker, *steps]), *parts[1:]]
+
+
+def _is_one(place: Place) -> bool:
+    """Is there a region of these indices? Only one number of run time can say where it lies."""
+    numbers = [each for index in place for each in index if isinstance(each, Scalar)]
+    return len(numbers) < 2 and not any(isinstance(index, Window) for index in place[1:])
+
+
+def _region(value: Value, place: Place) -> Value:
+    for index in place:
+        value = part(value, index)
+    return value
 
 
 def _like(value: Value) -> Value:
@@ -239,7 +263,7 @@ class _Rewriting:
                 reads_it = any(held in self.renamed.values for held in _reads(each))
                 found.append(self.renamed.step(each) if reads_it else each)
                 continue
-            region, values = _region(self.given, each.index), self.renamed(each.values)
+            region, values = _region(self.given, each.place), self.renamed(each.values)
             if each.adds:
                 made = _like(region)
                 found.append(Compute(ADD, (region, values), {}, made))

@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from jitgrad.dispatch import AS_STRIDED
+from jitgrad.graph import lookups
 from jitgrad.graph.derivative import tracked
 from jitgrad.graph.ir import Scalar, Value
+from jitgrad.graph.lookups import Place
 from jitgrad.graph.origins import Excerpt, History, TensorEntry, Variable
 from jitgrad.graph.writes import Writes
 from jitgrad.kernels.geometry import has_overlap, is_row_major
@@ -33,13 +35,18 @@ class Rebasing(Writes):
             if known.storage in self.path.shown and not self._is_kept(whole):
                 return "a write with history to what was stored outside"
             return ""
-        if whole.root is None or (target if base is None else base)._base is not None:
+        if whole.root is None or not self._is_whole(whole.root):
             return "a write with history to a view that came from outside"
         memory = whole.value.memory
         sharing = {id(each) for each in self.path.roots if each and each.value.memory is memory}
         if len(sharing) > 1:
             return "a write with history to memory of which something else shows a part"
         return ""
+
+    def _is_whole(self, root: int) -> bool:
+        """Is a root tensor no view? That is made a fact."""
+        found, origin = self.take(Place(lookups.read_is_whole, root, True, ""))
+        return found and origin is not None
 
     def rebased(self, target: Any, node: Any) -> None:
         """Note the histories that a write has made; `node` is that of what was written."""

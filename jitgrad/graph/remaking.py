@@ -116,6 +116,7 @@ class Remaking(Recording):
                 found = Selected(entry, variable or None, version, base, source)
             else:
                 found = Fresh(entry, variable or None, version, base)
+            found.unfollowed = tensor._unfollowed
             self._recipes[entry] = found
         return found
 

@@ -56,8 +56,8 @@ class PathState:
         self.rebased: dict[int, Variable] = {}
 
     def slot_in(self, storage: StorageEntry, value: Value) -> int:
-        """Return the slot of a value that lies in a storage: of `value`, if it is no excerpt."""
-        if not isinstance(value.memory, Excerpt):
+        """Return the slot of a value that lies in a storage: of `value`, where it has been kept."""
+        if value in self.slot_of and not isinstance(value.memory, Excerpt):
             return self.slot_of[value]
         held = (each for each in self.slot_of if isinstance(each, Value))
         return next(self.slot_of[each] for each in held if each.memory is storage.memory)
