@@ -184,6 +184,7 @@ class Cutting(Remaking):
         made = {each.variable for each in steps if isinstance(each, Compute)} - {None}
         known, own = [], []
         for count, each in self.segment.histories[self._marked_histories :]:
+            assert each.history is not None
             if made.isdisjoint(each.history.edges):
                 known.append((min(count, self.mark), each))
             else:

@@ -276,9 +276,10 @@ class Cycle:
             if position is not None:
                 values[position]._node, values[position]._index = nodes[variable]
         for way, run, count in zip(self.ways, runs, turns.counts):
-            for root in way.state.rebased if count and run is not None else ():
-                tensor, before = run.roots[root], way.state.variables[root]
-                tensor._node, tensor._index = nodes[before]
+            if count and run is not None:
+                for root in way.state.rebased:
+                    tensor, before = run.roots[root], way.state.variables[root]
+                    tensor._node, tensor._index = nodes[before]
 
 
 def _found(places: list[tuple[int, int]], runs: list[Run | None]) -> Any:

@@ -79,18 +79,18 @@ class Rebasing(Writes):
         if type(node) is not PrimitiveNode or node.primitive is not AS_STRIDED:
             return None
         near = self.arrays.get(id(tensor._array))
-        if near is None or near[0]._array is not tensor._array or near[1].base is None:
+        if near is None or near[0]._array is not tensor._array:
             return None
-        known, source = near[1], self._known(node, 0)
-        if source is None or has_overlap(known.value):
+        known, base, source = near[1], near[1].base, self._known(node, 0)
+        if base is None or source is None or has_overlap(known.value):
             return None
         memory = known.value.memory
         if isinstance(memory, Excerpt) and not self.is_place_known(memory):
             # a snapshot may ask, which computes nothing
             return None
-        if self._window(known.value, known.base) is None:
+        if self._window(known.value, base) is None:
             return None
-        return self._note(PART, node, [source], known.value, known.base)
+        return self._note(PART, node, [source], known.value, base)
 
     def _known(self, node: Any, at: int) -> Variable | None:
         """Return the variable that an edge of a node leads to."""

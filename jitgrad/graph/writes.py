@@ -114,6 +114,7 @@ class Writes(Changes):
         """Return the region for which a part of an excerpt stands, in the memory of its tensor."""
         memory = value.memory
         number, distance, offset = self.place_of(value)
+        source = value
         while isinstance(memory, Excerpt):
             source = memory.source.value
             memory = source.memory

@@ -11,7 +11,7 @@ import pytest
 import jitgrad as torch
 from jitgrad import config
 from jitgrad.graph import cycles, loop_reverse
-from jitgrad.graph.ir import Compute, Memory, Scalar, Value, Write
+from jitgrad.graph.ir import Compute, Memory, Scalar, Value, Write, operands
 from jitgrad.graph.loop_sums import Sums
 from jitgrad.kernels.geometry import row_major
 from jitgrad.ops.binary import ADD, MUL
@@ -116,7 +116,7 @@ def test_a_part_is_written_behind_what_reads_it() -> None:
     sums = Sums(steps, [second.output, before.output, between.output])
     assert sums.become(given, second.output) is given
     shown = [
-        ("write", each.target.shift) if isinstance(each, Write) else ("read", each.inputs[1])
+        ("write", each.target.shift) if isinstance(each, Write) else ("read", operands(each)[1])
         for each in sums.steps
     ]
     assert shown == [
