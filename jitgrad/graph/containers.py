@@ -200,7 +200,10 @@ class ContainerRules(CountingRules, ListRules, MappingRules, OperandRules):
         if known.kind == KIND:
             return self.advance_counter(it, known)
         if self.calls_back(it):
-            return self.step(known)
+            answer = self.step(it, known)
+            if answer is None:
+                return self.leave("a step of an iterator").advance(it, io)
+            return answer
         origin = self._next_origin(known)
         value = next(it, EXHAUSTED)
         if value is EXHAUSTED:
@@ -233,8 +236,8 @@ class ContainerRules(CountingRules, ListRules, MappingRules, OperandRules):
         """Does an iterator made in the call, or one that it runs over, call functions?"""
         raise NotImplementedError
 
-    def step(self, known: FreshObject) -> Any:
-        """Evaluate the next step of an iterator that calls a function."""
+    def step(self, it: Any, known: FreshObject) -> Any:
+        """Evaluate the next step of an iterator that calls a function; None if Python must."""
         raise NotImplementedError
 
     def next_of_kind(self, kind: str, held: Any) -> Origin | None:

@@ -16,15 +16,16 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.conversions import ConversionRules
+from jitgrad.graph.driving import DrivingRules
 from jitgrad.graph.facts import SameValue
 from jitgrad.graph.function_attributes import FunctionAttributeRules
 from jitgrad.graph.instances import python_function
-from jitgrad.graph.iterators import DRAWN, IteratorRules
+from jitgrad.graph.iterators import DRAWN
 from jitgrad.graph.knowledge import CONSTANT_TYPES
 from jitgrad.graph.lookups import Place
-from jitgrad.graph.operators import OperatorRules
+from jitgrad.graph.operators import NUMBERS
 from jitgrad.graph.origins import KNOWN, parts
-from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.locks import made_once
 from jitgrad.python import protocols, stand_ins
 from jitgrad.python.operations import Enter
@@ -32,7 +33,6 @@ from jitgrad.python.symbols import BINARY, COMPARE, INPLACE, UNARY
 
 SUMS_ARE_COMPENSATED = sys.version_info >= (3, 12)
 """`sum` of floats is then more than one addition after the other."""
-NUMBERS = (int, float, bool)
 
 
 def _token(_base: Any, _key: Any) -> Any:
@@ -40,7 +40,7 @@ def _token(_base: Any, _key: Any) -> Any:
     return abc.get_cache_token()
 
 
-class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
+class FunctionRules(FunctionAttributeRules, DrivingRules, ConversionRules):
     """Functions written in C, by what they do with values whose origins matter."""
 
     @made_once
@@ -84,6 +84,7 @@ class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
                 found.setdefault(function, self._operator(perform, op))
         found.update((function, self._unary(op)) for op, function in UNARY.items())
         found.update((maker, functools.partial(self.model_drawn, maker)) for maker in DRAWN)
+        found.update(self.driven_models())
         return found
 
     def _operator(self, perform: Callable, op: str) -> Callable:
@@ -182,10 +183,6 @@ class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
             return self._model(model, [x, key, given[0]], [xo, ko.get("key", KNOWN), given[1]])
 
         return extreme
-
-    def _math(self, function: Any, name: str, args: Any, ao: Any) -> Any:
-        """Model a pure function of numbers."""
-        raise NotImplementedError
 
     def _sorted(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if len(args) != 1 or not set(kwargs) <= {"key", "reverse"}:
@@ -391,60 +388,3 @@ class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
         if kwargs or len(args) != 2:
             return None
         return self.compare("in", args[1], ao[1], args[0], ao[0])
-
-    # -- numbers, truth, text ----------------------------------------------------------------
-
-    def _not(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        found = self._truth(args, ao, kwargs, ko)
-        return (not found[0], found[1]) if type(found) is tuple else None
-
-    def _truth(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) != 1 or isinstance(self.object(args[0]), int):
-            return None
-        answer = self.truth(args[0], ao[0])
-        return (answer, KNOWN if self.active else None) if type(answer) is bool else None
-
-    def _round(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) not in (1, 2) or type(args[0]) not in NUMBERS:
-            return None
-        if len(args) == 2 and (type(args[1]) is not int or ao[1] is not KNOWN):
-            return None
-        return self._math(round, "round", args, ao)
-
-    def _divmod(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) != 2 or not all(type(each) in NUMBERS for each in args):
-            return None
-        if all(each is KNOWN for each in ao):
-            return self._folded(divmod, args)
-        return None
-
-    def _pow(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) not in (2, 3):
-            return None
-        if len(args) == 2:
-            return self.binary("**", args[0], ao[0], args[1], ao[1])
-        known = all(o is KNOWN and type(v) is int for v, o in zip(args, ao))
-        return self._folded(pow, args) if known else None
-
-    def _str(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        return ("", KNOWN) if not args and not kwargs else self._text_of(str, args, ao, kwargs)
-
-    def _text(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        return self._text_of(repr, args, ao, kwargs)
-
-    def _text_of(self, function: Callable, args: Any, ao: Any, kwargs: Any) -> Any:
-        if kwargs or len(args) != 1 or ao[0] is not KNOWN or not self._has_plain_text(args[0]):
-            return None
-        return self._folded(function, args)
-
-    def _has_plain_text(self, value: Any) -> bool:
-        if type(value) is tuple:
-            return all(map(self._has_plain_text, value))
-        return type(value) in PLAIN_TYPES and type(value) is not slice
-
-    def _format(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) not in (1, 2):
-            return None
-        spec = (args[1], ao[1]) if len(args) == 2 else ("", KNOWN)
-        known = ao[0] is KNOWN and spec[1] is KNOWN and self._has_plain_text(args[0])
-        return self._folded(format, (args[0], spec[0])) if known else None

@@ -208,9 +208,11 @@ class Models(FunctionRules):
 
     def _iter(self, args: Any, ao: Any) -> Any:
         if len(args) != 1:
-            return None
+            return self.model_iter(args, ao)
         if self.is_iterator(args[0]):
             return args[0], ao[0]
+        if isinstance(args[0], TensorCore) and args[0]._array.ndim:
+            return self.iterate(args[0], ao[0])
         if self._elements(args[0], ao[0]) is None:
             return self.user_iterator(args[0], ao[0])
         if type(args[0]) is range:

@@ -30,7 +30,7 @@ from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.records import RecordRules
 from jitgrad.graph.selecting import SelectingRules
 from jitgrad.graph.stores import Waiting
-from jitgrad.python import protocols, stand_ins
+from jitgrad.python import driven, protocols, stand_ins
 from jitgrad.spec import Size
 
 METADATA = frozenset(
@@ -38,6 +38,8 @@ METADATA = frozenset(
 )
 
 ORIGINALS = dict(vars(builtins))
+NAMESPACES = (protocols.NAMESPACE, stand_ins.NAMESPACE, driven.NAMESPACE)
+"""Of what is evaluated in place of the interpreter and of functions written in C."""
 
 
 def _fill(place: Place, run: Any, made: Any) -> None:
@@ -53,7 +55,7 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules
         return KNOWN
 
     def load_global(self, frame: Any, name: str) -> Any:
-        if frame.globals is protocols.NAMESPACE or frame.globals is stand_ins.NAMESPACE:
+        if any(frame.globals is each for each in NAMESPACES):
             # nor do functions written in C look for others by their names
             return frame.globals.get(name, ORIGINALS.get(name)), KNOWN
         place = Place(lookups.read_global, (frame.globals, frame.builtins), False, name)

@@ -26,7 +26,7 @@ from jitgrad.graph.passing import Passing
 from jitgrad.graph.patterns import PatternRules
 from jitgrad.graph.performing import is_trusted
 from jitgrad.modes import state
-from jitgrad.python import stand_ins
+from jitgrad.python import driven, stand_ins
 
 CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 """Library classes whose objects a recording makes and keeps: simple state, trusted methods."""
@@ -42,7 +42,7 @@ GETTERS = (operator.itemgetter, operator.attrgetter)
 
 def is_stand_in(function: Any) -> bool:
     """Is it one of the functions that are evaluated in place of those written in C?"""
-    return function.__module__ == stand_ins.__name__
+    return function.__module__ in (stand_ins.__name__, driven.__name__)
 
 
 class Recorder(EnumerationRules, PatternRules, ImportRules):

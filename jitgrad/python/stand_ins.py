@@ -16,12 +16,14 @@ __all__ = [
     "NAMESPACE",
     "all_true",
     "any_true",
+    "compress_next",
     "contains",
     "dict_of",
     "equal_to_any",
     "extend",
     "extended",
     "filter_next",
+    "filterfalse_next",
     "first_or",
     "in_order",
     "largest",
@@ -33,9 +35,11 @@ __all__ = [
     "sort",
     "sorted_list",
     "starmap_next",
+    "strict_zip_next",
     "summed",
     "tuple_of",
     "unpack",
+    "zip_longest_next",
     "zip_next",
 ]
 
@@ -203,6 +207,51 @@ def filter_next(function, iterator):
         if item if function is None else function(item):
             return item
     return next(iterator)
+
+
+def filterfalse_next(function, iterator):
+    for item in iterator:
+        if not (item if function is None else function(item)):
+            return item
+    return next(iterator)
+
+
+def compress_next(iterator, selectors):
+    for item in iterator:
+        if next(selectors):
+            return item
+    return next(iterator)
+
+
+def strict_zip_next(*iterators):
+    found = []
+    for at, iterator in enumerate(iterators):
+        for item in iterator:
+            found.append(item)
+            break
+        else:
+            before = " 1" if at == 1 else f"s 1-{at}"
+            if at:
+                raise ValueError(f"zip() argument {at + 1} is shorter than argument{before}")
+            for behind, other in enumerate(iterators[1:], 2):
+                for _ in other:
+                    before = " 1" if behind == 2 else f"s 1-{behind - 1}"
+                    raise ValueError(f"zip() argument {behind} is longer than argument{before}")
+            return next(iterator)
+    return tuple(found)
+
+
+def zip_longest_next(fill, *iterators):
+    found = []
+    is_over = True
+    for iterator in iterators:
+        for item in iterator:
+            found.append(item)
+            is_over = False
+            break
+        else:
+            found.append(fill)
+    return next(iterators[0]) if is_over else tuple(found)
 
 
 def first_or(iterator, default):
