@@ -50,6 +50,10 @@ class DrivingRules(IteratorRules):
             itertools.pairwise: self.model_pairwise,
         }  # fmt: skip
 
+    def _call(self, callee: Any, co: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+        """Perform any call; None if there is no rule."""
+        raise NotImplementedError
+
     # -- feeds ------------------------------------------------------------------------------
 
     def is_feed(self, x: Any) -> bool:
@@ -83,7 +87,8 @@ class DrivingRules(IteratorRules):
         return known.origins[len(known.origins) - len(feed.waiting) :]
 
     def _model_drawn_from(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        this, item, changes = (*args, False)[:3]
+        this, item = args[:2]
+        changes = args[2] if len(args) > 2 else False
         known = self.object(this)
         if not isinstance(known, FreshObject) or known.kind not in DRIVEN:
             return None
@@ -143,7 +148,8 @@ class DrivingRules(IteratorRules):
     def call_object(self, callee: Any, co: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         known = self._feed(callee)
         if known is not None:
-            return self._call(*known.extra, args, ao, kwargs, ko)
+            source, so = known.extra
+            return self._call(source, so, args, ao, kwargs, ko)
         return super().call_object(callee, co, args, ao, kwargs, ko)  # type: ignore[misc]
 
     def step(self, it: Any, known: FreshObject) -> Any:

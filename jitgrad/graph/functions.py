@@ -59,7 +59,8 @@ class FunctionRules(FunctionAttributeRules, DrivingRules, ConversionRules):
             builtins.all: self._all, builtins.min: self._extreme(min, stand_ins.smallest),
             builtins.max: self._extreme(max, stand_ins.largest), builtins.sorted: self._sorted,
             stand_ins.in_order: self._in_order, builtins.list: self._list,
-            builtins.tuple: self._tuple, builtins.dict: self._dict, builtins.set: self._set,
+            builtins.tuple: self._tuple, builtins.dict: self._dict, builtins.set: self._set(set),
+            builtins.frozenset: self._set(frozenset),
             builtins.isinstance: self._isinstance,
             builtins.issubclass: self.model_issubclass, builtins.callable: self._callable,
             builtins.setattr: self._setattr, builtins.str: self._str, builtins.repr: self._text,
@@ -74,6 +75,7 @@ class FunctionRules(FunctionAttributeRules, DrivingRules, ConversionRules):
             operator.getitem: self._getitem, operator.contains: self._operator_contains,
             operator.itemgetter: self._getter(operator.itemgetter),
             operator.attrgetter: self._getter(operator.attrgetter),
+            operator.methodcaller: self._getter(operator.methodcaller),
         }  # fmt: skip
         for table, perform in (
             (BINARY, self.binary),
@@ -85,6 +87,7 @@ class FunctionRules(FunctionAttributeRules, DrivingRules, ConversionRules):
         found.update((function, self._unary(op)) for op, function in UNARY.items())
         found.update((maker, functools.partial(self.model_drawn, maker)) for maker in DRAWN)
         found.update(self.driven_models())
+        found.update(self.collecting_models())
         return found
 
     def _operator(self, perform: Callable, op: str) -> Callable:
@@ -229,19 +232,7 @@ class FunctionRules(FunctionAttributeRules, DrivingRules, ConversionRules):
         return self._model(stand_ins.tuple_of, args, ao)
 
     def _dict(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if len(args) > 1:
-            return None
-        more = [(name, KNOWN, kwargs[name], ko[name]) for name in kwargs]
-        if not args:
-            return self.new_dict(more)
-        pairs = self.pairs_of(args[0], ao[0])
-        if pairs is not None:
-            return self.new_dict([*pairs, *more])
-        if more or hasattr(type(args[0]), "keys"):
-            return None
-        made: dict = {}
-        origin = self.fresh(made, "dict", [])
-        return self.over(stand_ins.dict_of, args[0], [made, args[0]], [origin, ao[0]])
+        return self.mapping_of({}, args, ao, self._named(kwargs, ko))
 
     def _dict_from_keys(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         found = self._elements(args[0], ao[0]) if len(args) in (1, 2) and not kwargs else None
@@ -250,12 +241,18 @@ class FunctionRules(FunctionAttributeRules, DrivingRules, ConversionRules):
         value = (args[1], ao[1]) if len(args) == 2 else (None, KNOWN)
         return self.new_dict([(key, known, value[0], value[1]) for key, known in found])
 
-    def _set(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if len(args) > 1 or kwargs:
-            return None
-        if args and self.set_elements(args[0], ao[0]) is None:
-            return None
-        return self.new_set(set(*args))
+    def _set(self, kind: type) -> Callable:
+        def model(args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+            if len(args) > 1 or kwargs:
+                return None
+            if args and self.is_iterator(args[0]):
+                listed = stand_ins.set_of
+                return self._enter(listed, KNOWN, [kind, args[0]], [KNOWN, ao[0]], {}, {})
+            if args and self.set_elements(args[0], ao[0]) is None:
+                return None
+            return self.new_set(kind(*args))
+
+        return model
 
     def _slice(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs or not 1 <= len(args) <= 3:
@@ -362,22 +359,37 @@ class FunctionRules(FunctionAttributeRules, DrivingRules, ConversionRules):
         return model
 
     def call_getter(self, getter: Any, args: Any, ao: Any) -> Any:
-        """Call an `itemgetter` or `attrgetter` that was made of constants."""
-        wanted = getter.__reduce__()[1]
+        """Call a getter or caller of `operator` that was made of constants."""
+        maker, wanted = getter.__reduce__()[:2]
         if len(args) != 1:
             return None
-        if isinstance(getter, operator.itemgetter):
+        if maker is operator.methodcaller:
+            method = self.get_attribute(args[0], ao[0], wanted[0])
+            if type(method) is not tuple or not self.active:
+                return None
+            return self._call(*method, list(wanted[1:]), [KNOWN] * len(wanted[1:]), {}, {})
+        if maker is operator.itemgetter:
             found = [self.get_item(args[0], ao[0], key, KNOWN) for key in wanted]
-        elif any("." in name for name in wanted):
-            return None
+        elif maker is operator.attrgetter:
+            found = [self._attribute_of(args[0], ao[0], name.split(".")) for name in wanted]
         else:
-            found = [self.get_attribute(args[0], ao[0], name) for name in wanted]
+            return None  # a `methodcaller` with arguments by name
         if len(found) == 1:
             return found[0]
         pairs = [each for each in found if isinstance(each, tuple)]
         if len(pairs) < len(found):
             return None
         return tuple(value for value, _ in pairs), parts(origin for _, origin in pairs)
+
+    def _attribute_of(self, obj: Any, origin: Any, names: list[str]) -> Any:
+        """Read an attribute of an attribute; None where code runs on the way to the last one."""
+        *first, last = names
+        for name in first:
+            found = self.get_attribute(obj, origin, name)
+            if type(found) is not tuple or not self.active:
+                return None
+            obj, origin = found
+        return self.get_attribute(obj, origin, last)
 
     def _getitem(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs or len(args) != 2:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jitgrad.graph.containers import ContainerRules
 from jitgrad.graph.counting import KIND
+from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.origins import KNOWN, Origin, parts
 from jitgrad.graph.positions import ITERATORS, Sources
@@ -154,7 +155,17 @@ class IteratorRules(ContainerRules):
         """Is it what iterators over evaluated code run over?"""
         raise NotImplementedError
 
-    def iterating(self, maker: Any, args: Any, ao: Any, *rest: Any, lasting: bool = False) -> Any:
+    def iterating(
+        self,
+        maker: Any,
+        args: Any,
+        ao: Any,
+        before: tuple = (),
+        after: tuple = (),
+        kwargs: Any = None,
+        ko: Any = None,
+        lasting: bool = False,
+    ) -> Any:
         """Have `maker` make its iterator over iterators over these arguments."""
         raise NotImplementedError
 
@@ -199,7 +210,9 @@ class IteratorRules(ContainerRules):
         )
 
     def model_reversed(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) != 1 or type(args[0]) not in (list, tuple, range, str):
+        if kwargs or len(args) != 1:
+            return None
+        if type(args[0]) not in (list, tuple, range, str, *DICTS) and not self.is_view(args[0]):
             return None
         found = self._elements(args[0], ao[0])
         return None if found is None else self.make_iterator(

@@ -37,7 +37,7 @@ LONG = 64
 """How many elements a list of any length may have that library code is given in a recording."""
 WHOLE = (copy.deepcopy,)
 """Python functions that Python calls as a whole: they ask for the identities of objects."""
-GETTERS = (operator.itemgetter, operator.attrgetter)
+GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 
 
 def is_stand_in(function: Any) -> bool:

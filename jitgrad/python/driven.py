@@ -83,7 +83,7 @@ def hold(target, item):
     target.waiting.append(item)
 
 
-def drawn(this, item, changes=False):
+def drawn(this: Any, item: Any, changes: Any = False) -> Any:
     """Take from an iterator what it makes of the item that waits for it."""
     return next(this)
 

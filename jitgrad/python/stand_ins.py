@@ -18,6 +18,7 @@ __all__ = [
     "any_true",
     "compress_next",
     "contains",
+    "count_elements",
     "dict_of",
     "equal_to_any",
     "extend",
@@ -31,6 +32,7 @@ __all__ = [
     "map_next",
     "multiplied",
     "reduce",
+    "set_of",
     "smallest",
     "sort",
     "sorted_list",
@@ -59,6 +61,15 @@ def extend(target, iterable):
 
 def tuple_of(iterable):
     return tuple([item for item in iterable])
+
+
+def count_elements(mapping, iterable):
+    for item in iterable:
+        mapping[item] = mapping.get(item, 0) + 1
+
+
+def set_of(kind, iterable):
+    return kind([item for item in iterable])
 
 
 def dict_of(target, pairs):

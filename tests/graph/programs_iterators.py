@@ -340,6 +340,23 @@ def scene_python_in_a_step_leaves(s: Session) -> None:
         s.call(f, grad(value), n)
 
 
+def scene_python_behind_what_is_skipped_leaves(s: Session) -> None:
+    def told(x, n):
+        for i in range(n):
+            if i == 3:
+                print("third", i)
+            yield x * i
+
+    def f(x, n):
+        it = itertools.islice(told(x, n), 4, None)
+        pairs = itertools.pairwise(told(x, n))
+        return next(it), list(it), list(pairs)
+
+    f = s.compile(f)
+    for value in range(8):
+        s.call(f, grad(float(value)), 6)
+
+
 def scene_what_raises_in_a_step_leaves(s: Session) -> None:
     def faulty(x, at):
         for i in range(4):
