@@ -153,12 +153,12 @@ class CollectingRules(ListRules, MappingRules):
 
     # -- deques ------------------------------------------------------------------------------
 
-    def limit(self, x: Any) -> int | None:
-        """Return the greatest length of a deque; for one from outside that is a fact."""
+    def limit(self, x: Any) -> tuple[Any, Any]:
+        """Return the greatest length of a deque, with its origin."""
         known = self.object(x)
         if isinstance(known, int):
-            return self.take(Place(lookups.read_part, known, True, "maxlen"))[0]
-        return x.maxlen
+            return self.take(Place(lookups.read_part, known, True, "maxlen"))
+        return x.maxlen, KNOWN
 
     def _new_deque(self, found: list[tuple[Any, Any]], limit: int | None) -> Any:
         made = deque([value for value, _ in found], limit)
@@ -190,10 +190,12 @@ class CollectingRules(ListRules, MappingRules):
     def deque_method(self, x: Any, name: str, args: Any, ao: Any) -> Any:
         """Perform a method of a deque; None if that cannot be followed."""
         model = getattr(self, f"_deque_{name}", None)
-        return None if model is None or self.object(x) is None else model(x, args, ao)
+        if model is None or self.object(x) is None or self.fixed(*self.limit(x)) is not KNOWN:
+            return None
+        return model(x, args, ao)
 
     def _push(self, x: Any, values: Any, origins: Any, left: bool = False) -> Any:
-        limit, known = self.limit(x), self.object(x)
+        limit, known = x.maxlen, self.object(x)
         change = _pushed(limit, left)
         fits = limit is None or len(x) + len(values) <= limit
         if (
@@ -255,7 +257,7 @@ class CollectingRules(ListRules, MappingRules):
 
     def _deque_copy(self, x: Any, args: Any, ao: Any) -> Any:
         found = None if args else self._elements(x, self.origin_of(x))
-        return None if found is None else self._new_deque(found, self.limit(x))
+        return None if found is None else self._new_deque(found, x.maxlen)
 
     def _deque_index(self, x: Any, args: Any, ao: Any) -> Any:
         return self._among_constants("index", x, args, ao)

@@ -236,7 +236,7 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, CollectingRules, Record
         if isinstance(found, FunctionType):
             self.class_fact(kind, name)
             return self.bound(found, obj, kind)
-        return (self.limit(obj), KNOWN) if kind is deque and name == "maxlen" else None
+        return self.limit(obj) if kind is deque and name == "maxlen" else None
 
     def set_attribute(self, obj: Any, obj_origin: Any, name: str, value: Any, origin: Any) -> Any:
         self.begin()
