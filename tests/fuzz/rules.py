@@ -631,7 +631,7 @@ MUTANTS = [
         "            elif (shown := None) is not None:\n",
     ),
     Mutant(
-        "lists: gradients by elements", "engine.py",
+        "lists: gradients by elements", "walk.py",
         "in wanted] if wanted else []", "in ()] if wanted else []",
     ),
     Mutant(
@@ -752,12 +752,12 @@ MUTANTS = [
         "state.grad_enabled or tape.freed or state", "tape.freed or state",
     ),
     Mutant(
-        "engine: a short walk to leaves with hooks", "engine.py",
+        "walk: a short walk to leaves with hooks", "walk.py",
         "(type(edge) is not AccumulateGrad or edge.hooks is not None)",
         "type(edge) is not AccumulateGrad",
     ),
     Mutant(
-        "engine: a short walk to one leaf twice", "engine.py",
+        "walk: a short walk to one leaf twice", "walk.py",
         "return 0 < len(set(found)) == len(found)", "return len(found) > 0",
     ),
 ]
