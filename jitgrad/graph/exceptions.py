@@ -34,14 +34,19 @@ _CAN_CHANGE: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
 class Exceptional(Recipe):
-    """An exception, with the places of its traceback."""
+    """An exception, with its traceback; of a group also what it has divided, and its notes."""
 
-    __slots__ = ("args", "cause", "context", "entries", "key", "kind", "named", "suppresses")
+    __slots__ = (
+        "args", "cause", "context", "inside", "key", "kind", "named", "notes", "suppresses",
+        "traceback",
+    )  # fmt: skip
 
-    def __init__(self, key: Any, exception: BaseException, entries: list[Entry]) -> None:
+    def __init__(self, key: Any, exception: BaseException) -> None:
         self.key = key
         self.kind: Any = type(exception)
-        self.entries = entries
+        self.traceback: Recipe | None = None
+        self.notes: Recipe | None = None
+        self.inside: Recipe | None = None
         self.suppresses = exception.__suppress_context__
         self.args: tuple[Recipe, ...] = ()
         self.named: dict[str, Recipe] = {}
@@ -52,22 +57,31 @@ class Exceptional(Recipe):
         made = run.made.get(self.key)
         if made is None:
             named = {name: each.build(run) for name, each in self.named.items()}
-            made = self.kind(*(each.build(run) for each in self.args), **named)
+            args = [each.build(run) for each in self.args]
+            if self.inside is None:
+                made = self.kind(*args, **named)
+            else:
+                # the list that it was made of may have changed since
+                made = self.kind(args[0], self.inside.build(run))
+                made.args = tuple(args)
             run.made[self.key] = made
+            if self.notes is not None:
+                made.__notes__ = self.notes.build(run)
             if self.context is not None:
                 made.__context__ = self.context.build(run)
             if self.cause is not None:
                 made.__cause__ = self.cause.build(run)
             made.__suppress_context__ = self.suppresses
-            made.__traceback__ = traceback_of(self.entries)
+            if self.traceback is not None:
+                made.__traceback__ = self.traceback.build(run)
             extra = {name: (named[name], each.origin) for name, each in self.named.items()}
             origins = [each.origin for each in self.args]
             run.register(made, self.key, origins, extra, "exception")
         return made
 
     def parts(self) -> tuple[Recipe, ...]:
-        others = tuple(each for each in (self.context, self.cause) if each is not None)
-        return (*self.args, *self.named.values(), *others)
+        others = self.context, self.cause, self.traceback, self.notes, self.inside
+        return (*self.args, *self.named.values(), *(each for each in others if each is not None))
 
 
 class Traceback(Recipe):
@@ -123,7 +137,7 @@ class ExceptionRules(Models, PlaceRules):
         if type(kind) is not type or not issubclass(kind, BaseException):
             return None
         if issubclass(kind, BaseExceptionGroup):
-            return None
+            return None  # of a class of its own
         makers = [lookups.type_lookup(kind, name) for name in ("__init__", "__new__")]
         if any(isinstance(each, (FunctionType, staticmethod)) for each in makers):
             return None
@@ -347,22 +361,28 @@ class ExceptionRules(Models, PlaceRules):
         if origin is IDENTIFIED and self.object(exception) is not None and wo is KNOWN:
             classes = wanted if type(wanted) is tuple else (wanted,)
             if all(isinstance(each, type) and issubclass(each, BaseException) for each in classes):
-                kind = type(exception)
-                if kind.__flags__ & _CAN_CHANGE:
-                    self._identical(Place(lookups.read_order, kind, False, ""), kind.__mro__)
+                self.fixed_bases(type(exception))
                 return matching.caught(exception, wanted)
         return self.leave("except").caught(exception, origin, wanted, wo)
 
-    def split_group(self, exception: Any, origin: Any, wanted: Any, wo: Any) -> Any:
-        if exception is None and wo is KNOWN:
-            # other clauses have taken all of it
-            return [(part, KNOWN) for part in matching.split_group(None, wanted)]
-        return self.leave("except*").split_group(exception, origin, wanted, wo)
+    def fixed_bases(self, kind: type) -> bool:
+        """Make it a fact that a class has the bases that it has, which is True."""
+        if kind.__flags__ & _CAN_CHANGE:
+            self._identical(Place(lookups.read_order, kind, False, ""), kind.__mro__)
+        return True
 
-    def join_groups(self, exception: BaseException, origin: Any, errors: Any, eo: Any) -> Any:
-        if all(each is None for each in errors):
-            return None, KNOWN
-        return self.leave("except*").join_groups(exception, origin, errors, eo)
+    def is_plain_attribute(self, kind: type, name: str) -> bool:
+        """Is an attribute of an exception looked up as for built-in classes? It is a fact."""
+        lookup = lookups.type_lookup(kind, "__getattribute__")
+        if lookup is not BaseException.__dict__["__getattribute__"]:
+            return False
+        self._rely_on(kind, "__getattribute__", name)
+        found = lookups.type_lookup(kind, name)
+        return found is lookups.type_lookup(BaseExceptionGroup, name)
+
+    def group_parts(self, exception: Any, known: FreshObject) -> Recipe | None:
+        """Return how what a group has divided is made; None for other exceptions."""
+        raise NotImplementedError
 
     def exception_part(self, exception: BaseException, origin: Any, part: Any) -> Any:
         if self._exception(exception) is None:
@@ -384,10 +404,19 @@ class ExceptionRules(Models, PlaceRules):
             return self._recipes.setdefault(known, Traceback(known.key, self._entries(obj)))
         if known.kind != "exception":
             return super()._fresh_object(obj, known)
-        if obj.__dict__:
+        if not obj.__dict__.keys() <= {"__notes__"}:
             raise Unrecordable("an exception with attributes")
-        made = Exceptional(known.key, obj, self._entries(obj.__traceback__))
+        made = Exceptional(known.key, obj)
         self._recipes[known] = made
+        traceback = obj.__traceback__
+        if traceback is not None:
+            # one object for all that have it: parts of a group are known by that
+            if self.object(traceback) is None:
+                self.fresh(traceback, "traceback", [])
+            made.traceback = self.recipe(traceback, IDENTIFIED)
+        made.inside = self.group_parts(obj, known)
+        if obj.__dict__:
+            made.notes = self.recipe(obj.__notes__, IDENTIFIED)
         made.args = tuple(self.recipe(*each) for each in zip(_ARGS.__get__(obj), known.origins))
         made.named = {name: self.recipe(*each) for name, each in (known.extra or {}).items()}
         context, cause = obj.__context__, obj.__cause__
