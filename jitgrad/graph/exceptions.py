@@ -8,12 +8,14 @@ recorded as any other. One that nobody handles is raised by Python.
 from __future__ import annotations
 
 import operator
+import sys
 from types import FunctionType
 from typing import Any, Final
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
+from jitgrad.graph.guards import is_immutable
 from jitgrad.graph.instances import LOOKUPS
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import Place
@@ -158,11 +160,23 @@ class ExceptionRules(Models, PlaceRules):
 
     def call_of_exception(self, callee: Any, co: Any, args: Any, ao: Any, kwargs: Any) -> Any:
         """Model calls that make an exception, or its text."""
+        if co is KNOWN and callee is sys.exc_info and not args and not kwargs:
+            return self._handled()
         if co is not KNOWN or kwargs or not isinstance(callee, type):
             return None
         if callee is str and len(args) == 1 and self._has_known_text(args[0], "__str__"):
             return str(args[0]), KNOWN
         return self._new_exception(callee, args, ao)
+
+    def _handled(self) -> Any:
+        """Model `sys.exc_info()`."""
+        exception = self.evaluator.frames[-1].handled()
+        if exception is None:
+            return (None, None, None), parts((KNOWN, KNOWN, KNOWN))
+        if self._exception(exception) is None:
+            return None
+        traceback, origin = self._traceback_of(exception)
+        return (type(exception), exception, traceback), parts((KNOWN, IDENTIFIED, origin))
 
     def _has_known_text(self, exception: Any, name: str) -> bool:
         known = self._exception(exception)
@@ -204,6 +218,8 @@ class ExceptionRules(Models, PlaceRules):
                 other = getattr(obj, name)
                 if other is None or self._exception(other) is not None:
                     return other, KNOWN if other is None else IDENTIFIED
+        elif isinstance(obj, type) and is_immutable(obj) and not hasattr(obj, name):
+            self._raise_certainly(getattr, (obj, name), {"name": (name, KNOWN), "obj": (obj, KNOWN)})
         elif self._lacks_this_attribute(obj, name):
             named = {"name": (name, KNOWN), "obj": (obj, obj_origin)}
             self._raise_certainly(getattr, (obj, name), named)
@@ -213,6 +229,11 @@ class ExceptionRules(Models, PlaceRules):
         known = name == "__traceback__" and self._exception(obj) is not None
         if known and (value is None or self._is_traceback(value)):
             obj.__traceback__ = value
+            return None
+        linked = name in ("__cause__", "__context__") and self._exception(obj) is not None
+        linked = linked and self.is_plain_attribute(type(obj), name)
+        if linked and (self._exception(value) is not None or (value is None and origin is KNOWN)):
+            setattr(obj, name, value)
             return None
         return super().set_attribute(obj, obj_origin, name, value, origin)
 

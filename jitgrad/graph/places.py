@@ -249,6 +249,8 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, CollectingRules, Record
                     place, value, origin, lambda run, at, made: setattr(run.roots[at], "grad", made)
                 )
                 return None
+        if self.set_function_attribute(obj, name, value, origin):
+            return None
         if not isinstance(obj, TensorCore):
             answer = self.store_attribute(obj, obj_origin, name, value, origin)
             answer = self._awaited(answer)
