@@ -75,7 +75,7 @@ class CallableRules(OperandRules):
                 return None
             made = functools.partial(*args, **kwargs)
             return made, self.fresh(made, "partial", [*ao, *ko.values()])
-        if kind is not SimpleNamespace and not kind.__flags__ & (1 << 9):
+        if kind not in (SimpleNamespace, object) and not kind.__flags__ & (1 << 9):
             return None
         return self.construct(kind, args, ao, kwargs, ko)
 

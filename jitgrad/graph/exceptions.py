@@ -15,6 +15,7 @@ from typing import Any, Final
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
+from jitgrad.graph.exceptional import Exceptional, Traceback
 from jitgrad.graph.guards import is_immutable
 from jitgrad.graph.instances import LOOKUPS
 from jitgrad.graph.knowledge import FreshObject
@@ -27,80 +28,12 @@ from jitgrad.graph.recipes import Recipe
 from jitgrad.graph.remaking import Unrecordable
 from jitgrad.python import matching
 from jitgrad.python.code import Op
-from jitgrad.python.frames import Entry, entries_of, traceback_of
+from jitgrad.python.frames import Entry, entries_of
 from jitgrad.python.operations import ABSENT as NOT_GIVEN
 
 RAISING = (Op.RAISE, Op.RERAISE)
 _ARGS: Final = BaseException.__dict__["args"]
 _CAN_CHANGE: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
-
-
-class Exceptional(Recipe):
-    """An exception, with its traceback; of a group also what it has divided, and its notes."""
-
-    __slots__ = (
-        "args", "cause", "context", "inside", "key", "kind", "named", "notes", "suppresses",
-        "traceback",
-    )  # fmt: skip
-
-    def __init__(self, key: Any, exception: BaseException) -> None:
-        self.key = key
-        self.kind: Any = type(exception)
-        self.traceback: Recipe | None = None
-        self.notes: Recipe | None = None
-        self.inside: Recipe | None = None
-        self.suppresses = exception.__suppress_context__
-        self.args: tuple[Recipe, ...] = ()
-        self.named: dict[str, Recipe] = {}
-        self.context: Recipe | None = None
-        self.cause: Recipe | None = None
-
-    def build(self, run: Any) -> Any:
-        made = run.made.get(self.key)
-        if made is None:
-            named = {name: each.build(run) for name, each in self.named.items()}
-            args = [each.build(run) for each in self.args]
-            if self.inside is None:
-                made = self.kind(*args, **named)
-            else:
-                # the list that it was made of may have changed since
-                made = self.kind(args[0], self.inside.build(run))
-                made.args = tuple(args)
-            run.made[self.key] = made
-            if self.notes is not None:
-                made.__notes__ = self.notes.build(run)
-            if self.context is not None:
-                made.__context__ = self.context.build(run)
-            if self.cause is not None:
-                made.__cause__ = self.cause.build(run)
-            made.__suppress_context__ = self.suppresses
-            if self.traceback is not None:
-                made.__traceback__ = self.traceback.build(run)
-            extra = {name: (named[name], each.origin) for name, each in self.named.items()}
-            origins = [each.origin for each in self.args]
-            run.register(made, self.key, origins, extra, "exception")
-        return made
-
-    def parts(self) -> tuple[Recipe, ...]:
-        others = self.context, self.cause, self.traceback, self.notes, self.inside
-        return (*self.args, *self.named.values(), *(each for each in others if each is not None))
-
-
-class Traceback(Recipe):
-    """A traceback, as `__exit__` is given it."""
-
-    __slots__ = ("entries", "key")
-
-    def __init__(self, key: Any, entries: list[Entry]) -> None:
-        self.key = key
-        self.entries = entries
-
-    def build(self, run: Any) -> Any:
-        made = run.made.get(self.key)
-        if made is None:
-            made = run.made[self.key] = traceback_of(self.entries)
-            run.register(made, self.key, [], None, "traceback")
-        return made
 
 
 def _raises(function: Any, values: Any) -> bool:
@@ -219,7 +152,9 @@ class ExceptionRules(Models, PlaceRules):
                 if other is None or self._exception(other) is not None:
                     return other, KNOWN if other is None else IDENTIFIED
         elif isinstance(obj, type) and is_immutable(obj) and not hasattr(obj, name):
-            self._raise_certainly(getattr, (obj, name), {"name": (name, KNOWN), "obj": (obj, KNOWN)})
+            self._raise_certainly(
+                getattr, (obj, name), {"name": (name, KNOWN), "obj": (obj, KNOWN)}
+            )
         elif self._lacks_this_attribute(obj, name):
             named = {"name": (name, KNOWN), "obj": (obj, obj_origin)}
             self._raise_certainly(getattr, (obj, name), named)

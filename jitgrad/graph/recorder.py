@@ -38,7 +38,7 @@ LONG = 64
 """How many elements a list of any length may have that library code is given in a recording."""
 WHOLE = (copy.deepcopy,)
 """Python functions that Python calls as a whole: they ask for the identities of objects."""
-DISPATCHING = functools.singledispatch(copy.copy).__code__
+DISPATCHING = functools.singledispatch(copy.copy).__code__  # type: ignore[attr-defined]
 """That of all functions which choose another one by the class of their first argument."""
 GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 
@@ -129,9 +129,10 @@ class Recorder(EnumerationRules, PatternRules, ImportRules):
         self, callee: FunctionType, co: Any, args: Any, ao: Any, kwargs: Any, ko: Any
     ) -> Any:
         if callee.__code__ is DISPATCHING and co is KNOWN and args:
-            chosen = callee.dispatch(type(args[0]))  # type: ignore[attr-defined]
+            place = Place(lookups.read_dispatched, callee, False, type(args[0]))
+            chosen = place.look(self.run)
             if has_lasting_identity(chosen):
-                self._identical(Place(lookups.read_dispatched, callee, False, type(args[0])), chosen)
+                self._identical(place, chosen)
                 return self._call(chosen, KNOWN, args, ao, kwargs, ko)
         if not is_trusted(callee):
             return self._enter(callee, co, args, ao, kwargs, ko)

@@ -115,7 +115,7 @@ def scene_what_is_left_raises(s: Session) -> None:
                 raise RuntimeError("new") from None
         except* OSError as group:
             if k > 2:
-                raise group.exceptions[0]
+                raise group.exceptions[0] from None
             raise
         return x
 

@@ -14,6 +14,7 @@ SCENES = scenes(
     "programs_containers",
     "programs_groups",
     "programs_iterators",
+    "programs_ordering",
     "programs_stacks",
 )
 
