@@ -151,6 +151,11 @@ def read_length(container: Any, _key: Any) -> Any:
     return len(container)
 
 
+def read_dispatched(function: Any, cls: type) -> Any:
+    """Return which function a `functools.singledispatch` calls for objects of a class."""
+    return function.dispatch(cls)
+
+
 def read_grad(tensor: Any, _key: Any) -> Any:
     """Return `.grad` of a tensor."""
     return tensor._grad

@@ -222,8 +222,8 @@ class Closure(Recipe):
     """A function made in the call."""
 
     __slots__ = (
-        "annotations", "cells", "code", "defaults", "globals", "key", "kwdefaults", "name",
-        "wrapped",
+        "annotations", "attributes", "cells", "code", "defaults", "globals", "key", "kwdefaults",
+        "name", "wrapped",
     )  # fmt: skip
 
     def __init__(self, key: Any, function: FunctionType) -> None:
@@ -236,6 +236,7 @@ class Closure(Recipe):
         self.defaults: tuple[Recipe, ...] = ()
         self.kwdefaults: dict[str, Recipe] = {}
         self.wrapped: Recipe | None = None
+        self.attributes: dict[str, Recipe] = {}
 
     def build(self, run: Any) -> Any:
         made = run.made.get(self.key)
@@ -249,17 +250,21 @@ class Closure(Recipe):
                 made.__defaults__ = tuple(each.build(run) for each in self.defaults)
             if self.kwdefaults:
                 made.__kwdefaults__ = {n: each.build(run) for n, each in self.kwdefaults.items()}
-            extra = None
+            extra: Any = None
             if self.wrapped is not None:
                 extra = self.wrapped.build(run), self.wrapped.origin
                 functools.update_wrapper(made, extra[0])
+            elif self.attributes:
+                made.__dict__.update((n, each.build(run)) for n, each in self.attributes.items())
+                extra = {name: each.origin for name, each in self.attributes.items()}
             origins = [each.origin for each in (*self.defaults, *self.kwdefaults.values())]
             run.register(made, self.key, origins, extra)
         return made
 
     def parts(self) -> tuple[Recipe, ...]:
         wrapped = () if self.wrapped is None else (self.wrapped,)
-        return (*self.cells, *self.defaults, *self.kwdefaults.values(), *wrapped)
+        named = (*self.kwdefaults.values(), *self.attributes.values())
+        return (*self.cells, *self.defaults, *named, *wrapped)
 
 
 class Method(Recipe):

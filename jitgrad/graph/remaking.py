@@ -166,8 +166,10 @@ class Remaking(Recording):
                     (obj.__kwdefaults__ or {}).items(), origins[count:]
                 )
             }
-            if known.extra is not None:
+            if type(known.extra) is tuple:
                 made.wrapped = self.recipe(*known.extra)
+            for name, origin in (known.extra or {}).items() if type(known.extra) is dict else ():
+                made.attributes[name] = self.recipe(obj.__dict__[name], origin)
             return made
         if kind == "counter":
             state = known.extra
