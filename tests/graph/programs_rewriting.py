@@ -420,3 +420,50 @@ def scene_what_is_saved_is_overwritten(s: Session) -> None:
         for each in s.call(f, x, w, n, backward=False):
             s.attempt(each.sum().backward, retain_graph=True)
             s.see(x, w)
+
+
+def scene_a_view_that_was_there_before_the_loop(s: Session) -> None:
+    def f(x, w, n):
+        h = torch.zeros(200, 2, dtype=torch.float64)
+        row = h[3]
+        for t in range(n):
+            x = torch.tanh(x * w) + row * 0.1
+            h[t % 5] = x
+        return h, row
+
+    f = s.compile(f)
+    for n in (3, 40, 41, 90, 60):
+        s.call(f, leaf(1.0, -0.5), leaf(0.9, 1.01), n)
+
+
+def scene_elements_that_come_twice(s: Session) -> None:
+    def f(x, w, i):
+        wide = x[i].expand(3, 4)
+        x[i] = w
+        return wide * 2
+
+    rewriting(s, f, places=(0, 1, 2, 1, 0))
+
+
+def scene_other_orders_of_elements(s: Session) -> None:
+    def f(x, w, i):
+        turned = x.t() * 1
+        turned[i] = w
+        turned[1, 2:] -= w[:2]
+        return turned
+
+    rewriting(s, f, places=(0, 1, 2, 1, 0))
+
+
+def scene_a_view_outside_that_is_read_behind(s: Session) -> None:
+    box = SimpleNamespace(view=None)
+
+    def f(x, w, i):
+        x[1] = w
+        return box.view * 2
+
+    f = s.compile(f)
+    for i in (0, 1, 2, 1, 2, 0, 1):
+        x, w = table(4, 4) * 1, leaf(0.5, -0.25, 1.5, 2.0)
+        box.view = x[1:]
+        s.call(f, x, w, i)

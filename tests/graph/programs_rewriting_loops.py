@@ -275,3 +275,32 @@ def scene_hooks_on_what_comes_out(s: Session) -> None:
         h.retain_grad()
         ((h * h).sum() + x.sum() + view.sum()).backward()
         s.see(w, h, h.grad, seen, h._version)
+
+
+def scene_elements(s: Session) -> None:
+    def f(x, w, n):
+        h = rows(200)
+        for t in range(n):
+            x = torch.tanh(x * w + 0.1)
+            h[t, t % 2] = x[0]
+            x = x + h[t // 3, (t + 1) % 2] * 0.5
+        return h, x
+
+    turns(s, s.compile(f))
+
+
+def scene_sums_of_what_is_only_read_in_the_end(s: Session) -> None:
+    def f(x, w, n):
+        h = rows(200)
+        for t in range(n):
+            if t < 25:
+                h[t] = torch.tanh(x * w)
+            x = x * 0.9 + h[t % 25]
+        return x, h
+
+    f = s.compile(f)
+    for n in (3, 40, 41, 90, 60, 90):
+        x, w = leaf(1.0, -0.5), leaf(0.9, 1.01)
+        y, h = s.call(f, x, w, n, backward=False)
+        (h.sum() + y.sum()).backward()
+        s.see(x, w)

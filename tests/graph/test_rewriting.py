@@ -20,11 +20,15 @@ from tests.graph import programs_rewriting, programs_rewriting_loops
 from tests.graph.agreement import agree, scenes
 
 LEFT_TO_PYTHON = (
+    programs_rewriting.scene_a_view_outside_that_is_read_behind,
+    programs_rewriting.scene_a_view_that_was_there_before_the_loop,
     programs_rewriting.scene_arguments_that_share_memory,
     programs_rewriting.scene_dtypes_and_shapes,
+    programs_rewriting.scene_elements_that_come_twice,
     programs_rewriting.scene_it_raises_behind,
     programs_rewriting.scene_masks_and_lists_of_places,
     programs_rewriting.scene_of_what_the_call_made,
+    programs_rewriting.scene_other_orders_of_elements,
     programs_rewriting.scene_others_see_it,
     programs_rewriting.scene_parts_that_are_not_followed,
     programs_rewriting.scene_stored_outside,
