@@ -110,7 +110,9 @@ class CollectingRules(ListRules, MappingRules):
         return self.protocol(protocols.constructed, given, (origin, KNOWN, *ao), kwargs, ko)
 
     def _model_counting(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) != 2 or self._elements(args[1], ao[1]) is None:
+        if kwargs or len(args) != 2:
+            return None
+        if not self.is_iterator(args[1]) and self._elements(args[1], ao[1]) is None:
             return None
         return self._enter(stand_ins.count_elements, KNOWN, args, ao, {}, {})
 

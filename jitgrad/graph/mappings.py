@@ -216,7 +216,9 @@ class MappingRules(ChangeRules):
             made = getattr(x, name)()
             return made, self.fresh(made, name, [], x)
         model = getattr(self, f"_dict_{name}", None)
-        return None if model is None else model(x, args, ao)
+        if name in ("get", "pop", "setdefault") and args:
+            ao = [self.fixed(args[0], ao[0]), *ao[1:]]
+        return None if model is None or not self.active else model(x, args, ao)
 
     def _dict_get(self, x: Any, args: Any, ao: Any) -> Any:
         if len(args) not in (1, 2):

@@ -184,8 +184,16 @@ class OperandRules(RecordRules):
 
     def user_iterator(self, x: Any, xo: Any) -> Any:
         """Return the iterator of an object; None if there is no rule."""
-        method = self._method(type(x), "__iter__") if self.operand_class(x, xo) else None
+        if self.operand_class(x, xo) is None:
+            return None
+        method = self._method(type(x), "__iter__")
+        if method is None and self.special(x, "__getitem__") is not None:
+            return self.sequence_iterator(x, xo)
         return self.protocol(protocols.iterator, (method, x), (KNOWN, xo)) if method else None
+
+    def sequence_iterator(self, x: Any, xo: Any) -> Any:
+        """Return an iterator over an object that has items only."""
+        raise NotImplementedError
 
     def user_advance(self, x: Any, xo: Any) -> Any:
         """Take the next item of an iterator written in Python; None if there is no rule."""

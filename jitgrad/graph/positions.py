@@ -86,6 +86,12 @@ def _cycling(sources: list[Any], start: int, index: int) -> Any:
     return _behind(made, start - 1)
 
 
+def _indexing(source: Any, index: int) -> Any:
+    made: Any = iter(source)
+    made.__setstate__(index)
+    return made
+
+
 def _pairing(sources: list[Any], start: Any, index: int) -> Any:
     source, *before = sources
     made = itertools.pairwise(source)
@@ -127,6 +133,7 @@ ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
     "filterfalse": lambda sources, start, index: itertools.filterfalse(*sources),
     "compress": lambda sources, start, index: itertools.compress(*sources),
     "strict zip": lambda sources, start, index: zip(*sources, strict=True),
+    "sequence": lambda sources, start, index: _indexing(sources[0], index),
     "takewhile": lambda sources, start, index: itertools.takewhile(*sources),
     "until": lambda sources, start, index: iter(*sources),
     "accumulate": _accumulating,
@@ -174,10 +181,11 @@ class Position(Recipe):
 class Fed(Recipe):
     """A feed, with what waits in it."""
 
-    __slots__ = ("key", "source", "waiting")
+    __slots__ = ("key", "kind", "source", "waiting")
 
-    def __init__(self, key: Any, source: Recipe, waiting: tuple[Recipe, ...]) -> None:
+    def __init__(self, key: Any, kind: type, source: Recipe, waiting: tuple[Recipe, ...]) -> None:
         self.key = key
+        self.kind: Any = kind
         self.source = source
         self.waiting = waiting
 
@@ -185,7 +193,7 @@ class Fed(Recipe):
         made = run.made.get(self.key)
         if made is None:
             source = self.source.build(run)
-            made = run.made[self.key] = Feed(source)
+            made = run.made[self.key] = self.kind(source)
             made.waiting = [each.build(run) for each in self.waiting]
             origins = [each.origin for each in self.waiting]
             run.register(made, self.key, origins, (source, self.source.origin), "feed")

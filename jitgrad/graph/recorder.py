@@ -38,6 +38,8 @@ LONG = 64
 """How many elements a list of any length may have that library code is given in a recording."""
 WHOLE = (copy.deepcopy,)
 """Python functions that Python calls as a whole: they ask for the identities of objects."""
+WORLDLY = "random"
+"""The module whose functions Python calls as a whole: each changes the state of a generator."""
 DISPATCHING = functools.singledispatch(copy.copy).__code__  # type: ignore[attr-defined]
 """That of all functions which choose another one by the class of their first argument."""
 GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
@@ -134,6 +136,8 @@ class Recorder(EnumerationRules, PatternRules, ImportRules):
             if has_lasting_identity(chosen):
                 self._identical(place, chosen)
                 return self._call(chosen, KNOWN, args, ao, kwargs, ko)
+        if callee.__module__ == WORLDLY:
+            return None
         if not is_trusted(callee):
             return self._enter(callee, co, args, ao, kwargs, ko)
         blocks = ("__enter__", "__exit__")
@@ -165,6 +169,8 @@ class Recorder(EnumerationRules, PatternRules, ImportRules):
         function = getattr(callee.__func__, "__compiled_function__", callee.__func__)
         if isinstance(owner, TensorCore):
             return self._tensor_method(callee, args, ao, kwargs, ko)
+        if getattr(function, "__module__", "") == WORLDLY:
+            return None
         if self.origin_of(owner) is not None and isinstance(function, FunctionType):
             if is_trusted(function):
                 # what a library object from outside holds is not guarded

@@ -34,6 +34,20 @@ class Loader:
             yield torch.ones(2) * i, i
 
 
+class Data:
+    """What has items, and nothing else that iterates."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __getitem__(self, at):
+        if self.count < 0:
+            raise ValueError("negative")
+        if at >= self.count:
+            raise IndexError(at)
+        return torch.ones(2) * at
+
+
 class Countdown:
     """An iterator written in Python."""
 
@@ -194,6 +208,57 @@ def scene_while_they_hold(s: Session) -> None:
     f = s.compile(f)
     for value, limit in ((1.0, 0.5), (8.0, 1.5), (3.0, 2.5), (8.0, 1.5), (8.0, 3.5)):
         s.call(f, grad(value), limit)
+
+
+def scene_objects_that_have_items_only(s: Session) -> None:
+    data = Data(3)
+
+    def f(x):
+        total = [x * y for y in data]
+        pairs = [x * i * y for i, y in enumerate(data, 1)]
+        it = iter(data)
+        first = next(it, None)
+        return total, pairs, first, list(zip(range(2), data)), [y for y in it]
+
+    f = s.compile(f)
+    for count in (3, 2, 0, 3):
+        data.count = count
+        s.call(f, grad(1.0, 2.0))
+        s.call(f, grad(2.0, 2.0))
+    before, Data.__getitem__ = Data.__getitem__, lambda self, i: [5.0, 7.0][i]
+    s.call(f, grad(1.0, 2.0))
+    Data.__iter__ = lambda self: iter([9.0])  # type: ignore[attr-defined]
+    s.call(f, grad(1.0, 2.0))
+    del Data.__iter__  # type: ignore[attr-defined]
+    Data.__getitem__ = before
+    data.count = 3
+    s.call(f, grad(1.0, 2.0))
+
+
+def scene_items_given_away_and_raised_leaves(s: Session) -> None:
+    def f(x, count, at):
+        data = Data(count)
+        it = iter(data)
+        found = [next(it) * x]
+        if at == 1:
+            print("now")
+        if at == 2:
+            data.count = -1
+        try:
+            found.append(next(it) * x)
+        except (ValueError, StopIteration) as error:
+            found.append((type(error).__name__, error.__context__ is None))
+        data.count = 9
+        return found, it
+
+    def g(x, count, at):
+        found, it = f(x, count, at)
+        return found, type(it).__name__, list(itertools.islice(it, 2))
+
+    f = s.compile(f)
+    for at in (0, 1, 2, 0, 1, 2):
+        for count in (1, 2, 4):
+            s.call(g, grad(1.0, 2.0), count, at)
 
 
 def scene_compress_and_pairs(s: Session) -> None:
