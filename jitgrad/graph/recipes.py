@@ -98,9 +98,10 @@ class Fresh(Recipe):
         variable: its history at this point, None without.
         version: the writes to its storage so far.
         base: the recipe of the tensor that it is a view of.
+        unfollowed: why autograd does not follow its changes in place, see `TensorCore`.
     """
 
-    __slots__ = ("base", "entry", "slot", "variable", "version")
+    __slots__ = ("base", "entry", "slot", "unfollowed", "variable", "version")
 
     def __init__(
         self, entry: TensorEntry, variable: Variable | None, version: int, base: Recipe | None
@@ -110,6 +111,7 @@ class Fresh(Recipe):
         self.version = version
         self.base = base
         self.slot = -1
+        self.unfollowed: str | bool = False
 
     def build(self, run: Any) -> Any:
         return run.fresh_tensor(self)
