@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
@@ -15,7 +16,8 @@ from jitgrad.graph.operands import OperandRules
 from jitgrad.graph.origins import KNOWN, Bounds, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.graph.positions import OVER, Sources
-from jitgrad.graph.recipes import Counting
+from jitgrad.graph.recipes import Counting, Recipe
+from jitgrad.graph.remaking import Unrecordable
 from jitgrad.python import stand_ins
 from jitgrad.python.operations import ABSENT, EXHAUSTED, Enter, Operations
 from jitgrad.spec import Size
@@ -184,7 +186,7 @@ class ContainerRules(CountingRules, CollectingRules, OperandRules):
             or self.is_record(x)
         ):
             it = iter(x)  # type: ignore[call-overload]
-            return it, self.fresh(it, "iterator", [], Sources([(x, xo)]))
+            return it, self.fresh(it, "iterator", [], Sources([(x, xo)], self.shape_of(x)))
         answer = self.user_iterator(x, xo)
         if answer is not None:
             return answer
@@ -207,10 +209,32 @@ class ContainerRules(CountingRules, CollectingRules, OperandRules):
         origin = self._next_origin(known)
         value = next(it, EXHAUSTED)
         if value is EXHAUSTED:
-            # it stays so, whatever becomes of what it ran over
-            known.kind, known.extra = "iterator", Sources([((), KNOWN)])
+            if not self._minds_changes(known):
+                # it stays so, whatever becomes of what it ran over
+                known.kind, known.extra = "over", Sources([], type(it))
             return EXHAUSTED
         return value, origin
+
+    def shape_of(self, x: Any) -> int:
+        """Return what must not change of a container while an iterator runs over it."""
+        if type(x) is deque:
+            return self.changes_of_deques.get(id(x), 0)
+        return len(x) if type(x) in (set, frozenset, *DICTS) or self.is_view(x) else 0
+
+    def _minds_changes(self, known: FreshObject) -> bool:
+        """Does an iterator that is at its end complain of changes of a deque?"""
+        sources = known.extra.sources if isinstance(known.extra, Sources) else ()
+        if known.kind == "iterator":
+            return type(sources[0][0]) is deque
+        inner = [self.object(source) for source, _ in sources]
+        return any(isinstance(each, FreshObject) and self._minds_changes(each) for each in inner)
+
+    def _fresh_object(self, obj: Any, known: FreshObject) -> Recipe:
+        if known.kind == "iterator":
+            x = known.extra.sources[0][0]
+            if known.extra.start != self.shape_of(x):
+                raise Unrecordable(f"an iterator over a {type(x).__name__} that has changed")
+        return super()._fresh_object(obj, known)
 
     def _origin_at(self, x: Any, xo: Any, at: int) -> Origin | None:
         """Return the origin of one element of a container that is iterated, None behind its end."""

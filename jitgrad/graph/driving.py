@@ -126,7 +126,7 @@ class DrivingRules(IteratorRules):
             return None
         next(this, None)
         if lasting:
-            known.kind, known.extra = "iterator", Sources([((), KNOWN)])
+            known.kind, known.extra = "over", Sources([], type(this))
         raise self.stop_iteration(None, KNOWN)
 
     # -- steps ------------------------------------------------------------------------------

@@ -402,6 +402,8 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, CollectingRules, Record
         else:
             fits = key_origin is KNOWN and self._is_place_in(obj, key)
             done = fits and self.delete_list_item(obj, key)
+            if type(obj) is deque:
+                self.note_change(obj)
         if done:
             return None
         return self.leave("del of an item").delete_item(obj, obj_origin, key, key_origin)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
 from jitgrad.graph.recipes import Recipe
-from jitgrad.python.driven import END, Feed
+from jitgrad.python.driven import END, Feed, IndexedFeed
 
 OVER = -1
 """In place of the steps of an iterator that has said that there is no more."""
@@ -108,6 +110,46 @@ def _flattening(sources: list[Any], start: Any, index: int) -> Any:
     return made
 
 
+def _finished(made: Any) -> Any:
+    next(made, None)
+    return made
+
+
+_ENDS: tuple[Callable[[], Any], ...] = (
+    *(functools.partial(lambda kind: iter(kind()), kind) for kind in (list, str, dict, set, deque)),
+    *(functools.partial(lambda kind: kind(()), kind) for kind in (enumerate, zip, itertools.chain)),
+    *(functools.partial(lambda kind: kind(bool, ()), kind) for kind in (map, filter)),
+    lambda: iter(()),
+    lambda: iter(range(0)),
+    lambda: iter({}.values()),
+    lambda: iter({}.items()),
+    lambda: reversed([]),
+    lambda: reversed(()),
+    lambda: reversed({}),
+    lambda: reversed({}.values()),
+    lambda: reversed({}.items()),
+    lambda: iter(OrderedDict()),
+    lambda: itertools.accumulate(()),
+    lambda: itertools.combinations((), 1),
+    lambda: itertools.combinations_with_replacement((), 1),
+    lambda: itertools.compress((), ()),
+    lambda: itertools.cycle(()),
+    lambda: itertools.dropwhile(bool, ()),
+    lambda: itertools.filterfalse(bool, ()),
+    lambda: itertools.islice((), 0),
+    lambda: itertools.pairwise(()),
+    lambda: itertools.permutations((), 1),
+    lambda: itertools.product(()),
+    lambda: itertools.repeat(None, 0),
+    lambda: itertools.starmap(bool, ()),
+    lambda: itertools.takewhile(bool, ()),
+    lambda: itertools.zip_longest(),
+    lambda: _finished(iter(int, 0)),
+    lambda: _finished(iter(IndexedFeed(()))),
+)
+ENDED = {type(make()): make for make in _ENDS}
+"""What makes an iterator of a class that has said that there is no more."""
+
 ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
     "iterator": lambda sources, start, index: _behind(iter(sources[0]), index),
     "reversed": _reversed,
@@ -126,6 +168,7 @@ ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
         else itertools.repeat(sources[0], start - index)
     ),
     "count": lambda sources, start, index: itertools.count(start[0] + index * start[1], start[1]),
+    "over": lambda sources, start, index: ENDED.get(start, ENDED[type(iter(()))])(),
     "drawn": lambda sources, start, index: _behind(start(*sources), index),
     "map": lambda sources, start, index: map(*sources),
     "starmap": lambda sources, start, index: itertools.starmap(*sources),
@@ -147,7 +190,8 @@ ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
 Those that run over other iterators share these with what was made before, so that they are where
 they were. `start` of "reversed" is the length when it began, of "islice" the position that comes
 next, the end and the step, of "repeat" how often, of "count" the first number and the step, of
-"drawn" the function that makes it, of "cycle" the steps behind the first round.
+"drawn" the function that makes it, of "cycle" the steps behind the first round, of "over"
+the class.
 """
 
 
@@ -171,7 +215,9 @@ class Position(Recipe):
             sources = [each.build(run) for each in self.sources]
             made = run.made[self.key] = ITERATORS[self.kind](sources, self.start, self.index)
             held = [(source, each.origin) for source, each in zip(sources, self.sources)]
-            run.register(made, self.key, [], Sources(held, self.start, self.index), self.kind)
+            # the changes of a deque are counted anew
+            start = 0 if self.kind == "iterator" and type(sources[0]) is deque else self.start
+            run.register(made, self.key, [], Sources(held, start, self.index), self.kind)
         return made
 
     def parts(self) -> tuple[Recipe, ...]:

@@ -234,7 +234,8 @@ class Recorder(EnumerationRules, PatternRules, ImportRules):
     @staticmethod
     def _ends_here(known: FreshObject) -> bool:
         """Is it an iterator of which is known how far it goes?"""
-        return known.kind == "iterator" or (known.kind == "counter" and known.extra.is_known)
+        counts = known.kind == "counter" and known.extra.is_known
+        return known.kind in ("iterator", "over") or counts
 
     def _are_library_arguments(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> bool:
         """Would library code find in these arguments only what the recorder can follow?"""
