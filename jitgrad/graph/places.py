@@ -31,6 +31,7 @@ from jitgrad.graph.records import RecordRules
 from jitgrad.graph.selecting import SelectingRules
 from jitgrad.graph.stores import Waiting
 from jitgrad.python import protocols, stand_ins
+from jitgrad.python.operations import Enter
 from jitgrad.spec import Size
 
 METADATA = frozenset(
@@ -137,6 +138,8 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules
     def get_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
         if isinstance(obj, TensorCore):
             return self._tensor_attribute(obj, obj_origin, name)
+        if name == "__class__" and obj_origin is not None and is_immutable(type(obj)):
+            return type(obj), KNOWN
         if isinstance(obj, ModuleType) and obj_origin is KNOWN:
             if obj.__name__ == "jitgrad":
                 getattr(obj, name, None)  # some names come at their first use
@@ -336,7 +339,7 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules
             "__setitem__", obj, obj_origin, [key, value], [key_origin, origin]
         )
         if answer is not None:
-            return answer
+            return answer if isinstance(answer, Enter) else None
         if not isinstance(obj, TensorCore):
             key_origin = self.fixed(key, key_origin)
         if not self.active:
@@ -364,7 +367,7 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules
     def delete_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:
         answer = self.enter_special("__delitem__", obj, obj_origin, [key], [key_origin])
         if answer is not None:
-            return answer
+            return answer if isinstance(answer, Enter) else None
         key_origin = self.fixed(key, key_origin)
         if not self.active:
             return self._plain().delete_item(obj, obj_origin, key, key_origin)

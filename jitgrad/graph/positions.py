@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+from jitgrad.graph.contents import content_class
 from jitgrad.graph.recipes import Recipe
 
 OVER = -1
@@ -31,6 +32,12 @@ class Sources:
         return [value for value, _ in self.sources]
 
 
+def own_iterator(x: Any) -> Any:
+    """Return the iterator of `x` that its class has from a built-in one, if it is derived."""
+    base: Any = content_class(type(x))
+    return iter(x) if base is None else base.__iter__(x)
+
+
 def _behind(it: Any, index: int) -> Any:
     # what a list has got since its iterator came to the end is not for that
     for _ in it if index == OVER else zip(range(index), it):
@@ -48,7 +55,7 @@ def _reversed(sources: list[Any], start: int, index: int) -> Any:
 
 
 ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
-    "iterator": lambda sources, start, index: _behind(iter(sources[0]), index),
+    "iterator": lambda sources, start, index: _behind(own_iterator(sources[0]), index),
     "reversed": _reversed,
     "enumerate": lambda sources, start, index: enumerate(sources[0], start + index),
     "zip": lambda sources, start, index: zip(*sources),

@@ -25,14 +25,19 @@ __all__ = [
     "closed",
     "constructed",
     "contains",
+    "converted",
     "different",
+    "each",
+    "equal_elements",
     "filled",
+    "hashed",
     "identical",
     "is_iterator",
     "iterator",
     "length",
     "negated",
     "nothing",
+    "ordered_elements",
     "truth",
     "truth_of_length",
     "with_fallback",
@@ -40,6 +45,8 @@ __all__ = [
 
 FILE: Final = __file__
 NAMESPACE: Final = globals()
+REFLEXIVE: Final = (int, str, bool, type(None), tuple)
+"""Classes of which an object equals itself, unless it holds something that does not."""
 CLOSE_RETURNS: Final = sys.version_info >= (3, 13)
 
 
@@ -59,6 +66,53 @@ def allocated(kind: type, allocate: Callable, /, *args: Any, **kwargs: Any) -> A
         if initialize is not object.__init__:
             return constructed(made, initialize, *args, **kwargs)
     return made
+
+
+def converted(allocate: Callable, kind: type, base: type, /, *args: Any) -> Any:
+    """Make an object of a class derived from a built-in one of what that makes of arguments."""
+    return allocate(kind, base(*args))
+
+
+def each(function: Callable, obj: Any, items: Any) -> None:
+    """Call for each item, as methods of lists do with what is iterated."""
+    for item in items:
+        function(obj, item)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two elements are equal, which the same object always is.
+
+    Where equality is all that counts it is all that is asked: who numbers and texts are is not
+    known. A float that does not equal itself is asked for.
+    """
+    kind = type(one)
+    if kind is type(other) and kind in REFLEXIVE:
+        return True if one == other else False  # noqa: SIM210  a constant, behind a site
+    if kind is float and type(other) is float:
+        if one == other:
+            return True
+        return True if one != one and one is other else False  # noqa: SIM210
+    if one is other:
+        return True
+    return True if one == other else False  # noqa: SIM210
+
+
+def equal_elements(left: tuple, right: tuple, wanted: bool) -> bool:
+    """Compare tuples or lists by `==`, or by `!=` if not `wanted`."""
+    if len(left) != len(right):
+        return not wanted
+    for one, other in zip(left, right):
+        if not same(one, other):
+            return not wanted
+    return wanted
+
+
+def ordered_elements(left: tuple, right: tuple, compare: Callable) -> Any:
+    """Compare tuples or lists by one of the operators that order."""
+    for one, other in zip(left, right):
+        if not same(one, other):
+            return compare(one, other)
+    return compare(len(left), len(right))
 
 
 def filled(made: Any, store: Callable, plan: tuple, finish: Callable | None, extra: tuple) -> Any:
@@ -123,6 +177,16 @@ def length(method: Callable, obj: Any) -> int:
     if answer < 0:
         raise ValueError("__len__() should return >= 0")
     return answer
+
+
+def hashed(method: Callable, obj: Any) -> int:
+    """Return the hash of an object by its `__hash__`."""
+    answer = method(obj)
+    if type(answer) is not int:
+        raise TypeError("__hash__ method should return an integer")
+    if answer == -1:
+        return -2
+    return answer if -sys.maxsize - 1 <= answer <= sys.maxsize else hash(answer)
 
 
 def contains(method: Callable, obj: Any, item: Any, wanted: bool) -> bool:
