@@ -161,8 +161,8 @@ def verify(function: Callable | None = None, *, fullgraph: bool = False) -> Any:
         ...     return x
         >>> for _ in range(3):
         ...     result = halve(jitgrad.tensor([3.0, 4.0]))
-        >>> halve.explain().checked_runs > 0
-        True
+        >>> halve.explain().checked_runs
+        19
     """
     if function is None:
         return functools.partial(verify, fullgraph=fullgraph)

@@ -38,6 +38,9 @@ class Node:
     is_chain = False
     """Do its outputs depend on each other? Then it is told of hooks, and of what is asked for."""
 
+    calls_users = False
+    """Does it run code of users, which may do anything to what comes behind it?"""
+
     def __init__(self, edges: tuple, indices: tuple[int, ...] | None = None, outputs: int = 1):
         self.edges = edges
         self.sequence = next(_count)

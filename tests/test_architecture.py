@@ -20,7 +20,7 @@ FLOORS = (
     ("primitive", "modes"),
     ("node",),
     ("dispatch",),
-    ("inplace",),
+    ("inplace", "walk"),
     ("engine", "inplace", "literals", "pickling", "printing", "return_types"),
     ("ops",),
     ("tensor", "linalg", "special", "accelerator", "backends", "cuda", "settings"),

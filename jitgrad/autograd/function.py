@@ -68,6 +68,8 @@ class FunctionCtx:
 class FunctionNode(Node):
     """The history of the outputs of a user's Function."""
 
+    calls_users = True
+
     def __init__(self, function: type[Function], ctx: FunctionCtx, inputs: tuple, made: tuple):
         tensors = [each if isinstance(each, TensorCore) else None for each in inputs]
         edges = tuple(each if each is None else node_of(each) for each in tensors)

@@ -246,6 +246,23 @@ def elements_of(ways: Sequence[WayBack], given: Collection[Value | Scalar]) -> l
     return [Elements(way, given, watched, rebuilt) for way in ways]
 
 
+class NothingAppended:
+    """What a run is to append of a loop that appends nothing, and moves no tensors."""
+
+    def __init__(self, ways: int) -> None:
+        self._storages: list[dict[StorageEntry, dict[int, Storage]]] = [{} for _ in range(ways)]
+
+    def tensor(self, root: int, turn: int) -> None:
+        """Nobody has seen what turns have made."""
+
+    def perform(self) -> None:
+        """Append nothing."""
+
+    def storages(self) -> list[dict[StorageEntry, dict[int, Storage]]]:
+        """Nothing has been made."""
+        return self._storages
+
+
 class Appended:
     """What a run of a native loop is to append: made first, and then appended.
 

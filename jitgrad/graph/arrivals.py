@@ -50,9 +50,17 @@ class Arrivals:
             self.direct.setdefault(turn, {})[variable] = cotangent
         self.variants: list[Variant] = [(way, ()) for way in range(len(past.layout.ways))]
         order = past.order
-        self.taken = (
-            np.zeros(end - begin, np.int32) if order is None else order[begin:end].astype(np.int32)
-        )
+        self.taken = np.zeros(end - begin, np.uint8) if order is None else order[begin:end]
+        self._waiting: list[int] = []
+        self._turns: dict[int, np.ndarray] = {}
+        self._divided: set[int] = set()
+        if self.direct:
+            self._tell_apart()
+
+    def _tell_apart(self) -> None:
+        """Find the variants of the turns at which something arrives."""
+        past, begin = self.past, self.begin
+        self.taken = self.taken.astype(np.int32)
         numbers = {each: number for number, each in enumerate(self.variants)}
         for turn, direct in self.direct.items():
             kinds = kinds_of({each: tensor._array for each, tensor in direct.items()})
@@ -62,7 +70,6 @@ class Arrivals:
                 self.variants.append(variant)
             self.taken[turn - begin] = number
         self._waiting = sorted(self.direct)
-        self._turns: dict[int, np.ndarray] = {}
         self._divided = {way for way, kinds in self.variants if kinds}
 
     def variant(self, turn: int) -> Variant:
@@ -103,9 +110,10 @@ class Arrivals:
 
     def streams(self, number: int, begin: int, end: int) -> list[np.ndarray]:
         """Return what arrives at the turns of a variant between two turns, the last one first."""
-        turns = self.turns(number, begin, end).tolist()
-        found = []
-        for variable, shape, strides, dtype in self.variants[number][1]:
+        found: list[np.ndarray] = []
+        kinds = self.variants[number][1]
+        turns = self.turns(number, begin, end).tolist() if kinds else []
+        for variable, shape, strides, dtype in kinds:
             like = entry(Value(shape, elements(strides, dtype), dtype, Memory()))
             record = Form(like).record(len(turns))
             for place, turn in enumerate(reversed(turns)):

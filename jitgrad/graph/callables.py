@@ -131,7 +131,7 @@ class CallableRules(OperandRules):
 
     def _basic(self, callee: Any, args: Any, ao: Any) -> Any:
         """Perform what `object` and the built-in functions around attributes do."""
-        if callee is INITIALIZE:
+        if callee is INITIALIZE or callee is dict.__init__:
             return (None, KNOWN) if len(args) == 1 else None
         if callee is object.__new__:
             return self._allocate(args, ao)

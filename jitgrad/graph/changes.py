@@ -11,6 +11,7 @@ from typing import Any
 
 from jitgrad.graph import lookups
 from jitgrad.graph.facts import SameKeys, SameValue
+from jitgrad.graph.knowledge import LISTS
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.origins import KNOWN, Origin
 from jitgrad.graph.taking import Taking
@@ -43,7 +44,7 @@ class _Before:
 
     def __init__(self, container: Any) -> None:
         self.length = len(container)
-        self.keys = () if type(container) is list else tuple(container)
+        self.keys = () if type(container) in LISTS else tuple(container)
         self.moved: dict[int, int] = {}
 
 
@@ -85,7 +86,7 @@ class Changes(Taking):
             keys = place.look(self.run) if before is None else before.keys
             self.fact(SameKeys(place, keys))
             self.path.places[place.identity()] = KNOWN
-        elif place.read is lookups.read_item and type(self.run.roots[number]) is list:
+        elif place.read is lookups.read_item and type(self.run.roots[number]) in LISTS:
             if self.appended(number):
                 # or a tensor that the call has appended would be taken for one from outside
                 self.take(length_place(number))

@@ -6,12 +6,11 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.collecting import CollectingRules
 from jitgrad.graph.counting import KIND, CountingRules
 from jitgrad.graph.dictionaries import DICTS
-from jitgrad.graph.knowledge import FreshObject
-from jitgrad.graph.lists import ListRules
+from jitgrad.graph.knowledge import LISTS, FreshObject
 from jitgrad.graph.lookups import Place
-from jitgrad.graph.mappings import MappingRules
 from jitgrad.graph.operands import OperandRules
 from jitgrad.graph.origins import KNOWN, Bounds, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
@@ -19,6 +18,7 @@ from jitgrad.graph.positions import OVER, Sources
 from jitgrad.graph.recipes import Counting
 from jitgrad.python import stand_ins
 from jitgrad.python.operations import ABSENT, EXHAUSTED, Enter, Operations
+from jitgrad.spec import Size
 
 
 def plain_build(kind: str, values: Any) -> Any:
@@ -27,7 +27,7 @@ def plain_build(kind: str, values: Any) -> Any:
     return answer[0]
 
 
-class ContainerRules(CountingRules, ListRules, MappingRules, OperandRules):
+class ContainerRules(CountingRules, CollectingRules, OperandRules):
     """What is built from parts, taken apart, and iterated."""
 
     def build(self, kind: str, values: Any, origins: Any) -> Any:
@@ -176,7 +176,7 @@ class ContainerRules(CountingRules, ListRules, MappingRules, OperandRules):
             x = rows
         view = isinstance(known, FreshObject) and known.kind in ("keys", "items", "values")
         if self._elements(x, xo) is not None and (
-            type(x) in (list, tuple, range, str, set, *DICTS)
+            type(x) in (*LISTS, tuple, range, str, set, frozenset, Size, *DICTS)
             or view
             or self.is_module_list(x)
             or self.is_record(x)
@@ -198,7 +198,10 @@ class ContainerRules(CountingRules, ListRules, MappingRules, OperandRules):
         if known.kind == KIND:
             return self.advance_counter(it, known)
         if self.calls_back(it):
-            return self.step(known)
+            answer = self.step(it, known)
+            if answer is None:
+                return self.leave("a step of an iterator").advance(it, io)
+            return answer
         origin = self._next_origin(known)
         value = next(it, EXHAUSTED)
         if value is EXHAUSTED:
@@ -217,7 +220,7 @@ class ContainerRules(CountingRules, ListRules, MappingRules, OperandRules):
             return xo.items[at] if at < len(x) else None
         if isinstance(known, FreshObject) and known.kind == "list":
             return known.origins[at] if at < len(known.origins) else None
-        if isinstance(known, int) and type(x) in (list, tuple):
+        if isinstance(known, int) and type(x) in (*LISTS, tuple):
             self.take(Place(lookups.read_length, known, True, ""))
             return self.take(Place(lookups.read_item, known, True, at))[1] if at < len(x) else None
         if isinstance(known, FreshObject) and known.kind in ("keys", "items", "values"):
@@ -231,8 +234,8 @@ class ContainerRules(CountingRules, ListRules, MappingRules, OperandRules):
         """Does an iterator made in the call, or one that it runs over, call functions?"""
         raise NotImplementedError
 
-    def step(self, known: FreshObject) -> Any:
-        """Evaluate the next step of an iterator that calls a function."""
+    def step(self, it: Any, known: FreshObject) -> Any:
+        """Evaluate the next step of an iterator that calls a function; None if Python must."""
         raise NotImplementedError
 
     def next_of_kind(self, kind: str, held: Any) -> Origin | None:

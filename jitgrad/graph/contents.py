@@ -5,6 +5,7 @@ All is asked of the built-in class, past whatever methods the derived one has: n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ FILL: Final[dict[type, Callable[[Any, list[Any]], None]]] = {dict: _update, list
 
 def content_class(kind: type) -> type | None:
     """Return the built-in class whose content objects of a user's class have; None for others."""
+    if kind is Counter:
+        return None  # which is known as the other containers of its module
     found = None
     for each in kind.__mro__:
         if each in PLAIN:

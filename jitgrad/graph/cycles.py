@@ -8,12 +8,12 @@ as the graph does. The first turn that would take an unknown way is left to the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jitgrad import config
 from jitgrad.dispatch import wrap
-from jitgrad.graph.appending import Appended, elements_of
+from jitgrad.graph.appending import Appended, NothingAppended, elements_of
 from jitgrad.graph.derivative import root_nodes
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.ir import Scalar, Value
@@ -37,6 +37,9 @@ PATIENCE = 4
 MOST_WAYS = 32
 """How many ways a loop may have."""
 
+SOON = 16
+"""How many runs in a row have done one turn at most where the first turns are left to Python."""
+
 SLICE = 1 << 16
 """Turns after which the world outside is looked at again."""
 
@@ -50,9 +53,11 @@ class Cycle:
     Attributes:
         loop: the native loop.
         carried: for the arguments that change in some turn, by their place, what they are.
-        elements: what the turns append to lists, by way.
+        elements: what the turns append to lists, by way; `nothing` stands for it if that is so.
+        changes: these arguments, see `_changes`; `shown`: the tensors among them, by way.
         layout: what autograd has to know of it, None where nothing has a history.
         dependent: one of its results may depend on another one.
+        left_soon: how many runs in a row have done one turn at most.
 
     Raises:
         Unsuitable: they are no ways through one native loop.
@@ -63,12 +68,17 @@ class Cycle:
         self.line = ways[0].end.line
         self.carried = self._carried()
         self.number = {position: at for at, position in enumerate(self.carried)}
-        self.makers = [_maker(joins) for joins in zip(*(way.joins for way in ways))]
+        self.changes = list(_changes(ways))
+        self.shown = [_shown(way) for way in ways]
         begun = list(self.carried.values())
         self.layout: LoopLayout | None = None
         self.dependent = False
+        self.left_soon = 0
         kept: list[list[Value | Scalar]] = [[] for _ in ways]
         self.elements = elements_of(ways, begun)
+        moves = any(isinstance(join, Moved) for way in ways for join in way.joins)
+        appends = any(way.appends for way in ways)
+        self.nothing = None if moves or appends else NothingAppended(len(ways))
         if any(way.entering or each.seen for way, each in zip(ways, self.elements)):
             for way, records in zip(ways, kept):
                 records += [each for each in way.layout.slots if each in way.made or each in begun]
@@ -102,7 +112,7 @@ class Cycle:
                 paths,
                 [way.last for way in ways],
                 "a native loop",
-                marks=self.layout is not None or any(way.appends for way in ways),
+                marks=self.layout is not None or appends,
             )
         except NotNative as why:
             raise Unsuitable(str(why)) from None
@@ -159,6 +169,14 @@ class Cycle:
 
     # -- running ----------------------------------------------------------------------------
 
+    def pays(self, going: Going) -> bool:
+        """Is it likely that more than one turn is done from here on?
+
+        Where that was not so again and again the paths are followed as any others, which takes half
+        as long, until the call has come back here twice.
+        """
+        return going.turned is not self and (self.left_soon < SOON or going.turns > 1)
+
     def run(self, run: Run, going: Going) -> Going | None:
         """Turn as long as the ways are known; None where not a single turn is done."""
         runs = [way.prepared(run) for way in self.ways]
@@ -174,6 +192,7 @@ class Cycle:
             values, (), SLICE, config.max_tape or 1 << 62, closed=closed, first=first
         )
         raise_versions(self.ways, runs, turns)
+        self.left_soon = self.left_soon + 1 if turns.finished < 2 else 0
         if turns.stop is Stop.MEMORY:
             file, line = self.line
             raise MemoryError(
@@ -189,7 +208,7 @@ class Cycle:
         for way, count in zip(self.ways, turns.counts):
             way.last.hits += count
         records = [dict(zip(each, tape)) for each, tape in zip(self.recorded, turns.tape)]
-        appended = Appended(self.elements, turns, runs, records)
+        appended = self.nothing or Appended(self.elements, turns, runs, records)
         values = self._values(turns, runs, going, appended)
         given = values[: len(going.values)]
         gone = Going(going.layout, given, turned=None if turns.stop is Stop.LIMIT else self)
@@ -215,25 +234,22 @@ class Cycle:
         return tuple(id(self.ways[way].last) for way in turns.order)
 
     def _values(
-        self, turns: Turns, runs: list[Run | None], going: Going, appended: Appended
+        self,
+        turns: Turns,
+        runs: list[Run | None],
+        going: Going,
+        appended: Appended | NothingAppended,
     ) -> list[Any]:
         """Return the arguments behind the last turn, and the parts of those that have some."""
         taken = sum(1 << number for number, count in enumerate(turns.counts) if count)
-        begun = list(going.values)
+        values = list(going.values)
         for holder, key, _ in self.ways[0].parts:
-            begun.append(begun[holder][key])
-        values: list[Any] = []
-        for position, given in enumerate(begun):
-            join, changing = self.makers[position]
-            if not changing & taken or isinstance(join, Rebuilt):
-                values.append(given)
+            values.append(values[holder][key])
+        rebuilt = []
+        for position, join, changing in self.changes:
+            if not changing & taken:
                 continue
-            if isinstance(join, Again):
-                made = values[join.position]
-            elif isinstance(join, Made):
-                made = join.recipe.build(next(each for each in runs if each is not None))
-            else:
-                assert isinstance(join, (Carried, Moved))
+            if isinstance(join, (Carried, Moved)):
                 made = turns.carried[self.number[position]]
                 if join.root is not None:
                     seen = appended.tensor(join.root, turns.finished)
@@ -241,15 +257,20 @@ class Cycle:
                         seen = wrap(made)
                         seen._storage.version = join.writes if isinstance(join, Carried) else 0
                     made = seen
-            values.append(made)
-        for position in reversed(range(len(begun))):
-            join, changing = self.makers[position]
-            if isinstance(join, Rebuilt) and changing & taken:
-                values[position] = join.build(values)
+                values[position] = made
+            elif isinstance(join, Again):
+                values[position] = values[join.position]
+            elif isinstance(join, Made):
+                run = next(each for each in runs if each is not None)
+                values[position] = join.recipe.build(run)
+            else:
+                rebuilt.append((position, join))
+        for position, join in reversed(rebuilt):
+            values[position] = join.build(values)
         return values
 
     def _remember(
-        self, turns: Turns, runs: list[Run | None], values: list[Any], appended: Appended
+        self, turns: Turns, runs: list[Run | None], values: list[Any], appended: Any
     ) -> None:
         """Give what comes out of the last turn its history, and what was appended in all turns."""
         assert self.layout is not None
@@ -257,12 +278,13 @@ class Cycle:
         for way, run, count in zip(self.ways, runs, turns.counts):
             if count and run is not None:
                 nodes.update(root_nodes(run, way.state.variables))
-        shown, numbers = {}, {}
-        for way, count in zip(self.ways, turns.counts):
-            for position, join in enumerate(way.joins):
-                if count and isinstance(join, Carried) and join.root is not None:
-                    shown[join.root] = values[position]._storage
-                    numbers[join.root] = position
+        numbers = {
+            root: position
+            for pairs, count in zip(self.shown, turns.counts)
+            for position, root in pairs
+            if count
+        }
+        shown = {root: values[position]._storage for root, position in numbers.items()}
         past = Past(self.layout, turns, runs, shown, appended.storages())
         node = past.histories(nodes, self.dependent)
         if node is not None and node.is_chain:
@@ -282,11 +304,24 @@ def _found(places: list[tuple[int, int]], runs: list[Run | None]) -> Any:
     return None
 
 
-def _maker(joins: Sequence[Join]) -> tuple[Join, int]:
-    """Return how an argument changes, and as bits the numbers of the ways on which it does."""
-    changing = [each for each in joins if not isinstance(each, Stays)]
-    ways = sum(1 << number for number, each in enumerate(joins) if not isinstance(each, Stays))
-    return (changing or joins)[0], ways
+def _changes(ways: Sequence[WayBack]) -> Iterator[tuple[int, Join, int]]:
+    """Yield the arguments that change, how, and as bits the numbers of the ways on which they do.
+
+    All ways on which one changes change it alike.
+    """
+    for position, joins in enumerate(zip(*(way.joins for way in ways))):
+        changing = [number for number, each in enumerate(joins) if not isinstance(each, Stays)]
+        if changing:
+            yield position, joins[changing[0]], sum(1 << number for number in changing)
+
+
+def _shown(way: WayBack) -> list[tuple[int, int]]:
+    """Return the arguments that are tensors made by turns, and the roots whose places they take."""
+    return [
+        (position, join.root)
+        for position, join in enumerate(way.joins)
+        if isinstance(join, Carried) and join.root is not None
+    ]
 
 
 def _following(way: WayBack, behind: Segment) -> Segment | None:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from jitgrad.dispatch import node_of, wrap
-from jitgrad.engine import run_nodes
 from jitgrad.graph.facts import address
 from jitgrad.graph.ir import Compute, Memory, Scalar, Step, Value
 from jitgrad.graph.origins import SavedValue, Variable
@@ -17,6 +16,7 @@ from jitgrad.kernels.program import Program
 from jitgrad.modes import TrackedFloat, plain_number, run_quietly, state
 from jitgrad.node import FREED, Node, PrimitiveNode, Saved
 from jitgrad.primitive import Kind
+from jitgrad.walk import run_nodes
 
 
 class Boundary(Node):

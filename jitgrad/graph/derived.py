@@ -53,9 +53,11 @@ class DerivedRules(DerivedOperatorRules):
 
     def construct_special(self, kind: type, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         answer = super().construct_special(kind, args, ao, kwargs, ko)
-        new = lookups.type_lookup(kind, "__new__")
-        if answer is not None or not isinstance(new, BuiltinFunctionType) or new not in NEWS:
+        if answer is not None or content_class(kind) is None:
             return answer
+        new = lookups.type_lookup(kind, "__new__")
+        if not isinstance(new, BuiltinFunctionType) or new not in NEWS:
+            return None
         self.class_fact(kind, "__new__")
         given = (kind, new, *args), (KNOWN, KNOWN, *ao)
         return self.protocol(protocols.allocated, *given, kwargs, ko)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from enum import Enum
 from typing import Any
 
@@ -12,7 +12,7 @@ from jitgrad.graph.cutting import Cutting
 from jitgrad.graph.lookups import ABSENT, Place, RootKey
 from jitgrad.graph.origins import KNOWN, Origin, parts
 
-DICTS = (dict, OrderedDict, defaultdict)
+DICTS = (dict, OrderedDict, defaultdict, Counter)
 """Classes of dictionaries that are read without running user code."""
 
 

@@ -272,7 +272,9 @@ class Going:
         """Is it the turn of a loop that `first` begins, or may it be?"""
         if self.turned is not None:
             return False
-        return bool(first.cycles) or (self.came is not None and self.came[0] is first)
+        if self.came is not None and self.came[0] is first:
+            return True
+        return any(cycle.pays(self) for cycle in first.cycles)
 
     def finish(self) -> Any:
         """Finish the call in Python."""

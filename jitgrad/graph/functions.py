@@ -16,15 +16,16 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.conversions import ConversionRules
+from jitgrad.graph.driving import DrivingRules
 from jitgrad.graph.facts import SameValue
 from jitgrad.graph.function_attributes import FunctionAttributeRules
 from jitgrad.graph.instances import python_function
-from jitgrad.graph.iterators import DRAWN, IteratorRules
+from jitgrad.graph.iterators import DRAWN
 from jitgrad.graph.knowledge import CONSTANT_TYPES
 from jitgrad.graph.lookups import Place
-from jitgrad.graph.operators import OperatorRules
+from jitgrad.graph.operators import NUMBERS
 from jitgrad.graph.origins import KNOWN, parts
-from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.locks import made_once
 from jitgrad.python import protocols, stand_ins
 from jitgrad.python.operations import Enter
@@ -32,7 +33,6 @@ from jitgrad.python.symbols import BINARY, COMPARE, INPLACE, UNARY
 
 SUMS_ARE_COMPENSATED = sys.version_info >= (3, 12)
 """`sum` of floats is then more than one addition after the other."""
-NUMBERS = (int, float, bool)
 
 
 def _token(_base: Any, _key: Any) -> Any:
@@ -40,7 +40,7 @@ def _token(_base: Any, _key: Any) -> Any:
     return abc.get_cache_token()
 
 
-class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
+class FunctionRules(FunctionAttributeRules, DrivingRules, ConversionRules):
     """Functions written in C, by what they do with values whose origins matter."""
 
     @made_once
@@ -59,7 +59,8 @@ class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
             builtins.all: self._all, builtins.min: self._extreme(min, stand_ins.smallest),
             builtins.max: self._extreme(max, stand_ins.largest), builtins.sorted: self._sorted,
             stand_ins.in_order: self._in_order, builtins.list: self._list,
-            builtins.tuple: self._tuple, builtins.dict: self._dict, builtins.set: self._set,
+            builtins.tuple: self._tuple, builtins.dict: self._dict, builtins.set: self._set(set),
+            builtins.frozenset: self._set(frozenset),
             builtins.isinstance: self._isinstance,
             builtins.issubclass: self.model_issubclass, builtins.callable: self._callable,
             builtins.setattr: self._setattr, builtins.str: self._str, builtins.repr: self._text,
@@ -74,6 +75,7 @@ class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
             operator.getitem: self._getitem, operator.contains: self._operator_contains,
             operator.itemgetter: self._getter(operator.itemgetter),
             operator.attrgetter: self._getter(operator.attrgetter),
+            operator.methodcaller: self._getter(operator.methodcaller),
         }  # fmt: skip
         for table, perform in (
             (BINARY, self.binary),
@@ -84,6 +86,8 @@ class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
                 found.setdefault(function, self._operator(perform, op))
         found.update((function, self._unary(op)) for op, function in UNARY.items())
         found.update((maker, functools.partial(self.model_drawn, maker)) for maker in DRAWN)
+        found.update(self.driven_models())
+        found.update(self.collecting_models())
         return found
 
     def _operator(self, perform: Callable, op: str) -> Callable:
@@ -183,10 +187,6 @@ class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
 
         return extreme
 
-    def _math(self, function: Any, name: str, args: Any, ao: Any) -> Any:
-        """Model a pure function of numbers."""
-        raise NotImplementedError
-
     def _sorted(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if len(args) != 1 or not set(kwargs) <= {"key", "reverse"}:
             return None
@@ -232,19 +232,7 @@ class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
         return self._model(stand_ins.tuple_of, args, ao)
 
     def _dict(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if len(args) > 1:
-            return None
-        more = [(name, KNOWN, kwargs[name], ko[name]) for name in kwargs]
-        if not args:
-            return self.new_dict(more)
-        pairs = self.pairs_of(args[0], ao[0])
-        if pairs is not None:
-            return self.new_dict([*pairs, *more])
-        if more or hasattr(type(args[0]), "keys"):
-            return None
-        made: dict = {}
-        origin = self.fresh(made, "dict", [])
-        return self.over(stand_ins.dict_of, args[0], [made, args[0]], [origin, ao[0]])
+        return self.mapping_of({}, args, ao, self._named(kwargs, ko))
 
     def _dict_from_keys(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         found = self._elements(args[0], ao[0]) if len(args) in (1, 2) and not kwargs else None
@@ -253,12 +241,18 @@ class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
         value = (args[1], ao[1]) if len(args) == 2 else (None, KNOWN)
         return self.new_dict([(key, known, value[0], value[1]) for key, known in found])
 
-    def _set(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if len(args) > 1 or kwargs:
-            return None
-        if args and self.set_elements(args[0], ao[0]) is None:
-            return None
-        return self.new_set(set(*args))
+    def _set(self, kind: type) -> Callable:
+        def model(args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+            if len(args) > 1 or kwargs:
+                return None
+            if args and self.is_iterator(args[0]):
+                listed = stand_ins.set_of
+                return self._enter(listed, KNOWN, [kind, args[0]], [KNOWN, ao[0]], {}, {})
+            if args and self.set_elements(args[0], ao[0]) is None:
+                return None
+            return self.new_set(kind(*args))
+
+        return model
 
     def _slice(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs or not 1 <= len(args) <= 3:
@@ -365,22 +359,37 @@ class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
         return model
 
     def call_getter(self, getter: Any, args: Any, ao: Any) -> Any:
-        """Call an `itemgetter` or `attrgetter` that was made of constants."""
-        wanted = getter.__reduce__()[1]
+        """Call a getter or caller of `operator` that was made of constants."""
+        maker, wanted = getter.__reduce__()[:2]
         if len(args) != 1:
             return None
-        if isinstance(getter, operator.itemgetter):
+        if maker is operator.methodcaller:
+            method = self.get_attribute(args[0], ao[0], wanted[0])
+            if type(method) is not tuple or not self.active:
+                return None
+            return self._call(*method, list(wanted[1:]), [KNOWN] * len(wanted[1:]), {}, {})
+        if maker is operator.itemgetter:
             found = [self.get_item(args[0], ao[0], key, KNOWN) for key in wanted]
-        elif any("." in name for name in wanted):
-            return None
+        elif maker is operator.attrgetter:
+            found = [self._attribute_of(args[0], ao[0], name.split(".")) for name in wanted]
         else:
-            found = [self.get_attribute(args[0], ao[0], name) for name in wanted]
+            return None  # a `methodcaller` with arguments by name
         if len(found) == 1:
             return found[0]
         pairs = [each for each in found if isinstance(each, tuple)]
         if len(pairs) < len(found):
             return None
         return tuple(value for value, _ in pairs), parts(origin for _, origin in pairs)
+
+    def _attribute_of(self, obj: Any, origin: Any, names: list[str]) -> Any:
+        """Read an attribute of an attribute; None where code runs on the way to the last one."""
+        *first, last = names
+        for name in first:
+            found = self.get_attribute(obj, origin, name)
+            if type(found) is not tuple or not self.active:
+                return None
+            obj, origin = found
+        return self.get_attribute(obj, origin, last)
 
     def _getitem(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs or len(args) != 2:
@@ -391,60 +400,3 @@ class FunctionRules(FunctionAttributeRules, IteratorRules, OperatorRules):
         if kwargs or len(args) != 2:
             return None
         return self.compare("in", args[1], ao[1], args[0], ao[0])
-
-    # -- numbers, truth, text ----------------------------------------------------------------
-
-    def _not(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        found = self._truth(args, ao, kwargs, ko)
-        return (not found[0], found[1]) if type(found) is tuple else None
-
-    def _truth(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) != 1 or isinstance(self.object(args[0]), int):
-            return None
-        answer = self.truth(args[0], ao[0])
-        return (answer, KNOWN if self.active else None) if type(answer) is bool else None
-
-    def _round(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) not in (1, 2) or type(args[0]) not in NUMBERS:
-            return None
-        if len(args) == 2 and (type(args[1]) is not int or ao[1] is not KNOWN):
-            return None
-        return self._math(round, "round", args, ao)
-
-    def _divmod(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) != 2 or not all(type(each) in NUMBERS for each in args):
-            return None
-        if all(each is KNOWN for each in ao):
-            return self._folded(divmod, args)
-        return None
-
-    def _pow(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) not in (2, 3):
-            return None
-        if len(args) == 2:
-            return self.binary("**", args[0], ao[0], args[1], ao[1])
-        known = all(o is KNOWN and type(v) is int for v, o in zip(args, ao))
-        return self._folded(pow, args) if known else None
-
-    def _str(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        return ("", KNOWN) if not args and not kwargs else self._text_of(str, args, ao, kwargs)
-
-    def _text(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        return self._text_of(repr, args, ao, kwargs)
-
-    def _text_of(self, function: Callable, args: Any, ao: Any, kwargs: Any) -> Any:
-        if kwargs or len(args) != 1 or ao[0] is not KNOWN or not self._has_plain_text(args[0]):
-            return None
-        return self._folded(function, args)
-
-    def _has_plain_text(self, value: Any) -> bool:
-        if type(value) is tuple:
-            return all(map(self._has_plain_text, value))
-        return type(value) in PLAIN_TYPES and type(value) is not slice
-
-    def _format(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) not in (1, 2):
-            return None
-        spec = (args[1], ao[1]) if len(args) == 2 else ("", KNOWN)
-        known = ao[0] is KNOWN and spec[1] is KNOWN and self._has_plain_text(args[0])
-        return self._folded(format, (args[0], spec[0])) if known else None

@@ -216,7 +216,7 @@ class Graph:
                 # then many turns in a row are better than one at a time
                 self.record_in_a_row(going.layout, reason, entrance)
         for cycle in segment.cycles:
-            turned = None if cycle is going.turned else cycle.run(run, going)
+            turned = cycle.run(run, going) if cycle.pays(going) else None
             if turned is not None:
                 self.count_native_run(going.layout)
                 return turned

@@ -324,7 +324,8 @@ class InstanceRules(ObjectRules):
         of_class = isinstance(obj, type) and ao[1] is KNOWN
         start = obj if of_class and issubclass(obj, cls) else type(obj)
         known = self.object(obj)
-        if not of_class and not isinstance(known, int) and self.instance(obj) is None:
+        made = ("instance", "dict")  # such as a Counter
+        if not of_class and not isinstance(known, int) and getattr(known, "kind", "") not in made:
             return None
         self._identical(Place(lookups.read_order, start, False, ""), start.__mro__)
         if cls not in start.__mro__:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jitgrad.graph.containers import ContainerRules
 from jitgrad.graph.counting import KIND
+from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.origins import KNOWN, Origin, parts
 from jitgrad.graph.positions import ITERATORS, Sources
@@ -18,13 +19,19 @@ STEPS = {
     "map": stand_ins.map_next,
     "starmap": stand_ins.starmap_next,
     "filter": stand_ins.filter_next,
+    "filterfalse": stand_ins.filterfalse_next,
+    "compress": stand_ins.compress_next,
+    "strict zip": stand_ins.strict_zip_next,
     "zip": stand_ins.zip_next,
+    "zip_longest": stand_ins.zip_longest_next,
 }
-"""What iterators do for each element that call a function for it."""
+"""What iterators do for each element that call a function for it, or run over what does."""
+ASKING = ("zip", "zip_longest")
+"""Those of them that call nothing themselves."""
 
 DRAWN = frozenset({
     itertools.product, itertools.permutations, itertools.combinations,
-    itertools.combinations_with_replacement, itertools.pairwise,
+    itertools.combinations_with_replacement,
 })  # fmt: skip
 """Makers of iterators that only put together what they are given, which they keep."""
 
@@ -40,11 +47,11 @@ class IteratorRules(ContainerRules):
         known = self.object(it)
         if not isinstance(known, FreshObject) or known.extra is None:
             return False
-        if known.kind in STEPS and known.kind != "zip":
+        if known.kind in STEPS and known.kind not in ASKING:
             return True
-        return known.kind == "zip" and any(map(self.calls_back, known.extra.values()))
+        return known.kind in ASKING and any(map(self.calls_back, known.extra.values()))
 
-    def step(self, known: FreshObject) -> Any:
+    def step(self, it: Any, known: FreshObject) -> Any:
         held = known.extra
         origins = [origin for _, origin in held.sources]
         return self._enter(STEPS[known.kind], KNOWN, held.values(), origins, {}, {})
@@ -85,13 +92,14 @@ class IteratorRules(ContainerRules):
         return None
 
     def _next_islice(self, held: Any) -> Origin | None:
-        start, stop = held.start
-        if stop is not None and held.index >= stop:
-            return None
-        for _ in range(held.index, start):
+        begin, stop, step = held.start
+        while held.index < begin:
             if self._next_of(held.sources[0][0]) is None:
                 return None
             held.index += 1
+        if stop is not None and begin >= stop:
+            return None
+        held.start = (begin + step if stop is None else min(begin + step, stop), stop, step)
         return self._next_of(held.sources[0][0])
 
     def _next_repeat(self, held: Any) -> Origin | None:
@@ -121,14 +129,49 @@ class IteratorRules(ContainerRules):
             return None
         return [self.iterate(x, xo) for x, xo in zip(args, ao)]
 
-    def _over_iterators(self, kind: str, first: list, args: Any, ao: Any, start: Any = 0) -> Any:
+    def over_iterators(
+        self, kind: str, maker: Any, first: list, args: Any, ao: Any, state: Any = 0, **named: Any
+    ) -> Any:
+        """Make an iterator over others, which are made before if Python code makes them.
+
+        Args:
+            first: what comes before the iterators, with origins.
+            state: the `start` of such an iterator.
+            named: constants by keyword, for the maker.
+        """
         inner = self.iterators_over(args, ao)
-        if inner is None:
-            return None
-        if kind not in STEPS and any(self.calls_back(each) for each, _ in inner):
-            # whose steps change what it remembers itself
-            return None
-        return self.make_iterator(kind, [*first, *inner], start)
+        stateful = kind not in STEPS
+        if inner is None or (stateful and any(self.calls_back(each) for each, _ in inner)):
+            if stateful and len(args) == 1 and self.is_feed(args[0]):
+                return self.make_iterator(kind, [*first, (args[0], ao[0])], state)
+            after = () if kind != "islice" else tuple((each, KNOWN) for each in state)
+            return self.iterating(
+                maker, args, ao, tuple(first), after, named, dict.fromkeys(named, KNOWN),
+                lasting=not stateful,
+            )  # fmt: skip
+        return self.make_iterator(kind, [*first, *inner], state)
+
+    def is_feed(self, x: Any) -> bool:
+        """Is it what iterators over evaluated code run over?"""
+        raise NotImplementedError
+
+    def iterating(
+        self,
+        maker: Any,
+        args: Any,
+        ao: Any,
+        before: tuple = (),
+        after: tuple = (),
+        kwargs: Any = None,
+        ko: Any = None,
+        lasting: bool = False,
+    ) -> Any:
+        """Have `maker` make its iterator over iterators over these arguments."""
+        raise NotImplementedError
+
+    def flattened(self, x: Any, xo: Any) -> Any:
+        """Make a chain of what `x` iterates over."""
+        raise NotImplementedError
 
     def model_enumerate(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if len(args) + len(kwargs) not in (1, 2) or not args or not set(kwargs) <= {"start"}:
@@ -140,34 +183,36 @@ class IteratorRules(ContainerRules):
             start, known = kwargs["start"], ko["start"]
         if type(start) is not int or self.fixed(start, known) is not KNOWN:
             return None
-        return self._over_iterators("enumerate", [], args[:1], ao[:1], start)
+        return self.over_iterators("enumerate", enumerate, [], args[:1], ao[:1], start, start=start)
 
     def model_zip(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs and (set(kwargs) != {"strict"} or ko["strict"] is not KNOWN):
             return None
         if kwargs.get("strict"):
-            found = [self._elements(*each) for each in zip(args, ao)]
-            if any(each is None for each in found) or len(set(map(len, found))) > 1:  # type: ignore[arg-type]
-                return None
-        return self._over_iterators("zip", [], args, ao)
+            return self.over_iterators("strict zip", zip, [], args, ao, strict=True)
+        return self.over_iterators("zip", zip, [], args, ao)
 
     def model_map(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs or len(args) < 2:
             return None
-        return self._over_iterators("map", [(args[0], ao[0])], args[1:], ao[1:])
+        return self.over_iterators("map", map, [(args[0], ao[0])], args[1:], ao[1:])
 
     def model_filter(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs or len(args) != 2:
             return None
-        return self._over_iterators("filter", [(args[0], ao[0])], args[1:], ao[1:])
+        return self.over_iterators("filter", filter, [(args[0], ao[0])], args[1:], ao[1:])
 
     def model_starmap(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs or len(args) != 2:
             return None
-        return self._over_iterators("starmap", [(args[0], ao[0])], args[1:], ao[1:])
+        return self.over_iterators(
+            "starmap", itertools.starmap, [(args[0], ao[0])], args[1:], ao[1:]
+        )
 
     def model_reversed(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) != 1 or type(args[0]) not in (list, tuple, range, str):
+        if kwargs or len(args) != 1:
+            return None
+        if type(args[0]) not in (list, tuple, range, str, *DICTS) and not self.is_view(args[0]):
             return None
         found = self._elements(args[0], ao[0])
         return None if found is None else self.make_iterator(
@@ -175,35 +220,44 @@ class IteratorRules(ContainerRules):
         )  # fmt: skip
 
     def model_chain(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        return None if kwargs else self._over_iterators("chain", [], args, ao)
+        if kwargs:
+            return None
+        inner = self.iterators_over(args, ao)
+        if inner is None or any(self.calls_back(each) for each, _ in inner):
+            return self.flattened(tuple(args), parts(ao))
+        return self.make_iterator("chain", inner)
 
     def model_from_iterable(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) != 1 or type(args[0]) is not tuple:
-            # a list is looked at while the chain runs
+        if kwargs or len(args) != 1:
             return None
-        found = self._elements(args[0], ao[0])
+        found = self._elements(args[0], ao[0]) if type(args[0]) is tuple else None
         if found is None:
-            return None
-        return self._over_iterators("chain", [], [v for v, _ in found], [o for _, o in found])
+            # a list is looked at while the chain runs
+            return self.flattened(args[0], ao[0])
+        return self.model_chain([v for v, _ in found], [o for _, o in found], {}, {})
 
     def model_zip_longest(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if not set(kwargs) <= {"fillvalue"}:
             return None
         fill = (kwargs.get("fillvalue"), ko.get("fillvalue", KNOWN))
-        return self._over_iterators("zip_longest", [fill], args, ao)
+        # what is at its end stays there
+        inner = self.iterators_over(args, ao)
+        return None if inner is None else self.make_iterator("zip_longest", [fill, *inner])
 
     def model_islice(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         bounds = args[1:]
-        if kwargs or len(args) not in (2, 3):
+        if kwargs or not 2 <= len(args) <= 4:
             return None
         if not all(type(each) is int and each >= 0 for each in bounds if each is not None):
             return None
         if not all(self.fixed(v, o) is KNOWN for v, o in zip(bounds, ao[1:])):
             return None
-        start = (0, bounds[0]) if len(bounds) == 1 else (bounds[0] or 0, bounds[1])
-        if start[1] is not None and start[1] < start[0]:
+        begin, stop, step = (None, *bounds, None, None)[len(bounds) > 1 :][:3]
+        begin, step = begin or 0, 1 if step is None else step
+        if step == 0 or (stop is not None and stop < begin):
             return None
-        return self._over_iterators("islice", [], args[:1], ao[:1], start)
+        state = begin, stop, step
+        return self.over_iterators("islice", itertools.islice, [], args[:1], ao[:1], state)
 
     def model_repeat(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if len(args) + len(kwargs) not in (1, 2) or not args or not set(kwargs) <= {"times"}:
@@ -240,7 +294,7 @@ class IteratorRules(ContainerRules):
             sources.append((tuple(v for v, _ in found), parts(o for _, o in found)))
         if rest:
             kwargs = {**kwargs, "r": rest[0]}
-        if len(rest) > 1 or (maker is itertools.pairwise and (kwargs or not args)):
+        if len(rest) > 1:
             return None
         return self.make_iterator("drawn", sources, functools.partial(maker, **kwargs))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import types
+from collections import deque
 from enum import Enum
 from typing import Any
 
@@ -25,7 +26,7 @@ CONSTANT_TYPES = (
 IDENTICAL_TYPES = (
     type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, np.ufunc,
     types.MethodDescriptorType, types.WrapperDescriptorType, operator.itemgetter,
-    operator.attrgetter,
+    operator.attrgetter, operator.methodcaller,
 )  # fmt: skip
 
 
@@ -43,6 +44,9 @@ def is_plain_tensor(value: Any) -> bool:
     """Is `value` a tensor whose class is the library's own, without methods of the user's?"""
     return isinstance(value, TensorCore) and type(value).__module__.startswith("jitgrad.")
 
+
+LISTS = (list, deque)
+"""Classes of what is known by its elements and changes by them."""
 
 ARGUMENT_CONSTANTS = frozenset((type(None), bool, int, str, bytes))
 """Types of arguments whose value is part of the entry's key."""

@@ -10,7 +10,7 @@ from typing import Any
 from jitgrad.graph import lookups
 from jitgrad.graph.changes import item_place, length_place
 from jitgrad.graph.changing import ChangeRules
-from jitgrad.graph.knowledge import FreshObject
+from jitgrad.graph.knowledge import LISTS, FreshObject
 from jitgrad.graph.origins import KNOWN, Origin, Runtime
 from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.python import stand_ins
@@ -77,7 +77,7 @@ class ListRules(ChangeRules):
 
     def is_list(self, x: Any) -> bool:
         """Is it a list that can be changed here?"""
-        return type(x) is list and self.object(x) is not None
+        return type(x) in LISTS and self.object(x) is not None
 
     def change_list(self, x: Any, change: Change, values: Any = (), origins: Any = ()) -> bool:
         """Change a list, what is known of its elements, and the list of each replay.
@@ -85,7 +85,7 @@ class ListRules(ChangeRules):
         False, and nothing has happened, where it cannot be done or Python would raise.
         """
         known = self.object(x)
-        if type(x) is not list or known is None or not self.can_change(known, values, origins):
+        if type(x) not in LISTS or known is None or not self.can_change(known, values, origins):
             return False
         if isinstance(known, int):
             return self._change_outer(x, known, change, values, origins)
@@ -133,7 +133,7 @@ class ListRules(ChangeRules):
     def list_method(self, x: Any, name: str, args: Any, ao: Any) -> Any:
         """Perform a method of a list; None if that cannot be followed."""
         model = getattr(self, f"_list_{name}", None)
-        return None if model is None or not self.is_list(x) else model(x, args, ao)
+        return None if model is None or type(x) is not list else model(x, args, ao)
 
     def _changed(self, done: bool) -> Any:
         return (None, KNOWN) if done else None

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from jitgrad.dispatch import wrap
-from jitgrad.engine import run_nodes
 from jitgrad.graph.arrivals import Arrivals, described
 from jitgrad.graph.derivative import add_cotangents, kinds_of
 from jitgrad.graph.loop_layout import LoopLayout, Way
@@ -18,6 +17,7 @@ from jitgrad.graph.origins import Variable
 from jitgrad.graph.tape import check_versions, natively
 from jitgrad.modes import state
 from jitgrad.node import SECOND_BACKWARD, Node
+from jitgrad.walk import run_nodes
 
 
 class LoopBackward(Node):

@@ -6,14 +6,17 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from jitgrad.device import device
 from jitgrad.dispatch import TensorCore
+from jitgrad.dtypes import dtype
 from jitgrad.graph.changes import item_place, length_place, presence_place
 from jitgrad.graph.changing import ChangeRules
 from jitgrad.graph.knowledge import IDENTICAL_TYPES, FreshObject
 from jitgrad.graph.lookups import ABSENT
 from jitgrad.graph.origins import KNOWN, Origin, parts
+from jitgrad.spec import Size
 
-KEY_TYPES = (int, str, bool, type(None), bytes, float)
+KEY_TYPES = (int, str, bool, type(None), bytes, float, dtype, device, Size)
 SET_OPERATORS: dict[str, Callable] = {
     "|": operator.or_, "&": operator.and_, "-": operator.sub, "^": operator.xor,
 }  # fmt: skip
@@ -143,12 +146,19 @@ class MappingRules(ChangeRules):
             return self.is_key(key, ko)
         return ko is KNOWN and self.key_of(key, ko) is not ABSENT
 
-    def new_dict(self, pairs: list[tuple[Any, Any, Any, Any]] | None) -> Any:
-        """Make a dict of keys and values with their origins; None where keys are not known."""
+    def new_dict(
+        self, pairs: list[tuple[Any, Any, Any, Any]] | None, made: Any = None, extra: Any = None
+    ) -> Any:
+        """Make a dict of keys and values with their origins; None where keys are not known.
+
+        Args:
+            made: an empty one of another class.
+            extra: what makes its missing items, with origin.
+        """
         if pairs is None or not all(self.is_key(key, ko) for key, ko, _, _ in pairs):
             return None
-        made: dict = {}
-        origin = self.fresh(made, "dict", [])
+        made = {} if made is None else made
+        origin = self.fresh(made, "dict", [], extra)
         for each in pairs:
             self.set_dict_item(made, *each)
         return made, origin
@@ -261,7 +271,10 @@ class MappingRules(ChangeRules):
         fresh = self.fresh_dict(x)
         if args or fresh is None or not x:
             return None
-        key = list(x)[-1]
+        return self._popped(x, list(x)[-1])
+
+    def _popped(self, x: Any, key: Any) -> Any:
+        """Take an item out of a dict."""
         origin = self._key_origin(x, key)
         value = self._dict_pop(x, [key], [origin])
         return None if value is None else ((key, value[0]), parts((origin, value[1])))
@@ -333,10 +346,10 @@ class MappingRules(ChangeRules):
                 return (l, lo) if self.update_with(l, self.pairs_of(r, ro)) else None
             left, right = self.pairs_of(l, lo), self.pairs_of(r, ro)
             return None if left is None or right is None else self.new_dict([*left, *right])
-        if op in SET_OPERATORS and type(l) is set and type(r) is set:
+        if op in SET_OPERATORS and {type(l), type(r)} <= {set, frozenset}:
             if self.set_elements(l, lo) is None or self.set_elements(r, ro) is None:
                 return None
-            if not in_place:
+            if not in_place or type(l) is frozenset:
                 return self.new_set(SET_OPERATORS[op](l, r))
             names = {"|": "update", "&": "intersection_update", "-": "difference_update"}
             name = names.get(op, "symmetric_difference_update")

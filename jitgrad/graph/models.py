@@ -6,6 +6,7 @@ import builtins
 import functools
 import math
 import operator
+from collections import deque
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
@@ -13,7 +14,7 @@ from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.functions import FunctionRules
-from jitgrad.graph.knowledge import FreshObject
+from jitgrad.graph.knowledge import LISTS, FreshObject
 from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.origins import KNOWN, Parts, Runtime
 from jitgrad.locks import made_once
@@ -75,7 +76,7 @@ class Models(FunctionRules):
         known = self.object(x)
         if isinstance(known, FreshObject) and known.kind in SIZED:
             return len(x), KNOWN
-        if isinstance(known, int) and type(x) in (list, tuple, set, frozenset, *DICTS):
+        if isinstance(known, int) and type(x) in (*LISTS, tuple, set, frozenset, *DICTS):
             return self.take(Place(lookups.read_length, known, True, ""))
         if self.is_record(x):
             found = self.record_items(x, "__len__")
@@ -157,7 +158,7 @@ class Models(FunctionRules):
 
     def _float(self, args: Any, ao: Any) -> Any:
         if len(args) != 1:
-            return None
+            return None if args else (0.0, KNOWN)
         x = args[0]
         if isinstance(x, TensorCore) and x._array.dtype.kind == "f":
             return self._item(x)
@@ -208,9 +209,11 @@ class Models(FunctionRules):
 
     def _iter(self, args: Any, ao: Any) -> Any:
         if len(args) != 1:
-            return None
+            return self.model_iter(args, ao)
         if self.is_iterator(args[0]):
             return args[0], ao[0]
+        if isinstance(args[0], TensorCore) and args[0]._array.ndim:
+            return self.iterate(args[0], ao[0])
         if self._elements(args[0], ao[0]) is None:
             return self.user_iterator(args[0], ao[0])
         if type(args[0]) is range:
@@ -228,6 +231,8 @@ class Models(FunctionRules):
                 return self.dict_method(owner, name, args, ao, kwargs, ko)
             if kwargs:
                 return self._sort(owner, args, kwargs, ko) if name == "sort" else None
+            if type(owner) is deque:
+                return self.deque_method(owner, name, args, ao)
             if type(owner) is list:
                 return self.list_method(owner, name, args, ao)
             return self.set_method(owner, name, args, ao)
@@ -238,14 +243,14 @@ class Models(FunctionRules):
     def _take_bound(self, method: BuiltinFunctionType) -> bool:
         """Make facts of the owner and the name of a container's method that was found outside."""
         known = self.object(method)
-        if not isinstance(known, int) or type(method.__self__) not in (list, set, *DICTS):
+        if not isinstance(known, int) or type(method.__self__) not in (*LISTS, set, *DICTS):
             return False
         self.take(Place(lookups.read_method_name, known, True, ""))
         self.take(Place(lookups.read_owner, known, True, ""))
         return True
 
     def _sort(self, x: Any, args: Any, kwargs: Any, ko: Any) -> Any:
-        if args or not self.is_list(x) or not set(kwargs) <= {"key", "reverse"}:
+        if args or type(x) is not list or not set(kwargs) <= {"key", "reverse"}:
             return None
         return self._enter(stand_ins.sort, KNOWN, [x], [self.origin_of(x)], kwargs, ko)
 

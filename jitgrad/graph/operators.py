@@ -12,6 +12,7 @@ from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.knowledge import (
     CONSTANT_TYPES,
     IDENTICAL_TYPES,
+    LISTS,
     FreshObject,
     has_lasting_identity,
 )
@@ -95,7 +96,7 @@ class OperatorRules(OperandRules):
             found = self._elements(x, xo)
             if found is not None and self.fixed(n, no) is KNOWN:
                 return x * n, parts(origin for _, origin in found * n)
-        if kinds <= {set, *DICTS}:
+        if kinds <= {set, frozenset, *DICTS}:
             return self.mapping_operator(op, l, lo, r, ro, in_place)
         if op == "|" and all(each is None or type(each) is type for each in (l, r)):
             return self._folded(BINARY[op], (l, r)) if lo is KNOWN and ro is KNOWN else None
@@ -130,7 +131,7 @@ class OperatorRules(OperandRules):
             ):
                 (l, lo), (r, ro) = self.beside(r, l, lo), self.beside(l, r, ro)  # noqa: E741
                 return self.perform(COMPARE[op], (l, r), (lo, ro))
-        elif type(l) is type(r) and type(l) in (list, set):
+        elif type(l) is type(r) and type(l) in (list, set, dict):
             answer = self._compare_containers(op, l, lo, r, ro)
             if answer is not None:
                 return answer
@@ -158,14 +159,27 @@ class OperatorRules(OperandRules):
         return None not in kinds and kinds[0] != kinds[1]
 
     def _compare_containers(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
-        """Compare two lists or two sets of constants; lists also where their lengths differ."""
-        left, right = self._elements(l, lo), self._elements(r, ro)
+        """Compare containers of constants; lists also where their lengths differ."""
+        left, right = (self._all_elements(*each) for each in ((l, lo), (r, ro)))
         if left is None or right is None:
             return None
         known = all(o is KNOWN and type(value) in PLAIN_TYPES for value, o in (*left, *right))
         if known or (type(l) is list and op in ("==", "!=") and len(l) != len(r)):
             return self._folded(COMPARE[op], (l, r))
         return None
+
+    def _all_elements(self, x: Any, xo: Any) -> list[tuple[Any, Any]] | None:
+        """Return the elements of a container, the keys and values of a dict, with origins."""
+        if type(x) is not dict:
+            return self._elements(x, xo)
+        pairs = self.pairs_of(x, xo)
+        return None if pairs is None else [
+            each for key, ko, value, vo in pairs for each in ((key, ko), (value, vo))
+        ]  # fmt: skip
+
+    def pairs_of(self, x: Any, xo: Any) -> list[tuple[Any, Any, Any, Any]] | None:
+        """Return keys and values of a dict with their origins."""
+        raise NotImplementedError
 
     def _membership(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
         """Tell whether `l in r`; None if that cannot be followed."""
@@ -174,7 +188,7 @@ class OperatorRules(OperandRules):
         if type(r) in (set, frozenset, *DICTS):
             present = self.has_key(r, l, lo)
             return None if present is None else (present is (op == "in"), KNOWN)
-        found = self._elements(r, ro) if type(r) in (list, tuple) else None
+        found = self._elements(r, ro) if type(r) in (*LISTS, tuple) else None
         if found is None:
             return None
         if lo is KNOWN and all(o is KNOWN for _, o in found):
@@ -223,7 +237,7 @@ class OperatorRules(OperandRules):
             known = self.object(x)
             if isinstance(known, FreshObject) and known.kind in ("list", "dict", "set"):
                 return bool(x)
-            if isinstance(known, int) and type(x) in (list, tuple, *DICTS):
+            if isinstance(known, int) and type(x) in (*LISTS, tuple, *DICTS):
                 return bool(self.take(Place(lookups.read_length, known, True, ""))[0])
             if isinstance(known, int) and self._lacks(type(x), "__bool__", "__len__"):
                 return True

@@ -64,8 +64,11 @@ class PatternRules(Models):
         if by_position == (None,):
             given, by_position = [(subject, so)], ()
         asked = (*by_position, *names)
-        if len(set(asked)) < len(asked) or not all(self._has(subject, so, each) for each in asked):
+        present = [self._presence(subject, so, each) for each in asked]
+        if len(set(asked)) < len(asked) or None in present:
             return None
+        if not all(present):
+            return None, KNOWN
         attributes: list[Any] = [self.get_attribute(subject, so, each) for each in asked]
         given += attributes
         if not self.active:

@@ -14,7 +14,13 @@ from jitgrad.graph.dictionaries import DICTS, DictionaryRules
 from jitgrad.graph.facts import SameObject
 from jitgrad.graph.heads import HeadRules
 from jitgrad.graph.ir import Scalar
-from jitgrad.graph.knowledge import CONSTANT_TYPES, IDENTICAL_TYPES, FreshObject, is_plain_tensor
+from jitgrad.graph.knowledge import (
+    CONSTANT_TYPES,
+    IDENTICAL_TYPES,
+    LISTS,
+    FreshObject,
+    is_plain_tensor,
+)
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Bounds, Parts, Runtime, parts
 from jitgrad.graph.passing import Passing
@@ -272,7 +278,7 @@ class Performing(HeadRules, DictionaryRules, Operations):
             return list(zip(x, keys if known.kind == "keys" else values))
         if self.is_record(x):
             return self.record_items(x, "__iter__")
-        if isinstance(known, int) and type(x) in (list, tuple):
+        if isinstance(known, int) and type(x) in (*LISTS, tuple):
             self.take(Place(lookups.read_length, known, True, ""))
             found = [self.take(Place(lookups.read_item, known, True, i)) for i in range(len(x))]
             if all(origin is not None for _, origin in found):

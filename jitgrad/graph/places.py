@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import functools
 import operator
+from collections import deque
 from enum import Enum
 from types import (
     BuiltinFunctionType,
@@ -18,19 +19,18 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.collecting import CollectingRules
 from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.function_attributes import FunctionAttributeRules
 from jitgrad.graph.guards import is_immutable
-from jitgrad.graph.knowledge import CONSTANT_TYPES, FreshObject, is_plain_tensor
-from jitgrad.graph.lists import ListRules
+from jitgrad.graph.knowledge import CONSTANT_TYPES, LISTS, FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import ABSENT, Place
-from jitgrad.graph.mappings import MappingRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
 from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.records import RecordRules
 from jitgrad.graph.selecting import SelectingRules
 from jitgrad.graph.stores import Waiting
-from jitgrad.python import protocols, stand_ins
+from jitgrad.python import driven, protocols, stand_ins
 from jitgrad.python.operations import Enter
 from jitgrad.spec import Size
 
@@ -39,6 +39,8 @@ METADATA = frozenset(
 )
 
 ORIGINALS = dict(vars(builtins))
+NAMESPACES = (protocols.NAMESPACE, stand_ins.NAMESPACE, driven.NAMESPACE)
+"""Of what is evaluated in place of the interpreter and of functions written in C."""
 
 
 def _fill(place: Place, run: Any, made: Any) -> None:
@@ -47,14 +49,14 @@ def _fill(place: Place, run: Any, made: Any) -> None:
     (cell.cell_contents,) = made
 
 
-class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules, RecordRules):
+class PlaceRules(FunctionAttributeRules, SelectingRules, CollectingRules, RecordRules):
     """What is read from and stored in variables, objects and containers."""
 
     def constant(self, value: object) -> Any:
         return KNOWN
 
     def load_global(self, frame: Any, name: str) -> Any:
-        if frame.globals is protocols.NAMESPACE or frame.globals is stand_ins.NAMESPACE:
+        if any(frame.globals is each for each in NAMESPACES):
             # nor do functions written in C look for others by their names
             return frame.globals.get(name, ORIGINALS.get(name)), KNOWN
         place = Place(lookups.read_global, (frame.globals, frame.builtins), False, name)
@@ -136,10 +138,11 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules
         return self.leave(f"del {name}").delete_cell(frame, cell, cell_origin, name)
 
     def get_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
+        known = obj_origin is not None and is_immutable(type(obj))
+        if name == "__class__" and (known or is_plain_tensor(obj)):
+            return type(obj), KNOWN
         if isinstance(obj, TensorCore):
             return self._tensor_attribute(obj, obj_origin, name)
-        if name == "__class__" and obj_origin is not None and is_immutable(type(obj)):
-            return type(obj), KNOWN
         if isinstance(obj, ModuleType) and obj_origin is KNOWN:
             if obj.__name__ == "jitgrad":
                 getattr(obj, name, None)  # some names come at their first use
@@ -205,12 +208,10 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules
             if isinstance(method, BuiltinFunctionType):
                 self.methods[id(method)] = method
                 return method, IDENTIFIED
-        if kind in (list, set, *DICTS) and isinstance(
-            lookups.type_lookup(kind, name), MethodDescriptorType
-        ):
-            method = getattr(obj, name)
-            self.methods[id(method)] = method
-            return method, IDENTIFIED
+        if kind in (*LISTS, set, frozenset, *DICTS):
+            answer = self._container_attribute(obj, name)
+            if answer is not None:
+                return answer
         if isinstance(known, FreshObject) and known.kind == "super":
             answer = self.super_attribute(obj, name)
         elif self.is_record(obj):
@@ -222,6 +223,19 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules
         return self.leave(f"attribute {name} of a {kind.__name__}").get_attribute(
             obj, obj_origin, name
         )
+
+    def _container_attribute(self, obj: Any, name: str) -> Any:
+        """Read an attribute of a container of the standard library."""
+        kind = type(obj)
+        found = lookups.type_lookup(kind, name)
+        if isinstance(found, MethodDescriptorType):
+            method = getattr(obj, name)
+            self.methods[id(method)] = method
+            return method, IDENTIFIED
+        if isinstance(found, FunctionType):
+            self.class_fact(kind, name)
+            return self.bound(found, obj, kind)
+        return self.limit(obj) if kind is deque and name == "maxlen" else None
 
     def set_attribute(self, obj: Any, obj_origin: Any, name: str, value: Any, origin: Any) -> Any:
         self.begin()
@@ -283,6 +297,8 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules
                 return self.perform(operator.getitem, (obj, key), (obj_origin, KNOWN))
         elif type(obj) in DICTS:
             found = self.dict_item(obj, key, key_origin)
+            if found is None:
+                found = self.missing_item(obj, obj_origin, key, key_origin)
             if found is not None:
                 return found
         elif key_origin is KNOWN and type(key) in (int, str, slice):
@@ -306,20 +322,22 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules
             obj, obj_origin, key, key_origin
         )
 
-    def _item_of(self, obj: Any, key: int | slice) -> Any:
+    def _item_of(self, obj: Any, key: Any) -> Any:
         """Return an element or a slice of a list or tuple, with its origin."""
         known = self.object(obj)
-        if known is None or type(obj) not in (list, tuple):
+        if known is None or type(obj) not in (*LISTS, tuple):
             return None
-        if not isinstance(key, slice):
+        if type(key) is not slice:
             return self.element(obj, key)
+        if type(obj) is deque:
+            return None
         found = self._elements(obj, IDENTIFIED)
         if found is None:
             return None
         chosen: list[tuple[Any, Any]] = found[key]
         if type(obj) is list:
             return self.new_list(chosen)
-        return obj[key], parts(origin for _, origin in chosen)
+        return tuple(obj)[key], parts(origin for _, origin in chosen)
 
     def _is_index(self, key: Any, origin: Any) -> bool:
         if origin is KNOWN:
@@ -356,13 +374,18 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules
         if type(obj) in DICTS:
             done = self.set_dict_item(obj, key, key_origin, value, origin)
         else:
-            fits = key_origin is KNOWN and type(key) in (int, slice) and self.is_list(obj)
+            fits = key_origin is KNOWN and self._is_place_in(obj, key)
             done = fits and self.set_list_item(obj, key, value, origin)
         if done:
             return None
         return self.leave(f"assignment to an item of a {type(obj).__name__}").set_item(
             obj, obj_origin, key, key_origin, value, origin
         )
+
+    def _is_place_in(self, obj: Any, key: Any) -> bool:
+        """Is it a position or slice of a list that can be changed here?"""
+        places = (int, slice) if type(obj) is list else (int,)
+        return type(key) in places and self.is_list(obj)
 
     def delete_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:
         answer = self.enter_special("__delitem__", obj, obj_origin, [key], [key_origin])
@@ -374,7 +397,7 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, ListRules, MappingRules
         if type(obj) in DICTS:
             done = self.delete_dict_item(obj, key, key_origin)
         else:
-            fits = key_origin is KNOWN and type(key) in (int, slice) and self.is_list(obj)
+            fits = key_origin is KNOWN and self._is_place_in(obj, key)
             done = fits and self.delete_list_item(obj, key)
         if done:
             return None

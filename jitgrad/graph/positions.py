@@ -8,6 +8,7 @@ from typing import Any
 
 from jitgrad.graph.contents import content_class
 from jitgrad.graph.recipes import Recipe
+from jitgrad.python.driven import END, Feed
 
 OVER = -1
 """In place of the steps of an iterator that has said that there is no more."""
@@ -54,6 +55,60 @@ def _reversed(sources: list[Any], start: int, index: int) -> Any:
     return made
 
 
+def _put_forward(made: Any, feed: Feed, items: list[Any]) -> Any:
+    """Let an iterator take these from one of its feeds, which has nothing else yet."""
+    rest, feed.waiting = feed.waiting, items
+    while feed.waiting:
+        next(made, None)
+    feed.waiting = rest
+    return made
+
+
+def _accumulating(sources: list[Any], start: Any, index: int) -> Any:
+    source, function, *total = sources
+    if not total:
+        return itertools.accumulate(source, function)
+    made = itertools.accumulate(source, function, initial=total[0])
+    if index:
+        next(made)
+    return made
+
+
+def _dropping(sources: list[Any], start: Any, index: int) -> Any:
+    function, source = sources
+    made = itertools.dropwhile(function, source)
+    if index:
+        function.waiting = [False]
+        _put_forward(made, source, [None])
+    return made
+
+
+def _cycling(sources: list[Any], start: int, index: int) -> Any:
+    source, *saved = sources
+    made = itertools.cycle(source)
+    if not start:
+        return _put_forward(made, source, saved)
+    _put_forward(made, source, [*saved, END])
+    # which has begun the second time
+    return _behind(made, start - 1)
+
+
+def _pairing(sources: list[Any], start: Any, index: int) -> Any:
+    source, *before = sources
+    made = itertools.pairwise(source)
+    return _put_forward(made, source, [None, *before]) if before else made
+
+
+def _flattening(sources: list[Any], start: Any, index: int) -> Any:
+    source, *current = sources
+    made = itertools.chain.from_iterable(source)
+    for each in current:
+        rest, each.waiting = each.waiting, [None]
+        _put_forward(made, source, [each])
+        each.waiting = rest
+    return made
+
+
 ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
     "iterator": lambda sources, start, index: _behind(own_iterator(sources[0]), index),
     "reversed": _reversed,
@@ -64,7 +119,7 @@ ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
     ),
     "chain": lambda sources, start, index: itertools.chain(*sources),
     "islice": lambda sources, start, index: itertools.islice(
-        sources[0], max(start[0] - index, 0), None if start[1] is None else start[1] - index
+        sources[0], start[0] - index, None if start[1] is None else start[1] - index, start[2]
     ),
     "repeat": lambda sources, start, index: (
         itertools.repeat(sources[0])
@@ -76,13 +131,23 @@ ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
     "map": lambda sources, start, index: map(*sources),
     "starmap": lambda sources, start, index: itertools.starmap(*sources),
     "filter": lambda sources, start, index: filter(*sources),
+    "filterfalse": lambda sources, start, index: itertools.filterfalse(*sources),
+    "compress": lambda sources, start, index: itertools.compress(*sources),
+    "strict zip": lambda sources, start, index: zip(*sources, strict=True),
+    "takewhile": lambda sources, start, index: itertools.takewhile(*sources),
+    "until": lambda sources, start, index: iter(*sources),
+    "accumulate": _accumulating,
+    "cycle": _cycling,
+    "dropwhile": _dropping,
+    "flattened": _flattening,
+    "pairwise": _pairing,
 }
 """How iterators are made again: from their sources, `start`, and the steps so far.
 
 Those that run over other iterators share these with what was made before, so that they are where
-they were. `start` of "reversed" is the length when it began, of "islice" where it begins and ends,
-of "repeat" how often, of "count" the first number and the step, of "drawn" the function that makes
-it.
+they were. `start` of "reversed" is the length when it began, of "islice" the position that comes
+next, the end and the step, of "repeat" how often, of "count" the first number and the step, of
+"drawn" the function that makes it, of "cycle" the steps behind the first round.
 """
 
 
@@ -111,3 +176,27 @@ class Position(Recipe):
 
     def parts(self) -> tuple[Recipe, ...]:
         return self.sources
+
+
+class Fed(Recipe):
+    """A feed, with what waits in it."""
+
+    __slots__ = ("key", "source", "waiting")
+
+    def __init__(self, key: Any, source: Recipe, waiting: tuple[Recipe, ...]) -> None:
+        self.key = key
+        self.source = source
+        self.waiting = waiting
+
+    def build(self, run: Any) -> Any:
+        made = run.made.get(self.key)
+        if made is None:
+            source = self.source.build(run)
+            made = run.made[self.key] = Feed(source)
+            made.waiting = [each.build(run) for each in self.waiting]
+            origins = [each.origin for each in self.waiting]
+            run.register(made, self.key, origins, (source, self.source.origin), "feed")
+        return made
+
+    def parts(self) -> tuple[Recipe, ...]:
+        return (self.source, *self.waiting)

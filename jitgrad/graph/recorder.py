@@ -26,7 +26,7 @@ from jitgrad.graph.passing import Passing
 from jitgrad.graph.patterns import PatternRules
 from jitgrad.graph.performing import is_trusted
 from jitgrad.modes import state
-from jitgrad.python import stand_ins
+from jitgrad.python import driven, stand_ins
 
 CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 """Library classes whose objects a recording makes and keeps: simple state, trusted methods."""
@@ -37,12 +37,12 @@ LONG = 64
 """How many elements a list of any length may have that library code is given in a recording."""
 WHOLE = (copy.deepcopy,)
 """Python functions that Python calls as a whole: they ask for the identities of objects."""
-GETTERS = (operator.itemgetter, operator.attrgetter)
+GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 
 
 def is_stand_in(function: Any) -> bool:
     """Is it one of the functions that are evaluated in place of those written in C?"""
-    return function.__module__ == stand_ins.__name__
+    return function.__module__ in (stand_ins.__name__, driven.__name__)
 
 
 class Recorder(KeyRules, PatternRules, ImportRules):

@@ -26,9 +26,9 @@ from jitgrad.graph.writes import Writes
 from jitgrad.modes import TrackedFloat, plain_number
 from jitgrad.node import FREED, PrimitiveNode, Saved
 from jitgrad.primitive import Kind
-from jitgrad.python import protocols, stand_ins
+from jitgrad.python import driven, protocols, stand_ins
 
-STANDING_IN = (protocols.FILE, stand_ins.FILE)
+STANDING_IN = (protocols.FILE, stand_ins.FILE, driven.FILE)
 
 
 class Recording(Writes):

@@ -10,6 +10,7 @@ from typing import Any
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.class_recipes import Beyond, Bound, Instance
+from jitgrad.graph.collected import KINDS, Collected
 from jitgrad.graph.contents import FILL, parts_of
 from jitgrad.graph.entrance import live_registers
 from jitgrad.graph.knowledge import FreshObject
@@ -212,8 +213,11 @@ class Remaking(Recording):
         values = [part for pair in obj.items() for part in pair] if kind == "dict" else list(obj)
         if kind == "set":
             values = insertion_order(values)
-        made = {"list": list, "dict": dict, "set": set}[kind]
-        return self._container(made, values, origins, key)
+        if type(obj) not in KINDS:
+            return self._container(type(obj), values, origins, key)
+        items = tuple(map(self.recipe, values, origins))
+        given = None if known.extra is None else self.recipe(*known.extra)
+        return Collected(type(obj), items, key, given)
 
     def _instance(self, obj: Any, known: FreshObject) -> Recipe:
         kind = type(obj)

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from jitgrad.dispatch import bind, wrap
-from jitgrad.engine import run_nodes
 from jitgrad.graph.derivative import (
     Derivative,
     add_cotangents,
@@ -34,6 +33,7 @@ from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.modes import state
 from jitgrad.node import SECOND_BACKWARD, Node, modified_error
 from jitgrad.storage import Storage
+from jitgrad.walk import run_nodes
 
 
 class Tape:

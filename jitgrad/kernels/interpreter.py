@@ -45,7 +45,7 @@ class Interpreter:
         self._steps = list(zip(steps, _ends(steps, outputs)))
 
     @property
-    def instructions(self) -> list[Instruction]:
+    def instructions(self) -> Sequence[Instruction]:
         """What it does, see `Program`."""
         return [
             Instruction("NumPy" if isinstance(step, (Compute, Write)) else "Python", (), (step,))

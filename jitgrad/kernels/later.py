@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from jitgrad.graph.ir import Compute, Scalar, Step, Value
+from jitgrad.graph.ir import Compute, Step
 from jitgrad.kernels.availability import tell
 from jitgrad.kernels.instructions import Footprint, Instruction
 from jitgrad.kernels.interpreter import Interpreter
@@ -29,21 +29,16 @@ MOST_ELEMENTS = 1 << 14
 """How many elements it computes at most: with more, kernels soon save what compiling them takes."""
 
 
-class LaterProgram:
+class LaterProgram(Interpreter):
     """Stands for a program, see there, that is compiled once it has been run often.
 
     Args:
-        steps, inputs, outputs: as for `program.lower`.
+        trace: the steps, inputs and outputs, as for `program.lower`.
     """
 
-    def __init__(
-        self,
-        steps: Sequence[Step],
-        inputs: Sequence[Value | Scalar],
-        outputs: Sequence[Value | Scalar],
-    ) -> None:
-        self._trace = steps, inputs, outputs
-        self._interpreter = Interpreter(steps, inputs, outputs)
+    def __init__(self, *trace: Any) -> None:
+        super().__init__(*trace)
+        self._trace = trace
         self._runs = 0
         self._program: Program | None = None
 
@@ -54,7 +49,7 @@ class LaterProgram:
             return program.run(*given)
         self._runs += 1
         if self._runs <= FIRST_RUNS:
-            return self._interpreter.run(*given)
+            return super().run(*given)
         with LOWERING:
             program = self._program
             if program is None:
@@ -65,12 +60,12 @@ class LaterProgram:
     @property
     def instructions(self) -> Sequence[Instruction]:
         """What it does."""
-        return (self._program or self._interpreter).instructions
+        return super().instructions if self._program is None else self._program.instructions
 
     @property
     def footprint(self) -> Footprint:
         """What memory a run takes."""
-        return (self._program or self._interpreter).footprint
+        return super().footprint if self._program is None else self._program.footprint
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:

@@ -195,7 +195,10 @@ class _Reader:
         if dims:
             self.add(Reduce(primitive.combine, source, dims, step.output))
         else:
-            only = "{0} != 0" if step.output.dtype == np.bool_ else "{0}"
+            begin, combine = primitive.combine
+            # not the element itself: a sum of -0.0 is 0.0, and one without NaN has none
+            is_extreme = begin in ("lowest", "highest")
+            only = "{0}" if is_extreme else combine.replace("{acc}", begin)
             lost = () if step.params["keepdim"] else step.params["dim"]
             kept = [dim for dim in range(len(source.shape)) if dim not in lost]
             shape, strides = (

@@ -35,6 +35,7 @@ __all__ = [
     "is_iterator",
     "iterator",
     "length",
+    "missed",
     "negated",
     "nothing",
     "ordered_elements",
@@ -216,6 +217,13 @@ def cached(method: Callable, obj: Any, name: str, store: Callable) -> Any:
     """Compute a `functools.cached_property` for the first time."""
     value = method(obj)
     store(obj, name, value)
+    return value
+
+
+def missed(make: Callable, mapping: Any, key: Any) -> Any:
+    """Make an item that a `defaultdict` does not have."""
+    value = make()
+    mapping[key] = value
     return value
 
 

@@ -16,12 +16,15 @@ __all__ = [
     "NAMESPACE",
     "all_true",
     "any_true",
+    "compress_next",
     "contains",
+    "count_elements",
     "dict_of",
     "equal_to_any",
     "extend",
     "extended",
     "filter_next",
+    "filterfalse_next",
     "first_or",
     "in_order",
     "largest",
@@ -29,13 +32,16 @@ __all__ = [
     "map_next",
     "multiplied",
     "reduce",
+    "set_of",
     "smallest",
     "sort",
     "sorted_list",
     "starmap_next",
+    "strict_zip_next",
     "summed",
     "tuple_of",
     "unpack",
+    "zip_longest_next",
     "zip_next",
 ]
 
@@ -55,6 +61,15 @@ def extend(target, iterable):
 
 def tuple_of(iterable):
     return tuple([item for item in iterable])
+
+
+def count_elements(mapping, iterable):
+    for item in iterable:
+        mapping[item] = mapping.get(item, 0) + 1
+
+
+def set_of(kind, iterable):
+    return kind([item for item in iterable])
 
 
 def dict_of(target, pairs):
@@ -203,6 +218,51 @@ def filter_next(function, iterator):
         if item if function is None else function(item):
             return item
     return next(iterator)
+
+
+def filterfalse_next(function, iterator):
+    for item in iterator:
+        if not (item if function is None else function(item)):
+            return item
+    return next(iterator)
+
+
+def compress_next(iterator, selectors):
+    for item in iterator:
+        if next(selectors):
+            return item
+    return next(iterator)
+
+
+def strict_zip_next(*iterators):
+    found = []
+    for at, iterator in enumerate(iterators):
+        for item in iterator:
+            found.append(item)
+            break
+        else:
+            before = " 1" if at == 1 else f"s 1-{at}"
+            if at:
+                raise ValueError(f"zip() argument {at + 1} is shorter than argument{before}")
+            for behind, other in enumerate(iterators[1:], 2):
+                for _ in other:
+                    before = " 1" if behind == 2 else f"s 1-{behind - 1}"
+                    raise ValueError(f"zip() argument {behind} is longer than argument{before}")
+            return next(iterator)
+    return tuple(found)
+
+
+def zip_longest_next(fill, *iterators):
+    found = []
+    is_over = True
+    for iterator in iterators:
+        for item in iterator:
+            found.append(item)
+            is_over = False
+            break
+        else:
+            found.append(fill)
+    return next(iterators[0]) if is_over else tuple(found)
 
 
 def first_or(iterator, default):

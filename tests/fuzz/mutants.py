@@ -17,10 +17,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from hypothesis import HealthCheck, Phase, given, settings
-
-from tests.fuzz import calling, test_programs, writing
+from tests.fuzz.drawing import each_program
 from tests.fuzz.rules import MUTANTS, Mutant
+from tests.fuzz.test_programs import compare
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 900
@@ -29,20 +28,7 @@ PATIENCE = 900
 
 def notice(count: int) -> None:
     """Run random programs, always the same ones."""
-
-    @settings(
-        max_examples=count,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(writing.programs(), calling.calls(), calling.settings())
-    def run(source: str, calls: list, chosen: dict) -> None:
-        test_programs.compare(source, calls, chosen)
-
-    run()
+    each_program(compare, count, seed=0, shrink=False)
 
 
 def passes(folder: Path, *arguments: str) -> bool:

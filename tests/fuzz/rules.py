@@ -454,7 +454,7 @@ MUTANTS = [
     ),
     Mutant(
         "ways: what no turn has changed is what it was", "graph/cycles.py",
-        "            if not changing & taken or ", "            if not changing or ",
+        "            if not changing & taken:\n", "            if not changing:\n",
     ),
     Mutant(
         "ways: a number that must come out as it was", "graph/ways.py",
@@ -631,7 +631,7 @@ MUTANTS = [
         "            elif (shown := None) is not None:\n",
     ),
     Mutant(
-        "lists: gradients by elements", "engine.py",
+        "lists: gradients by elements", "walk.py",
         "in wanted] if wanted else []", "in ()] if wanted else []",
     ),
     Mutant(
@@ -752,12 +752,15 @@ MUTANTS = [
         "state.grad_enabled or tape.freed or state", "tape.freed or state",
     ),
     Mutant(
-        "engine: a short walk to leaves with hooks", "engine.py",
-        "(type(edge) is not AccumulateGrad or edge.hooks is not None)",
-        "type(edge) is not AccumulateGrad",
+        "walk: a line to leaves with hooks", "walk.py",
+        "                if edge.hooks is not None:\n                    return None\n", "",
     ),
     Mutant(
-        "engine: a short walk to one leaf twice", "engine.py",
-        "return 0 < len(set(found)) == len(found)", "return len(found) > 0",
+        "walk: a line of nodes with hooks", "walk.py",
+        "or node.is_chain or node.hooks is not None:", "or node.is_chain:",
+    ),
+    Mutant(
+        "walk: a line ends behind what leads to leaves", "walk.py",
+        "return line[: last + 1]", "return line[:1]",
     ),
 ]

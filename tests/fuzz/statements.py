@@ -161,6 +161,8 @@ class Statements(Words):
         a, c, i = self.tensor(), self.number(), self.integer()
         held = self.pick("box.items", "box.seen", "log", "box.other.items")
         table = self.pick("box.table", "box.other.table")
+        # a global name would become one of the function, bound nowhere
+        longer = "also = log; also" if held == "log" else held
         for _ in range(self.number_up_to(1, 2)):
             self.emit(
                 self.pick(
@@ -171,7 +173,7 @@ class Statements(Words):
                     f"if {held}: {held}.pop()",
                     f"{held}.reverse()",
                     f"{held}.extend(({c}, {i}))",
-                    f"{held} += [{c}]",
+                    f"{longer} += [{c}]",
                     f"if len({held}) > 1: del {held}[0]",
                     f"if len({held}) > 3: {held}.clear(); {held}.append({c})",
                     f"{held}[1:] = [{i}]",

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as options
 
 import jitgrad as torch
 from jitgrad.graph import cycles, heads, replay, tape, watching
-from tests.fuzz import calling, running, writing
+from tests.fuzz import running
+from tests.fuzz.drawing import each_program
 from tests.fuzz.rules import MUTANTS, Mutant
 from tests.graph.agreement import Session, agree
 
-USUAL = 100
-"""How many programs a usual run compares: half a minute."""
+USUAL = 200
+"""How many programs a usual run compares: two minutes."""
 
 
 def compare(source: str, calls: list, settings: dict) -> Session:
@@ -52,25 +52,20 @@ def compare(source: str, calls: list, settings: dict) -> Session:
 
 
 def test_random_programs(pytestconfig: pytest.Config) -> None:
-    count = pytestconfig.getoption("--fuzz")
+    count, seed = pytestconfig.getoption("--fuzz"), pytestconfig.getoption("--hypothesis-seed")
+    if seed is None:
+        seed = 0 if count is None else random.SystemRandom().getrandbits(32)
+    print(f"again by --hypothesis-seed={seed}")
+    reached: list[int] = []
 
-    @options(
-        max_examples=count or USUAL,
-        derandomize=count is None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(writing.programs(), calling.calls(), calling.settings())
-    def run(source: str, calls: list, settings: dict) -> None:
+    def check(source: str, calls: list, settings: dict) -> None:
         session = compare(source, calls, settings)
         reached.append(max(map(ways_taken, session.functions), default=0))
 
-    reached: list[int] = []
-    run()
-    # loops that turn natively, and decide in native code; other seeds draw other kinds of programs
+    each_program(check, count or USUAL, int(seed))
+    # loops that turn natively, and decide in native code
     share = sum(each > 1 for each in reached) / len(reached)
-    print(f"{len(reached)} programs, {share:.0%} of them with such loops")
-    assert count or share > 0.04, share
+    assert share > 0.04, share
 
 
 def ways_taken(function: Any) -> int:

@@ -28,7 +28,7 @@ class Words:
         self.draw = draw
         self.is_wild = self.number_up_to(0, 3) == 2
         self.theme = self.pick(
-            "mixed", "memory", "places", "turns", "Python", "gradients", "ways", "ways"
+            "mixed", "memory", "places", "turns", "Python", "gradients", *["ways"] * 4
         )
         self.hosts = self.theme == "Python" or self.maybe()
         self.lines: list[str] = []

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import sys
 import traceback
 import types
 import warnings
@@ -188,9 +187,6 @@ def _exception(error: BaseException) -> tuple:
         for frame in traceback.extract_tb(error.__traceback__)
         if "/programs" in frame.filename
     ]
-    if shown and isinstance(error, UnboundLocalError) and sys.version_info < (3, 12):
-        # Python 3.11 joins an assignment and the read behind it, and names the line of the former
-        shown[-1] = (shown[-1][0], None)
     cause = error.__cause__ and type(error.__cause__).__name__
     context = error.__context__ and type(error.__context__).__name__
     return (type(error).__name__, str(error), cause, context, shown)

@@ -8,7 +8,9 @@ import pytest
 
 from tests.graph.agreement import agree, scenes
 
-SCENES = scenes("programs_containers", "programs_builtins")
+SCENES = scenes(
+    "programs_builtins", "programs_collections", "programs_containers", "programs_iterators"
+)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])

@@ -13,10 +13,9 @@ import pytest
 import jitgrad as torch
 from jitgrad import config
 from jitgrad.graph import cycles
+from tests.timers import needs_timers
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(signal, "setitimer"), reason="this system has no timers that raise signals"
-)
+pytestmark = needs_timers
 
 
 @pytest.fixture(autouse=True)

@@ -22,10 +22,7 @@ from jitgrad.graph import cycles, facts, replay
 from jitgrad.kernels import cpu
 from jitgrad.python import lower
 from jitgrad.storage import Storage
-
-needs_timers = pytest.mark.skipif(
-    not hasattr(signal, "setitimer"), reason="this system has no timers that raise signals"
-)
+from tests.timers import needs_timers
 
 
 @pytest.fixture(autouse=True)

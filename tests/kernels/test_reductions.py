@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+import jitgrad
 from tests.kernels import records as r
 from tests.kernels.tracing import Trace
 
@@ -166,3 +167,19 @@ def test_dims_of_size_one_are_dropped_or_kept():
                 trace = Trace()
                 x = trace.input(integers(shape))
                 trace.check(trace.compute(kind, x, dim=dims, keepdim=keepdim))
+
+
+@pytest.mark.parametrize("name", ["sum", "nansum", "prod", "mean", "amax", "amin", "any", "all"])
+def test_one_element_is_not_always_its_own_reduction(name):
+    """A sum begins with 0.0, so that it is never -0.0; and NaN may be left out."""
+
+    def reduced(x):
+        return getattr(x * 1, name)(0), getattr(x, name)(0)
+
+    compiled = jitgrad.compile(reduced)
+    for value in (-0.0, 0.0, np.nan, np.inf, -2.0):
+        x = jitgrad.tensor([[value]], dtype=jitgrad.float64)
+        for _ in range(3):
+            for found, wanted in zip(compiled(x), reduced(x)):
+                assert (found + 0).numpy().tobytes() == (wanted + 0).numpy().tobytes()
+                assert np.array_equal(np.signbit(found.numpy()), np.signbit(wanted.numpy()))
