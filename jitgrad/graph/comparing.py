@@ -7,6 +7,7 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph.enumerations import EnumerationRules
+from jitgrad.graph.mappings import is_constant_key
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, parts
 from jitgrad.python import protocols
 from jitgrad.python.operations import COMPARE
@@ -21,8 +22,10 @@ class ComparingRules(EnumerationRules):
 
     def compare_sequences(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
         """Compare two tuples or two lists; None if that cannot be followed."""
-        if type(l) is not type(r) or type(l) not in (tuple, list) or op in ("in", "not in"):
+        if type(l) is not type(r) or type(l) not in (tuple, list, dict) or op in ("in", "not in"):
             return None
+        if type(l) is dict:
+            return self._compare_dicts(op, l, lo, r, ro)
         left, right = self._elements(l, lo), self._elements(r, ro)
         if left is None or right is None:
             return None
@@ -34,6 +37,24 @@ class ComparingRules(EnumerationRules):
         (one, one_origin), (other, other_origin) = given
         last = op == "==" if equals else COMPARE[op]
         return self.protocol(model, (one, other, last), (one_origin, other_origin, KNOWN))
+
+    def _compare_dicts(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
+        """Compare two dicts by `==` or `!=`; None if that cannot be followed."""
+        pairs, others = self.pairs_of(l, lo), self.pairs_of(r, ro)
+        if pairs is None or others is None or op not in ("==", "!="):
+            return None
+        if not all(is_constant_key(key) for key, *_ in (*pairs, *others)):
+            return None
+        if l.keys() != r.keys():
+            return op == "!=", KNOWN
+        values = {key: each for key, _, *each in others}
+        left = [each for _, _, *each in pairs]
+        right = [values[key] for key, *_ in pairs]
+        if not all(self._compares_only(*each) for each in (*left, *right)):
+            return None
+        given = [(tuple(v for v, _ in each), parts(o for _, o in each)) for each in (left, right)]
+        values, origins = (*(v for v, _ in given), op == "=="), (*(o for _, o in given), KNOWN)
+        return self.protocol(protocols.equal_elements, values, origins)
 
     def _compares_only(self, value: Any, origin: Any) -> bool:
         """Does the comparison of an element run no code of the user's?"""

@@ -94,7 +94,7 @@ class DerivedRules(DerivedOperatorRules):
     # -- methods of the built-in class ------------------------------------------------------
 
     def bound(self, found: Any, obj: Any, kind: type) -> Any:
-        if isinstance(found, NATIVE) and found.__objclass__ in PLAIN and self.held(obj):
+        if isinstance(found, NATIVE) and found.__objclass__ in PLAIN and self.is_derived(obj):
             if not isinstance(obj, found.__objclass__):
                 return None
             method = found.__get__(obj, kind)
@@ -126,8 +126,9 @@ class DerivedRules(DerivedOperatorRules):
     def _call_native(self, function: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if isinstance(function, NATIVE):
             plain = type(args[0]) in PLAIN and function.__name__ in (*OPERATORS, *COMPARISONS)
-            known = plain or self.held(args[0]) is not None
-            fits = known and isinstance(args[0], function.__objclass__)
+            fits = (plain or self.is_derived(args[0])) and isinstance(
+                args[0], function.__objclass__
+            )
             given = function.__name__, args[0], ao[0], args[1:], ao[1:], kwargs, ko
             return self.by_content(*given) if fits else None
         if isinstance(function, FunctionType):
@@ -140,7 +141,7 @@ class DerivedRules(DerivedOperatorRules):
 
     def _container_method(self, method: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         owner = getattr(method, "__self__", None)
-        if self.methods.get(id(method)) is method and self.held(owner):
+        if self.methods.get(id(method)) is method and self.is_derived(owner):
             return self.by_content(method.__name__, owner, IDENTIFIED, args, ao, kwargs, ko)
         return super()._container_method(method, args, ao, kwargs, ko)
 
@@ -160,7 +161,8 @@ class DerivedRules(DerivedOperatorRules):
             if not self.active:
                 return None
         if name == "__len__" and not args:
-            return base.__len__(x), KNOWN
+            with self.opened(x, xo) as (plain, origin):
+                return self._len([plain], [origin]) if plain is not x else None
         if name in (*OPERATORS, *COMPARISONS) and len(args) == 1 and not kwargs:
             return self.operator_of(name, x, xo, args[0], ao[0])
         if base in FILL:
@@ -206,6 +208,8 @@ class DerivedRules(DerivedOperatorRules):
         if name == "__getitem__" and base is dict and self._lacks_key(x, args[0], ao[0]):
             return super().enter_special("__missing__", x, IDENTIFIED, args, ao)
         with self.opened(x, IDENTIFIED) as (plain, origin):
+            if plain is x:
+                return None
             rule = self._on_list if base is list else self._on_dict
             answer = rule(name, plain, origin, args, ao, kwargs, ko)
         if isinstance(answer, Enter):
@@ -213,7 +217,8 @@ class DerivedRules(DerivedOperatorRules):
         return (x, IDENTIFIED) if answer is not None and answer[0] is plain else answer
 
     def _lacks_key(self, x: Any, key: Any, ko: Any) -> bool:
-        return self.is_key(key, ko) and not dict.__contains__(x, key)
+        with self.opened(x, IDENTIFIED) as (plain, _):
+            return plain is not x and self.has_key(plain, key, ko) is False
 
     def _on_list(
         self, name: str, plain: Any, origin: Any, args: Any, ao: Any, kwargs: Any, ko: Any
@@ -264,33 +269,36 @@ class DerivedRules(DerivedOperatorRules):
     # -- numbers and texts ------------------------------------------------------------------
 
     def plain_of(self, x: Any, xo: Any, names: tuple[str, ...]) -> tuple[Any, Any]:
-        if content_class(type(x)) in (float, int, str) and self.held(x) is not None:
+        if content_class(type(x)) in (float, int, str) and self.is_derived(x):
             return self.value_of(x, xo) if self._leaves_to_base(x, names) else (x, xo)
         return super().plain_of(x, xo, names)
 
     # -- elements ---------------------------------------------------------------------------
 
     def _elements(self, x: Any, xo: Any) -> list[tuple[Any, Any]] | None:
+        known = self.object(x)
+        if isinstance(known, FreshObject) and known.kind in VIEWS:
+            owner = known.extra
+            if content_class(type(owner)) is dict and self.held(owner) is None:
+                with self.opened(owner, IDENTIFIED) as (plain, _):
+                    number = self.outer_dict(plain)
+                return None if number is None else self.outer_view(known.kind, number)
         if not self.is_basic(x, "__iter__"):
             return super()._elements(x, xo)
         with self.opened(x, xo) as (plain, origin):
-            return super()._elements(plain, origin)
+            return super()._elements(plain, origin) if plain is not x else None
 
     def _origin_at(self, x: Any, xo: Any, at: int) -> Origin | None:
-        fresh, base = self.held(x), content_class(type(x))
-        if fresh is None or base not in FILL:
+        if content_class(type(x)) not in FILL:
             return super()._origin_at(x, xo, at)
-        origins = fresh.origins if base is list else fresh.origins[::2]
-        return origins[at] if at < len(origins) else None
+        with self.opened(x, xo) as (plain, origin):
+            return super()._origin_at(plain, origin, at)
 
     def pairs_of(self, x: Any, xo: Any) -> list[tuple[Any, Any, Any, Any]] | None:
-        fresh = self.held(x)
-        if fresh is None or content_class(type(x)) is not dict:
+        if content_class(type(x)) is not dict or not self.is_basic(x, "__iter__"):
             return super().pairs_of(x, xo)
-        if not self.is_basic(x, "__iter__"):
-            return None
-        origins = fresh.origins
-        return list(zip(dict.keys(x), origins[::2], dict.values(x), origins[1::2]))
+        with self.opened(x, xo) as (plain, origin):
+            return super().pairs_of(plain, origin) if plain is not x else None
 
     def is_mapping(self, x: Any) -> bool:
         return super().is_mapping(x) or (

@@ -6,18 +6,18 @@ the methods of both are asked in the order in which Python does, those of built-
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import MethodDescriptorType, NoneType, WrapperDescriptorType
-from typing import Any
+from typing import Any, NamedTuple
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.comparing import ComparingRules
-from jitgrad.graph.contents import FILL, PLAIN, content_class, parts_of
+from jitgrad.graph.contents import FILL, PLAIN, content_class, put_back, read_content
 from jitgrad.graph.instances import python_function
 from jitgrad.graph.knowledge import FreshObject
-from jitgrad.graph.lookups import ABSENT
+from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.operands import COMPARE_NAMES, NAMES, UNARY_NAMES
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, parts
 from jitgrad.python import protocols
@@ -34,18 +34,23 @@ OPERATORS = {f"__{name}__": (op, False) for op, name in NAMES.items()} | {
 COMPARISONS = {names[0]: op for op, names in COMPARE_NAMES.items()}
 
 
-def _put_back(obj: Any, base: type, plain: Any) -> None:
-    """Give an object the content that a plain one has got."""
-    if base is list:
-        if [*map(id, list.__iter__(obj))] != [*map(id, plain)]:
-            list.__setitem__(obj, slice(None), plain)
-        return
-    # not all anew, since somebody may be iterating over it
-    for key in [key for key in dict.keys(obj) if key not in plain]:
-        dict.__delitem__(obj, key)
-    for key, value in plain.items():
-        if dict.get(obj, key, ABSENT) is not value:
-            dict.__setitem__(obj, key, value)
+class ContentChanged(NamedTuple):
+    """What an effect does to an object from outside that has a content.
+
+    Attributes:
+        number: the root with the plain object, which `change` changes.
+        owner, base: the root with the object itself, and its built-in class.
+    """
+
+    number: int
+    change: Callable[[Any, Any], None]
+    owner: int
+    base: type
+
+    def __call__(self, run: Any, made: Any) -> None:
+        plain = run.roots[self.number]
+        self.change(plain, made)
+        put_back(run.roots[self.owner], self.base, plain)
 
 
 class DerivedOperatorRules(ComparingRules):
@@ -63,25 +68,56 @@ class DerivedOperatorRules(ComparingRules):
         """Return what is known of an object with a content made in the call, None for others."""
         return None if content_class(type(x)) is None else self.instance(x)
 
+    def is_derived(self, x: Any) -> bool:
+        """Has an object a content, be it made in the call or from outside?"""
+        return content_class(type(x)) is not None and self.object(x) is not None
+
     def is_basic(self, x: Any, name: str) -> bool:
         """Does an object with a content leave this to the built-in class? It is a fact."""
         base = content_class(type(x))
-        if base is None or self.held(x) is None:
+        if base is None or not self.is_derived(x):
             return False
         return self.class_fact(type(x), name) is lookups.type_lookup(base, name)
 
     def value_of(self, x: Any, xo: Any) -> tuple[Any, Any]:
         """Return the plain value of an object with a content that cannot change; others as is."""
         fresh, base = self.held(x), content_class(type(x))
-        if fresh is None or base is None or base in FILL:
+        if base is None or base in FILL or not self.is_derived(x):
             return x, xo
+        if fresh is None:
+            return self._outer_content(x, xo)
         origins = fresh.origins
         return PLAIN[base](x), parts(origins) if base is tuple else origins[0]
 
+    def _outer_content(self, x: Any, xo: Any) -> tuple[Any, Any]:
+        """Return a plain object with the content of one from outside, which each replay makes."""
+        number: Any = self.object(x)
+        at = self.path.contents.get(number)
+        if at is not None:
+            return self.run.roots[at], IDENTIFIED
+        found, origin = self.take(Place(read_content, number, True, ""))
+        if found is ABSENT:
+            return x, xo
+        at = self.object(found) if origin is IDENTIFIED else None
+        if isinstance(at, int):
+            self.path.contents[number] = at
+        return found, origin
+
     @contextmanager
     def opened(self, x: Any, xo: Any) -> Iterator[tuple[Any, Any]]:
-        """Give a plain object with the same content; what becomes of it becomes of `x`."""
+        """Give a plain object with the same content.
+
+        What becomes of it becomes of `x`: now, and in each replay.
+        """
         fresh, base = self.held(x), content_class(type(x))
+        if fresh is None and base is not None and self.is_derived(x):
+            found = self._outer_content(x, xo)
+            try:
+                yield found
+            finally:
+                if base in FILL and found[0] is not x:
+                    put_back(x, base, found[0])
+            return
         if fresh is None or base not in FILL:
             yield self.value_of(x, xo)
             return
@@ -91,7 +127,16 @@ class DerivedOperatorRules(ComparingRules):
             yield plain, IDENTIFIED
         finally:
             del self.objects[id(plain)]
-            _put_back(x, base, plain)
+            put_back(x, base, plain)
+
+    def changed(self, number: int, change: Callable[[Any, Any], None]) -> Callable:
+        owners = (owner for owner, held in self.path.contents.items() if held == number)
+        owner = next(owners, None)
+        if owner is None:
+            return super().changed(number, change)
+        base = content_class(type(self.run.roots[owner]))
+        assert base is not None
+        return ContentChanged(number, change, owner, base)
 
     # -- operators --------------------------------------------------------------------------
 
@@ -124,17 +169,14 @@ class DerivedOperatorRules(ComparingRules):
             left, right = right, left
         return (self.compare if compares else self.binary)(op, *left, *right)
 
-    def _is_derived(self, x: Any) -> bool:
-        return content_class(type(x)) is not None and self.object(x) is not None
-
     def _may_be_asked(self, x: Any, xo: Any) -> bool:
         """Is it known what the methods of an operand do?"""
-        if self._is_derived(x) or self.operand_class(x, xo) is not None:
+        if self.is_derived(x) or self.operand_class(x, xo) is not None:
             return True
         return xo is not None and (type(x) in PLAIN or isinstance(x, (TensorCore, bool, NoneType)))
 
     def _leaves_to_base(self, x: Any, names: tuple[str, ...]) -> bool:
-        return not self._is_derived(x) or all(self.is_basic(x, name) for name in names)
+        return not self.is_derived(x) or all(self.is_basic(x, name) for name in names)
 
     def _asked(self, x: Any, name: str) -> Any:
         """Return what the class of an operand has for an operator; ABSENT, None if not known."""
@@ -147,7 +189,7 @@ class DerivedOperatorRules(ComparingRules):
         return found if isinstance(found, NATIVE) else None
 
     def user_binary(self, op: str, inplace: bool, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
-        if not self._is_derived(l) and not self._is_derived(r):
+        if not self.is_derived(l) and not self.is_derived(r):
             return super().user_binary(op, inplace, l, lo, r, ro)
         name = NAMES[op]
         names = (f"__{name}__", f"__r{name}__", f"__i{name}__")
@@ -162,7 +204,7 @@ class DerivedOperatorRules(ComparingRules):
             )
         ):
             return self._by_methods(op, inplace, l, lo, r, ro)
-        if not self._is_derived(l):
+        if not self.is_derived(l):
             with self.opened(r, ro) as right:
                 answer = self._of_containers(op, l, lo, *right, inplace)
             return None if isinstance(answer, Enter) else answer
@@ -212,7 +254,7 @@ class DerivedOperatorRules(ComparingRules):
 
     def user_compare(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
         if op in ("in", "not in"):
-            if not self._is_derived(r):
+            if not self.is_derived(r):
                 return super().user_compare(op, l, lo, r, ro)
             if not self.is_basic(r, "__contains__"):
                 method = self.special(r, "__contains__")
@@ -220,7 +262,7 @@ class DerivedOperatorRules(ComparingRules):
                 return method and self.protocol(protocols.contains, given, (KNOWN, ro, lo, KNOWN))
             found = self.by_content("__contains__", r, ro, [l], [lo], {}, {})
             return None if found is None else (found[0] is (op == "in"), KNOWN)
-        if not self._is_derived(l) and not self._is_derived(r):
+        if not self.is_derived(l) and not self.is_derived(r):
             return super().user_compare(op, l, lo, r, ro)
         if not self._may_be_asked(l, lo) or not self._may_be_asked(r, ro):
             return None
@@ -251,7 +293,8 @@ class DerivedOperatorRules(ComparingRules):
             if content_class(type(x)) in (int, float):
                 return self.truth(*self.value_of(x, xo))
             if self.is_basic(x, "__len__"):
-                return len(parts_of(x)) > 0 if content_class(type(x)) is not str else None
+                found = self.by_content("__len__", x, xo, [], [], {}, {})
+                return None if found is None else found[0] > 0
         return super().user_truth(x, xo)
 
     def user_length(self, x: Any, xo: Any) -> Any:

@@ -33,6 +33,7 @@ class PathState:
         fixed: numbers of run time whose value a site behind has made sure of.
         shown: the storages of tensors made by the trace that effects have stored outside.
         kept: by where they are, tensors among those that are to get their histories.
+        contents: for roots whose classes are derived from built-in ones, the root with the content.
         excerpts: those that the trace has copied, with whether their copies are out of date.
     """
 
@@ -52,6 +53,7 @@ class PathState:
         self.shown: dict[StorageEntry, None] = {}
         self.kept: dict[Any, tuple[TensorEntry, ...]] = {}
         self.excerpts: dict[Memory, bool] = {}
+        self.contents: dict[int, int] = {}
 
     def slot_in(self, storage: StorageEntry, value: Value) -> int:
         """Return the slot of a value that lies in a storage: of `value`, if it is no excerpt."""

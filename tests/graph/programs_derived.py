@@ -551,3 +551,217 @@ def scene_odd_contents(s: Session) -> None:
         return x in Items([x]), Items([Items([1])]) == [[1]], Items([x]).index(x)
 
     check(s, scaled, nan, found)
+
+
+def scene_contents_from_outside(s: Session) -> None:
+    class Registry(dict):
+        pass
+
+    class Stack(list):
+        def top(self):
+            return self[-1]
+
+    class Scale(float):
+        pass
+
+    def f(x, d, items, scale, name):
+        total = x * scale + items.top() * len(items)
+        for key in d:
+            total = total + d[key]
+        for _, value in d.items():
+            total = total * value
+        for each in items:
+            total = total + each
+        found = d.get("z"), "a" in d, name in {"a": 1}, name + "b", scale + 1, bool(items), d == d
+        more = [1]
+        return (
+            total,
+            found,
+            list(d),
+            {**d},
+            items + more,
+            items[:1],
+            items.copy(),
+            [*items],
+            dict(d),
+        )
+
+    f = s.compile(f)
+    d, items = Registry(a=2.0, b=3.0), Stack([1.0, 2.0])
+
+    def calls(scale=2.0, name="a") -> None:
+        for _ in range(3):
+            s.call(f, grad(1.0, 2.0), d, items, Scale(scale), Text(name))
+
+    calls()
+    d["a"] = 5.0
+    items[-1] = 7.0
+    calls(3.0)
+    d["c"] = grad(4.0)
+    items.append(grad(2.0))
+    calls(3.0, "b")
+    del d["a"]
+    items.reverse()
+    calls()
+    Stack.top = lambda self: self[0]
+    calls()
+    Registry.__getitem__ = lambda self, key: dict.__getitem__(self, key) * 2
+    Scale.__add__ = lambda self, other: "added"
+    calls()
+    Registry.get = lambda self, key: "got"
+    Registry.items = lambda self: [("q", 3.0)]
+    Stack.__len__ = lambda self: 3
+    calls()
+    Stack.__iter__ = lambda self: iter([1.0, 1.0, 1.0])
+    Registry.__contains__ = lambda self, key: False
+    calls()
+    for each in d, items:
+        each.extra = 1
+    calls()
+
+
+def scene_contents_from_outside_that_are_large(s: Session) -> None:
+    class Many(list):
+        pass
+
+    def f(x, items):
+        return x * len(items) + items[0]
+
+    f = s.compile(f)
+    for count in (1, 2, 300, 300, 2, 1, 255, 256, 257):
+        s.call(f, grad(1.0), Many([2.0] * count))
+
+
+def scene_contents_from_outside_changed_in_the_call(s: Session) -> None:
+    def change() -> None:
+        items.append(grad(3.0))
+        d["b"] = 4.0
+
+    def f(x):
+        before = items[-1], len(items), d.get("b")
+        change()
+        after = items[-1] * x, len(items), d.get("b")
+        out = []
+        for each in items:
+            out.append(each * 2)
+            if len(items) < 9:
+                print("more")
+                items.append(5.0)
+                items[1] = 6.0
+        for key in d:
+            d[key] = len(out)
+        return before, after, out, d["b"], d
+
+    f = s.compile(f)
+    for _ in range(5):
+        items, d = Items([grad(1.0), 2.0]), Plain(a=1.0)
+        s.call(f, grad(1.0))
+        s.call(f, grad(2.0))
+        s.see(items, d)
+
+
+def scene_contents_of_one_object_twice(s: Session) -> None:
+    def f(x, one, other):
+        one[0] = x
+        return one[0] is other[0], other[0] * 2, len(one), one is other, [*other]
+
+    f = s.compile(f)
+    for _ in range(3):
+        same = Items([1.0, 2.0])
+        s.call(f, grad(1.0), same, same)
+        s.call(f, grad(1.0), same, Items([3.0]))
+
+
+def scene_contents_from_outside_that_are_changed(s: Session) -> None:
+    class Loud(list):
+        def append(self, item):
+            self.count = self.count + 1
+            super().append(item)
+
+        def extend(self, items):
+            raise RuntimeError("not asked")
+
+    class Keeping(dict):
+        def __setitem__(self, key, value):
+            super().__setitem__(key, value)
+            super().__setitem__("latest", key)
+
+        def update(self, *given):
+            raise RuntimeError("not asked")
+
+    def f(x, items, d, n):
+        items.append(x * 2)
+        d["a"] = x
+        before = len(items), d["latest"], items[-1]
+        if x.sum() > 3.5:
+            items[0] = [x, d]
+            d["b"] = Point(x)
+        items.insert(0, n)
+        kept = d.pop("a") + d.setdefault("c", x)
+        try:
+            raise_where(x, n)
+        except ValueError:
+            items.append("raised")
+        return before, kept, items[1], len(d), d["latest"], [*d]
+
+    def raise_where(x, n):
+        if x.sum() > 100:
+            raise ValueError("large")
+
+    class Point:
+        def __init__(self, x):
+            self.x = x
+
+    f = s.compile(f)
+    items, d = Loud(), Keeping()
+    items.count = 0
+    for value in (1.0, 1.0, 3.0, 1.0, 200.0, 3.0, 200.0, 1.0):
+        s.call(f, grad(value, 2.0), items, d, 7)
+        s.see(items, items.count, d)
+        if len(items) > 12:
+            list.clear(items)
+    for _ in range(40):
+        s.call(f, grad(1.0, 2.0), items, d, 7, backward=False)
+        list.__delitem__(items, slice(2, None))
+    s.see(items, d)
+    Loud.append = lambda self, item: list.append(self, "other")
+    for _ in range(3):
+        s.call(f, grad(1.0, 2.0), items, d, 7)
+        s.see(items, d)
+
+
+def scene_contents_changed_at_the_end_of_a_way(s: Session) -> None:
+    """Where a way that is new departs behind a change, the object is as the change has left it."""
+
+    def f(x, items, log):
+        items.append(x)
+        log.append("before")
+        if x.sum() > 4.0:
+            items.append(x * 2)
+        log.append(len(items))
+        return items[-1] * 3
+
+    f = s.compile(f)
+    items, log = Items(), []
+    for value in (1.0, 1.0, 5.0, 5.0, 1.0):
+        s.call(f, grad(value), items, log)
+        s.see(items, log)
+    with torch.no_grad():
+        for value in (1.0, 5.0, 6.0):
+            s.call(f, grad(value), items, log)
+            s.see(items, log)
+
+
+def scene_equality_of_dicts(s: Session) -> None:
+    def f(x):
+        n = x.sum().item()
+        d = {"a": x[:1], 1: n}
+        return (
+            d == {1: n, "a": d["a"]},
+            d != {"a": 1},
+            Plain(d) == d,
+            {"a": n} == {"a": 3.0},
+            d == {},
+        )
+
+    check(s, f)

@@ -25,7 +25,9 @@ LEAVING = frozenset(
     {
         "bases_are_changed_between_calls", "class_is_changed_between_calls",
         "classes_changed_between_calls", "classes_that_get_and_lose_attributes",
-        "classes_that_make_one_object", "comparisons_of_tensors", "contents_in_short_loops",
+        "classes_that_make_one_object", "comparisons_of_tensors",
+        "contents_from_outside_changed_in_the_call", "contents_from_outside",
+        "contents_from_outside_that_are_large",
         "context_managers", "counters_and_what_raises", "dataclass_changes",
         "dataclass_keys_changed_between_calls", "dataclass_methods_changed_between_calls",
         "dataclasses_that_python_compares", "derived_classes_changed_between_calls",
