@@ -321,7 +321,8 @@ class StoreRules(InstanceRules):
         # what is held by a container may be seen as long as anybody has that
         identity = (object(), *tensors) if found else place.identity()
         if tensors:
-            self.path.kept[identity] = tuple(tensors)
+            before = self.path.kept.get(identity, ())
+            self.path.kept[identity] = (*before, *tensors)
         return recipe
 
     def _becomes_root(self, obj: Any, number: int) -> None:

@@ -765,3 +765,20 @@ def scene_equality_of_dicts(s: Session) -> None:
         )
 
     check(s, f)
+
+
+def scene_several_histories_stored_at_once(s: Session) -> None:
+    def f(x, items, own, d):
+        items.extend([x * 3, x * 4])
+        items[:1] = [x * 5, x * 6]
+        own += [x * 7, x * 8]
+        d["a"] = x * 2
+        return x * 2
+
+    f = s.compile(f)
+    items, own, d = [1.0], Items(), Plain()
+    for _ in range(4):
+        s.call(f, grad(1.0), items, own, d)
+        s.backward(items, list(own), dict(d))
+        s.see(items, own, d)
+        items[1:], own[:] = [], []
