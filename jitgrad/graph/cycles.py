@@ -58,6 +58,7 @@ class Cycle:
         layout: what autograd has to know of it, None where nothing has a history.
         dependent: one of its results may depend on another one.
         left_soon: how many runs in a row have done one turn at most.
+        followed_by: the last segment of the path that a call took behind it, the last time.
 
     Raises:
         Unsuitable: they are no ways through one native loop.
@@ -74,6 +75,7 @@ class Cycle:
         self.layout: LoopLayout | None = None
         self.dependent = False
         self.left_soon = 0
+        self.followed_by: Segment | None = None
         kept: list[list[Value | Scalar]] = [[] for _ in ways]
         self.elements = elements_of(ways, begun)
         moves = any(isinstance(join, Moved) for way in ways for join in way.joins)
@@ -293,6 +295,16 @@ class Cycle:
             position = numbers.get(variable.root)  # type: ignore[arg-type]
             if position is not None:
                 values[position]._node, values[position]._index = nodes[variable]
+
+
+def turn(first: Segment, run: Run, going: Going) -> Going | None:
+    """Turn in the first of the native loops at a segment that does a turn."""
+    for cycle in first.cycles:
+        turned = cycle.run(run, going) if cycle.pays(going) else None
+        if turned is not None:
+            going.came_to(first)
+            return turned
+    return None
 
 
 def _found(places: list[tuple[int, int]], runs: list[Run | None]) -> Any:

@@ -268,11 +268,23 @@ class Going:
         finally:
             evaluator.let_go()
 
+    @property
+    def source(self) -> Any:
+        """What has led here: a native loop, or the last segment of a path."""
+        if self.turned is not None:
+            return self.turned
+        return None if self.came is None else self.came[1]
+
+    def came_to(self, last: Segment | None) -> None:
+        """Note the last segment of the path that the call has taken from here."""
+        if self.source is not None:
+            self.source.followed_by = last
+
     def may_turn(self, first: Segment) -> bool:
         """Is it the turn of a loop that `first` begins, or may it be?"""
         if self.turned is not None:
             return False
-        if self.came is not None and self.came[0] is first:
+        if self.came is not None and self.came[0] is first and not self.came[1].end.settled:  # type: ignore[union-attr]
             return True
         return any(cycle.pays(self) for cycle in first.cycles)
 

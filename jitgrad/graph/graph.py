@@ -10,7 +10,7 @@ from typing import Any
 
 from jitgrad import config
 from jitgrad.errors import CompileError
-from jitgrad.graph.cycles import count_return
+from jitgrad.graph.cycles import count_return, turn
 from jitgrad.graph.entrance import Entrance, Going, Layout
 from jitgrad.graph.heads import Head, take_out, turns_before
 from jitgrad.graph.notes import Notes
@@ -159,9 +159,9 @@ class Graph:
             self.notes.samples.append(time.perf_counter() - began)
         return result
 
-    def cut_short(self, entrance: Entrance, values: list, names: tuple = ()) -> Any:
+    def cut_short(self, entrance: Entrance, *given: Any) -> Any:
         """Return the result of a call by a shortcut, MISSED where none applies."""
-        found = take_shortcut(entrance, values, names)
+        found = take_shortcut(entrance, *given)
         if found is None:
             return MISSED
         self.resting.misses = 0
@@ -191,8 +191,8 @@ class Graph:
         entrance = self.entrances.get(going.layout.key)
         if entrance is None:
             entrance = self.entrances.setdefault(going.layout.key, Entrance(going.layout))
-        if entrance.shortcuts and not going.may_turn(entrance.shortcuts[0].first):
-            result = self.cut_short(entrance, going.values)
+        if entrance.shortcuts:
+            result = self.cut_short(entrance, going.values, (), going)
             if result is not MISSED:
                 return result
         run = Run(going.values)
@@ -215,12 +215,13 @@ class Graph:
             if reason and not segment.cycles and not (head is not None and head.within):
                 # then many turns in a row are better than one at a time
                 self.record_in_a_row(going.layout, reason, entrance)
-        for cycle in segment.cycles:
-            turned = cycle.run(run, going) if cycle.pays(going) else None
-            if turned is not None:
-                self.count_native_run(going.layout)
-                return turned
-        return self.replay(entrance, segment, run)
+        turned = turn(segment, run, going)
+        if turned is not None:
+            self.count_native_run(going.layout)
+            return turned
+        result = self.replay(entrance, segment, run)
+        going.came_to(self.last)
+        return result
 
     def count_native_run(self, layout: Layout) -> None:
         """Count that native code has turned at the head of a loop; where it often does, go there.
@@ -444,7 +445,6 @@ class Graph:
             file, line = end.line
             self.forget()
             raise CompileError(
-                f"{self.function.__qualname__} cannot be compiled as a whole: "
-                f"{end.reason} at {file}:{line}; without fullgraph=True this part runs in "
-                "Python"
+                f"{self.function.__qualname__} cannot be compiled as a whole: {end.reason} at "
+                f"{file}:{line}; without fullgraph=True this part runs in Python"
             )

@@ -312,6 +312,7 @@ class Segment:
         cycles: for the first of a path, the native loops of those that lead back to it.
         check: makes programs of the path that check themselves, None where none do.
         waits: small programs of the path are compiled only once they have been run often.
+        followed_by: where the path goes on, the last segment of what followed the last time.
     """
 
     def __init__(
@@ -338,6 +339,7 @@ class Segment:
         self.hot: Any = None
         self.arrivals: dict[Any, int] = {}
         self.cycles: list[Any] = []
+        self.followed_by: Segment | None = None
         self.program: Program | None = None
         self.derivatives: dict[Any, Any] = {}
 
@@ -347,7 +349,7 @@ class Segment:
         Segments are parts of cycles, and the collector does not know how large tensors are.
         """
         self.facts, self.effects, self.cycles = [], [], []
-        self.guards = self.start = self.hot = None
+        self.guards = self.start = self.hot = self.followed_by = None
         self.end = End()
 
     def ready(self) -> Program:

@@ -9,77 +9,16 @@ follows the graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import itemgetter
 from typing import Any, NamedTuple
 
-from jitgrad import dtypes
-from jitgrad.dispatch import node_of, wrap
-from jitgrad.errors import VerificationError
 from jitgrad.graph.entrance import Entrance, Going
-from jitgrad.graph.facts import IsObject, IsTensor, SameOutcome
-from jitgrad.graph.guards import FactWriter, Unknown, Watched
+from jitgrad.graph.guards import Unknown
 from jitgrad.graph.hot import HotPath
-from jitgrad.graph.origins import StorageEntry
-from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root
-from jitgrad.graph.replay import give_back
-from jitgrad.graph.run import Run
-from jitgrad.graph.segment import Continue, Exit, Result, Segment
-from jitgrad.graph.tape import CompiledBackward, Tape
-from jitgrad.graph.tape_layout import TapeLayout
-from jitgrad.graph.watching import Watch, WatchedGuards
-from jitgrad.modes import state
-from jitgrad.storage import Storage
-
-MISSED: Any = object()
-"""What a shortcut returns that does not apply."""
-
-WRONG: Any = object()
-"""What it returns where the path turned out to be another one."""
-
-STALE: Any = object()
-"""What it returns where other facts than it knows of are watched by now."""
+from jitgrad.graph.segment import Segment
+from jitgrad.graph.shortcut_functions import MISSED, STALE, WRONG, Unfit, Writer
 
 MOST = 8
 """How many shortcuts are tried at an entrance: each that does not apply takes a little time."""
-
-MOST_ROOTS = 16
-"""How many tensors and objects from outside a shortcut may name one by one."""
-
-
-class _Unfit(Exception):
-    """A path that no shortcut can be written for; unless it is `early`, and one will be."""
-
-    def __init__(self, early: bool = False) -> None:
-        self.early = early
-
-
-class _Facts(FactWriter):
-    """Writes the facts of a path, and gives names to what they take.
-
-    Args:
-        is_alone: there is one root at most.
-        watched: the facts that are watched.
-    """
-
-    failure = "return MISSED"
-    others_are_known = "not numbers.keys().isdisjoint(watch.numbers.keys())"
-
-    def __init__(self, is_alone: bool, watched: Watched | None = None) -> None:
-        super().__init__(0, watched)
-        self.is_alone = is_alone
-
-    def flush(self) -> None:
-        """Nothing is put into a run: there is none."""
-
-    def first_with(self, identity: str, number: int, expected: int) -> None:
-        if not self.is_alone:
-            super().first_with(identity, number, expected)
-
-    def by_itself(self, fact: Any) -> None:
-        raise Unknown
-
-    def argument(self, number: int) -> str:
-        return f"a{number}"
 
 
 class Shortcut(NamedTuple):
@@ -104,18 +43,26 @@ def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
     if key is None:
         return
     try:
-        made = Shortcut(first, hot, _Writer(first, hot, key).function())
+        made = Shortcut(first, hot, Writer(first, hot, key).function())
     except Unknown:
         return
-    except _Unfit as unfit:
+    except Unfit as unfit:
         hot.is_tried = not unfit.early
         return
     entrance.shortcuts = (made, *entrance.shortcuts[: MOST - 1])
 
 
-def take_shortcut(entrance: Entrance, values: list, names: tuple[str, ...] = ()) -> Any:
-    """Return the path of a call and its result, None where no shortcut applies."""
-    shortcuts = entrance.shortcuts
+def take_shortcut(
+    entrance: Entrance, values: list, names: tuple[str, ...] = (), going: Going | None = None
+) -> Any:
+    """Return the path of a call and its result, None where no shortcut applies.
+
+    Args:
+        going: where the call comes from, if it does not begin here.
+    """
+    shortcuts: Sequence[Shortcut] = entrance.shortcuts
+    if going is not None:
+        shortcuts = _likely(shortcuts, going)
     for each in shortcuts:
         result = each.run(values, names)
         if result is MISSED:
@@ -132,7 +79,9 @@ def take_shortcut(entrance: Entrance, values: list, names: tuple[str, ...] = ())
             hot.is_tried = False
             return None
         hot.confirm()
-        if each is not shortcuts[0]:
+        if going is not None:
+            going.came_to(hot.last)
+        elif each is not shortcuts[0]:
             others = _without(entrance, each)
             if len(others) < len(shortcuts):
                 entrance.shortcuts = (each, *others)
@@ -140,293 +89,19 @@ def take_shortcut(entrance: Entrance, values: list, names: tuple[str, ...] = ())
     return None
 
 
+def _likely(shortcuts: Sequence[Shortcut], going: Going) -> Sequence[Shortcut]:
+    """Return what is tried for a call that goes on: first the path that it took the last time.
+
+    That was the last time that a call came from where it comes from. If there is no shortcut for
+    what followed then, none is tried.
+    """
+    found = [each for each in shortcuts if not going.may_turn(each.first)]
+    usual = None if going.source is None else going.source.followed_by
+    if usual is None:
+        return found
+    likely = [each for each in found if each.hot.last is usual]
+    return likely and [*likely, *(each for each in found if each is not likely[0])]
+
+
 def _without(entrance: Entrance, shortcut: Shortcut) -> tuple[Shortcut, ...]:
     return tuple(each for each in entrance.shortcuts if each is not shortcut)
-
-
-class _Writer:
-    """Writes the function of one path."""
-
-    def __init__(self, first: Segment, hot: HotPath, key: tuple) -> None:
-        self.hot = hot
-        assert isinstance(hot.last.end, Result)
-        self.end: Result = hot.last.end
-        self.first = first
-        path = hot.last.path()
-        taken = [fact for segment in path for fact in segment.facts]
-        takes = sum(isinstance(each, (IsObject, IsTensor)) for each in taken)
-        self.guards = first.guards if isinstance(first.guards, WatchedGuards) else None
-        self.watch: Watch | None = None
-        if self.guards is not None:
-            if self.guards.watched is None:
-                raise _Unfit(early=True)
-            self.watch = self.guards.watched[1]
-            takes -= len(self.watch.roots)
-        if takes > MOST_ROOTS:
-            raise _Unfit
-        watched = None if self.watch is None else self.watch.plan.watched
-        self.facts = _Facts(takes < 2 and watched is None, watched)
-        self.constant = self.facts.constant
-        self.lines = self.facts.lines
-        self.slots: dict[int, str] = {}
-        self.tensors: dict[Any, str] = {}
-        self.storages: dict[StorageEntry, str] = {}
-        self.objects: dict[Any, str] = {}
-        self._entry(key)
-        self._take(path)
-        self._compute()
-        self._give_back(key)
-
-    def _new(self, kind: str, expression: str) -> str:
-        """Give a name to what an expression makes."""
-        name = f"{kind}{len(self.lines)}"
-        self.lines.append(f"{name} = {expression}")
-        return name
-
-    # -- what must hold ---------------------------------------------------------------------
-
-    def _entry(self, key: tuple) -> None:
-        """Check what decides which segments are tried."""
-        enabled, dtype, names, *parts = key
-        fail_if, constant = self.facts.fail_if, self.constant
-        fail_if(
-            f"names != {constant(names)} or len(values) != {len(parts)} "
-            f"or state.grad_enabled is not {enabled} "
-            f"or default_dtype() is not {constant(dtype)}"
-        )
-        if parts:
-            arguments = "".join(f"a{number}, " for number in range(len(parts)))
-            self.lines.append(f"{arguments}= values")
-        for number, part in enumerate(parts):
-            if isinstance(part, type):
-                fail_if(f"type(a{number}) is not {constant(part)}")
-            elif len(part) == 2:
-                kind, value = part
-                self.facts.is_value(f"a{number}", kind, value)
-            else:
-                fail_if(f"type(a{number}) is not {constant(part[0])}")
-                self.facts.has_key(f"a{number}", part)
-
-    def _take(self, path: list[Segment]) -> None:
-        """Check the facts of a path, all before it begins: nothing on the way changes them."""
-        facts = self.facts
-        if self.watch is not None:
-            self.lines += [
-                f"watched = {self.constant(self.guards)}.watched",
-                "if watched is None: return MISSED",
-                "watch = watched[1]",
-                f"if watch.plan is not {self.constant(self.watch.plan)}: return STALE",
-                "known_roots, known_slots = watch.roots, watch.slots",
-            ]
-        for segment in path:
-            before = len(facts.slots)
-            own = [each for each in segment.facts if not isinstance(each, SameOutcome)]
-            if segment.parent is None:
-                facts.write(own)
-            else:
-                for fact in own:
-                    facts.fact(fact)
-            for number, taken in enumerate(facts.slots[before:], segment.first_slot):
-                self.slots[number] = f"known_slots[{taken}]" if isinstance(taken, int) else taken
-        facts.end()
-
-    def _compute(self) -> None:
-        hot = self.hot
-        arguments = _row([self.slots[at] for at in hot.arguments])
-        names = [f"m{number}" for number in range(len(hot.places))]
-        made = ["flag", *names] if hot.is_guess else names
-        target = "".join(f"{each}, " for each in made)
-        call = f"{self.constant(hot.program.run)}({arguments})"
-        call = f"{target}= {call}" if made else call
-        if hot.is_guess or hot.can_raise:
-            self.lines += [
-                "try:",
-                f"    {call}",
-                "except VerificationError:",
-                "    raise",
-                "except Exception:",
-                "    return WRONG",
-            ]
-        else:
-            self.lines.append(call)
-        if hot.is_guess:
-            self.lines.append("if not flag: return WRONG")
-        self.slots.update(zip(hot.places, names))
-        self.lines.append(f"{self.constant(hot.last)}.hits += 1")
-
-    # -- what is made -----------------------------------------------------------------------
-
-    def _give_back(self, key: tuple) -> None:
-        """Make the results and their histories; in the general way, where there is no shorter."""
-        written = len(self.lines)
-        try:
-            self._histories()
-            self._result(key)
-        except _Unfit:
-            del self.lines[written:]
-            names = [self.constant(each) for each in (self.end, self.first, self.hot.last)]
-            slots = ", ".join(self.slots.get(at, "None") for at in range(self.end.state.slots))
-            if self.watch is not None:
-                self.lines.append("known_versions = watch.versions()")
-            self.facts.slots.clear()
-            self.lines.append("run = Run(values)")
-            FactWriter.flush(self.facts)
-            self.lines.append(f"run.slots = [{slots}]")
-            self.lines.append(f"return give_back(run, {', '.join(names)})")
-
-    def _storage(self, entry: StorageEntry, array: str, version: int) -> str:
-        if entry.root is not None:
-            return f"{self.facts.root(entry.root)}._storage"
-        if entry.sibling is not None or version < 0:
-            raise _Unfit
-        name = self.storages.get(entry)
-        if name is None:
-            name = self.storages[entry] = self._new("storage", f"Storage({array})")
-            if version:
-                self.lines.append(f"{name}.version = {version}")
-        return name
-
-    def _histories(self) -> None:
-        """Make the node of all results over a tape, as `replay.make_histories` does."""
-        end = self.end
-        if end.kept:
-            raise _Unfit
-        self.layout: TapeLayout | None = end.tape_layout
-        layout = self.layout
-        if layout is None:
-            return
-        if layout.dependent:
-            raise _Unfit
-        number_of = {each: number for number, each in end.state.variables.items()}
-        edges, indices = self._edges([number_of[each] for each in layout.roots])
-        values = ", ".join(
-            f"{self.constant(each)}: {self.slots[at]}" for each, at in layout.slots.items()
-        )
-        kept: dict[StorageEntry, str] = {}
-        for entry in layout.given_storages:
-            storage = self._storage(entry, "", 0)
-            kept[entry] = f"({storage}, {storage}.version)"
-        for entry, (slot, writes) in layout.seen_storages.items():
-            kept[entry] = f"({self._storage(entry, self.slots[slot], writes)}, 0)"
-        storages = ", ".join(f"{self.constant(each)}: {text}" for each, text in kept.items())
-        watched = "".join(
-            f"({self.constant(value)}, {self.facts.root(root)}._storage), "
-            for value, root in layout.arguments
-        )
-        tape = self._new("tape", f"Tape({self.constant(layout)}, {{{values}}}, {{{storages}}})")
-        if watched:
-            self.lines.append(f"{tape}.watch(({watched}))")
-        self.node = self._new("node", f"CompiledBackward({tape}, {edges}, {indices})")
-
-    def _edges(self, roots: list[int]) -> tuple[str, str]:
-        """Return the nodes of root tensors, and which of their outputs they are."""
-        found = [self.facts.found[each][0] for each in roots]
-        if len(roots) > 1 and all(each.startswith("known_roots[") for each in found):
-            # leaves, as all tensors that are watched
-            assert self.watch is not None
-            pick = itemgetter(*(self.watch.plan.roots[each] for each in roots))
-            return f"{self.constant(pick)}(watch.nodes)", self.constant((0,) * len(roots))
-        edges = "".join(
-            f"{each}._node if {each}._base is None else node_of({each}), " for each in found
-        )
-        return f"({edges})", f"({''.join(f'{each}._index, ' for each in found)})"
-
-    def _expression(self, recipe: Recipe) -> str:
-        """Return the expression of what a recipe makes."""
-        if isinstance(recipe, Constant):
-            return self.constant(recipe.value)
-        if isinstance(recipe, Number):
-            return self.slots[recipe.slot]
-        if isinstance(recipe, Root):
-            return self.facts.root(recipe.index)
-        if type(recipe) is Fresh:
-            return self._tensor(recipe)
-        if isinstance(recipe, Container) and recipe.kind in (tuple, list, dict):
-            return self._container(recipe)
-        raise _Unfit
-
-    def _tensor(self, recipe: Fresh) -> str:
-        name = self.tensors.get(recipe.entry)
-        if name is not None:
-            return name
-        if recipe.base is not None:
-            raise _Unfit
-        array = self.slots[recipe.slot]
-        storage = self._storage(recipe.entry.storage, array, recipe.version)
-        name = self.tensors[recipe.entry] = self._new("tensor", f"wrap({array}, {storage})")
-        if recipe.variable is not None:
-            layout = self.layout
-            if layout is None or recipe.variable not in layout.variables:
-                raise _Unfit
-            self.lines.append(f"{name}._node = {self.node}")
-            self.lines.append(f"{name}._index = {layout.variables.index(recipe.variable)}")
-        return name
-
-    def _container(self, recipe: Container) -> str:
-        items = [self._expression(each) for each in recipe.items]
-        if recipe.kind is tuple:
-            return f"({''.join(f'{each}, ' for each in items)})"
-        name = self.objects.get(recipe.key)
-        if name is None:
-            if recipe.kind is list:
-                made = f"[{', '.join(items)}]"
-            else:
-                pairs = zip(items[::2], items[1::2])
-                made = f"{{{', '.join(f'{key}: {value}' for key, value in pairs)}}}"
-            name = self.objects[recipe.key] = self._new("object", made)
-        return name
-
-    def _result(self, key: tuple) -> None:
-        end = self.end
-        made = [self._expression(each) for each in end.recipes()]
-        result = made[0]
-        if isinstance(end, Continue):
-            layout, values = self.constant(end.layout), ", ".join(made)
-            result = self._new("going", f"Going({layout}, [{values}], {type(end) is Exit})")
-            self.lines.append(f"{result}.kept_bytes = {end.kept_bytes}")
-            self.lines.append(f"{result}.came = {self.constant((self.first, self.hot.last))}")
-        if end.grad_enabled is not key[0]:
-            self.lines.append(f"state.grad_enabled = {end.grad_enabled}")
-        self.lines.append(f"return {result}")
-
-    def function(self) -> Callable[[Sequence[Any], tuple], Any]:
-        body = "".join(f"    {line}\n" for line in self.lines)
-        space = self.facts.space()
-        space |= {
-            "CompiledBackward": CompiledBackward,
-            "Going": Going,
-            "MISSED": MISSED,
-            "Run": Run,
-            "STALE": STALE,
-            "Storage": Storage,
-            "Tape": Tape,
-            "VerificationError": VerificationError,
-            "WRONG": WRONG,
-            "default_dtype": dtypes.get_default_dtype,
-            "give_back": give_back,
-            "node_of": node_of,
-            "state": state,
-            "wrap": wrap,
-        }
-        if not self.facts.is_alone:
-            body = "    numbers = {}\n    setdefault = numbers.setdefault\n" + body
-        exec(compile(f"def shortcut(values, names):\n{body}", "<jitgrad shortcut>", "exec"), space)
-        return space.pop("shortcut")  # which is part of no cycle then
-
-
-def _row(names: list[str]) -> str:
-    """Return names in a row; what follows one another in what is watched as one slice of it."""
-    known = {f"known_slots[{number}]": number for number in range(len(names))}
-    parts: list[str] = []
-    begin = at = 0
-    while begin < len(names):
-        at, first = begin, known.get(names[begin])
-        while first is not None and at < len(names) and known.get(names[at]) == first + at - begin:
-            at += 1
-        if first is None or at - begin < 2:
-            parts.append(names[begin])
-            begin += 1
-        else:
-            parts.append(f"*known_slots[{first}:{first + at - begin}]")
-            begin = at
-    return ", ".join(parts)

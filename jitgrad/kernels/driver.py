@@ -42,7 +42,7 @@ from jitgrad.kernels.operations import (
 )
 from jitgrad.kernels.products import emit_product
 from jitgrad.kernels.schedule import Schedule, Unit, parts_of
-from jitgrad.kernels.scratch import Scratch, lend
+from jitgrad.kernels.scratch import Scratch, Spare, lend
 from jitgrad.kernels.threads import WORTH_SPLITTING, pieces
 from jitgrad.modes import run_quietly
 
@@ -402,7 +402,7 @@ class Driver:
                 "except IndexError:",
                 f"    lent = {names}, = lend()",
             ]
-            self._namespace["spare"] = []
+            self._namespace["spare"] = Spare()
             makers = tuple(make for _, make in self._lent)
             self._namespace["lend"] = partial(lend, self._scratch.size, makers)
         body += self._lines

@@ -15,6 +15,7 @@ from jitgrad.kernels.instructions import Footprint
 from jitgrad.kernels.loops import Stop, Turns
 from jitgrad.kernels.machine import machine
 from jitgrad.kernels.records import Form, strides_in_bytes
+from jitgrad.kernels.scratch import Spare
 
 SHORT = 20_000.0
 """Estimated ns of the turns that are done before the interpreter lock is released."""
@@ -159,7 +160,7 @@ class Loop:
         self._increments = layout.position(increments)
         self._incoming = [[Form(each) for each in plan.streams] for plan in plans]
         self._portion = max(1, int(SHORT / (5 + self.nanoseconds)))
-        self._spare: list[Arena] = []
+        self._spare = Spare()
 
     def run(
         self,

@@ -76,6 +76,10 @@ class Scratch:
         return part.start + moved * value.dtype.itemsize
 
 
+class Spare(list):
+    """Memory that runs have done with and others take; tests write to what is put here."""
+
+
 def lend(size: int, makers: Iterable[Callable[[np.ndarray], np.ndarray]]) -> tuple:
     """Return a block for a run, and the arrays on it."""
     block = new_block(size)

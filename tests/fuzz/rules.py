@@ -661,53 +661,53 @@ MUTANTS = [
     ),
     # -- shortcuts ------------------------------------------------------------------------------
     Mutant(
-        "shortcut: names of arguments", "graph/shortcuts.py",
+        "shortcut: names of arguments", "graph/shortcut_functions.py",
         "names != {constant(names)} or len(values)", "len(values)",
     ),
     Mutant(
-        "shortcut: grad mode", "graph/shortcuts.py",
+        "shortcut: grad mode", "graph/shortcut_functions.py",
         "or state.grad_enabled is not {enabled} ", "",
     ),
     Mutant(
-        "shortcut: default dtype", "graph/shortcuts.py",
+        "shortcut: default dtype", "graph/shortcut_functions.py",
         "or default_dtype() is not {constant(dtype)}", "",
     ),
     Mutant(
-        "shortcut: keys of arguments", "graph/shortcuts.py",
+        "shortcut: keys of arguments", "graph/shortcut_functions.py",
         'self.facts.has_key(f"a{number}", part)', "pass",
     ),
     Mutant(
-        "shortcut: values of arguments", "graph/shortcuts.py",
+        "shortcut: values of arguments", "graph/shortcut_functions.py",
         'self.facts.is_value(f"a{number}", kind, value)', "pass",
     ),
     Mutant(
-        "shortcut: which arguments are the same", "graph/shortcuts.py",
+        "shortcut: which arguments are the same", "graph/shortcut_functions.py",
         "self.facts = _Facts(takes < 2 and watched is None, watched)",
         "self.facts = _Facts(True, watched)",
     ),
     Mutant(
-        "shortcut: the path is the right one", "graph/shortcuts.py",
+        "shortcut: the path is the right one", "graph/shortcut_functions.py",
         'self.lines.append("if not flag: return WRONG")', "pass",
     ),
     Mutant(
-        "shortcut: what is watched by now", "graph/shortcuts.py",
+        "shortcut: what is watched by now", "graph/shortcut_functions.py",
         'is not {self.constant(self.watch.plan)}: return STALE"', 'is None: return STALE"',
     ),
     Mutant(
-        "shortcut: arguments that are watched, too", "graph/shortcuts.py",
+        "shortcut: arguments that are watched, too", "graph/shortcut_functions.py",
         'others_are_known = "not numbers.keys().isdisjoint(watch.numbers.keys())"',
         'others_are_known = "False"',
     ),
     Mutant(
-        "shortcut: versions of what is saved", "graph/shortcuts.py",
+        "shortcut: versions of what is saved", "graph/shortcut_functions.py",
         'kept[entry] = f"({storage}, {storage}.version)"', 'kept[entry] = f"({storage}, 0)"',
     ),
     Mutant(
-        "shortcut: writes to arguments that are read again", "graph/shortcuts.py",
+        "shortcut: writes to arguments that are read again", "graph/shortcut_functions.py",
         'self.lines.append(f"{tape}.watch(({watched}))")', "pass",
     ),
     Mutant(
-        "shortcut: the mode that a call leaves", "graph/shortcuts.py",
+        "shortcut: the mode that a call leaves", "graph/shortcut_functions.py",
         'self.lines.append(f"state.grad_enabled = {end.grad_enabled}")', "pass",
     ),
     Mutant(

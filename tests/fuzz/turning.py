@@ -39,9 +39,8 @@ class Turning(Statements):
             more = self.pick("", "", f" and {self.decision(names, numbers, turn)}")
             self.emit(f"while {turn} < {most}{more}:")
             self.emit(f"    {turn} += 1")
-        self.depth += 1
-        self.turn(names, numbers, turn, self.number_up_to(2, 4))
-        self.depth -= 1
+        # which may do no turn at all
+        self.inner(names, numbers, turn, self.number_up_to(2, 4))
         self.tensors.extend(names)
         self.numbers.extend(numbers)
         self.counters.extend(numbers)
@@ -107,10 +106,13 @@ class Turning(Statements):
                 name = self.pick(*names)
                 self.emit(f"{name} = {self.next_tensor(names, numbers, turn)}")
 
-    def inner(self, names: list[str], numbers: list[str], turn: str) -> None:
+    def inner(
+        self, names: list[str], numbers: list[str], turn: str, count: int | None = None
+    ) -> None:
+        """Write statements of a turn; what they bind is not used after them."""
         known = self.names()
         self.depth += 1
-        self.turn(names, numbers, turn, self.number_up_to(1, 2))
+        self.turn(names, numbers, turn, count or self.number_up_to(1, 2))
         self.depth -= 1
         self.forget_but(known)
 

@@ -8,6 +8,7 @@ import pytest
 
 import jitgrad as torch
 from jitgrad.graph import cycles, heads, replay, tape
+from jitgrad.graph import shortcuts as shortcut_rules
 from jitgrad.graph.segment import Continue, Exit
 
 
@@ -128,3 +129,41 @@ def test_turns_in_a_row_end_the_shortcut_into_the_loop(monkeypatch: pytest.Monke
         gone.append(Continue in ends(compiled))
     assert True in gone and not gone[-1]
     assert "few turns" in str(compiled.explain())
+
+
+def test_the_path_behind_a_path_is_foreseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two paths go on from one place in turns: each is tried where it came the last time."""
+    monkeypatch.setattr(cycles, "SOON", 2)
+    tried: list[Any] = []
+    before = shortcut_rules._likely
+
+    def likely(known: Any, going: Any) -> Any:
+        usual, found = going.source.followed_by, before(known, going)
+        tried.append((usual, [each.hot.last for each in found]))
+        return found
+
+    monkeypatch.setattr(shortcut_rules, "_likely", likely)
+
+    def descend(x: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
+        step = 0.8
+        for _ in range(200):
+            ahead = x - step * rate * x
+            if (ahead - x).abs() < 0.15:
+                x = ahead
+                step = step * 1.1
+            else:
+                step = step * 0.5
+        return x
+
+    compiled = torch.compile(descend)
+    rate = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    for count in range(400):
+        if count == 390:
+            tried.clear()
+        x = torch.tensor(1.0 + count % 3, dtype=torch.float64)
+        found, wanted = compiled(x, rate), descend(x, rate)
+        assert found.item() == pytest.approx(wanted.item())
+        slopes = [torch.autograd.grad(each, rate)[0].item() for each in (found, wanted)]
+        assert slopes[0] == pytest.approx(slopes[1])
+    assert all(not known or known[0] is usual for usual, known in tried)
+    assert len({known[0] for _, known in tried if known}) > 1
