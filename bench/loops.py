@@ -89,6 +89,22 @@ def filling(tools: Tools) -> Run:
     return simulate
 
 
+def filling_back(tools: Tools) -> Run:
+    """Build the same, with the slope by a parameter of what has been filled."""
+    torch = tools.library
+
+    @tools.part
+    def simulate(state: Any, rate: Any) -> Any:
+        history = torch.zeros(TURNS, WIDTH)
+        for t in range(TURNS):
+            state = state * 0.9 + rate * torch.sin(state)
+            history[t] = state
+        return history
+
+    start, rate = torch.tensor(random(WIDTH)), torch.tensor(0.1, requires_grad=True)
+    return value_and_slope(tools, lambda: simulate(start, rate).square().mean(), rate)
+
+
 STEPS, BATCH, WIDTH = 100, 32, 64
 
 
@@ -187,6 +203,12 @@ WORKLOADS: Sequence[Workload] = (
         "loop-filling",
         f"a simulation of {TURNS:,} turns that fills a tensor with its states",
         filling,
+        excused={"torch.compile": "it compiles every turn by itself"},
+    ),
+    Workload(
+        "loop-filling-back",
+        f"a simulation of {TURNS:,} turns that fills a tensor with its states, value and slope",
+        filling_back,
         excused={"torch.compile": "it compiles every turn by itself"},
     ),
     Workload(

@@ -9,6 +9,7 @@ import numpy as np
 from jitgrad import dtypes
 from jitgrad.dispatch import (
     AS_STRIDED_SCATTER,
+    CAST,
     ONE_OF_SEVERAL,
     UNDER_NO_GRAD,
     arrays_of,
@@ -64,6 +65,8 @@ def bind_inplace(primitive: Primitive, target: Any, *others: Any, **params: Any)
         rebase(target, node)
         if node.out is not None:
             node.out = Saved(target, None, True)
+        if recorder is not None:
+            recorder.rebased(target, node)
     return target
 
 
@@ -79,7 +82,10 @@ def _reads_first(primitive: Primitive, inputs: tuple) -> bool:
 
 
 def _snapshot(old: Any) -> Any:
-    copy = wrap(old._array.copy())
+    params = {"dtype": old._array.dtype}
+    copy = wrap(CAST.numpy(old._array, **params))
+    if state.recorder is not None:
+        state.recorder.primitive(CAST, (old,), params, copy, None)
     copy._node, copy._index = old._node, old._index
     return copy
 

@@ -21,6 +21,9 @@ class Note(Protocol):
     def write(self, target: Any, source: Any) -> None:
         """The elements of `target` are about to be overwritten by those of `source`."""
 
+    def rebased(self, target: Any, node: Any) -> None:
+        """`target`, which was just written, or its base has got a history that rests on `node`."""
+
     def read_grad(self, leaf: Any) -> Any:
         """Return `.grad` of `leaf`, which library code is about to read."""
 

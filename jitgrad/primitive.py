@@ -85,11 +85,12 @@ class Primitive:
             tell their `shape` and `dtype`; None where NumPy is to do it.
         places: for operations that put their inputs side by side, where: `(out, *inputs, **params)
             -> (what is elsewhere, or None; for each input its index in the output)`, an index
-            being an integer or (start, stop, step) for each of the first dimensions. Numbers among
-            the inputs come behind the tensors; an index may have one for an integer.
+            being an integer or (start, stop, step) for each of the first dimensions, or a window.
+            Numbers among the inputs come behind the tensors; an index may have one for an integer.
+            Those that come later lie over those before.
         takes: for operations that show a part of their input whose place is another input, a
-            number: `(*inputs, **params) -> index`. Eagerly the result is a view; in a trace its
-            elements are copied.
+            number: `(*inputs, **params) -> index`, or a window. In a trace its elements are copied.
+        shows: the result of such an operation is a view eagerly.
         correlation: for convolutions and their transposes, which of "input", "weight" and
             "output" comes out of the other two, and a bias: in this order.
         result: see `Result`.
@@ -141,6 +142,7 @@ class Primitive:
         loops: Callable[..., Loops | None] | None = None,
         places: Callable[..., tuple[float | None, list[tuple]]] | None = None,
         takes: Callable[..., tuple] | None = None,
+        shows: bool = True,
         correlation: str | None = None,
         result: Result = Result.KEEP,
         check: Callable[[str, tuple, Any], None] | None = None,
@@ -164,7 +166,7 @@ class Primitive:
         self.raises_on_data = raises_on_data
         self.selects = selects
         self.is_elementwise = kind is Kind.ELEMENTWISE
-        self.is_view = kind is Kind.VIEW or takes is not None
+        self.is_view = kind is Kind.VIEW or (takes is not None and shows)
         self.keeps = result is Result.KEEP
         self.variadic = callable(vjp)
         self.differentiable = vjp is not None

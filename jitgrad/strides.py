@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,19 @@ from jitgrad.errors import describe
 def address(array: np.ndarray) -> int:
     """Return where in memory the first element lies."""
     return array.__array_interface__["data"][0]
+
+
+class Window(NamedTuple):
+    """A part of a tensor whose elements lie in row-major order, strides and offset in elements.
+
+    It begins `number`, an integer or a number of run time, times `distance` behind `offset`.
+    """
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+    number: Any
+    distance: int
 
 
 def geometry(view: Any, base: Any) -> dict[str, Any]:
@@ -74,8 +87,26 @@ def _with_spare(array: np.ndarray) -> np.ndarray:
     return flat
 
 
+def _in_row_major_order(array: np.ndarray, geometry: dict[str, Any]) -> dict[str, Any] | None:
+    """Return where the elements are in a copy of `array`, if its base lies in row-major order.
+
+    To find them there takes a tenth of the time.
+    """
+    step, wanted = 1, []
+    for size in reversed(array.shape):
+        wanted.append(step)
+        step *= size
+    where = dict(geometry)
+    return where if where.pop("base_stride") == tuple(reversed(wanted)) else None
+
+
 def scatter_strided(array: np.ndarray, source: np.ndarray, **geometry: Any) -> np.ndarray:
     """Return a copy of `array` whose elements at these places are those of `source`."""
+    where = _in_row_major_order(array, geometry)
+    if where is not None:
+        copy = array.copy()
+        strided(copy, **where)[...] = source
+        return copy
     result = _with_spare(array)
     result[_places(array.shape, **geometry)] = source
     return result[:-1].reshape(array.shape)
@@ -83,6 +114,9 @@ def scatter_strided(array: np.ndarray, source: np.ndarray, **geometry: Any) -> n
 
 def gather_strided(array: np.ndarray, **geometry: Any) -> np.ndarray:
     """Return a copy of the elements of `array` at these places."""
+    where = _in_row_major_order(array, geometry)
+    if where is not None:
+        return strided(np.ascontiguousarray(array), **where).copy()
     return _with_spare(array)[_places(array.shape, **geometry)]
 
 

@@ -350,6 +350,10 @@ UNSAMPLED = {
     "select": "what is at a number that is known is a slice",
     "select_backward": "as select",
     "placed": "writes there are to a slice",
+    # see tests/ops/test_rewriting.py
+    "part": "a view of what has been written is one of its base",
+    "part_backward": "as part",
+    "part_scatter": "a write to a view is one to its base",
 }
 
 

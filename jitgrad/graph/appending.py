@@ -83,6 +83,7 @@ class _Sharing(dict):
                 strides = tuple(stride * size for stride in value.strides)
                 array = np.ndarray(value.shape, value.dtype, block, value.offset * size, strides)
             made = turn.made[entry] = wrap(array, turn.storage(entry.storage, array, 0))
+            made._unfollowed = recipe.unfollowed
             if isinstance(recipe.base, Fresh):
                 made._base = self._make(recipe.base, block, turn)
         return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import functools
 from collections.abc import Callable
-from types import MethodType, SimpleNamespace
+from types import FunctionType, MethodType, SimpleNamespace
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
@@ -68,14 +68,25 @@ class CallableRules(OperandRules):
                 return None
         if kind is super:
             return None if kwargs else self.super_object(args, ao)
+        if kind is MethodType and len(args) == 2 and not kwargs and callable(args[0]):
+            return self._new_method(args, ao)
         if kind is functools.partial:
             if not args or type(args[0]) is functools.partial:
                 return None
             made = functools.partial(*args, **kwargs)
             return made, self.fresh(made, "partial", [*ao, *ko.values()])
-        if kind is not SimpleNamespace and not kind.__flags__ & (1 << 9):
+        if kind not in (SimpleNamespace, object) and not kind.__flags__ & (1 << 9):
             return None
         return self.construct(kind, args, ao, kwargs, ko)
+
+    def _new_method(self, args: Any, ao: Any) -> Any:
+        """Bind a function that is known to an object of the call or from outside."""
+        function, owner = args
+        if not isinstance(function, FunctionType) or ao[0] is not KNOWN or ao[1] is not IDENTIFIED:
+            return None
+        made = MethodType(function, owner)
+        self.methods[id(made)] = made
+        return made, IDENTIFIED
 
     def _call_method(self, method: Any, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         """Call a bound method of a class, or what has no source; None for others."""

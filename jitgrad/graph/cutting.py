@@ -62,6 +62,7 @@ class Cutting(Remaking):
         self._marked_excerpts = dict(self.path.excerpts)
         self._marked_variables = len(self.nodes)
         self._marked_effects = len(self.segment.effects)
+        self._marked_histories = len(self.segment.histories)
         self._marked_mode = state.grad_enabled
         self._journal.clear()
 
@@ -79,7 +80,7 @@ class Cutting(Remaking):
             generator = frame.generator and self._object(frame.generator.made)
             frames.append(FrameRecipe(frame.code, function, frame.pc, registers, generator))
         kept = self.kept_tensors()
-        variables = list(self.histories().values())
+        variables = self.histories()
         freed = self.freed(ancestors(variables))
         return Snapshot(frames, grad_enabled, self.path, variables, freed, self.where(), kept)
 
@@ -137,7 +138,8 @@ class Cutting(Remaking):
         self.begin()
 
     def split(self) -> None:
-        moved = self.segment.steps[self.mark :]
+        moved, mark = self.segment.steps[self.mark :], self.mark
+        histories = self._histories_since_mark()[1]
         moved_effects = self.segment.effects[self._marked_effects :]
         if moved_effects or self._changed_since_mark():
             return self.unknown("an operation that can raise follows effects of the same call")
@@ -147,6 +149,7 @@ class Cutting(Remaking):
         branch = self.end_with_branch(None, False, snapshot)
         self._begin_after(branch, None, snapshot)
         self.segment.steps.extend(moved)
+        self.segment.histories.extend((count - mark, each) for count, each in histories)
         for step in moved:
             if isinstance(step, Compute) and step.primitive.kind is not Kind.VIEW:
                 self.made_in[step.output.memory] = self.segment
@@ -167,10 +170,27 @@ class Cutting(Remaking):
             self.kept_tensors()
         except Unrecordable:
             return True
-        reached = ancestors(self.histories().values())
+        reached = ancestors(self.histories())
         if made_since.intersection(reached):
             return True
         return self.went_back and bool(self.freed(reached))
+
+    def _histories_since_mark(self) -> tuple[list, list]:
+        """Return those that have become known since, and those that the instruction has made.
+
+        The first are those of views, of which it is the first to ask.
+        """
+        steps = self.segment.steps[self.mark :]
+        made = {each.variable for each in steps if isinstance(each, Compute)} - {None}
+        known, own = [], []
+        for count, each in self.segment.histories[self._marked_histories :]:
+            assert each.history is not None
+            if made.isdisjoint(each.history.edges):
+                known.append((min(count, self.mark), each))
+            else:
+                made.add(each)
+                own.append((count, each))
+        return known, own
 
     def _instruction(self) -> tuple[Any, int]:
         frame = self.evaluator.frames[-1]
@@ -182,6 +202,7 @@ class Cutting(Remaking):
 
     def _truncate(self) -> None:
         steps = self.segment.steps
+        self.segment.histories[self._marked_histories :] = self._histories_since_mark()[0]
         del steps[self.mark :]
         for each in (self.segment.effects, self.segment.effect_texts, self._effect_recipes):
             del each[self._marked_effects :]
@@ -311,7 +332,7 @@ class Cutting(Remaking):
         except Unrecordable as why:
             self._evaluate_from_start(str(why))
             return
-        variables = list(self.histories().values())
+        variables = self.histories()
         freed = self.freed(ancestors(variables))
         common = self.path, variables, freed, kept, state.grad_enabled
         end = Return(result, self.where(), *common)

@@ -195,17 +195,12 @@ class Cycle:
         )
         raise_versions(self.ways, runs, turns)
         self.left_soon = self.left_soon + 1 if turns.finished < 2 else 0
-        if turns.stop is Stop.MEMORY:
-            file, line = self.line
-            raise MemoryError(
-                f"the loop at {file}:{line}: what its turns leave for the backward pass and append "
-                f"to lists takes more than {config.max_tape} bytes after {turns.finished} turns "
-                "(jitgrad.config.max_tape). Raise the limit, or cut the history with detach(), or "
-                "compute under no_grad()."
-            )
+        error = self._too_large(turns) if turns.stop is Stop.MEMORY else turns.error
+        # what has been written has its history, whatever is raised then
+        is_seen = turns.finished and any(way.written for way in self.ways)
+        if error is not None and not is_seen:
+            raise error
         if not turns.finished:
-            if turns.error is not None:
-                raise turns.error
             return None
         for way, count in zip(self.ways, turns.counts):
             way.last.hits += count
@@ -224,9 +219,18 @@ class Cycle:
                 for each in way.kept
             )
         appended.perform()
-        if turns.error is not None:
-            raise turns.error
+        if error is not None:
+            raise error
         return gone
+
+    def _too_large(self, turns: Turns) -> MemoryError:
+        file, line = self.line
+        return MemoryError(
+            f"the loop at {file}:{line}: what its turns leave for the backward pass and append "
+            f"to lists takes more than {config.max_tape} bytes after {turns.finished} turns "
+            "(jitgrad.config.max_tape). Raise the limit, or cut the history with detach(), or "
+            "compute under no_grad()."
+        )
 
     def _trail(self, turns: Turns) -> tuple:
         """Return which ways were taken, turn by turn if that is known."""
@@ -295,6 +299,11 @@ class Cycle:
             position = numbers.get(variable.root)  # type: ignore[arg-type]
             if position is not None:
                 values[position]._node, values[position]._index = nodes[variable]
+        for way, run, count in zip(self.ways, runs, turns.counts):
+            if count and run is not None:
+                for root in way.state.rebased:
+                    tensor, before = run.roots[root], way.state.variables[root]
+                    tensor._node, tensor._index = nodes[before]
 
 
 def turn(first: Segment, run: Run, going: Going) -> Going | None:

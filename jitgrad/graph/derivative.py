@@ -181,6 +181,9 @@ class DerivativeNotes:
         """A write makes the derivative eager."""
         self.unknown("a write in a derivative")
 
+    def rebased(self, target: Any, node: Any) -> None:
+        """What a write does to histories is as unknown as the write."""
+
     def read_grad(self, leaf: Any) -> Any:
         """Nothing in a derivative reads `.grad`."""
         self.unknown("a derivative reads .grad")

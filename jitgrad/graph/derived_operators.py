@@ -154,7 +154,7 @@ class DerivedOperatorRules(ComparingRules):
                 if swapped:
                     left, right = right, left
                 if compares:
-                    return self.compare_sequences(op, *left, *right)
+                    return self.compare_contents(op, *left, *right)
                 answer = self._of_containers(op, *left, *right, False)
             return None if isinstance(answer, Enter) else answer
         left, right = self.value_of(x, xo), self.value_of(other, oo)

@@ -8,12 +8,15 @@ recorded as any other. One that nobody handles is raised by Python.
 from __future__ import annotations
 
 import operator
+import sys
 from types import FunctionType
 from typing import Any, Final
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.dictionaries import DICTS
+from jitgrad.graph.exceptional import Exceptional, Traceback
+from jitgrad.graph.guards import is_immutable
 from jitgrad.graph.instances import LOOKUPS
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import Place
@@ -25,66 +28,12 @@ from jitgrad.graph.recipes import Recipe
 from jitgrad.graph.remaking import Unrecordable
 from jitgrad.python import matching
 from jitgrad.python.code import Op
-from jitgrad.python.frames import Entry, entries_of, traceback_of
+from jitgrad.python.frames import Entry, entries_of
 from jitgrad.python.operations import ABSENT as NOT_GIVEN
 
 RAISING = (Op.RAISE, Op.RERAISE)
 _ARGS: Final = BaseException.__dict__["args"]
 _CAN_CHANGE: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
-
-
-class Exceptional(Recipe):
-    """An exception, with the places of its traceback."""
-
-    __slots__ = ("args", "cause", "context", "entries", "key", "kind", "named", "suppresses")
-
-    def __init__(self, key: Any, exception: BaseException, entries: list[Entry]) -> None:
-        self.key = key
-        self.kind: Any = type(exception)
-        self.entries = entries
-        self.suppresses = exception.__suppress_context__
-        self.args: tuple[Recipe, ...] = ()
-        self.named: dict[str, Recipe] = {}
-        self.context: Recipe | None = None
-        self.cause: Recipe | None = None
-
-    def build(self, run: Any) -> Any:
-        made = run.made.get(self.key)
-        if made is None:
-            named = {name: each.build(run) for name, each in self.named.items()}
-            made = self.kind(*(each.build(run) for each in self.args), **named)
-            run.made[self.key] = made
-            if self.context is not None:
-                made.__context__ = self.context.build(run)
-            if self.cause is not None:
-                made.__cause__ = self.cause.build(run)
-            made.__suppress_context__ = self.suppresses
-            made.__traceback__ = traceback_of(self.entries)
-            extra = {name: (named[name], each.origin) for name, each in self.named.items()}
-            origins = [each.origin for each in self.args]
-            run.register(made, self.key, origins, extra, "exception")
-        return made
-
-    def parts(self) -> tuple[Recipe, ...]:
-        others = tuple(each for each in (self.context, self.cause) if each is not None)
-        return (*self.args, *self.named.values(), *others)
-
-
-class Traceback(Recipe):
-    """A traceback, as `__exit__` is given it."""
-
-    __slots__ = ("entries", "key")
-
-    def __init__(self, key: Any, entries: list[Entry]) -> None:
-        self.key = key
-        self.entries = entries
-
-    def build(self, run: Any) -> Any:
-        made = run.made.get(self.key)
-        if made is None:
-            made = run.made[self.key] = traceback_of(self.entries)
-            run.register(made, self.key, [], None, "traceback")
-        return made
 
 
 def _raises(function: Any, values: Any) -> bool:
@@ -123,7 +72,7 @@ class ExceptionRules(Models, PlaceRules):
         if type(kind) is not type or not issubclass(kind, BaseException):
             return None
         if issubclass(kind, BaseExceptionGroup):
-            return None
+            return None  # of a class of its own
         makers = [lookups.type_lookup(kind, name) for name in ("__init__", "__new__")]
         if any(isinstance(each, (FunctionType, staticmethod)) for each in makers):
             return None
@@ -144,11 +93,23 @@ class ExceptionRules(Models, PlaceRules):
 
     def call_of_exception(self, callee: Any, co: Any, args: Any, ao: Any, kwargs: Any) -> Any:
         """Model calls that make an exception, or its text."""
+        if co is KNOWN and callee is sys.exc_info and not args and not kwargs:
+            return self._handled()
         if co is not KNOWN or kwargs or not isinstance(callee, type):
             return None
         if callee is str and len(args) == 1 and self._has_known_text(args[0], "__str__"):
             return str(args[0]), KNOWN
         return self._new_exception(callee, args, ao)
+
+    def _handled(self) -> Any:
+        """Model `sys.exc_info()`."""
+        exception = self.evaluator.frames[-1].handled()
+        if exception is None:
+            return (None, None, None), parts((KNOWN, KNOWN, KNOWN))
+        if self._exception(exception) is None:
+            return None
+        traceback, origin = self._traceback_of(exception)
+        return (type(exception), exception, traceback), parts((KNOWN, IDENTIFIED, origin))
 
     def _has_known_text(self, exception: Any, name: str) -> bool:
         known = self._exception(exception)
@@ -190,6 +151,10 @@ class ExceptionRules(Models, PlaceRules):
                 other = getattr(obj, name)
                 if other is None or self._exception(other) is not None:
                     return other, KNOWN if other is None else IDENTIFIED
+        elif isinstance(obj, type) and is_immutable(obj) and not hasattr(obj, name):
+            self._raise_certainly(
+                getattr, (obj, name), {"name": (name, KNOWN), "obj": (obj, KNOWN)}
+            )
         elif self._lacks_this_attribute(obj, name):
             named = {"name": (name, KNOWN), "obj": (obj, obj_origin)}
             self._raise_certainly(getattr, (obj, name), named)
@@ -199,6 +164,11 @@ class ExceptionRules(Models, PlaceRules):
         known = name == "__traceback__" and self._exception(obj) is not None
         if known and (value is None or self._is_traceback(value)):
             obj.__traceback__ = value
+            return None
+        linked = name in ("__cause__", "__context__") and self._exception(obj) is not None
+        linked = linked and self.is_plain_attribute(type(obj), name)
+        if linked and (self._exception(value) is not None or (value is None and origin is KNOWN)):
+            setattr(obj, name, value)
             return None
         return super().set_attribute(obj, obj_origin, name, value, origin)
 
@@ -347,22 +317,28 @@ class ExceptionRules(Models, PlaceRules):
         if origin is IDENTIFIED and self.object(exception) is not None and wo is KNOWN:
             classes = wanted if type(wanted) is tuple else (wanted,)
             if all(isinstance(each, type) and issubclass(each, BaseException) for each in classes):
-                kind = type(exception)
-                if kind.__flags__ & _CAN_CHANGE:
-                    self._identical(Place(lookups.read_order, kind, False, ""), kind.__mro__)
+                self.fixed_bases(type(exception))
                 return matching.caught(exception, wanted)
         return self.leave("except").caught(exception, origin, wanted, wo)
 
-    def split_group(self, exception: Any, origin: Any, wanted: Any, wo: Any) -> Any:
-        if exception is None and wo is KNOWN:
-            # other clauses have taken all of it
-            return [(part, KNOWN) for part in matching.split_group(None, wanted)]
-        return self.leave("except*").split_group(exception, origin, wanted, wo)
+    def fixed_bases(self, kind: type) -> bool:
+        """Make it a fact that a class has the bases that it has, which is True."""
+        if kind.__flags__ & _CAN_CHANGE:
+            self._identical(Place(lookups.read_order, kind, False, ""), kind.__mro__)
+        return True
 
-    def join_groups(self, exception: BaseException, origin: Any, errors: Any, eo: Any) -> Any:
-        if all(each is None for each in errors):
-            return None, KNOWN
-        return self.leave("except*").join_groups(exception, origin, errors, eo)
+    def is_plain_attribute(self, kind: type, name: str) -> bool:
+        """Is an attribute of an exception looked up as for built-in classes? It is a fact."""
+        lookup = lookups.type_lookup(kind, "__getattribute__")
+        if lookup is not BaseException.__dict__["__getattribute__"]:
+            return False
+        self._rely_on(kind, "__getattribute__", name)
+        found = lookups.type_lookup(kind, name)
+        return found is lookups.type_lookup(BaseExceptionGroup, name)
+
+    def group_parts(self, exception: Any, known: FreshObject) -> Recipe | None:
+        """Return how what a group has divided is made; None for other exceptions."""
+        raise NotImplementedError
 
     def exception_part(self, exception: BaseException, origin: Any, part: Any) -> Any:
         if self._exception(exception) is None:
@@ -384,10 +360,19 @@ class ExceptionRules(Models, PlaceRules):
             return self._recipes.setdefault(known, Traceback(known.key, self._entries(obj)))
         if known.kind != "exception":
             return super()._fresh_object(obj, known)
-        if obj.__dict__:
+        if not obj.__dict__.keys() <= {"__notes__"}:
             raise Unrecordable("an exception with attributes")
-        made = Exceptional(known.key, obj, self._entries(obj.__traceback__))
+        made = Exceptional(known.key, obj)
         self._recipes[known] = made
+        traceback = obj.__traceback__
+        if traceback is not None:
+            # one object for all that have it: parts of a group are known by that
+            if self.object(traceback) is None:
+                self.fresh(traceback, "traceback", [])
+            made.traceback = self.recipe(traceback, IDENTIFIED)
+        made.inside = self.group_parts(obj, known)
+        if obj.__dict__:
+            made.notes = self.recipe(obj.__notes__, IDENTIFIED)
         made.args = tuple(self.recipe(*each) for each in zip(_ARGS.__get__(obj), known.origins))
         made.named = {name: self.recipe(*each) for name, each in (known.extra or {}).items()}
         context, cause = obj.__context__, obj.__cause__

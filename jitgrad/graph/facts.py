@@ -215,6 +215,10 @@ _keys: Bounded[tuple, tuple] = Bounded(1 << 14)
 """One object for each key, so that equal ones are identical, as a rule."""
 
 
+ORDINARY = 2
+"""In the key of a tensor: it has a history that has been computed, and no hook."""
+
+
 def tensor_key(tensor: Any) -> tuple:
     """Return all that a trace takes for granted of a tensor by itself."""
     array, storage = tensor._array, tensor._storage
@@ -228,7 +232,7 @@ def tensor_key(tensor: Any) -> tuple:
     ):
         return known[2]
     node = tensor._node if tensor._base is None else node_of(tensor)
-    kind = 0 if node is None else 1 if type(node) is AccumulateGrad else 2
+    kind = 0 if node is None else 1 if type(node) is AccumulateGrad else ORDINARY
     if node is not None and node.hooks is not None:
         kind += 2
     key = (
@@ -286,6 +290,11 @@ class TensorSpec:
             memory,
             offset,
         )
+
+    @property
+    def history(self) -> int:
+        """What kind of a history the tensor has, as the key tells."""
+        return self.key[4]
 
     def take(self, run: Any, tensor: Any) -> bool:
         """Take `tensor` as the next root of `run`, if it is as the trace expects."""

@@ -22,8 +22,10 @@ class FunctionAttributeRules(Recording):
             return None
         known = self.object(function)
         if isinstance(known, FreshObject):
-            if known.extra is not None:
+            if type(known.extra) is tuple:
                 return known.extra if name == "__wrapped__" else None
+            if known.extra and name in known.extra:
+                return function.__dict__[name], known.extra[name]
             return lookups.read_function_attribute(function, name), KNOWN
         is_root = known is not None
         if origin is not (IDENTIFIED if is_root else KNOWN):
@@ -31,6 +33,17 @@ class FunctionAttributeRules(Recording):
         base = known if is_root else function
         value, found = self.take(Place(lookups.read_function_attribute, base, is_root, name))
         return None if found is None else (value, found)
+
+    def set_function_attribute(self, function: Any, name: str, value: Any, origin: Any) -> bool:
+        """Store on a function made in the call what only those see who ask for it."""
+        known = self.object(function)
+        if not isinstance(function, FunctionType) or not isinstance(known, FreshObject):
+            return False
+        if type(known.extra) is tuple or hasattr(FunctionType, name):
+            return False
+        function.__dict__[name] = value
+        known.extra = {**(known.extra or {}), name: origin}
+        return True
 
     def update_wrapper(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         """Give a function made in the call the names of another one, as `functools.wraps` does.

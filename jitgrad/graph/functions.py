@@ -25,6 +25,7 @@ from jitgrad.graph.iterators import DRAWN
 from jitgrad.graph.knowledge import CONSTANT_TYPES
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.operators import NUMBERS
+from jitgrad.graph.ordering import OrderingRules
 from jitgrad.graph.origins import KNOWN, parts
 from jitgrad.locks import made_once
 from jitgrad.python import protocols, stand_ins
@@ -40,7 +41,7 @@ def _token(_base: Any, _key: Any) -> Any:
     return abc.get_cache_token()
 
 
-class FunctionRules(FunctionAttributeRules, DrivingRules, ConversionRules):
+class FunctionRules(FunctionAttributeRules, DrivingRules, OrderingRules, ConversionRules):
     """Functions written in C, by what they do with values whose origins matter."""
 
     @made_once
@@ -88,6 +89,7 @@ class FunctionRules(FunctionAttributeRules, DrivingRules, ConversionRules):
         found.update((maker, functools.partial(self.model_drawn, maker)) for maker in DRAWN)
         found.update(self.driven_models())
         found.update(self.collecting_models())
+        found.update(self.ordering_models())
         return found
 
     def _operator(self, perform: Callable, op: str) -> Callable:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from jitgrad.graph.facts import IsNumber, IsObject, IsTensor, SameObject, SameValue, TensorSpec
+from jitgrad.graph.facts import (
+    ORDINARY,
+    IsNumber,
+    IsObject,
+    IsTensor,
+    SameObject,
+    SameValue,
+    TensorSpec,
+)
 from jitgrad.graph.ir import Scalar, Value
+from jitgrad.graph.origins import Variable
 from jitgrad.graph.recipes import Constant, Container, Fresh, Library, Number, Recipe, Root
 
 
@@ -87,6 +97,26 @@ class Rebuilt(NamedTuple):
 Join = Stays | Carried | Again | Made | Moved | Rebuilt
 
 
+def rewritten_histories(state: Any, given: Iterable[tuple]) -> dict[Variable, Variable]:
+    """Return, of what a turn writes in place, the histories before it with those behind it.
+
+    Args:
+        state: what is known behind the turn.
+        given: what it takes: the fact, its slot and its root.
+
+    Raises:
+        Unsuitable: another turn would take it for something else.
+    """
+    found = {}
+    facts = {root: fact for fact, _, root in given}
+    for root, variable in state.rebased.items():
+        before = state.variables.get(root)
+        if before is None or facts[root].spec.history != ORDINARY:
+            raise Unsuitable("a history begins in it, or one that has a hook ends")
+        found[before] = variable
+    return found
+
+
 def suits(fact: Any, recipe: Recipe, specs: dict[int, TensorSpec]) -> bool:
     """Does a fact hold for what a recipe makes? `specs` are those of roots."""
     if isinstance(fact, IsTensor):
@@ -98,7 +128,7 @@ def suits(fact: Any, recipe: Recipe, specs: dict[int, TensorSpec]) -> bool:
         value = recipe.entry.value
         own = tuple(step * value.dtype.itemsize for step in value.strides)
         same = (value.shape, own, value.dtype) == (shape, strides, dtype)
-        return same and history == (0 if recipe.variable is None else 2)
+        return same and history == (0 if recipe.variable is None else ORDINARY)
     if isinstance(fact, IsNumber):
         if isinstance(recipe, Constant):
             return type(recipe.value) is fact.kind

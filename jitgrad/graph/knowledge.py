@@ -84,6 +84,8 @@ class Knowledge:
         self.nodes: dict[Variable, Any] = {}
         self.foreign: set[Memory] = set()
         self.made_in: dict[Memory, Segment] = {}
+        self.placing: dict[Memory, Scalar] = {}
+        """Of excerpts of excerpts that are written: the number that says where they lie."""
         self.varying: set[Any] = set()
         """The identities of places where integers have been seen to change."""
         self.before: dict[int, Any] = {}

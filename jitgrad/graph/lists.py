@@ -178,7 +178,12 @@ class ListRules(ChangeRules):
     def _list_sort(self, x: Any, args: Any, ao: Any) -> Any:
         if args:
             return None
-        order = self.order_of(self._elements(x, self.origin_of(x)), False)
+        found = self._elements(x, self.origin_of(x))
+        if found is None:
+            return None
+        if not self.are_constants(found):
+            return self._enter(stand_ins.sort, KNOWN, [x], [self.origin_of(x)], {}, {})
+        order = self.order_of(found, False)
         return None if order is None else self._changed(self.change_list(x, _arrange(order)))
 
     def _list_index(self, x: Any, args: Any, ao: Any) -> Any:

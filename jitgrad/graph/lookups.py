@@ -151,9 +151,19 @@ def read_length(container: Any, _key: Any) -> Any:
     return len(container)
 
 
+def read_dispatched(function: Any, cls: type) -> Any:
+    """Return which function a `functools.singledispatch` calls for objects of a class."""
+    return function.dispatch(cls)
+
+
 def read_grad(tensor: Any, _key: Any) -> Any:
     """Return `.grad` of a tensor."""
     return tensor._grad
+
+
+def read_is_whole(tensor: Any, _key: Any) -> Any:
+    """Does autograd follow changes in place of a tensor, and is it no view of another one?"""
+    return tensor._base is None and not tensor._unfollowed
 
 
 FUNCTION_NAMES: Final = ("__doc__", "__module__", "__name__", "__qualname__")
@@ -247,6 +257,7 @@ PATTERNS: Final = {
     read_element: "{0}[{1!r}]",
     read_global: "global {1}",
     read_globals: "the module of {0}",
+    read_is_whole: "{0} is no view",
     read_item: "{0}[{1!r}]",
     read_keys: "keys of {0}",
     read_length: "len({0})",

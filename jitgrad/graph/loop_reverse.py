@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,15 +10,15 @@ import numpy as np
 from jitgrad.dispatch import wrap
 from jitgrad.graph.arrivals import MOST_VARIANTS, Arrivals, Variant, elements
 from jitgrad.graph.derivative import kinds_of
-from jitgrad.graph.ir import Compute, Memory, Step, Value, Write, flat, operands
+from jitgrad.graph.ir import Memory, Step, Value
 from jitgrad.graph.loop_layout import LoopLayout, Way
+from jitgrad.graph.loop_sums import Sums
 from jitgrad.graph.origins import Variable
 from jitgrad.graph.plans import JoinedPlan, join_plan
 from jitgrad.graph.verify_loops import make_loop
-from jitgrad.kernels.geometry import part, row_major
+from jitgrad.kernels.geometry import is_row_major, row_major
 from jitgrad.kernels.loops import NotNative, Path
 from jitgrad.kernels.records import entry
-from jitgrad.ops.binary import ADD
 
 
 class _Plan(NamedTuple):
@@ -116,7 +115,11 @@ class Reverse:
         for root, value in self.values.items():
             made = found.pop(root, None)
             if root not in way.entering:
-                made = value if made is None else sums.of(value, made)
+                is_sum = in_place and is_row_major(value)
+                add = sums.into if is_sum else sums.of
+                made = value if made is None else add(value, made)
+            elif made is not None and in_place:
+                made = sums.become(value, made)
             before.append(_alike(value, made))
         for root, total in self.totals.items():
             made = found.pop(root, None)
@@ -259,66 +262,6 @@ class Reverse:
 def _held(past: Any, ways: list[int]) -> Iterator[dict]:
     """Yield what is the same in all turns of these ways."""
     return (past.passages[each].invariant for each in ways if each in past.passages)
-
-
-class Sums:
-    """The steps of a turn, with those that add up what comes out of it.
-
-    Args:
-        steps: the turn.
-        outputs: what comes out.
-    """
-
-    def __init__(self, steps: Sequence[Step] = (), outputs: Iterable[Value] = ()) -> None:
-        self.steps = list(steps)
-        read = [*outputs, *(each for step in steps for each in flat(operands(step)))]
-        self._uses = Counter(each for each in read if isinstance(each, Value))
-
-    def of(self, held: Value, more: Value) -> Value:
-        """Return a sum."""
-        made = Value(held.shape, held.strides, held.dtype, Memory())
-        self.steps.append(Compute(ADD, (held, more), {}, made))
-        return made
-
-    def into(self, total: Value, more: Value) -> Value:
-        """Add to a total, which nobody else reads, and return it.
-
-        Where most of `more` are zeros, as of the cotangent of a tensor of which the turn has read
-        a row, only the others are added. So a loop over all rows takes time in proportion to their
-        number, not to its square.
-        """
-        maker = next((each for each in self.steps if getattr(each, "output", 0) is more), None)
-        if isinstance(maker, Compute) and self._uses[more] == 1:
-            if maker.primitive is ADD and all(
-                isinstance(each, Value) and (each.shape, each.dtype) == (more.shape, more.dtype)
-                for each in maker.inputs
-            ):
-                self.steps.remove(maker)
-                for each in maker.inputs:
-                    total = self.into(total, each)
-                return total
-            found = placed(maker)
-            if found is not None:
-                self.steps.remove(maker)
-                values, index = found
-                region = part(total, index)
-                self._write(region, self.of(region, values))
-                return total
-        self._write(total, self.of(total, more))
-        return total
-
-    def _write(self, target: Value, source: Value) -> None:
-        self.steps.append(Write(target, source))
-
-
-def placed(step: Compute) -> tuple[Value, tuple] | None:
-    """Return what a step puts among zeros, and where; None if it does something else."""
-    if step.primitive.places is None or not isinstance(step.inputs[0], Value):
-        return None
-    elsewhere, indices = step.primitive.places(step.output, *step.inputs, **step.params)
-    if elsewhere != 0 or len(indices) != 1:
-        return None
-    return step.inputs[0], indices[0]
 
 
 def _alike(value: Value, output: Value | None) -> Value:

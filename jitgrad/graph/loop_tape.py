@@ -175,8 +175,12 @@ class Past:
         return 0 if self.order is None else int(self.order[turn])
 
     def last_changes(self) -> list[int]:
-        """Return the turns in which something that came out was made, in their order."""
-        return sorted({last for _, last in self._positions.values()})
+        """Return the turns in which what came out got its last history, in their order."""
+        last: dict[Variable, int] = {}
+        for way, passage in self.passages.items():
+            for variable in self.layout.ways[way].entering:
+                last[variable] = max(last.get(variable, -1), int(passage.at[-1]))
+        return sorted(set(last.values()))
 
     def tape(self, turn: int) -> TurnTape:
         """Return the tape of one turn."""

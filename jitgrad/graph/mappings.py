@@ -13,7 +13,7 @@ from jitgrad.graph.changes import item_place, length_place, presence_place
 from jitgrad.graph.changing import ChangeRules
 from jitgrad.graph.knowledge import IDENTICAL_TYPES, FreshObject
 from jitgrad.graph.lookups import ABSENT
-from jitgrad.graph.origins import KNOWN, Origin, parts
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Origin, parts
 from jitgrad.spec import Size
 
 KEY_TYPES = (int, str, bool, type(None), bytes, float, dtype, device, Size)
@@ -292,6 +292,8 @@ class MappingRules(ChangeRules):
 
     def new_set(self, made: Any) -> Any:
         """Know a set of constants."""
+        if type(made) is frozenset and self.object(made) is not None:
+            return made, IDENTIFIED  # which copies of it are
         return made, self.fresh(made, "set", [KNOWN] * len(made))
 
     def set_method(self, x: Any, name: str, args: Any, ao: Any) -> Any:

@@ -16,7 +16,7 @@ from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.functions import FunctionRules
 from jitgrad.graph.knowledge import LISTS, FreshObject
 from jitgrad.graph.lookups import ABSENT, Place
-from jitgrad.graph.origins import KNOWN, Parts, Runtime
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime
 from jitgrad.locks import made_once
 from jitgrad.python import stand_ins
 
@@ -227,6 +227,9 @@ class Models(FunctionRules):
         owner: Any = method.__self__
         name = method.__name__
         if self.methods.get(id(method)) is method or self._take_bound(method):
+            if name in ("__contains__", "__getitem__") and len(args) == 1 and not kwargs:
+                function = getattr(operator, name)
+                return self.functions[function]([owner, *args], [IDENTIFIED, *ao], {}, {})
             if type(owner) in DICTS:
                 return self.dict_method(owner, name, args, ao, kwargs, ko)
             if kwargs:

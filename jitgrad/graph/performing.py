@@ -45,7 +45,7 @@ UNTRUSTED = (
     "jitgrad.nn.utils.spectral_norm",
     "jitgrad.nn.utils.weight_norm",
     "jitgrad.optim",
-    "jitgrad.python.protocols",
+    "jitgrad.python",
 )
 
 

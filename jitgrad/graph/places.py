@@ -30,7 +30,7 @@ from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.records import RecordRules
 from jitgrad.graph.selecting import SelectingRules
 from jitgrad.graph.stores import Waiting
-from jitgrad.python import driven, protocols, stand_ins
+from jitgrad.python import driven, ordered, protocols, stand_ins
 from jitgrad.python.operations import Enter
 from jitgrad.spec import Size
 
@@ -39,7 +39,7 @@ METADATA = frozenset(
 )
 
 ORIGINALS = dict(vars(builtins))
-NAMESPACES = (protocols.NAMESPACE, stand_ins.NAMESPACE, driven.NAMESPACE)
+NAMESPACES = tuple(each.NAMESPACE for each in (driven, ordered, protocols, stand_ins))
 """Of what is evaluated in place of the interpreter and of functions written in C."""
 
 
@@ -248,6 +248,8 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, CollectingRules, Record
                     place, value, origin, lambda run, at, made: setattr(run.roots[at], "grad", made)
                 )
                 return None
+        if self.set_function_attribute(obj, name, value, origin):
+            return None
         if not isinstance(obj, TensorCore):
             answer = self.store_attribute(obj, obj_origin, name, value, origin)
             answer = self._awaited(answer)

@@ -99,9 +99,10 @@ class Fresh(Recipe):
         variable: its history at this point, None without.
         version: the writes to its storage so far.
         base: the recipe of the tensor that it is a view of.
+        unfollowed: why autograd does not follow its changes in place, see `TensorCore`.
     """
 
-    __slots__ = ("base", "entry", "slot", "variable", "version")
+    __slots__ = ("base", "entry", "slot", "unfollowed", "variable", "version")
 
     def __init__(
         self, entry: TensorEntry, variable: Variable | None, version: int, base: Recipe | None
@@ -111,6 +112,7 @@ class Fresh(Recipe):
         self.version = version
         self.base = base
         self.slot = -1
+        self.unfollowed: str | bool = False
 
     def build(self, run: Any) -> Any:
         return run.fresh_tensor(self)
@@ -221,8 +223,8 @@ class Closure(Recipe):
     """A function made in the call."""
 
     __slots__ = (
-        "annotations", "cells", "code", "defaults", "globals", "key", "kwdefaults", "name",
-        "wrapped",
+        "annotations", "attributes", "cells", "code", "defaults", "globals", "key", "kwdefaults",
+        "name", "wrapped",
     )  # fmt: skip
 
     def __init__(self, key: Any, function: FunctionType) -> None:
@@ -235,6 +237,7 @@ class Closure(Recipe):
         self.defaults: tuple[Recipe, ...] = ()
         self.kwdefaults: dict[str, Recipe] = {}
         self.wrapped: Recipe | None = None
+        self.attributes: dict[str, Recipe] = {}
 
     def build(self, run: Any) -> Any:
         made = run.made.get(self.key)
@@ -248,17 +251,21 @@ class Closure(Recipe):
                 made.__defaults__ = tuple(each.build(run) for each in self.defaults)
             if self.kwdefaults:
                 made.__kwdefaults__ = {n: each.build(run) for n, each in self.kwdefaults.items()}
-            extra = None
+            extra: Any = None
             if self.wrapped is not None:
                 extra = self.wrapped.build(run), self.wrapped.origin
                 functools.update_wrapper(made, extra[0])
+            elif self.attributes:
+                made.__dict__.update((n, each.build(run)) for n, each in self.attributes.items())
+                extra = {name: each.origin for name, each in self.attributes.items()}
             origins = [each.origin for each in (*self.defaults, *self.kwdefaults.values())]
             run.register(made, self.key, origins, extra)
         return made
 
     def parts(self) -> tuple[Recipe, ...]:
         wrapped = () if self.wrapped is None else (self.wrapped,)
-        return (*self.cells, *self.defaults, *self.kwdefaults.values(), *wrapped)
+        named = (*self.kwdefaults.values(), *self.attributes.values())
+        return (*self.cells, *self.defaults, *named, *wrapped)
 
 
 class Method(Recipe):

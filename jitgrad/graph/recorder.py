@@ -8,6 +8,7 @@ perform it; every replay will hand over to the evaluator at that place.
 from __future__ import annotations
 
 import copy
+import functools
 import operator
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
@@ -18,7 +19,7 @@ from jitgrad.graph import lookups
 from jitgrad.graph.changes import length_place
 from jitgrad.graph.imports import ImportRules
 from jitgrad.graph.keys import KeyRules
-from jitgrad.graph.knowledge import FreshObject, is_plain_tensor
+from jitgrad.graph.knowledge import FreshObject, has_lasting_identity, is_plain_tensor
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.models import EXACT, MATH
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Bounds, Parts, Runtime
@@ -37,6 +38,8 @@ LONG = 64
 """How many elements a list of any length may have that library code is given in a recording."""
 WHOLE = (copy.deepcopy,)
 """Python functions that Python calls as a whole: they ask for the identities of objects."""
+DISPATCHING = functools.singledispatch(copy.copy).__code__  # type: ignore[attr-defined]
+"""That of all functions which choose another one by the class of their first argument."""
 GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 
 
@@ -125,8 +128,19 @@ class Recorder(KeyRules, PatternRules, ImportRules):
     def _call_function(
         self, callee: FunctionType, co: Any, args: Any, ao: Any, kwargs: Any, ko: Any
     ) -> Any:
+        if callee.__code__ is DISPATCHING and co is KNOWN and args:
+            place = Place(lookups.read_dispatched, callee, False, type(args[0]))
+            chosen = place.look(self.run)
+            if has_lasting_identity(chosen):
+                self._identical(place, chosen)
+                return self._call(chosen, KNOWN, args, ao, kwargs, ko)
         if not is_trusted(callee):
             return self._enter(callee, co, args, ao, kwargs, ko)
+        blocks = ("__enter__", "__exit__")
+        if args and type(args[0]) in CONTEXTS and ao[0] is IDENTIFIED and co is KNOWN:
+            method = MethodType(callee, args[0])
+            if callee.__name__ in blocks and isinstance(self.object(args[0]), FreshObject):
+                return self.perform(method, args[1:], ao[1:], kwargs, ko)
         args, ao = self._lists_for_iterators(args, ao)
         if (
             co is KNOWN

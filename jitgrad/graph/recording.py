@@ -22,16 +22,16 @@ from jitgrad.graph.origins import (
     TensorEntry,
     Variable,
 )
-from jitgrad.graph.writes import Writes
+from jitgrad.graph.rebasing import Rebasing
 from jitgrad.modes import TrackedFloat, plain_number
 from jitgrad.node import FREED, PrimitiveNode, Saved
 from jitgrad.primitive import Kind
-from jitgrad.python import driven, protocols, stand_ins
+from jitgrad.python import driven, ordered, protocols, stand_ins
 
-STANDING_IN = (protocols.FILE, stand_ins.FILE, driven.FILE)
+STANDING_IN = (protocols.FILE, stand_ins.FILE, driven.FILE, ordered.FILE)
 
 
-class Recording(Writes):
+class Recording(Rebasing):
     """The notes of one recording, from an entry or a site to where it ends."""
 
     def begin(self) -> None:
@@ -123,7 +123,7 @@ class Recording(Writes):
             value = Value(array.shape, strides, array.dtype, source.value.memory, offset)
             base = self.entry(output._base) if output._base is not None else None
             entry = TensorEntry(value, None, source.storage, base)
-        elif primitive.takes is not None:
+        elif primitive.is_view:
             value, entry = self._excerpt(inputs[0], operands[1], params["dim"], output, strides)
         else:
             memory = Memory()
@@ -131,13 +131,14 @@ class Recording(Writes):
             entry = TensorEntry(value, None, StorageEntry(memory, None))
             self.made_in[memory] = self.segment
         step = Compute(primitive, operands, params, value, None, self.where())
+        if node is not None:
+            # first, since the histories of its inputs may become known only now
+            step.variable = self._note_history(primitive, inputs, params, node, entry)
         self.segment.steps.append(step)
         self.produced.add(value)
         self.register_tensor(output, entry)
-        if node is not None:
-            step.variable = self._note_history(primitive, inputs, params, node, entry)
-            if step.variable is None:
-                return self.unknown(f"{name}: its input has a history that is not known")
+        if node is not None and step.variable is None:
+            return self.unknown(f"{name}: its input has a history that is not known")
         return None
 
     def _excerpt(
@@ -163,7 +164,9 @@ class Recording(Writes):
         for given, edge, index, held in zip(inputs, node.edges, indices, node.inputs):
             variable = None if edge is None else self.variables.get((edge, index))
             if edge is not None and variable is None:
-                return None
+                variable = self.followed(given, edge)
+                if variable is None:
+                    return None
             edges.append(variable)
             if isinstance(held, Saved):
                 known = self.entry(given)

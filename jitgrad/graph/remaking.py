@@ -119,6 +119,7 @@ class Remaking(Recording):
                 found = Selected(entry, variable or None, version, base, source)
             else:
                 found = Fresh(entry, variable or None, version, base)
+            found.unfollowed = tensor._unfollowed
             self._recipes[entry] = found
         return found
 
@@ -167,8 +168,10 @@ class Remaking(Recording):
                     (obj.__kwdefaults__ or {}).items(), origins[count:]
                 )
             }
-            if known.extra is not None:
+            if type(known.extra) is tuple:
                 made.wrapped = self.recipe(*known.extra)
+            for name, origin in (known.extra or {}).items() if type(known.extra) is dict else ():
+                made.attributes[name] = self.recipe(obj.__dict__[name], origin)
             return made
         if kind == "counter":
             state = known.extra
@@ -245,13 +248,10 @@ class Remaking(Recording):
             for register in live_registers(frame)
         }
 
-    def histories(self) -> dict[Fresh, Variable]:
-        """Return of the recipes made so far those of tensors that have histories, with these."""
-        return {
-            each: each.variable
-            for each in self._recipes.values()
-            if isinstance(each, Fresh) and each.variable is not None
-        }
+    def histories(self) -> list[Variable]:
+        """Return those of the tensors that recipes made so far make, or that have changed."""
+        made = (each.variable for each in self._recipes.values() if isinstance(each, Fresh))
+        return [*(each for each in made if each is not None), *self.path.rebased.values()]
 
     def kept_tensors(self) -> list[Recipe]:
         """Return the recipes of tensors stored outside whose histories are still to be made."""

@@ -119,6 +119,7 @@ def give_back(run: Run, end: Result, first: Segment, last: Segment) -> Any:
             end.kept_bytes = count_bytes(made.slots, end.state.memories.values())
             end.tape_layout = made
         make_histories(run, end.tape_layout, end.state)
+        rebase_roots(run, end.state)
     for each in end.kept:
         each.build(run)
     result: Any
@@ -150,6 +151,13 @@ def make_histories(run: Run, layout: TapeLayout, path: PathState) -> None:
     run.nodes = nodes
 
 
+def rebase_roots(run: Run, path: PathState) -> None:
+    """Give root tensors to which the call has written the histories that they have now."""
+    for root, variable in path.rebased.items():
+        tensor = run.roots[root]
+        tensor._node, tensor._index = run.nodes[variable]
+
+
 def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: Any) -> list[Frame]:
     """Make the evaluator's frames, and all that live in them, as eager would have left them.
 
@@ -172,6 +180,7 @@ def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: A
         order = [each for each in layout.order if each.history is not None]
         rebuild(order, nodes, tape, track=recorder is not None)
     run.nodes = nodes
+    rebase_roots(run, snapshot.state)
     if recorder is not None:
         recorder.adopt_nodes(nodes)
     for each in snapshot.kept:

@@ -127,6 +127,7 @@ class Run:
         if tensor is None:
             array = recipe.array(self)
             tensor = wrap(array, self.storage(entry.storage, array, recipe.version))
+            tensor._unfollowed = recipe.unfollowed
             self.made[entry] = tensor
         if self.recorder is not None:
             self.recorder.register_tensor(tensor, entry)

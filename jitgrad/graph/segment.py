@@ -35,6 +35,7 @@ class PathState:
         kept: by where they are, tensors among those that are to get their histories.
         contents: for roots whose classes are derived from built-in ones, the root with the content.
         excerpts: those that the trace has copied, with whether their copies are out of date.
+        rebased: what the histories of root tensors have become, since the call wrote to them.
     """
 
     def __init__(self) -> None:
@@ -54,10 +55,11 @@ class PathState:
         self.kept: dict[Any, tuple[TensorEntry, ...]] = {}
         self.excerpts: dict[Memory, bool] = {}
         self.contents: dict[int, int] = {}
+        self.rebased: dict[int, Variable] = {}
 
     def slot_in(self, storage: StorageEntry, value: Value) -> int:
-        """Return the slot of a value that lies in a storage: of `value`, if it is no excerpt."""
-        if not isinstance(value.memory, Excerpt):
+        """Return the slot of a value that lies in a storage: of `value`, where it has been kept."""
+        if value in self.slot_of and not isinstance(value.memory, Excerpt):
             return self.slot_of[value]
         held = (each for each in self.slot_of if isinstance(each, Value))
         return next(self.slot_of[each] for each in held if each.memory is storage.memory)
@@ -299,6 +301,8 @@ class Segment:
         parent: the segment before, None for the first of a path.
         facts: what must hold outside, in order; they take roots and numbers into the run.
         steps: the computation.
+        histories: those of no step: of what was written in place, and of views of it, each with the
+            number of steps before it.
         arguments: the slots of its inputs.
         effects: what is done to objects after the computation, in order.
         prepares: the roots whose storage is about to be written.
@@ -324,6 +328,7 @@ class Segment:
         self.first_slot = first_slot
         self.facts: list[Fact] = []
         self.steps: list[Step] = []
+        self.histories: list[tuple[int, Variable]] = []
         self.inputs: list[Value | Scalar] = []
         self.arguments: list[int] = []
         self.outputs: list[Value | Scalar] = []

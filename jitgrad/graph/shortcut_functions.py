@@ -282,7 +282,7 @@ class Writer:
         name = self.tensors.get(recipe.entry)
         if name is not None:
             return name
-        if recipe.base is not None:
+        if recipe.base is not None or recipe.unfollowed:
             raise Unfit
         array = self.slots[recipe.slot]
         storage = self._storage(recipe.entry.storage, array, recipe.version)

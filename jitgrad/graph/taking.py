@@ -82,6 +82,11 @@ class Taking(Knowledge):
             return KNOWN
         if is_plain_tensor(found):
             spec = TensorSpec.describe(self.run, found)
+            written = (self.path.roots[root] for root in self.path.rebased)
+            held = self.path.memories.get(spec.memory)
+            if held is not None and any(each.value.memory is held for each in written):  # type: ignore[union-attr]
+                # a replay takes it before what it writes to has its new history
+                return None
             self.fact(IsTensor(place, spec, known=isinstance(place, Argument)))
             self.take_tensor(found, spec)
             return IDENTIFIED

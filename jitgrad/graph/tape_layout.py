@@ -48,15 +48,18 @@ class TapeLayout:
         self.roots = [each for each in self.order if each.root is not None]
         self.makers: dict[Value, Compute] = {}
         owner: dict[Variable, int] = {}
-        position: dict[Variable, int] = {}
+        position: dict[Variable, tuple[int, ...]] = {}
         for index, segment in enumerate(segments):
-            for step in segment.steps:
+            for at, step in enumerate(segment.steps):
                 if isinstance(step, Compute):
                     self.makers[step.output] = step
                     owner[step.variable] = index
-                    position[step.variable] = len(position)
+                    position[step.variable] = index, at
+            for number, (count, variable) in enumerate(segment.histories):
+                owner[variable] = index
+                position[variable] = index, count - 1, number
         # as eager made the nodes, so that the engine visits them in the same order
-        self.order.sort(key=lambda each: position.get(each, -1), reverse=True)
+        self.order.sort(key=lambda each: position.get(each, ()), reverse=True)
         self.owned: list[list[Variable]] = [[] for _ in segments]
         for each in self.order:
             if each.history is not None:

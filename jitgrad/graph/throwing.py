@@ -5,15 +5,15 @@ from __future__ import annotations
 from types import BuiltinFunctionType
 from typing import Any
 
-from jitgrad.graph.exceptions import ExceptionRules
 from jitgrad.graph.generators import GeneratorRules
+from jitgrad.graph.groups import GroupRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN
 from jitgrad.python import protocols
 from jitgrad.python.operations import Resume
 from jitgrad.python.suspended import Suspended
 
 
-class ThrowingRules(GeneratorRules, ExceptionRules):
+class ThrowingRules(GeneratorRules, GroupRules):
     """What raises inside of a generator made in the call."""
 
     def call_of_generator(self, callee: Any, co: Any, args: Any, ao: Any, kwargs: Any) -> Any:

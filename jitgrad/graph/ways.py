@@ -33,6 +33,7 @@ from jitgrad.graph.joins import (
     Stays,
     Unsuitable,
     check_parts,
+    rewritten_histories,
 )
 from jitgrad.graph.lists import append
 from jitgrad.graph.lookups import Argument, RootKey, read_item, read_length
@@ -126,6 +127,7 @@ class WayBack:
             behind = segment
         self._add(last, behind)
         self._join(self.end.layout.recipes(self.end.snapshot), values)
+        self.entering.update(rewritten_histories(self.state, self._given()))
         self._check_facts()
         snapshot = self.end.snapshot
         self.layout = TapeLayout(
@@ -342,7 +344,8 @@ class WayBack:
         if known is not recipe or fact.spec.memory != number:
             raise Unsuitable("tensors that share their memory go from turn to turn")
         memory = recipe.entry.value.memory
-        if isinstance(memory, Excerpt) or memory in self.state.memories.values():
+        is_view = recipe.unfollowed or isinstance(memory, Excerpt)
+        if is_view or memory in self.state.memories.values():
             raise Unsuitable("a tensor goes on that shares its memory with what came in")
         if root != number:
             return Again(first)

@@ -40,6 +40,10 @@ class Writes(Changes):
         """Add a step that computes a number."""
         raise NotImplementedError
 
+    def why_not_rebased(self, target: Any, known: TensorEntry) -> str:
+        """Return why it cannot be followed what a write does to histories, or nothing."""
+        raise NotImplementedError
+
     def readable(self, held: Value | Scalar) -> bool:
         """Can the current segment read this? A copy that is out of date is made anew for that."""
         if isinstance(held, Value) and self.path.excerpts.get(held.memory):
@@ -68,17 +72,9 @@ class Writes(Changes):
         writes = self.path.writes
         count = writes.get(known.storage, 0) + 1
         if computed.variable is not None:
-            if (
-                known.root is not None
-                or target._base is not None
-                or known.storage.root is not None
-                or isinstance(memory, Excerpt)
-                or (known.storage in self.path.shown and not self._is_kept(known))
-            ):
-                return self.unknown(
-                    f"{computed.primitive.name}_: an in-place operation with history on an "
-                    "argument, a view, or what was stored outside"
-                )
+            why_not = self.why_not_rebased(target, known)
+            if why_not:
+                return self.unknown(why_not)
             history = computed.variable.history
             if history.out is not None:
                 history.out = SavedValue(known.value, known.storage, count)
@@ -116,17 +112,12 @@ class Writes(Changes):
 
     def _placed(self, value: Value) -> Value:
         """Return the region for which a part of an excerpt stands, in the memory of its tensor."""
-        offset, memory = value.offset, value.memory
-        numbers = []
+        memory = value.memory
+        number, distance, offset = self.place_of(value)
         source = value
         while isinstance(memory, Excerpt):
-            numbers.append((memory.number, memory.distance))
             source = memory.source.value
-            offset += source.offset
             memory = source.memory
-        number, distance = numbers[0]
-        if len(numbers) > 1:
-            number, distance = self._added_up(numbers), 1
         region = Value(value.shape, value.strides, value.dtype, memory, offset, (number, distance))
         params = {
             "distance": distance,
@@ -138,6 +129,27 @@ class Writes(Changes):
         self.segment.steps.append(step)
         self.produced.add(region)
         return region
+
+    def is_place_known(self, memory: Memory) -> bool:
+        """Is there a number that says where an excerpt lies?"""
+        assert isinstance(memory, Excerpt)
+        number = self.placing.get(memory, memory.number)
+        is_one = memory in self.placing or not isinstance(memory.source.value.memory, Excerpt)
+        return is_one and self.available(number)
+
+    def place_of(self, value: Value) -> tuple[Scalar, int, int]:
+        """Return where a part of an excerpt lies: a number of run time, its distance, the rest."""
+        offset, memory = value.offset, value.memory
+        numbers = []
+        while isinstance(memory, Excerpt):
+            numbers.append((memory.number, memory.distance))
+            offset += memory.source.value.offset
+            memory = memory.source.value.memory
+        if len(numbers) == 1:
+            return *numbers[0], offset
+        if not self.is_place_known(value.memory):
+            self.placing[value.memory] = self._added_up(numbers)
+        return self.placing[value.memory], 1, offset
 
     def _added_up(self, numbers: list[tuple[Scalar, int]]) -> Scalar:
         """Add steps that add up numbers times distances; return their result."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from jitgrad.graph.ir import Scalar, Value
+from jitgrad.strides import Window
 
 
-def count(sizes: Sequence[int]) -> int:
+def count(sizes: Iterable[int]) -> int:
     """Return the product of `sizes`."""
     result = 1
     for each in sizes:
@@ -22,13 +23,32 @@ def row_major(shape: Sequence[int]) -> tuple[int, ...]:
     >>> row_major((2, 3, 4))
     (12, 4, 1)
     """
-    return tuple(count(shape[dim + 1 :]) for dim in range(len(shape)))
+    return tuple(count(max(size, 1) for size in shape[dim + 1 :]) for dim in range(len(shape)))
 
 
-def part(value: Value, index: Sequence[int | Scalar | tuple[int, int, int]]) -> Value:
+def is_row_major(value: Value) -> bool:
+    """Do the elements lie in row-major order, without gaps?"""
+    return all(
+        size == 1 or stride == wanted
+        for size, stride, wanted in zip(value.shape, value.strides, row_major(value.shape))
+    )
+
+
+def has_overlap(value: Value) -> bool:
+    """May it show an element twice?"""
+    reach = 0
+    for stride, size in sorted((abs(s), n) for n, s in zip(value.shape, value.strides) if n > 1):
+        if stride <= reach:
+            return True
+        reach += (size - 1) * stride
+    return False
+
+
+def part(value: Value, index: Sequence[int | Scalar | tuple[int, int, int]] | Window) -> Value:
     """Return the region of an index: for each of the first dimensions an integer or a range.
 
-    One of the integers may be a number of run time.
+    One of the integers may be a number of run time. Of a value in row-major order it may be a
+    window.
 
     >>> import numpy as np
     >>> from jitgrad.graph.ir import Memory
@@ -37,6 +57,14 @@ def part(value: Value, index: Sequence[int | Scalar | tuple[int, int, int]]) -> 
     ((2, 6), (18, 1), 66)
     """
     offset, shift = value.offset, value.shift
+    if isinstance(index, Window):
+        assert shift is None and is_row_major(value)
+        offset += index.offset
+        if isinstance(index.number, Scalar):
+            shift = index.number, index.distance
+        else:
+            offset += index.number * index.distance
+        return Value(index.size, index.stride, value.dtype, value.memory, offset, shift)
     shape, strides = [], []
     for dim, (size, stride) in enumerate(zip(value.shape, value.strides)):
         each = index[dim] if dim < len(index) else (0, size, 1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write, flat
 from jitgrad.kernels.conventions import DTYPES
-from jitgrad.kernels.geometry import overlap, part
+from jitgrad.kernels.geometry import is_row_major, overlap, part, row_major
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.operations import (
     Call,
@@ -27,6 +27,7 @@ from jitgrad.kernels.products import product
 from jitgrad.kernels.routines import Maker, routine_for
 from jitgrad.modes import run_quietly
 from jitgrad.primitive import Kind, Primitive
+from jitgrad.strides import Window
 
 LARGEST_FOLDED = 1 << 24
 """Constants of more elements are not looked at."""
@@ -125,7 +126,10 @@ class _Reader:
         elif primitive.takes is not None and _is_native_dtype(output):
             if output.size:
                 index = primitive.takes(*step.inputs, **step.params)
-                self.map("{0}", [part(step.inputs[0], index)], output)
+                whole = step.inputs[0]
+                if isinstance(index, Window):
+                    whole = self.dense(whole)
+                self.map("{0}", [part(whole, index)], output)
         elif primitive.kind is Kind.REDUCTION and _is_plain_reduction(step):
             self.reduce(primitive, step)
         elif primitive.kind is Kind.CONTRACTION and _is_plain_product(step):
@@ -154,17 +158,17 @@ class _Reader:
         """Add kernels of the operation's own, on dense memory."""
         operands = [self.dense(each) if isinstance(each, Value) else each for each in step.inputs]
         target = step.output
-        if not _is_dense(target):
-            target = Value(target.shape, _dense(target.shape), target.dtype, Memory("dense"))
+        if not is_row_major(target):
+            target = Value(target.shape, row_major(target.shape), target.dtype, Memory("dense"))
         self.add(Native(Call(step), maker(target, operands), operands, target))
         if target is not step.output:
             self.map("{0}", [target], step.output)
 
     def dense(self, value: Value) -> Value:
         """Return a region with the elements of `value` in row-major order."""
-        if _is_dense(value):
+        if is_row_major(value):
             return value
-        copy = Value(value.shape, _dense(value.shape), value.dtype, Memory("dense"))
+        copy = Value(value.shape, row_major(value.shape), value.dtype, Memory("dense"))
         self.map("{0}", [value], copy)
         return copy
 
@@ -178,7 +182,7 @@ class _Reader:
     def write(self, step: Write) -> None:
         source: Any = step.source
         if overlap(source, step.target) and not source.same_region(step.target):
-            copy = Value(source.shape, _dense(source.shape), source.dtype, Memory("copy"))
+            copy = Value(source.shape, row_major(source.shape), source.dtype, Memory("copy"))
             self.map("{0}", [source], copy)
             source = copy
         if _is_native_dtype(source) and _is_native_dtype(step.target):
@@ -257,22 +261,6 @@ class _Reader:
 def _read_only(array: np.ndarray, target: Value) -> Constant:
     array.flags.writeable = False
     return Constant(array, target)
-
-
-def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:
-    strides: list[int] = []
-    step = 1
-    for size in reversed(shape):
-        strides.append(step)
-        step *= max(size, 1)
-    return tuple(reversed(strides))
-
-
-def _is_dense(value: Value) -> bool:
-    return all(
-        size == 1 or stride == wanted
-        for size, stride, wanted in zip(value.shape, value.strides, _dense(value.shape))
-    )
 
 
 def _has_plain_operands(step: Compute) -> bool:

@@ -28,7 +28,6 @@ __all__ = [
     "converted",
     "different",
     "each",
-    "equal_elements",
     "filled",
     "hashed",
     "identical",
@@ -38,7 +37,6 @@ __all__ = [
     "missed",
     "negated",
     "nothing",
-    "ordered_elements",
     "truth",
     "truth_of_length",
     "with_fallback",
@@ -46,8 +44,6 @@ __all__ = [
 
 FILE: Final = __file__
 NAMESPACE: Final = globals()
-REFLEXIVE: Final = (int, str, bool, type(None), tuple)
-"""Classes of which an object equals itself, unless it holds something that does not."""
 CLOSE_RETURNS: Final = sys.version_info >= (3, 13)
 
 
@@ -78,42 +74,6 @@ def each(function: Callable, obj: Any, items: Any) -> None:
     """Call for each item, as methods of lists do with what is iterated."""
     for item in items:
         function(obj, item)
-
-
-def same(one: Any, other: Any) -> bool:
-    """Tell whether two elements are equal, which the same object always is.
-
-    Where equality is all that counts it is all that is asked: who numbers and texts are is not
-    known. A float that does not equal itself is asked for.
-    """
-    kind = type(one)
-    if kind is type(other) and kind in REFLEXIVE:
-        return True if one == other else False  # noqa: SIM210  a constant, behind a site
-    if kind is float and type(other) is float:
-        if one == other:
-            return True
-        return True if one != one and one is other else False  # noqa: SIM210
-    if one is other:
-        return True
-    return True if one == other else False  # noqa: SIM210
-
-
-def equal_elements(left: tuple, right: tuple, wanted: bool) -> bool:
-    """Compare tuples or lists by `==`, or by `!=` if not `wanted`."""
-    if len(left) != len(right):
-        return not wanted
-    for one, other in zip(left, right):
-        if not same(one, other):
-            return not wanted
-    return wanted
-
-
-def ordered_elements(left: tuple, right: tuple, compare: Callable) -> Any:
-    """Compare tuples or lists by one of the operators that order."""
-    for one, other in zip(left, right):
-        if not same(one, other):
-            return compare(one, other)
-    return compare(len(left), len(right))
 
 
 def filled(made: Any, store: Callable, plan: tuple, finish: Callable | None, extra: tuple) -> Any:

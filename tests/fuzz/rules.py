@@ -115,10 +115,6 @@ MUTANTS = [
         "        self.path.excerpts = dict(self._marked_excerpts)\n", "",
     ),
     Mutant(
-        "position: writes with a history", "graph/writes.py",
-        "                or isinstance(memory, Excerpt)\n", "",
-    ),
-    Mutant(
         "position: what is saved has the version of the whole", "graph/recording.py",
         "return value, TensorEntry(value, None, source.storage, base)",
         "return value, TensorEntry(value, None, StorageEntry(memory, None), base)",
@@ -141,7 +137,7 @@ MUTANTS = [
         "(value,), (origin,), False, True)",
     ),
     Mutant(
-        "position: what is added to a row only", "graph/loop_reverse.py",
+        "position: what is added to a row only", "graph/loop_sums.py",
         "and self._uses[more] == 1:", "and self._uses[more]:",
     ),
     # -- the same as a function ------------------------------------------------------------------
@@ -352,11 +348,107 @@ MUTANTS = [
         "versions: .data has its own", "graph/knowledge.py",
         "        if held is not tensor._storage:\n", "        if False:\n",
     ),
+    # -- writes to what has a history, or gets one ---------------------------------------------
     Mutant(
-        "write: history on an argument", "graph/writes.py",
-        "                known.root is not None\n                or target._base is not None\n"
-        "                or known.storage.root is not None\n",
-        "                False\n",
+        "rewritten: what else shows the memory", "graph/rebasing.py",
+        "if len(sharing) > 1:", "if False:",
+    ),
+    Mutant(
+        "rewritten: a view that came in", "graph/rebasing.py",
+        "return found and origin is not None", "return True",
+    ),
+    Mutant(
+        "rewritten: what was stored outside", "graph/rebasing.py",
+        "if known.storage in self.path.shown and not self._is_kept(whole):", "if False:",
+    ),
+    Mutant(
+        "rewritten: another storage of the memory", "graph/rebasing.py",
+        "if whole is None or whole.storage is not known.storage:", "if whole is None:",
+    ),
+    Mutant(
+        "rewritten: a view that shows an element twice", "graph/rebasing.py",
+        "if base is None or source is None or has_overlap(known.value):",
+        "if base is None or source is None:",
+    ),
+    Mutant(
+        "rewritten: order of elements", "graph/rebasing.py",
+        "if not is_row_major(whole.value):", "if False:",
+    ),
+    Mutant(
+        "rewritten: the number where a part lies", "graph/rebasing.py",
+        "held = 0 if number is None else number\n", "held = 0 if number is None else real\n",
+    ),
+    Mutant(
+        "rewritten: the number, on the way back inside", "graph/rebasing.py",
+        "0 if number is None else tracked(real, number))", "real)",
+    ),
+    Mutant(
+        "rewritten: histories of what came in", "graph/replay.py",
+        "        rebase_roots(run, end.state)\n", "",
+    ),
+    Mutant(
+        "rewritten: histories in a handover", "graph/replay.py",
+        "    rebase_roots(run, snapshot.state)\n", "",
+    ),
+    Mutant(
+        "rewritten: histories behind a loop", "graph/cycles.py",
+        "tensor._node, tensor._index = nodes[before]", "pass",
+    ),
+    Mutant(
+        "rewritten: what is taken behind it", "graph/taking.py",
+        "                # a replay takes it before what it writes to has its new history\n"
+        "                return None\n", "                pass\n",
+    ),
+    Mutant(
+        "rewritten: views of which an instruction is the first to ask", "graph/cutting.py",
+        "            if made.isdisjoint(each.history.edges):", "            if False:",
+    ),
+    Mutant(
+        "rewritten: order of the histories", "graph/tape_layout.py",
+        "position[variable] = index, count - 1, number", "position[variable] = index, 1 << 30",
+    ),
+    Mutant(
+        "rewritten: hooks end in the first turn", "graph/joins.py",
+        "if before is None or facts[root].spec.history != ORDINARY:", "if before is None:",
+    ),
+    Mutant(
+        "rewritten: which turn was the last", "graph/loop_tape.py",
+        "            for variable in self.layout.ways[way].entering:\n",
+        "            for variable in ():\n",
+    ),
+    Mutant(
+        "rewritten: history of a loop that ends with an error", "graph/cycles.py",
+        "if error is not None and not is_seen:", "if error is not None:",
+    ),
+    Mutant(
+        "rewritten: what reads a cotangent comes before its change", "graph/loop_sums.py",
+        "            is_needed |= state is not None and item.before in _reads(other)\n", "",
+    ),
+    Mutant(
+        "rewritten: somebody else sees a cotangent", "graph/loop_sums.py",
+        "found = None if rewriting.shows(outputs) else rewriting.ordered()",
+        "found = rewriting.ordered()",
+    ),
+    Mutant(
+        "rewritten: cotangents whose elements lie on each other", "graph/loop_sums.py",
+        "self._changes(given, made) if is_row_major(given) else None",
+        "self._changes(given, made)",
+    ),
+    Mutant(
+        "rewritten: and those that a way only adds to", "graph/loop_reverse.py",
+        "is_sum = in_place and is_row_major(value)", "is_sum = in_place",
+    ),
+    Mutant(
+        "rewritten: two numbers of run time", "graph/loop_sums.py",
+        "return len(numbers) < 2 and not", "return not",
+    ),
+    Mutant(
+        "rewritten: what it saves of what was there", "inplace.py",
+        "        inputs = (_snapshot(old), *inputs[1:])", "        inputs = (old, *inputs[1:])",
+    ),
+    Mutant(
+        "rewritten: views that autograd does not follow", "graph/run.py",
+        "            tensor._unfollowed = recipe.unfollowed\n", "",
     ),
     Mutant(
         "write: cuts a history", "graph/writes.py",
@@ -574,7 +666,7 @@ MUTANTS = [
     ),
     Mutant(
         "loop: what goes on as it is", "graph/loop_reverse.py",
-        "made = value if made is None else sums.of(value, made)",
+        "made = value if made is None else add(value, made)",
         "made = value if made is None else made",
     ),
     # -- what turns append -------------------------------------------------------------------------

@@ -57,21 +57,32 @@ def test_random_programs(pytestconfig: pytest.Config) -> None:
         seed = 0 if count is None else random.SystemRandom().getrandbits(32)
     print(f"again by --hypothesis-seed={seed}")
     reached: list[int] = []
+    written: list[int] = []
 
     def check(source: str, calls: list, settings: dict) -> None:
         session = compare(source, calls, settings)
         reached.append(max(map(ways_taken, session.functions), default=0))
+        written.append(max(map(what_is_written, session.functions), default=0))
 
     each_program(check, count or USUAL, int(seed))
     # loops that turn natively, and decide in native code
     share = sum(each > 1 for each in reached) / len(reached)
     assert share > 0.04, share
+    # and such as write to tensors, with histories, too
+    assert 2 in written, written
 
 
 def ways_taken(function: Any) -> int:
     """Return how many ways the turns of one native loop of a function have taken."""
     loops = [cycle for segment in function.graph.segments for cycle in segment.cycles]
     return max((sum(way.last.hits > 2 for way in each.ways) for each in loops), default=0)
+
+
+def what_is_written(function: Any) -> int:
+    """Has a function a native loop that writes to tensors? 2 if these have histories."""
+    loops = [cycle for segment in function.graph.segments for cycle in segment.cycles]
+    ways = [way for each in loops for way in each.ways if way.written]
+    return max((2 if way.state.rebased else 1 for way in ways), default=0)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -10,9 +10,11 @@ class Turning(Statements):
 
     Attributes:
         grown: what the turns of the loop at hand append to: a list of tensors, and one of anything.
+        filled: the tensor that they write to.
     """
 
     grown: tuple[str, str] | None = None
+    filled: str | None = None
 
     def many_turns(self) -> None:
         """Write a loop of many turns, and what it begins with."""
@@ -31,6 +33,15 @@ class Turning(Statements):
         if self.grown is not None:
             self.emit(f"{self.grown[0]} = [{self.pick(*names)}]")
             self.emit(f"{self.grown[1]} = {self.pick('[]', '[]', 'box.items', '[k]')}")
+        self.filled = self.new("w") if self.number_up_to(0, 4) > 2 else None
+        if self.filled is not None:
+            flat = f"{shape}.detach().reshape(-1)"
+            wide = f"torch.zeros(5, *{shape}.shape, dtype=x.dtype)"
+            made = self.pick(
+                wide, wide, f"{flat} * 1", flat, "torch.ones(4, 6)[:, ::2]", f"{shape}.clone()",
+                f"{shape}.reshape(-1).clone()", f"{wide}[1:]", f"{wide}.view(-1)",
+            )  # fmt: skip
+            self.emit(f"{self.filled} = {made}")
         most, turn = self.pick("24", "n + 20", "n * 8", "40 - n"), self.new("i")
         if self.maybe():
             self.emit(f"for {turn} in {self.pick(f'range({most})', f'range({most}, 0, -1)')}:")
@@ -48,6 +59,9 @@ class Turning(Statements):
             self.lists.append(self.grown[0])
             self.emit(f"box.kept = {self.grown[1]}")
             self.grown = None
+        if self.filled is not None:
+            self.tensors.append(self.filled)
+            self.filled = None
 
     def append(self, names: list[str], numbers: list[str], turn: str) -> None:
         """Write that something is put behind the elements of a list."""
@@ -67,9 +81,32 @@ class Turning(Statements):
             )
         )  # fmt: skip
 
+    def fill(self, names: list[str], turn: str) -> None:
+        """Write that a tensor is written to, in most cases at a place that changes."""
+        w, a, b = self.filled, self.pick(*names), self.pick("x", *names)
+        at = self.pick(*[f"{turn} % {w}.shape[0]"] * 3, f"-1 - {turn} % 3", f"{turn} % 6")
+        # with what has a history, and without
+        c, d = (f"{each}{self.pick('', '.detach()')}" for each in (a, b))
+        value = self.pick(
+            f"{c}.sum().clamp(-16, 16)", c, "1", "0.5", f"{w}[-1]", f"{turn}", f"{w}[{at}] * 1",
+            f"{w}[{turn} % 2] - {d}.sum().clamp(-4, 4)", f"{c} - {w}[{at}]", f"{d}.sum().relu()",
+        )  # fmt: skip
+        self.emit(
+            self.pick(
+                f"{w}[{at}] = {value}", f"{w}[{at}] = {value}", f"{w}[{at}] += {value}",
+                f"{w}[{at}].copy_(-{w}[{at}])", f"{w}.select(0, {at}).zero_()", f"{w} += 1",
+                f"{w}.view(-1)[{turn} % {w}.numel()] -= 1", f"{w}[..., 0] = {w}[..., -1] + 1",
+                f"{w}[{at}] *= {w}.view(-1)[0].sign()", f"{w}.data[{at}] = {value}",
+                f"{w} += {d}.sum().clamp(-2, 2)", f"{w}.mul_({c}.sum().sign())",
+                f"{w}[{at}].sub_({value}).neg_()", f"{w}[:2] = {w}[-2:] + {d}.sum().clamp(-2, 2)",
+            )
+        )  # fmt: skip
+        self.emit(f"{w}.clamp_(-16, 16)" if self.maybe() else f"{w}.remainder_(7)")
+
     def turn(self, names: list[str], numbers: list[str], turn: str, count: int) -> None:
         """Write some statements of a turn."""
         more = ("append", "append", "append") if self.grown is not None else ()
+        more += ("fill", "fill", "fill") if self.filled is not None else ()
         for at in range(count):
             kind = self.pick(
                 "assign", "way", "way", "number", "way", "leave", "mode", "other", *more
@@ -94,6 +131,8 @@ class Turning(Statements):
                 )  # fmt: skip
             elif kind == "append":
                 self.append(names, numbers, turn)
+            elif kind == "fill":
+                self.fill(names, turn)
             elif kind == "leave" and at + 1 == count:
                 self.emit(f"if {self.decision(names, numbers, turn)}:")
                 self.emit(f"    {self.pick('continue', 'break')}")
@@ -133,6 +172,12 @@ class Turning(Statements):
         """Return an expression for what a tensor becomes, whose elements stay small."""
         a, b, o = self.pick(*names), self.pick(*names), self.pick("x", "y", "net.weight")
         c = self.pick("1", "0.5", turn, "k", "box.rate", "RATE", *numbers)
+        if self.filled is not None and self.maybe():
+            w = self.filled
+            return self.pick(
+                f"({a} + {w}.sum()).clamp(-16, 16)", f"({a} * {w}[{turn} % 3].sum()).clamp(-8, 8)",
+                f"{a} - {w}[-1].reshape(-1)[0]",
+            )  # fmt: skip
         return self.pick(
             f"({a} + {b}).clamp(-16, 16)", f"({a} * {b}).clamp(-8, 8)", f"({a} + {c}) % 5",
             f"({a} - {o}).clamp(-16, 16)", f"({a} * {c}).clamp(-4, 4)", f"{a} * 1",

@@ -321,6 +321,19 @@ def scene_sets_of_more_kinds(s: Session) -> None:
         s.call(f, grad(1.0), y)
 
 
+def scene_frozensets_and_their_copies(s: Session) -> None:
+    outer = frozenset([1, 2])
+
+    def f(x):
+        a = frozenset([3, 4])
+        b, c = a.copy(), frozenset(a)
+        return x * len(a), a is b, a is c, frozenset(outer) is outer, a, b, {"c": c}, a | outer
+
+    f = s.compile(f)
+    for value in (1.0, 2.0, 3.0):
+        s.call(f, grad(value))
+
+
 def scene_comparisons_of_dicts(s: Session) -> None:
     outer = {"a": "one"}
 

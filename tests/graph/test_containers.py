@@ -9,7 +9,13 @@ import pytest
 from tests.graph.agreement import agree, scenes
 
 SCENES = scenes(
-    "programs_builtins", "programs_collections", "programs_containers", "programs_iterators"
+    "programs_builtins",
+    "programs_collections",
+    "programs_containers",
+    "programs_groups",
+    "programs_iterators",
+    "programs_ordering",
+    "programs_stacks",
 )
 
 

@@ -22,6 +22,7 @@ SCENES = scenes(
     "programs_appending_back",
     "programs_selecting_loops",
     "programs_parts",
+    "programs_rewriting_loops",
 )
 WAYS = [
     *scenes("programs_ways", "programs_ways_back"),

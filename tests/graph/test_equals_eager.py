@@ -23,6 +23,8 @@ SCENES = scenes(
     "programs_numbers",
     "programs_objects",
     "programs_places",
+    "programs_rewriting",
+    "programs_rewriting_loops",
     "programs_selecting",
     "programs_selecting_loops",
     "programs_tensors",

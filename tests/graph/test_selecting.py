@@ -11,7 +11,7 @@ import jitgrad as torch
 from jitgrad import config
 from jitgrad.graph import cycles
 from jitgrad.graph.ir import Compute, Memory, Scalar, Value, Write
-from jitgrad.graph.loop_reverse import Sums
+from jitgrad.graph.loop_sums import Sums
 from jitgrad.graph.show import namespace
 from jitgrad.kernels.geometry import row_major
 from jitgrad.ops.binary import ADD
