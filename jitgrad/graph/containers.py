@@ -79,14 +79,12 @@ class ContainerRules(CountingRules, CollectingRules, OperandRules):
         return None
 
     def update_dict(self, target: Any, do: Any, more: Any, mo: Any) -> Any:
-        known = self.fresh_dict(more) is not None or self.outer_dict(more) is not None
-        if not known or not self.update_with(target, self.pairs_of(more, mo)):
+        if not self.is_mapping(more) or not self.update_with(target, self.pairs_of(more, mo)):
             return self.leave("** of a mapping").update_dict(target, do, more, mo)
         return None
 
     def merge_keywords(self, keywords: Any, ko: Any, more: Any, mo: Any, callee: Any, co: Any):
-        known = self.fresh_dict(more) is not None or self.outer_dict(more) is not None
-        pairs = self.pairs_of(more, mo) if known else None
+        pairs = self.pairs_of(more, mo) if self.is_mapping(more) else None
         fits = pairs is not None and all(
             type(key) is str and key not in keywords for key, *_ in pairs
         )
@@ -147,7 +145,7 @@ class ContainerRules(CountingRules, CollectingRules, OperandRules):
         )
 
     def unpack(self, x: Any, xo: Any, before: int, has_star: bool, after: int) -> Any:
-        if self.is_iterator(x):
+        if self.is_iterator(x) or self.special(x, "__iter__") is not None:
             args, known = [x, before, has_star, after], [xo, KNOWN, KNOWN, KNOWN]
             answer = self._enter(stand_ins.unpack, KNOWN, args, known, {}, {})
             if answer is not None:

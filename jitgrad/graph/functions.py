@@ -73,7 +73,7 @@ class FunctionRules(FunctionAttributeRules, DrivingRules, OrderingRules, Convers
             builtins.setattr: self._setattr, builtins.str: self._str, builtins.repr: self._text,
             builtins.ascii: self._text, builtins.format: self._format, builtins.slice: self._slice,
             builtins.round: self._round, builtins.divmod: self._divmod, builtins.pow: self._pow,
-            builtins.hash: self._constants(hash), builtins.ord: self._constants(ord),
+            builtins.hash: self.model_hash, builtins.ord: self._constants(ord),
             builtins.chr: self._constants(chr), builtins.bin: self._constants(bin),
             builtins.hex: self._constants(hex),
             functools.reduce: self._reduce, functools.update_wrapper: self.update_wrapper,

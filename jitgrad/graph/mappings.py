@@ -184,6 +184,10 @@ class MappingRules(ChangeRules):
             found.append((*pair[0], *pair[1]))
         return found if len(found) == len(x) else None
 
+    def is_mapping(self, x: Any) -> bool:
+        """Is it a dict whose items are taken as they are, where `**x` stands?"""
+        return self.fresh_dict(x) is not None or self.outer_dict(x) is not None
+
     def is_view(self, x: Any) -> bool:
         """Is it a view of a dict, made in the call?"""
         known = self.object(x)

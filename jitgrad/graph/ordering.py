@@ -53,6 +53,8 @@ class OrderingRules(ListRules, OperatorRules):
         left, right = self._elements(l, lo), self._elements(r, ro)
         if left is None or right is None or not self.active:
             return None
+        if any(type(v) is float and v != v and o is KNOWN for v, o in (*left, *right)):
+            return None  # it equals itself only as the same object
         is_equality = op in ("==", "!=")
         if is_equality and type(l) is list and len(left) != len(right):
             return op == "!=", KNOWN

@@ -8,6 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
+from jitgrad.graph.contents import content_class
 from jitgrad.graph.recipes import Recipe
 from jitgrad.python.driven import END, Feed, IndexedFeed
 
@@ -32,6 +33,12 @@ class Sources:
     def values(self) -> list[Any]:
         """Return the sources without their origins."""
         return [value for value, _ in self.sources]
+
+
+def own_iterator(x: Any) -> Any:
+    """Return the iterator of `x` that its class has from a built-in one, if it is derived."""
+    base: Any = content_class(type(x))
+    return iter(x) if base is None else base.__iter__(x)
 
 
 def _behind(it: Any, index: int) -> Any:
@@ -151,7 +158,7 @@ ENDED = {type(make()): make for make in _ENDS}
 """What makes an iterator of a class that has said that there is no more."""
 
 ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
-    "iterator": lambda sources, start, index: _behind(iter(sources[0]), index),
+    "iterator": lambda sources, start, index: _behind(own_iterator(sources[0]), index),
     "reversed": _reversed,
     "enumerate": lambda sources, start, index: enumerate(sources[0], start + index),
     "zip": lambda sources, start, index: zip(*sources),

@@ -17,8 +17,8 @@ from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.changes import length_place
-from jitgrad.graph.enumerations import EnumerationRules
 from jitgrad.graph.imports import ImportRules
+from jitgrad.graph.keys import KeyRules
 from jitgrad.graph.knowledge import FreshObject, has_lasting_identity, is_plain_tensor
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.models import EXACT, MATH
@@ -50,7 +50,7 @@ def is_stand_in(function: Any) -> bool:
     return function.__module__ in (stand_ins.__name__, driven.__name__)
 
 
-class Recorder(EnumerationRules, PatternRules, ImportRules):
+class Recorder(KeyRules, PatternRules, ImportRules):
     """Records one call, from its beginning or from a site on."""
 
     internal_files = Passing.internal_files
