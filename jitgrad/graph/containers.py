@@ -221,7 +221,7 @@ class ContainerRules(CountingRules, CollectingRules, OperandRules):
 
     def _minds_changes(self, known: FreshObject) -> bool:
         """Does an iterator that is at its end complain of changes of a deque?"""
-        sources = known.extra.sources if isinstance(known.extra, Sources) else ()
+        sources = known.extra.sources if isinstance(known.extra, Sources) else []
         if known.kind == "iterator":
             return type(sources[0][0]) is deque
         inner = [self.object(source) for source, _ in sources]

@@ -150,7 +150,7 @@ _ENDS: tuple[Callable[[], Any], ...] = (
     lambda: itertools.repeat(None, 0),
     lambda: itertools.starmap(bool, ()),
     lambda: itertools.takewhile(bool, ()),
-    lambda: itertools.zip_longest(),
+    lambda: itertools.zip_longest(()),
     lambda: _finished(iter(int, 0)),
     lambda: _finished(iter(IndexedFeed(()))),
 )
