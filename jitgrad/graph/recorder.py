@@ -7,6 +7,7 @@ perform it; every replay will hand over to the evaluator at that place.
 
 from __future__ import annotations
 
+import builtins
 import copy
 import functools
 import operator
@@ -74,6 +75,11 @@ class Recorder(KeyRules, PatternRules, ImportRules):
             if answer is not None:
                 return answer
         name = getattr(callee, "__qualname__", type(callee).__name__)
+        if callee is builtins.__build_class__:
+            name = "a class statement"
+        elif isinstance(callee, functools._lru_cache_wrapper):
+            # whether it knows the result cannot be seen without calling it
+            name = f"{name}, whose results are cached"
         plain = self.leave(f"call of {name}") if self.active else self.evaluator.operations
         return plain.call(frame, callee, co, args, arg_origins, kwargs, kwarg_origins)
 

@@ -176,9 +176,13 @@ class StoreRules(InstanceRules):
         own = getattr(obj, "__dict__", None)
         if type(own) is not dict:
             return False
-        if name not in own or lookups.type_lookup(kind, name) is not ABSENT:
+        if name not in own:
+            return False
+        if fresh is None and lookups.type_lookup(kind, name) is not ABSENT:
             return False
         if fresh is not None:
+            if not self.is_own(kind, name):
+                return False
             del own[name], fresh.extra[name]
         elif isinstance(known, int):
             self.begin()

@@ -244,7 +244,14 @@ def scene_dataclasses_that_python_compares(s: Session) -> None:
         object.__setattr__(key, "d", x)
         return d, key
 
-    check(s, unhashable, unordered, ambiguous, nan, stored)
+    def collided(x):
+        key = Key(1)
+        d = {key: x}
+        # behind which its hash is that of what it was
+        object.__setattr__(key, "a", x.sum().item() - 1)
+        return Key(1) in d, x
+
+    check(s, unhashable, unordered, ambiguous, nan, stored, collided)
 
 
 def scene_dataclass_keys_of_run_time(s: Session) -> None:
@@ -255,3 +262,105 @@ def scene_dataclass_keys_of_run_time(s: Session) -> None:
     f = s.compile(f)
     for value in (2.0, 2.0, 3.0, 2.0):
         s.call(f, T([value, 2.0]))
+
+
+class Cached:
+    made = 0
+
+    def __init__(self, x):
+        self.x = x
+
+    @functools.cached_property
+    def double(self):
+        type(self).made = type(self).made + 1
+        return self.x * 2
+
+
+def scene_cached_properties(s: Session) -> None:
+    def inside(x):
+        c = Cached(x)
+        first = c.double
+        del c.double
+        c.x = x * 3
+        other = c.double
+        return first, other, c.double is other, c
+
+    def outside(x, c):
+        return c.double * x
+
+    check(s, inside)
+    outside = s.compile(outside)
+    for _ in range(2):
+        held = Cached(grad(1.0, 2.0))
+        for _ in range(3):
+            s.call(outside, grad(2.0, 3.0), held)
+            s.see(Cached.made, held)
+        del held.double
+        s.call(outside, grad(2.0, 3.0), held)
+        held.double = 7.0
+        s.call(outside, grad(2.0, 3.0), held)
+        s.see(Cached.made)
+    Cached.made = 0
+
+
+def scene_functions_with_a_cache(s: Session) -> None:
+    """Hits and misses are those of eager: Python makes the calls."""
+    calls: list = []
+
+    @functools.lru_cache(maxsize=2)
+    def doubled(n):
+        calls.append(n)
+        return n * 2
+
+    @functools.cache
+    def scaled(x):
+        calls.append("x")
+        return x * 3
+
+    def f(x, n):
+        return x * doubled(n) + scaled(shared), doubled(n), doubled.cache_info().hits
+
+    def local(x):
+        @functools.cache
+        def fibonacci(n):
+            return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+
+        return x * fibonacci(10), fibonacci.cache_info()
+
+    shared = grad(1.0, 2.0)
+    f = s.compile(f)
+    for n in (1, 1, 2, 3, 1, 1, 3):
+        s.call(f, grad(1.0, 2.0), n, backward=False)
+        s.see(calls, doubled.cache_info(), scaled.cache_info())
+    doubled.cache_clear()
+    s.call(f, grad(1.0, 2.0), 3, backward=False)
+    s.see(calls, doubled.cache_info())
+    local = s.compile(local)
+    for _ in range(3):
+        s.call(local, grad(1.0))
+
+
+def scene_classes_made_in_the_call(s: Session) -> None:
+    def f(x):
+        class Own:
+            factor = 2
+
+            def __init__(self, value):
+                self.value = value
+
+            def scaled(self):
+                return self.value * x * self.factor
+
+        class Further(Own):
+            def scaled(self):
+                return super().scaled() + 1
+
+        made = Further(x)
+        return made.scaled(), type(made).__name__, Further.__mro__[1] is Own, made
+
+    f = s.compile(f)
+    before = None
+    for value in (1.0, 2.0, 3.0):
+        result = f(grad(value))
+        s.see(result, type(result[-1]) is before)
+        before = type(result[-1])

@@ -782,3 +782,64 @@ def scene_several_histories_stored_at_once(s: Session) -> None:
         s.backward(items, list(own), dict(d))
         s.see(items, own, d)
         items[1:], own[:] = [], []
+
+
+class Guarded(list):
+    """Its own methods are not what its base's are."""
+
+    def __iter__(self):
+        return iter(["own"])
+
+    def append(self, item):
+        super().append(("own", item))
+
+    def basic(self):
+        return super().__iter__(), super().append
+
+
+class GuardedDict(dict):
+    def items(self):
+        return ["own"]
+
+    def __iter__(self):
+        return iter(["own"])
+
+    def basic(self):
+        return super().items(), super().__iter__(), super().get
+
+
+def scene_methods_of_the_base_at_sites(s: Session) -> None:
+    """What comes from the base is made again as that, whatever the class has by the same name."""
+
+    def f(x):
+        items, d = Guarded([x, x * 2]), GuardedDict(a=x, b=x * 2)
+        (it, append), (view, keys, get) = items.basic(), d.basic()
+        first = next(it), next(keys)
+        if x.sum() > 3.5:
+            append(3)
+        else:
+            items.append(4)
+        d["c"] = 5
+        return (
+            first,
+            next(it),
+            next(it, 0),
+            list(view),
+            get("b"),
+            len(items),
+            items.copy(),
+            d.copy(),
+        )
+
+    def g(x, items, d):
+        (it, append), (view, keys, get) = items.basic(), d.basic()
+        first = next(it), next(keys)
+        if x.sum() > 3.5:
+            append(3.0)
+        return first, next(it), len(items), list(view), get("a"), items.copy(), d.copy()
+
+    check(s, f)
+    g = s.compile(g)
+    for value in (1.0, 2.0, 3.0, 1.0, 2.0):
+        items, d = Guarded([1.0, 2.0]), GuardedDict(a=value)
+        s.see(g(grad(value, 1.0), items, d), list.copy(items), dict.copy(d))
