@@ -35,6 +35,10 @@ class ChangeRules(StoreRules):
             return True
         return not answers and all(map(self.may_store, values, origins))
 
+    def changed(self, number: int, change: Callable[[Any, Any], None]) -> Callable:
+        """Return the effect that does to a container from outside what `change` does."""
+        return Changed(number, change)
+
     def show_change(
         self,
         number: int,
@@ -52,6 +56,6 @@ class ChangeRules(StoreRules):
             values,
             origins,
             item_place(number, object() if key is None else key),
-            Changed(number, change),
+            self.changed(number, change),
             f"root {number} changes",
         )

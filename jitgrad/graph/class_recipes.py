@@ -6,6 +6,7 @@ import functools
 from types import SimpleNamespace
 from typing import Any
 
+from jitgrad.graph.contents import FILL, content_class
 from jitgrad.graph.recipes import Recipe
 
 
@@ -15,22 +16,34 @@ class Instance(Recipe):
     Attributes:
         attributes: by name, in their order.
         slots: the descriptors of those that are not in its `__dict__`.
+        base: the built-in class that its class is derived from.
+        content: what it holds as an object of that class; of a dict keys and values in turn.
     """
 
-    __slots__ = ("attributes", "key", "kind", "slots")
+    __slots__ = ("attributes", "base", "content", "key", "kind", "slots")
 
     def __init__(self, key: Any, kind: type, slots: dict[str, Any]) -> None:
         self.key = key
         self.kind = kind
         self.attributes: dict[str, Recipe] = {}
         self.slots = slots
+        self.base: Any = content_class(kind)
+        self.content: tuple[Recipe, ...] = ()
 
     def build(self, run: Any) -> Any:
         made = run.made.get(self.key)
         if made is None:
             # whatever `__new__` the class has: it made the object in the recording
-            kind: Any = SimpleNamespace if self.kind is SimpleNamespace else object
-            made = run.made[self.key] = kind.__new__(self.kind)
+            if self.base in FILL:
+                made = run.made[self.key] = self.base.__new__(self.kind)
+                FILL[self.base](made, [each.build(run) for each in self.content])
+            elif self.base is not None:
+                content = [each.build(run) for each in self.content]
+                given = content if self.base is tuple else content[0]
+                made = run.made[self.key] = self.base.__new__(self.kind, given)
+            else:
+                kind: Any = SimpleNamespace if self.kind is SimpleNamespace else object
+                made = run.made[self.key] = kind.__new__(self.kind)
             for name, each in self.attributes.items():
                 value = each.build(run)
                 if name in self.slots:
@@ -38,34 +51,12 @@ class Instance(Recipe):
                 else:
                     made.__dict__[name] = value
             origins = {name: each.origin for name, each in self.attributes.items()}
-            run.register(made, self.key, [], origins, "instance")
+            content = [each.origin for each in self.content]
+            run.register(made, self.key, content, origins, "instance")
         return made
 
     def parts(self) -> tuple[Recipe, ...]:
-        return tuple(self.attributes.values())
-
-
-class Record(Recipe):
-    """A named tuple."""
-
-    __slots__ = ("items", "key", "kind")
-
-    def __init__(self, key: Any, kind: type, items: tuple[Recipe, ...]) -> None:
-        self.key = key
-        self.kind = kind
-        self.items = items
-
-    def build(self, run: Any) -> Any:
-        made = run.made.get(self.key)
-        if made is None:
-            kind: Any = self.kind
-            made = tuple.__new__(kind, [each.build(run) for each in self.items])
-            run.made[self.key] = made
-            run.register(made, self.key, [each.origin for each in self.items], None, "record")
-        return made
-
-    def parts(self) -> tuple[Recipe, ...]:
-        return self.items
+        return (*self.content, *self.attributes.values())
 
 
 class Beyond(Recipe):

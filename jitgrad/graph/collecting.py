@@ -59,8 +59,20 @@ def _reversed(target: Any, given: Any) -> None:
     target.reverse()
 
 
+CHANGING = frozenset((
+    "append", "appendleft", "clear", "extend", "extendleft", "insert", "pop", "popleft", "remove",
+    "rotate",
+))  # fmt: skip
+"""Methods of a deque which iterators over it complain of."""
+
+
 class CollectingRules(ListRules, MappingRules):
     """`deque`, `OrderedDict`, `defaultdict` and `Counter`, made in the call and from outside."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.changes_of_deques: dict[int, int] = {}
+        """How often the call has changed deques, by their identity; it holds them."""
 
     def collecting_models(self) -> dict[Any, Callable]:
         """The models of what makes them, by what they stand for."""
@@ -110,7 +122,9 @@ class CollectingRules(ListRules, MappingRules):
         return self.protocol(protocols.constructed, given, (origin, KNOWN, *ao), kwargs, ko)
 
     def _model_counting(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) != 2 or self._elements(args[1], ao[1]) is None:
+        if kwargs or len(args) != 2:
+            return None
+        if not self.is_iterator(args[1]) and self._elements(args[1], ao[1]) is None:
             return None
         return self._enter(stand_ins.count_elements, KNOWN, args, ao, {}, {})
 
@@ -187,11 +201,17 @@ class CollectingRules(ListRules, MappingRules):
         made, origin = self._new_deque([], limit)
         return self.over(stand_ins.extended, x, [made, x], [origin, xo])
 
+    def note_change(self, x: Any) -> None:
+        """Count a change of a deque."""
+        self.changes_of_deques[id(x)] = self.changes_of_deques.get(id(x), 0) + 1
+
     def deque_method(self, x: Any, name: str, args: Any, ao: Any) -> Any:
         """Perform a method of a deque; None if that cannot be followed."""
         model = getattr(self, f"_deque_{name}", None)
         if model is None or self.object(x) is None or self.fixed(*self.limit(x)) is not KNOWN:
             return None
+        if name in CHANGING:
+            self.note_change(x)
         return model(x, args, ao)
 
     def _push(self, x: Any, values: Any, origins: Any, left: bool = False) -> Any:

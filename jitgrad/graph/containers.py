@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
@@ -15,7 +16,8 @@ from jitgrad.graph.operands import OperandRules
 from jitgrad.graph.origins import KNOWN, Bounds, Origin, Parts, parts
 from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.graph.positions import OVER, Sources
-from jitgrad.graph.recipes import Counting
+from jitgrad.graph.recipes import Counting, Recipe
+from jitgrad.graph.remaking import Unrecordable
 from jitgrad.python import stand_ins
 from jitgrad.python.operations import ABSENT, EXHAUSTED, Enter, Operations
 from jitgrad.spec import Size
@@ -77,14 +79,12 @@ class ContainerRules(CountingRules, CollectingRules, OperandRules):
         return None
 
     def update_dict(self, target: Any, do: Any, more: Any, mo: Any) -> Any:
-        known = self.fresh_dict(more) is not None or self.outer_dict(more) is not None
-        if not known or not self.update_with(target, self.pairs_of(more, mo)):
+        if not self.is_mapping(more) or not self.update_with(target, self.pairs_of(more, mo)):
             return self.leave("** of a mapping").update_dict(target, do, more, mo)
         return None
 
     def merge_keywords(self, keywords: Any, ko: Any, more: Any, mo: Any, callee: Any, co: Any):
-        known = self.fresh_dict(more) is not None or self.outer_dict(more) is not None
-        pairs = self.pairs_of(more, mo) if known else None
+        pairs = self.pairs_of(more, mo) if self.is_mapping(more) else None
         fits = pairs is not None and all(
             type(key) is str and key not in keywords for key, *_ in pairs
         )
@@ -145,7 +145,7 @@ class ContainerRules(CountingRules, CollectingRules, OperandRules):
         )
 
     def unpack(self, x: Any, xo: Any, before: int, has_star: bool, after: int) -> Any:
-        if self.is_iterator(x):
+        if self.is_iterator(x) or self.special(x, "__iter__") is not None:
             args, known = [x, before, has_star, after], [xo, KNOWN, KNOWN, KNOWN]
             answer = self._enter(stand_ins.unpack, KNOWN, args, known, {}, {})
             if answer is not None:
@@ -184,7 +184,7 @@ class ContainerRules(CountingRules, CollectingRules, OperandRules):
             or self.is_record(x)
         ):
             it = iter(x)  # type: ignore[call-overload]
-            return it, self.fresh(it, "iterator", [], Sources([(x, xo)]))
+            return it, self.fresh(it, "iterator", [], Sources([(x, xo)], self.shape_of(x)))
         answer = self.user_iterator(x, xo)
         if answer is not None:
             return answer
@@ -207,10 +207,32 @@ class ContainerRules(CountingRules, CollectingRules, OperandRules):
         origin = self._next_origin(known)
         value = next(it, EXHAUSTED)
         if value is EXHAUSTED:
-            # it stays so, whatever becomes of what it ran over
-            known.kind, known.extra = "iterator", Sources([((), KNOWN)])
+            if not self._minds_changes(known):
+                # it stays so, whatever becomes of what it ran over
+                known.kind, known.extra = "over", Sources([], type(it))
             return EXHAUSTED
         return value, origin
+
+    def shape_of(self, x: Any) -> int:
+        """Return what must not change of a container while an iterator runs over it."""
+        if type(x) is deque:
+            return self.changes_of_deques.get(id(x), 0)
+        return len(x) if type(x) in (set, frozenset, *DICTS) or self.is_view(x) else 0
+
+    def _minds_changes(self, known: FreshObject) -> bool:
+        """Does an iterator that is at its end complain of changes of a deque?"""
+        sources = known.extra.sources if isinstance(known.extra, Sources) else []
+        if known.kind == "iterator":
+            return type(sources[0][0]) is deque
+        inner = [self.object(source) for source, _ in sources]
+        return any(isinstance(each, FreshObject) and self._minds_changes(each) for each in inner)
+
+    def _fresh_object(self, obj: Any, known: FreshObject) -> Recipe:
+        if known.kind == "iterator":
+            x = known.extra.sources[0][0]
+            if known.extra.start != self.shape_of(x):
+                raise Unrecordable(f"an iterator over a {type(x).__name__} that has changed")
+        return super()._fresh_object(obj, known)
 
     def _origin_at(self, x: Any, xo: Any, at: int) -> Origin | None:
         """Return the origin of one element of a container that is iterated, None behind its end."""

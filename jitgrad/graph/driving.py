@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
+from jitgrad.graph import lookups
 from jitgrad.graph.iterators import IteratorRules
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Origin, parts
@@ -27,6 +28,7 @@ DRIVEN = {
     "flattened": driven.chain_next,
     "islice": driven.islice_next,
     "pairwise": driven.pairwise_next,
+    "sequence": driven.sequence_next,
     "takewhile": driven.takewhile_next,
     "until": driven.until_next,
 }
@@ -63,8 +65,8 @@ class DrivingRules(IteratorRules):
         known = self.object(x)
         return known if isinstance(known, FreshObject) and known.kind == "feed" else None
 
-    def _new_feed(self, source: Any, origin: Any) -> tuple[Any, Origin]:
-        made = driven.Feed(source)
+    def _new_feed(self, source: Any, origin: Any, kind: type = driven.Feed) -> tuple[Any, Origin]:
+        made = kind(source)
         return made, self.fresh(made, "feed", [], (source, origin))
 
     def _model_feed(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
@@ -124,7 +126,7 @@ class DrivingRules(IteratorRules):
             return None
         next(this, None)
         if lasting:
-            known.kind, known.extra = "iterator", Sources([((), KNOWN)])
+            known.kind, known.extra = "over", Sources([], type(this))
         raise self.stop_iteration(None, KNOWN)
 
     # -- steps ------------------------------------------------------------------------------
@@ -168,6 +170,8 @@ class DrivingRules(IteratorRules):
             return next(it), origin
         if known.kind == "dropwhile" and held.index:
             model = driven.passed_on
+        if known.kind == "sequence":
+            values, origins = [*values, held.index], [*origins, KNOWN]
         if known.kind == "islice":
             begin, stop, _ = held.start
             values += [begin - held.index, stop is None or begin < stop]
@@ -184,6 +188,10 @@ class DrivingRules(IteratorRules):
             self.is_iterator(x)
             or self._elements(x, xo) is not None
             or self.special(x, "__iter__") is not None
+            or (
+                self.special(x, "__getitem__") is not None
+                and lookups.type_lookup(type(x), "__iter__") is lookups.ABSENT
+            )
         )
 
     def iterating(
@@ -283,6 +291,15 @@ class DrivingRules(IteratorRules):
             return None
         return self.make_iterator("until", [self._new_feed(args[0], ao[0]), (args[1], ao[1])])
 
+    def sequence_iterator(self, x: Any, xo: Any) -> Any:
+        return self.make_iterator("sequence", [self._new_feed(x, xo, driven.IndexedFeed)])
+
+    def enter_special(self, name: str, obj: Any, oo: Any, args: Any = (), ao: Any = ()) -> Any:
+        known = self._feed(obj)
+        if known is not None:
+            obj, oo = known.extra
+        return super().enter_special(name, obj, oo, args, ao)
+
     def flattened(self, x: Any, xo: Any) -> Any:
         """Make a chain of what `x` iterates over, each of which it asks for an iterator late."""
         if self._feed(x) is None:
@@ -296,6 +313,7 @@ class DrivingRules(IteratorRules):
             return super()._fresh_object(obj, known)
         made = Fed(
             known.key,
+            type(obj),
             self.recipe(*known.extra),
             tuple(map(self.recipe, obj.waiting, self._still_fed(obj, known))),
         )

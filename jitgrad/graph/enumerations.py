@@ -9,6 +9,7 @@ import operator
 from enum import Enum, EnumType, Flag
 from typing import Any
 
+from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.callables import CallableRules
 from jitgrad.graph.instances import python_function
@@ -24,6 +25,11 @@ IDENTITY = ("__eq__", "__hash__")
 OWN_HASHES = tuple(vars(each)["__hash__"] for each in (Enum, *PLAIN_COPY))
 OWN_EQUALITIES = tuple(vars(each)["__eq__"] for each in (object, *PLAIN_COPY))
 OWN_MISSING = tuple(vars(each)["_missing_"] for each in (Enum, Flag))
+
+
+def _asks_no_other(value: Any) -> bool:
+    """Is it a tensor, or of a built-in class, so that it asks a number for its value only?"""
+    return isinstance(value, TensorCore) or not type(value).__flags__ & (1 << 9)
 
 
 def is_enumeration(x: Any, origin: Any) -> bool:
@@ -108,7 +114,7 @@ class EnumerationRules(ThrowingRules, CallableRules):
         return equal in OWN_EQUALITIES and hashed in OWN_HASHES
 
     def key_of(self, key: Any, origin: Any) -> Any:
-        key = self._plain_of(key, origin, IDENTITY)
+        key, origin = self.plain_of(key, origin, IDENTITY)
         return key if self._is_member_key(key, origin) else super().key_of(key, origin)
 
     def get_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:
@@ -116,27 +122,29 @@ class EnumerationRules(ThrowingRules, CallableRules):
             if key in obj._member_map_:
                 return obj._member_map_[key], KNOWN
             self._raise_certainly(operator.getitem, (obj, key))
-        key = self._plain_of(key, key_origin, (*IDENTITY, "__index__"))
+        if _asks_no_other(obj):
+            key, key_origin = self.plain_of(key, key_origin, (*IDENTITY, "__index__"))
         return super().get_item(obj, obj_origin, key, key_origin)
 
     # -- members that are numbers or texts --------------------------------------------------
 
-    def _plain_of(self, x: Any, xo: Any, names: tuple[str, ...]) -> Any:
+    def plain_of(self, x: Any, xo: Any, names: tuple[str, ...]) -> tuple[Any, Any]:
         """Return the plain value that a member is, if these methods are those of that; else x."""
         if xo is not KNOWN or not isinstance(x, Enum):
-            return x
+            return x, xo
         kind = type(x)
         base = next((each for each in PLAIN_COPY if isinstance(x, each)), None)
         if base is None:
-            return x
+            return x, xo
         if any(self.class_fact(kind, n) is not lookups.type_lookup(base, n) for n in names):
-            return x
-        return PLAIN_COPY[base](x)
+            return x, xo
+        return PLAIN_COPY[base](x), xo
 
     def _plain_pair(self, l: Any, lo: Any, r: Any, ro: Any, names: tuple[str, ...]) -> Any:  # noqa: E741
-        if not isinstance(l, Enum) and not isinstance(r, Enum):
-            return l, lo, r, ro
-        return self._plain_of(l, lo, names), lo, self._plain_of(r, ro, names), ro
+        given = [self.plain_of(l, lo, names), self.plain_of(r, ro, names)]
+        if not all(_asks_no_other(value) for value, _ in given):
+            return l, lo, r, ro  # whose methods are given the objects themselves
+        return *given[0], *given[1]
 
     def binary(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
         names = (f"__{NAMES[op]}__", f"__r{NAMES[op]}__")
@@ -147,16 +155,17 @@ class EnumerationRules(ThrowingRules, CallableRules):
         return super().inplace(op, *self._plain_pair(l, lo, r, ro, names))
 
     def unary(self, op: str, x: Any, xo: Any) -> Any:
-        return super().unary(op, self._plain_of(x, xo, (UNARY_NAMES[op],)), xo)
+        return super().unary(op, *self.plain_of(x, xo, (UNARY_NAMES[op],)))
 
     def truth(self, x: Any, xo: Any) -> Any:
-        return super().truth(self._plain_of(x, xo, ("__bool__", "__len__")), xo)
+        return super().truth(*self.plain_of(x, xo, ("__bool__", "__len__")))
 
     def compare(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
         if op in ("in", "not in"):
             if is_enumeration(r, ro) and type(l) is r and lo is KNOWN:
                 return op == "in", KNOWN
-            l = self._plain_of(l, lo, IDENTITY)  # noqa: E741
+            if _asks_no_other(r):
+                l, lo = self.plain_of(l, lo, IDENTITY)  # noqa: E741
         elif op not in ("is", "is not"):
             l, lo, r, ro = self._plain_pair(l, lo, r, ro, (*COMPARE_NAMES[op], "__eq__"))  # noqa: E741
         return super().compare(op, l, lo, r, ro)

@@ -20,7 +20,7 @@ from jitgrad.graph.conversions import ConversionRules
 from jitgrad.graph.driving import DrivingRules
 from jitgrad.graph.facts import SameValue
 from jitgrad.graph.function_attributes import FunctionAttributeRules
-from jitgrad.graph.instances import python_function
+from jitgrad.graph.instances import may_be_made, python_function
 from jitgrad.graph.iterators import DRAWN
 from jitgrad.graph.knowledge import CONSTANT_TYPES
 from jitgrad.graph.lookups import Place
@@ -32,6 +32,12 @@ from jitgrad.python import protocols, stand_ins
 from jitgrad.python.operations import Enter
 from jitgrad.python.symbols import BINARY, COMPARE, INPLACE, UNARY
 
+COPYING = (
+    "__copy__", "__del__", "__getattr__", "__getattribute__", "__getnewargs__",
+    "__getnewargs_ex__", "__getstate__", "__new__", "__reduce__", "__reduce_ex__", "__setattr__",
+    "__setstate__",
+)  # fmt: skip
+"""What a class may have to say about copies of its objects."""
 SUMS_ARE_COMPENSATED = sys.version_info >= (3, 12)
 """`sum` of floats is then more than one addition after the other."""
 
@@ -67,7 +73,7 @@ class FunctionRules(FunctionAttributeRules, DrivingRules, OrderingRules, Convers
             builtins.setattr: self._setattr, builtins.str: self._str, builtins.repr: self._text,
             builtins.ascii: self._text, builtins.format: self._format, builtins.slice: self._slice,
             builtins.round: self._round, builtins.divmod: self._divmod, builtins.pow: self._pow,
-            builtins.hash: self._constants(hash), builtins.ord: self._constants(ord),
+            builtins.hash: self.model_hash, builtins.ord: self._constants(ord),
             builtins.chr: self._constants(chr), builtins.bin: self._constants(bin),
             builtins.hex: self._constants(hex),
             functools.reduce: self._reduce, functools.update_wrapper: self.update_wrapper,
@@ -271,7 +277,26 @@ class FunctionRules(FunctionAttributeRules, DrivingRules, OrderingRules, Convers
             return self.list_method(x, "copy", [], [])
         if type(x) is dict:
             return self.dict_method(x, "copy", [], [], {}, {})
+        if type(x) is set:
+            return self.set_method(x, "copy", [], [])
+        if type(x) in (tuple, frozenset):
+            return x, ao[0]
+        if self.instance(x) is not None:
+            return self._copy_instance(x)
         return (x, KNOWN) if ao[0] is KNOWN and type(x) in CONSTANT_TYPES else None
+
+    def _copy_instance(self, x: Any) -> Any:
+        """Copy an object made in the call, whose class has no say in that."""
+        kind, known = type(x), self.instance(x)
+        if not may_be_made(kind) or not set(known.extra) <= set(x.__dict__):  # type: ignore[union-attr]
+            return None
+        for name in COPYING:
+            found = self.class_fact(kind, name)
+            if found is not vars(object).get(name, lookups.ABSENT):
+                return None
+        made = object.__new__(kind)
+        made.__dict__.update(x.__dict__)
+        return made, self.fresh(made, "instance", [], dict(known.extra))  # type: ignore[union-attr]
 
     def _deepcopy(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs or len(args) != 1:

@@ -19,6 +19,8 @@ from types import (
 from typing import Any
 
 from jitgrad.graph import lookups
+from jitgrad.graph.contents import PLAIN
+from jitgrad.graph.generated import find_source
 from jitgrad.graph.guards import is_immutable
 from jitgrad.graph.knowledge import FreshObject, has_lasting_identity
 from jitgrad.graph.lookups import ABSENT, Place
@@ -35,7 +37,7 @@ NEW = object.__dict__["__new__"]
 INITIALIZE = object.__dict__["__init__"]
 STORE = object.__dict__["__setattr__"]
 DELETE = object.__dict__["__delattr__"]
-LOOKUPS = (object.__dict__["__getattribute__"], SimpleNamespace.__dict__["__getattribute__"])
+LOOKUPS = tuple(vars(each)["__getattribute__"] for each in (object, SimpleNamespace, *PLAIN))
 STORES = (STORE, SimpleNamespace.__dict__["__setattr__"])
 DELETES = (DELETE, SimpleNamespace.__dict__["__delattr__"])
 METACLASSES = (type, ABCMeta)
@@ -70,6 +72,8 @@ class InstanceRules(ObjectRules):
     def class_fact(self, kind: type, name: str) -> Any:
         """Return what a class has for an attribute, itself or from a base; that is a fact."""
         found = lookups.type_lookup(kind, name)
+        if type(found) is FunctionType:
+            find_source(kind, found)
         self._identical(Place(lookups.read_class, kind, False, name), found)
         return found
 

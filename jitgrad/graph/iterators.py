@@ -106,6 +106,9 @@ class IteratorRules(ContainerRules):
         done = held.start is not None and held.index >= held.start
         return None if done else held.sources[0][1]
 
+    def _next_over(self, held: Any) -> Origin | None:
+        return None
+
     def _next_count(self, held: Any) -> Origin | None:
         return KNOWN
 

@@ -153,7 +153,7 @@ class ListRules(ChangeRules):
         return self.change_list(x, append, [each for each, _ in found], [o for _, o in found])
 
     def _list_insert(self, x: Any, args: Any, ao: Any) -> Any:
-        if len(args) != 2 or ao[0] is not KNOWN or type(args[0]) is not int:
+        if len(args) != 2 or type(args[0]) is not int or self.fixed(args[0], ao[0]) is not KNOWN:
             return None
         return self._changed(self.change_list(x, _insert(args[0]), args[1:], ao[1:]))
 

@@ -184,6 +184,10 @@ class MappingRules(ChangeRules):
             found.append((*pair[0], *pair[1]))
         return found if len(found) == len(x) else None
 
+    def is_mapping(self, x: Any) -> bool:
+        """Is it a dict whose items are taken as they are, where `**x` stands?"""
+        return self.fresh_dict(x) is not None or self.outer_dict(x) is not None
+
     def is_view(self, x: Any) -> bool:
         """Is it a view of a dict, made in the call?"""
         known = self.object(x)
@@ -216,7 +220,9 @@ class MappingRules(ChangeRules):
             made = getattr(x, name)()
             return made, self.fresh(made, name, [], x)
         model = getattr(self, f"_dict_{name}", None)
-        return None if model is None else model(x, args, ao)
+        if name in ("get", "pop", "setdefault") and args:
+            ao = [self.fixed(args[0], ao[0]), *ao[1:]]
+        return None if model is None or not self.active else model(x, args, ao)
 
     def _dict_get(self, x: Any, args: Any, ao: Any) -> Any:
         if len(args) not in (1, 2):

@@ -8,6 +8,7 @@ from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.contents import content_class
 from jitgrad.graph.instances import python_function
 from jitgrad.graph.knowledge import is_plain_tensor
 from jitgrad.graph.lookups import ABSENT, Place
@@ -47,7 +48,7 @@ class OperandRules(RecordRules):
         elif xo is not KNOWN or not isinstance(x, Enum):
             return None
         python = all(each is object or each.__flags__ & (1 << 9) for each in kind.__mro__)
-        return kind if python else None
+        return kind if python or content_class(kind) is not None else None
 
     def _method(self, kind: type, name: str) -> Any:
         """Return the Python function of a class for an operator; None without, False if unknown."""
@@ -177,6 +178,27 @@ class OperandRules(RecordRules):
                 return self.protocol(protocol, (method, x), (KNOWN, xo)) if method else None
         return True
 
+    def model_hash(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+        """Do what `hash` does; None if there is no rule."""
+        if kwargs or len(args) != 1:
+            return None
+        (x,), (xo,) = args, ao
+        if self.becomes_constant(x, xo):
+            return self._folded(hash, args)
+        method = self._method(type(x), "__hash__") if self.operand_class(x, xo) else None
+        return self.protocol(protocols.hashed, (method, x), (KNOWN, xo)) if method else None
+
+    def becomes_constant(self, value: Any, origin: Any) -> bool:
+        """Is it a constant with a known hash and equality, once sites make sure of numbers?"""
+        if type(value) is tuple:
+            found = self._elements(value, origin)
+            return found is not None and all(self.becomes_constant(*each) for each in found)
+        return self.is_constant(value, self.fixed(value, origin, floats=True))
+
+    def is_constant(self, key: Any, origin: Any) -> bool:
+        """Is it known, with a hash and an equality that are known?"""
+        raise NotImplementedError
+
     def user_length(self, x: Any, xo: Any) -> Any:
         """Return the length of an object; None if there is no rule."""
         method = self._method(type(x), "__len__") if self.operand_class(x, xo) else None
@@ -184,8 +206,16 @@ class OperandRules(RecordRules):
 
     def user_iterator(self, x: Any, xo: Any) -> Any:
         """Return the iterator of an object; None if there is no rule."""
-        method = self._method(type(x), "__iter__") if self.operand_class(x, xo) else None
+        if self.operand_class(x, xo) is None:
+            return None
+        method = self._method(type(x), "__iter__")
+        if method is None and self.special(x, "__getitem__") is not None:
+            return self.sequence_iterator(x, xo)
         return self.protocol(protocols.iterator, (method, x), (KNOWN, xo)) if method else None
+
+    def sequence_iterator(self, x: Any, xo: Any) -> Any:
+        """Return an iterator over an object that has items only."""
+        raise NotImplementedError
 
     def user_advance(self, x: Any, xo: Any) -> Any:
         """Take the next item of an iterator written in Python; None if there is no rule."""

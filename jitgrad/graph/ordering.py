@@ -34,6 +34,8 @@ class OrderingRules(ListRules, OperatorRules):
         }
         for name in ("bisect_left", "bisect_right"):
             found[getattr(bisect, name)] = self._bisecting(name)
+        for name in ("insort_left", "insort_right"):
+            found[getattr(bisect, name)] = self._inserting(getattr(ordered, name))
         return found
 
     # -- sequences --------------------------------------------------------------------------
@@ -51,6 +53,8 @@ class OrderingRules(ListRules, OperatorRules):
         left, right = self._elements(l, lo), self._elements(r, ro)
         if left is None or right is None or not self.active:
             return None
+        if any(type(v) is float and v != v and o is KNOWN for v, o in (*left, *right)):
+            return None  # it equals itself only as the same object
         is_equality = op in ("==", "!=")
         if is_equality and type(l) is list and len(left) != len(right):
             return op == "!=", KNOWN
@@ -207,6 +211,17 @@ class OrderingRules(ListRules, OperatorRules):
                 origins,
                 False,
             )
+
+        return model
+
+    def _inserting(self, stand_in: Any) -> Callable:
+        def model(args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
+            if kwargs or len(args) != 2 or type(args[0]) is not list:
+                return None
+            found = self._elements(args[0], ao[0])
+            if found is None or not self._are_numbers([*found, (args[1], ao[1])]):
+                return None
+            return self._enter(stand_in, KNOWN, args, ao, {}, {})
 
         return model
 

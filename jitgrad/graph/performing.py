@@ -115,19 +115,21 @@ class Performing(HeadRules, DictionaryRules, Operations):
             return _untracked(result), None
         return self._result(result)
 
-    def fixed(self, value: Any, origin: Any) -> Any:
+    def fixed(self, value: Any, origin: Any, floats: bool = False) -> Any:
         """Return the origin of a number of run time that is used for what it is.
 
-        Floats go through the library as they are. For an integer or a truth a site makes sure of
-        the value, which is known from there on.
+        Floats go through the library as they are, unless `floats`. For an integer or a truth a site
+        makes sure of the value, which is known from there on.
         """
         if isinstance(origin, Parts) and type(value) is tuple:
-            return parts(self.fixed(v, o) for v, o in zip(value, origin.items))
+            return parts(self.fixed(v, o, floats) for v, o in zip(value, origin.items))
         if isinstance(origin, Bounds):
             for number, each in zip((value.start, value.stop, value.step), origin.items):
                 self.fixed(number, each)
             return KNOWN if self.active else None
-        if not isinstance(origin, Runtime) or type(value) is float or not self.active:
+        if not isinstance(origin, Runtime) or not self.active:
+            return origin
+        if type(value) is float and (not floats or value != value):
             return origin
         if origin.scalar not in self.path.fixed:
             if not self.available(origin.scalar):

@@ -31,14 +31,12 @@ from jitgrad.graph.records import RecordRules
 from jitgrad.graph.selecting import SelectingRules
 from jitgrad.graph.stores import Waiting
 from jitgrad.python import driven, ordered, protocols, stand_ins
+from jitgrad.python.operations import Enter
 from jitgrad.spec import Size
 
 METADATA = frozenset(
     "shape dtype ndim device requires_grad is_leaf itemsize nbytes T mT H data".split()  # noqa: SIM905
 )
-
-VALUES = (bool, bytes, complex, dict, float, int, list, set, str, tuple, type(None))
-"""Built-in classes whose objects have no `__class__` of their own."""
 
 ORIGINALS = dict(vars(builtins))
 NAMESPACES = tuple(each.NAMESPACE for each in (driven, ordered, protocols, stand_ins))
@@ -140,7 +138,8 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, CollectingRules, Record
         return self.leave(f"del {name}").delete_cell(frame, cell, cell_origin, name)
 
     def get_attribute(self, obj: Any, obj_origin: Any, name: str) -> Any:
-        if name == "__class__" and (type(obj) in VALUES or is_plain_tensor(obj)):
+        known = obj_origin is not None and is_immutable(type(obj))
+        if name == "__class__" and (known or is_plain_tensor(obj)):
             return type(obj), KNOWN
         if isinstance(obj, TensorCore):
             return self._tensor_attribute(obj, obj_origin, name)
@@ -360,7 +359,7 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, CollectingRules, Record
             "__setitem__", obj, obj_origin, [key, value], [key_origin, origin]
         )
         if answer is not None:
-            return answer
+            return answer if isinstance(answer, Enter) else None
         if not isinstance(obj, TensorCore):
             key_origin = self.fixed(key, key_origin)
         if not self.active:
@@ -393,7 +392,7 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, CollectingRules, Record
     def delete_item(self, obj: Any, obj_origin: Any, key: Any, key_origin: Any) -> Any:
         answer = self.enter_special("__delitem__", obj, obj_origin, [key], [key_origin])
         if answer is not None:
-            return answer
+            return answer if isinstance(answer, Enter) else None
         key_origin = self.fixed(key, key_origin)
         if not self.active:
             return self._plain().delete_item(obj, obj_origin, key, key_origin)
@@ -402,6 +401,8 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, CollectingRules, Record
         else:
             fits = key_origin is KNOWN and self._is_place_in(obj, key)
             done = fits and self.delete_list_item(obj, key)
+            if type(obj) is deque:
+                self.note_change(obj)
         if done:
             return None
         return self.leave("del of an item").delete_item(obj, obj_origin, key, key_origin)

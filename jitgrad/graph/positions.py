@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
+from jitgrad.graph.contents import content_class
 from jitgrad.graph.recipes import Recipe
-from jitgrad.python.driven import END, Feed
+from jitgrad.python.driven import END, Feed, IndexedFeed
 
 OVER = -1
 """In place of the steps of an iterator that has said that there is no more."""
@@ -30,6 +33,12 @@ class Sources:
     def values(self) -> list[Any]:
         """Return the sources without their origins."""
         return [value for value, _ in self.sources]
+
+
+def own_iterator(x: Any) -> Any:
+    """Return the iterator of `x` that its class has from a built-in one, if it is derived."""
+    base: Any = content_class(type(x))
+    return iter(x) if base is None else base.__iter__(x)
 
 
 def _behind(it: Any, index: int) -> Any:
@@ -86,6 +95,12 @@ def _cycling(sources: list[Any], start: int, index: int) -> Any:
     return _behind(made, start - 1)
 
 
+def _indexing(source: Any, index: int) -> Any:
+    made: Any = iter(source)
+    made.__setstate__(index)
+    return made
+
+
 def _pairing(sources: list[Any], start: Any, index: int) -> Any:
     source, *before = sources
     made = itertools.pairwise(source)
@@ -102,8 +117,48 @@ def _flattening(sources: list[Any], start: Any, index: int) -> Any:
     return made
 
 
+def _finished(made: Any) -> Any:
+    next(made, None)
+    return made
+
+
+_ENDS: tuple[Callable[[], Any], ...] = (
+    *(functools.partial(lambda kind: iter(kind()), kind) for kind in (list, str, dict, set, deque)),
+    *(functools.partial(lambda kind: kind(()), kind) for kind in (enumerate, zip, itertools.chain)),
+    *(functools.partial(lambda kind: kind(bool, ()), kind) for kind in (map, filter)),
+    lambda: iter(()),
+    lambda: iter(range(0)),
+    lambda: iter({}.values()),
+    lambda: iter({}.items()),
+    lambda: reversed([]),
+    lambda: reversed(()),
+    lambda: reversed({}),
+    lambda: reversed({}.values()),
+    lambda: reversed({}.items()),
+    lambda: iter(OrderedDict()),
+    lambda: itertools.accumulate(()),
+    lambda: itertools.combinations((), 1),
+    lambda: itertools.combinations_with_replacement((), 1),
+    lambda: itertools.compress((), ()),
+    lambda: itertools.cycle(()),
+    lambda: itertools.dropwhile(bool, ()),
+    lambda: itertools.filterfalse(bool, ()),
+    lambda: itertools.islice((), 0),
+    lambda: itertools.pairwise(()),
+    lambda: itertools.permutations((), 1),
+    lambda: itertools.product(()),
+    lambda: itertools.repeat(None, 0),
+    lambda: itertools.starmap(bool, ()),
+    lambda: itertools.takewhile(bool, ()),
+    lambda: itertools.zip_longest(()),
+    lambda: _finished(iter(int, 0)),
+    lambda: _finished(iter(IndexedFeed(()))),
+)
+ENDED = {type(make()): make for make in _ENDS}
+"""What makes an iterator of a class that has said that there is no more."""
+
 ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
-    "iterator": lambda sources, start, index: _behind(iter(sources[0]), index),
+    "iterator": lambda sources, start, index: _behind(own_iterator(sources[0]), index),
     "reversed": _reversed,
     "enumerate": lambda sources, start, index: enumerate(sources[0], start + index),
     "zip": lambda sources, start, index: zip(*sources),
@@ -120,6 +175,7 @@ ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
         else itertools.repeat(sources[0], start - index)
     ),
     "count": lambda sources, start, index: itertools.count(start[0] + index * start[1], start[1]),
+    "over": lambda sources, start, index: ENDED.get(start, ENDED[type(iter(()))])(),
     "drawn": lambda sources, start, index: _behind(start(*sources), index),
     "map": lambda sources, start, index: map(*sources),
     "starmap": lambda sources, start, index: itertools.starmap(*sources),
@@ -127,6 +183,7 @@ ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
     "filterfalse": lambda sources, start, index: itertools.filterfalse(*sources),
     "compress": lambda sources, start, index: itertools.compress(*sources),
     "strict zip": lambda sources, start, index: zip(*sources, strict=True),
+    "sequence": lambda sources, start, index: _indexing(sources[0], index),
     "takewhile": lambda sources, start, index: itertools.takewhile(*sources),
     "until": lambda sources, start, index: iter(*sources),
     "accumulate": _accumulating,
@@ -140,7 +197,8 @@ ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
 Those that run over other iterators share these with what was made before, so that they are where
 they were. `start` of "reversed" is the length when it began, of "islice" the position that comes
 next, the end and the step, of "repeat" how often, of "count" the first number and the step, of
-"drawn" the function that makes it, of "cycle" the steps behind the first round.
+"drawn" the function that makes it, of "cycle" the steps behind the first round, of "over"
+the class.
 """
 
 
@@ -164,7 +222,9 @@ class Position(Recipe):
             sources = [each.build(run) for each in self.sources]
             made = run.made[self.key] = ITERATORS[self.kind](sources, self.start, self.index)
             held = [(source, each.origin) for source, each in zip(sources, self.sources)]
-            run.register(made, self.key, [], Sources(held, self.start, self.index), self.kind)
+            # the changes of a deque are counted anew
+            start = 0 if self.kind == "iterator" and type(sources[0]) is deque else self.start
+            run.register(made, self.key, [], Sources(held, start, self.index), self.kind)
         return made
 
     def parts(self) -> tuple[Recipe, ...]:
@@ -174,10 +234,11 @@ class Position(Recipe):
 class Fed(Recipe):
     """A feed, with what waits in it."""
 
-    __slots__ = ("key", "source", "waiting")
+    __slots__ = ("key", "kind", "source", "waiting")
 
-    def __init__(self, key: Any, source: Recipe, waiting: tuple[Recipe, ...]) -> None:
+    def __init__(self, key: Any, kind: type, source: Recipe, waiting: tuple[Recipe, ...]) -> None:
         self.key = key
+        self.kind: Any = kind
         self.source = source
         self.waiting = waiting
 
@@ -185,7 +246,7 @@ class Fed(Recipe):
         made = run.made.get(self.key)
         if made is None:
             source = self.source.build(run)
-            made = run.made[self.key] = Feed(source)
+            made = run.made[self.key] = self.kind(source)
             made.waiting = [each.build(run) for each in self.waiting]
             origins = [each.origin for each in self.waiting]
             run.register(made, self.key, origins, (source, self.source.origin), "feed")

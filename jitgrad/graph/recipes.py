@@ -6,6 +6,7 @@ import functools
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
+from jitgrad.graph.contents import native_class
 from jitgrad.graph.ir import Scalar
 from jitgrad.graph.origins import (
     IDENTIFIED,
@@ -281,7 +282,11 @@ class Method(Recipe):
         owner = self.owner.build(run)
         # a function's own name may be another than the attribute's
         function = self.function
-        made = getattr(owner, self.name) if function is None else MethodType(function, owner)
+        if function is None:
+            kind = type(owner)
+            made = getattr(native_class(kind), self.name).__get__(owner, kind)
+        else:
+            made = MethodType(function, owner)
         run.register_method(made)
         return made
 
@@ -373,7 +378,8 @@ class DictView(Recipe):
         made = run.made.get(self.key)
         if made is None:
             owner = self.owner.build(run)
-            made = run.made[self.key] = getattr(owner, self.kind)()
+            view = getattr(native_class(type(owner)), self.kind)
+            made = run.made[self.key] = view(owner)
             run.register(made, self.key, [], owner, self.kind)
         return made
 

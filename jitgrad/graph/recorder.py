@@ -7,6 +7,7 @@ perform it; every replay will hand over to the evaluator at that place.
 
 from __future__ import annotations
 
+import builtins
 import copy
 import functools
 import operator
@@ -17,8 +18,8 @@ from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.changes import length_place
-from jitgrad.graph.enumerations import EnumerationRules
 from jitgrad.graph.imports import ImportRules
+from jitgrad.graph.keys import KeyRules
 from jitgrad.graph.knowledge import FreshObject, has_lasting_identity, is_plain_tensor
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.models import EXACT, MATH
@@ -38,6 +39,8 @@ LONG = 64
 """How many elements a list of any length may have that library code is given in a recording."""
 WHOLE = (copy.deepcopy,)
 """Python functions that Python calls as a whole: they ask for the identities of objects."""
+WORLDLY = "random"
+"""The module whose functions Python calls as a whole: each changes the state of a generator."""
 DISPATCHING = functools.singledispatch(copy.copy).__code__  # type: ignore[attr-defined]
 """That of all functions which choose another one by the class of their first argument."""
 GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
@@ -48,7 +51,7 @@ def is_stand_in(function: Any) -> bool:
     return function.__module__ in (stand_ins.__name__, driven.__name__)
 
 
-class Recorder(EnumerationRules, PatternRules, ImportRules):
+class Recorder(KeyRules, PatternRules, ImportRules):
     """Records one call, from its beginning or from a site on."""
 
     internal_files = Passing.internal_files
@@ -72,6 +75,11 @@ class Recorder(EnumerationRules, PatternRules, ImportRules):
             if answer is not None:
                 return answer
         name = getattr(callee, "__qualname__", type(callee).__name__)
+        if callee is builtins.__build_class__:
+            name = "a class statement"
+        elif isinstance(callee, functools._lru_cache_wrapper):
+            # whether it knows the result cannot be seen without calling it
+            name = f"{name}, whose results are cached"
         plain = self.leave(f"call of {name}") if self.active else self.evaluator.operations
         return plain.call(frame, callee, co, args, arg_origins, kwargs, kwarg_origins)
 
@@ -134,6 +142,8 @@ class Recorder(EnumerationRules, PatternRules, ImportRules):
             if has_lasting_identity(chosen):
                 self._identical(place, chosen)
                 return self._call(chosen, KNOWN, args, ao, kwargs, ko)
+        if callee.__module__ == WORLDLY:
+            return None
         if not is_trusted(callee):
             return self._enter(callee, co, args, ao, kwargs, ko)
         blocks = ("__enter__", "__exit__")
@@ -165,6 +175,8 @@ class Recorder(EnumerationRules, PatternRules, ImportRules):
         function = getattr(callee.__func__, "__compiled_function__", callee.__func__)
         if isinstance(owner, TensorCore):
             return self._tensor_method(callee, args, ao, kwargs, ko)
+        if getattr(function, "__module__", "") == WORLDLY:
+            return None
         if self.origin_of(owner) is not None and isinstance(function, FunctionType):
             if is_trusted(function):
                 # what a library object from outside holds is not guarded
@@ -228,7 +240,8 @@ class Recorder(EnumerationRules, PatternRules, ImportRules):
     @staticmethod
     def _ends_here(known: FreshObject) -> bool:
         """Is it an iterator of which is known how far it goes?"""
-        return known.kind == "iterator" or (known.kind == "counter" and known.extra.is_known)
+        counts = known.kind == "counter" and known.extra.is_known
+        return known.kind in ("iterator", "over") or counts
 
     def _are_library_arguments(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> bool:
         """Would library code find in these arguments only what the recorder can follow?"""

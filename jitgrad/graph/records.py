@@ -15,7 +15,7 @@ from typing import Any
 
 from jitgrad.graph import lookups
 from jitgrad.graph.knowledge import FreshObject
-from jitgrad.graph.lookups import ABSENT, Place
+from jitgrad.graph.lookups import Place
 from jitgrad.graph.origins import KNOWN, parts
 from jitgrad.graph.stores import StoreRules
 from jitgrad.python import protocols
@@ -74,6 +74,13 @@ def named_fields(kind: type) -> tuple[str, ...] | None:
     if all(type(lookups.type_lookup(kind, each)) is FIELD for each in fields):
         return fields
     return None
+
+
+def generated_new_of(new: Any, kind: Any) -> tuple[str, ...] | None:
+    """Return the fields of a class of named tuples if `new` is the `__new__` made for these."""
+    fields = named_fields(kind) if isinstance(kind, type) else None
+    is_its = fields is not None and getattr(new, "__code__", None) == _generated_new(fields)
+    return fields if is_its else None
 
 
 class RecordRules(StoreRules):
@@ -152,16 +159,14 @@ class RecordRules(StoreRules):
             return space, self.fresh(space, "instance", [], dict(ko))
         found = lookups.type_lookup(kind, "__new__")
         new = found.__func__ if isinstance(found, staticmethod) else found
-        if isinstance(new, FunctionType) and not issubclass(kind, tuple):
+        fields = generated_new_of(new, kind)
+        if fields is None or lookups.type_lookup(kind, "__init__") is not object.__init__:
+            if not isinstance(new, FunctionType):
+                return None
             self.class_fact(kind, "__new__")
             return self.protocol(
                 protocols.allocated, (kind, new, *args), (KNOWN, KNOWN, *ao), kwargs, ko
             )
-        fields = named_fields(kind)
-        if fields is None or getattr(new, "__code__", None) != _generated_new(fields):
-            return None
-        if lookups.type_lookup(kind, "__init__") is not object.__init__:
-            return None
         given = self._given(new, args, ao, kwargs, ko)
         if given is None:
             return None
@@ -172,14 +177,15 @@ class RecordRules(StoreRules):
     def record(self, kind: type, items: list[tuple[Any, Any]]) -> Any:
         """Return a named tuple made in the call, with its origin."""
         made = tuple.__new__(kind, [value for value, _ in items])
-        return made, self.fresh(made, "record", [origin for _, origin in items])
+        return made, self.fresh(made, "instance", [origin for _, origin in items], {})
 
     def is_record(self, obj: Any) -> bool:
         """Is `obj` a tuple of a class of its own, from outside or made in the call?"""
         known = self.object(obj)
-        if isinstance(known, FreshObject):
-            return known.kind == "record"
-        return isinstance(known, int) and type(obj) is not tuple and isinstance(obj, tuple)
+        made = isinstance(known, FreshObject) and known.kind == "instance"
+        return (
+            (made or isinstance(known, int)) and type(obj) is not tuple and isinstance(obj, tuple)
+        )
 
     def record_size(self, obj: Any) -> int:
         """Return the length of a record, as a fact."""
@@ -207,19 +213,14 @@ class RecordRules(StoreRules):
         """Read an attribute of a record; None if there is no rule."""
         kind = type(obj)
         found = lookups.type_lookup(kind, name)
-        if lookups.type_lookup(kind, "__getattribute__") is not tuple.__getattribute__:
+        if not self.looks_up_plainly(kind):
             return None
         fields = named_fields(kind)
         if type(found) is FIELD and fields is not None and name in fields:
             self.class_fact(kind, name)
             at = found.__reduce__()[1][0]
             return self.record_item(obj, at) if at < self.record_size(obj) else None
-        own = getattr(obj, "__dict__", {})
-        if name in own or found is ABSENT:
-            return None
-        if isinstance(self.object(obj), int):
-            self._identical(Place(lookups.static_lookup, self.object(obj), True, name), found)
-        return self.class_value(obj, oo, name, found, Place(lookups.read_class, kind, False, name))
+        return self.read_attribute(obj, oo, name)
 
     def replaced(self, method: Any, kwargs: Any, ko: Any) -> Any:
         """Do what a named tuple's `_replace` does; None if it is none or has been overridden."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from types import MemberDescriptorType
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
-from jitgrad.graph.class_recipes import Beyond, Bound, Instance, Record
+from jitgrad.graph.class_recipes import Beyond, Bound, Instance
 from jitgrad.graph.collected import KINDS, Collected
+from jitgrad.graph.contents import FILL, parts_of
 from jitgrad.graph.entrance import live_registers
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.origins import (
@@ -185,15 +187,19 @@ class Remaking(Recording):
         elif kind == "instance":
             return self._instance(obj, known)
         else:
-            if known in self._open:
-                raise Unrecordable(f"a {kind} that contains itself")
-            self._open.append(known)
-            try:
-                made = self._whole(obj, known)
-            finally:
-                self._open.remove(known)
+            made = self._behind_parts(known, lambda: self._whole(obj, known))
         self._recipes[known] = made
         return made
+
+    def _behind_parts(self, known: FreshObject, make: Callable[[], Any]) -> Any:
+        """Return what is made of the recipes of parts without which an object cannot be there."""
+        if known in self._open:
+            raise Unrecordable(f"a {known.kind} that contains itself")
+        self._open.append(known)
+        try:
+            return make()
+        finally:
+            self._open.remove(known)
 
     def _whole(self, obj: Any, known: FreshObject) -> Recipe:
         """Return how an object is made that cannot be there before its parts."""
@@ -207,8 +213,6 @@ class Remaking(Recording):
             function, *rest = map(self.recipe, values, origins)
             named = dict(zip(obj.keywords, rest[len(obj.args) :]))
             return Bound(key, function, tuple(rest[: len(obj.args)]), named)
-        if kind == "record":
-            return Record(key, type(obj), tuple(map(self.recipe, obj, origins)))
         values = [part for pair in obj.items() for part in pair] if kind == "dict" else list(obj)
         if kind == "set":
             values = insertion_order(values)
@@ -222,7 +226,17 @@ class Remaking(Recording):
         kind = type(obj)
         found = {name: lookups.type_lookup(kind, name) for name in known.extra}
         slots = {n: each for n, each in found.items() if isinstance(each, MemberDescriptorType)}
-        made = self._recipes[known] = Instance(known.key, kind, slots)
+        made = Instance(known.key, kind, slots)
+
+        def content() -> tuple[Recipe, ...]:
+            return tuple(map(self.recipe, parts_of(obj), known.origins))
+
+        if made.base in FILL:
+            self._recipes[known] = made
+            made.content = content()
+        else:
+            made.content = self._behind_parts(known, content)
+            self._recipes[known] = made
         for name, origin in known.extra.items():
             made.attributes[name] = self.recipe(lookups.static_lookup(obj, name), origin)
         return made

@@ -33,6 +33,7 @@ class PathState:
         fixed: numbers of run time whose value a site behind has made sure of.
         shown: the storages of tensors made by the trace that effects have stored outside.
         kept: by where they are, tensors among those that are to get their histories.
+        contents: for roots whose classes are derived from built-in ones, the root with the content.
         excerpts: those that the trace has copied, with whether their copies are out of date.
         rebased: what the histories of root tensors have become, since the call wrote to them.
     """
@@ -53,6 +54,7 @@ class PathState:
         self.shown: dict[StorageEntry, None] = {}
         self.kept: dict[Any, tuple[TensorEntry, ...]] = {}
         self.excerpts: dict[Memory, bool] = {}
+        self.contents: dict[int, int] = {}
         self.rebased: dict[int, Variable] = {}
 
     def slot_in(self, storage: StorageEntry, value: Value) -> int:

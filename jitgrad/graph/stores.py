@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
+from jitgrad.graph.contents import content_class, parts_of
 from jitgrad.graph.instances import (
     DELETES,
     METACLASSES,
@@ -56,7 +57,7 @@ class Shown(NamedTuple):
         self.act(run, made)
 
 
-ESCAPING = ("list", "dict", "instance", "record")
+ESCAPING = ("list", "dict", "instance")
 """Kinds of objects made in the call that may be stored outside."""
 
 
@@ -175,9 +176,13 @@ class StoreRules(InstanceRules):
         own = getattr(obj, "__dict__", None)
         if type(own) is not dict:
             return False
-        if name not in own or lookups.type_lookup(kind, name) is not ABSENT:
+        if name not in own:
+            return False
+        if fresh is None and lookups.type_lookup(kind, name) is not ABSENT:
             return False
         if fresh is not None:
+            if not self.is_own(kind, name):
+                return False
             del own[name], fresh.extra[name]
         elif isinstance(known, int):
             self.begin()
@@ -242,7 +247,7 @@ class StoreRules(InstanceRules):
             return origin is IDENTIFIED and isinstance(known, int)
         if id(value) in found:
             return True
-        if known.kind not in ESCAPING:
+        if known.kind not in ESCAPING or content_class(type(value)) not in (None, tuple):
             return False
         found[id(value)] = value
         return all(self._may_escape(v, o, found) for v, o in self._content(value, known))
@@ -250,7 +255,8 @@ class StoreRules(InstanceRules):
     def _content(self, obj: Any, known: FreshObject) -> list[tuple[Any, Any]]:
         """Return what an object of the call holds, with origins."""
         if known.kind == "instance":
-            return [(lookups.static_lookup(obj, name), o) for name, o in known.extra.items()]
+            named = [(lookups.static_lookup(obj, name), o) for name, o in known.extra.items()]
+            return [*zip(parts_of(obj), known.origins), *named]
         if known.kind == "dict":
             return list(zip(obj.values(), known.origins[1::2]))
         return list(zip(obj, known.origins))
@@ -319,7 +325,8 @@ class StoreRules(InstanceRules):
         # what is held by a container may be seen as long as anybody has that
         identity = (object(), *tensors) if found else place.identity()
         if tensors:
-            self.path.kept[identity] = tuple(tensors)
+            before = self.path.kept.get(identity, ())
+            self.path.kept[identity] = (*before, *tensors)
         return recipe
 
     def _becomes_root(self, obj: Any, number: int) -> None:
@@ -337,6 +344,10 @@ class StoreRules(InstanceRules):
         if known.kind == "instance":
             for name, origin in known.extra.items():
                 knows(lookups.static_lookup, name, origin)
+            if isinstance(obj, tuple):
+                knows(lookups.read_size, "")
+            for at, origin in enumerate(known.origins):
+                knows(lookups.read_element, at, origin)
         elif known.kind == "dict":
             knows(lookups.read_length, "")
             knows(lookups.read_keys, "")
@@ -344,10 +355,9 @@ class StoreRules(InstanceRules):
                 knows(lookups.read_presence, key)
                 knows(lookups.read_item, key, origin)
         else:
-            is_record = known.kind == "record"
-            knows(lookups.read_size if is_record else lookups.read_length, "")
+            knows(lookups.read_length, "")
             for at, origin in enumerate(known.origins):
-                knows(lookups.read_element if is_record else lookups.read_item, at, origin)
+                knows(lookups.read_item, at, origin)
 
     def _can_pause(self) -> bool:
         """Can the segment end behind the instruction at hand?"""

@@ -17,6 +17,7 @@ __all__ = [
     "FILE",
     "NAMESPACE",
     "Feed",
+    "IndexedFeed",
     "accumulate_next",
     "added",
     "chain_next",
@@ -31,6 +32,7 @@ __all__ = [
     "iterating",
     "pairwise_next",
     "passed_on",
+    "sequence_next",
     "takewhile_next",
     "through",
     "until_next",
@@ -63,6 +65,24 @@ class Feed:
 
     def __call__(self, *args: Any) -> Any:
         return self.waiting.pop(0) if self.waiting else self.source(*args)
+
+
+class IndexedFeed:
+    """What an iterator asks for one item after the other: one that waits here, or of `source`."""
+
+    __slots__ = ("source", "waiting")
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+        self.waiting: list[Any] = []
+
+    def __getitem__(self, index: int) -> Any:
+        if not self.waiting:
+            return self.source[index]
+        item = self.waiting.pop(0)
+        if item is END:
+            raise IndexError
+        return item
 
 
 def feed(source):
@@ -204,3 +224,17 @@ def until_next(this, function, last):
         hold(function, last)
         return ends(this, True)
     return item
+
+
+def sequence_next(this, source, index):
+    item, is_over = None, False
+    try:
+        item = source[index]
+    except (IndexError, StopIteration):
+        is_over = True
+    # outside of the handler: what ends the iterator has no context
+    if is_over:
+        hold(source, END)
+        return ends(this, True)
+    hold(source, item)
+    return drawn(this, item)

@@ -11,6 +11,7 @@ descent to a leaf and the way back up that Knuth gives in volume 3, section 5.2.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import Any, Final
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "heappush",
     "heappushpop",
     "heapreplace",
+    "insort_left",
+    "insort_right",
 ]
 
 FILE: Final = __file__
@@ -43,6 +46,14 @@ def equal(wanted: bool, pairs: Any) -> bool:
         if not one == other:
             return not wanted
     return wanted
+
+
+def insort_left(items: Any, item: Any) -> None:
+    items.insert(bisect_left(items, item), item)
+
+
+def insort_right(items: Any, item: Any) -> None:
+    items.insert(bisect_right(items, item), item)
 
 
 def _rise(heap: Any, first: int, at: int) -> None:

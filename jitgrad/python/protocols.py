@@ -25,8 +25,11 @@ __all__ = [
     "closed",
     "constructed",
     "contains",
+    "converted",
     "different",
+    "each",
     "filled",
+    "hashed",
     "identical",
     "is_iterator",
     "iterator",
@@ -60,6 +63,17 @@ def allocated(kind: type, allocate: Callable, /, *args: Any, **kwargs: Any) -> A
         if initialize is not object.__init__:
             return constructed(made, initialize, *args, **kwargs)
     return made
+
+
+def converted(allocate: Callable, kind: type, base: type, /, *args: Any) -> Any:
+    """Make an object of a class derived from a built-in one of what that makes of arguments."""
+    return allocate(kind, base(*args))
+
+
+def each(function: Callable, obj: Any, items: Any) -> None:
+    """Call for each item, as methods of lists do with what is iterated."""
+    for item in items:
+        function(obj, item)
 
 
 def filled(made: Any, store: Callable, plan: tuple, finish: Callable | None, extra: tuple) -> Any:
@@ -124,6 +138,16 @@ def length(method: Callable, obj: Any) -> int:
     if answer < 0:
         raise ValueError("__len__() should return >= 0")
     return answer
+
+
+def hashed(method: Callable, obj: Any) -> int:
+    """Return the hash of an object by its `__hash__`."""
+    answer = method(obj)
+    if type(answer) is not int:
+        raise TypeError("__hash__ method should return an integer")
+    if answer == -1:
+        return -2
+    return answer if -sys.maxsize - 1 <= answer <= sys.maxsize else hash(answer)
 
 
 def contains(method: Callable, obj: Any, item: Any, wanted: bool) -> bool:

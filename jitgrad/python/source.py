@@ -22,6 +22,8 @@ __all__ = [
     "constant_key",
     "definition_of",
     "match_nested",
+    "provide_text",
+    "text_of",
     "type_parameters",
 ]
 
@@ -62,6 +64,18 @@ class _File:
 
 
 _files: Bounded[tuple[str, int], _File] = Bounded(1 << 8)
+_texts: Bounded[int, tuple[CodeType, str]] = Bounded(1 << 10)
+
+
+def provide_text(code: CodeType, text: str) -> None:
+    """Remember a text that may be the source of code which comes from no file."""
+    _texts.put(id(code), (code, text))
+
+
+def text_of(code: CodeType) -> str | None:
+    """Return what was provided for code, None if nothing was."""
+    known = _texts.get(id(code))
+    return None if known is None else known[1]
 
 
 def definition_of(code: CodeType, module_globals: dict[str, Any] | None = None) -> Definition:
@@ -151,8 +165,12 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
 
 def _file(code: CodeType, module_globals: dict[str, Any] | None) -> _File:
     filename = code.co_filename
-    linecache.checkcache(filename)
-    lines = linecache.getlines(filename, module_globals)
+    text = text_of(code)
+    if text is None:
+        linecache.checkcache(filename)
+        lines = linecache.getlines(filename, module_globals)
+    else:
+        filename, lines = text, text.splitlines(keepends=True)
     if not lines:
         raise Unlowerable("no source", code.co_firstlineno)
     flags = code.co_flags & _FUTURE_FLAGS

@@ -217,21 +217,21 @@ def filter_next(function, iterator):
     for item in iterator:
         if item if function is None else function(item):
             return item
-    return next(iterator)
+    raise StopIteration  # and ask for no more: that may do something
 
 
 def filterfalse_next(function, iterator):
     for item in iterator:
         if not (item if function is None else function(item)):
             return item
-    return next(iterator)
+    raise StopIteration  # and ask for no more: that may do something
 
 
 def compress_next(iterator, selectors):
     for item in iterator:
         if next(selectors):
             return item
-    return next(iterator)
+    raise StopIteration  # and ask for no more: that may do something
 
 
 def strict_zip_next(*iterators):
@@ -248,7 +248,7 @@ def strict_zip_next(*iterators):
                 for _ in other:
                     before = " 1" if behind == 2 else f"s 1-{behind - 1}"
                     raise ValueError(f"zip() argument {behind} is longer than argument{before}")
-            return next(iterator)
+            raise StopIteration
     return tuple(found)
 
 
@@ -262,7 +262,9 @@ def zip_longest_next(fill, *iterators):
             break
         else:
             found.append(fill)
-    return next(iterators[0]) if is_over else tuple(found)
+    if is_over:
+        raise StopIteration
+    return tuple(found)
 
 
 def first_or(iterator, default):

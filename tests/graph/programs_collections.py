@@ -8,6 +8,7 @@ All of them are recorded without leaving to Python; those whose name ends in `_l
 from __future__ import annotations
 
 import collections
+import copy
 import math
 import operator
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -391,6 +392,42 @@ def scene_matches_of_objects(s: Session) -> None:
     f = s.compile(f)
     for y in (1, 2, 3, 1, 2.5):
         s.call(f, grad(1.0), y)
+
+
+def scene_copies(s: Session) -> None:
+    def f(x):
+        first = Plain(x)
+        second = copy.copy(first)
+        second.a = x * 2
+        second.b = [x]
+        third = copy.copy(Point(x, [1]))
+        third.y.append(2)
+        inside = (x, [1])
+        same = copy.copy(inside)
+        items = {1, 2}
+        other = copy.copy(items)
+        other.add(3)
+        return first.a + second.a + third.x, third.y, same[1] is inside[1], items, other, second
+
+    f = s.compile(f)
+    for value in (1.0, 2.0, 3.0):
+        s.call(f, grad(value))
+
+
+def scene_copies_of_a_way_of_their_own_leaves(s: Session) -> None:
+    class Own(Plain):
+        pass
+
+    def f(x):
+        made = copy.copy(Own(x))
+        return made.a * 2
+
+    f = s.compile(f)
+    s.call(f, grad(1.0))
+    s.call(f, grad(2.0))
+    Own.__copy__ = lambda self: Own(self.a * 10)  # type: ignore[attr-defined]
+    s.call(f, grad(1.0))
+    s.call(f, grad(2.0))
 
 
 def scene_aliases_leaves(s: Session) -> None:

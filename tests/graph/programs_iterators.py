@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+from collections import deque
 from types import SimpleNamespace
 
 import jitgrad as torch
@@ -32,6 +33,20 @@ class Loader:
     def __iter__(self):
         for i in range(self.count):
             yield torch.ones(2) * i, i
+
+
+class Data:
+    """What has items, and nothing else that iterates."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __getitem__(self, at):
+        if self.count < 0:
+            raise ValueError("negative")
+        if at >= self.count:
+            raise IndexError(at)
+        return torch.ones(2) * at
 
 
 class Countdown:
@@ -194,6 +209,134 @@ def scene_while_they_hold(s: Session) -> None:
     f = s.compile(f)
     for value, limit in ((1.0, 0.5), (8.0, 1.5), (3.0, 2.5), (8.0, 1.5), (8.0, 3.5)):
         s.call(f, grad(value), limit)
+
+
+def scene_objects_that_have_items_only(s: Session) -> None:
+    data = Data(3)
+
+    def f(x):
+        total = [x * y for y in data]
+        pairs = [x * i * y for i, y in enumerate(data, 1)]
+        it = iter(data)
+        first = next(it, None)
+        return total, pairs, first, list(zip(range(2), data)), [y for y in it]
+
+    f = s.compile(f)
+    for count in (3, 2, 0, 3):
+        data.count = count
+        s.call(f, grad(1.0, 2.0))
+        s.call(f, grad(2.0, 2.0))
+    before, Data.__getitem__ = Data.__getitem__, lambda self, i: [5.0, 7.0][i]
+    s.call(f, grad(1.0, 2.0))
+    Data.__iter__ = lambda self: iter([9.0])  # type: ignore[attr-defined]
+    s.call(f, grad(1.0, 2.0))
+    del Data.__iter__  # type: ignore[attr-defined]
+    Data.__getitem__ = before
+    data.count = 3
+    s.call(f, grad(1.0, 2.0))
+
+
+def scene_items_given_away_and_raised_leaves(s: Session) -> None:
+    def f(x, count, at):
+        data = Data(count)
+        it = iter(data)
+        found = [next(it) * x]
+        if at == 1:
+            print("now")
+        if at == 2:
+            data.count = -1
+        try:
+            found.append(next(it) * x)
+        except (ValueError, StopIteration) as error:
+            found.append((type(error).__name__, error.__context__ is None))
+        data.count = 9
+        return found, it
+
+    def g(x, count, at):
+        found, it = f(x, count, at)
+        return found, type(it).__name__, list(itertools.islice(it, 2))
+
+    f = s.compile(f)
+    for at in (0, 1, 2, 0, 1, 2):
+        for count in (1, 2, 4):
+            s.call(g, grad(1.0, 2.0), count, at)
+
+
+def scene_ends_that_are_asked_for_once(s: Session) -> None:
+    log = []
+
+    def told(x, n):
+        for i in range(n):
+            log.append(i)
+            yield x * i
+
+    def f(x, n):
+        short = [1]
+        a = list(filter(None, zip(told(x, n), short)))
+        b = list(itertools.filterfalse(lambda pair: pair[1] > 1, zip(told(x, n), short)))
+        c = list(itertools.compress(zip(told(x, n), short), [1, 1, 1]))
+        d = list(itertools.zip_longest(zip(told(x, n), short), ()))
+        e = [i for i, _ in enumerate(zip(told(x, n), short))]
+        try:
+            g = list(zip(zip(told(x, n), short), (1,), strict=True))
+        except ValueError:
+            g = None
+        return a, b, c, d, e, g
+
+    f = s.compile(f)
+    for n in (0, 1, 3, 3):
+        s.call(f, grad(1.0), n)
+        s.see(log)
+
+
+def scene_classes_of_ended_iterators(s: Session) -> None:
+    def f(x, n):
+        made = [
+            iter([x] * n), iter((x,) * n), reversed([x] * n), itertools.islice(halves(x, 3), n),
+            itertools.takewhile(lambda y: y.sum() < n, halves(x, 3)), zip([x] * n), map(abs, [n]),
+            iter({1: x}), iter({1: x}.values()), itertools.chain(halves(x, n), [x]), iter("ab"),
+            iter(Data(n)), itertools.pairwise(halves(x, n)), enumerate(halves(x, n)),
+        ]  # fmt: skip
+        found = [[y for y in it] for it in made]
+        return found, made
+
+    def g(x, n):
+        found, made = f(x, n)
+        return found, [type(each).__name__ for each in made], [list(each) for each in made]
+
+    f = s.compile(f)
+    for value, n in ((1.0, 2), (2.0, 2), (3.0, 0), (1.0, 2), (2.0, 0)):
+        s.call(g, grad(value), n)
+
+
+def scene_containers_that_change_meanwhile_leaves(s: Session) -> None:
+    outer = deque([1, 2], 3)
+
+    def f(x, kind, turns):
+        held = [deque([x, x]), outer, {1: x, 2: x}, {1, 2}, [x, x]][kind]
+        it = iter(held)
+        pairs = zip(held, (1, 2, 3))
+        found = [next(it), next(pairs)]
+        for _ in range(turns):
+            found.append(next(it, "over"))
+        if kind < 2:
+            held.append(x.sum().item())
+        elif kind == 2:
+            held[5] = x
+        elif kind == 3:
+            held.add(3)
+        print("changed")
+        for each in (it, pairs):
+            try:
+                found.append(next(each, "over"))
+            except RuntimeError as error:
+                found.append(str(error))
+        return found
+
+    f = s.compile(f)
+    for kind in range(5):
+        for turns in (0, 1, 2, 0, 1, 2, 0, 2):
+            s.call(f, grad(1.0), kind, turns)
 
 
 def scene_compress_and_pairs(s: Session) -> None:

@@ -101,6 +101,24 @@ def scene_bisection(s: Session) -> None:
     s.call(f, grad(1.0), 9.0)
 
 
+def scene_insertion(s: Session) -> None:
+    kept = [1.5]
+
+    def f(x, k):
+        items = []
+        for value in (3, 1, 2):
+            bisect.insort(items, value)
+        bisect.insort_left(items, k)
+        bisect.insort(kept, x.sum().item())
+        return x * items[0], items, len(kept)
+
+    f = s.compile(f)
+    for value in (0.5, 2.0, 9.0, 0.5, 2.0):
+        s.call(f, grad(value), value)
+        s.see(kept)
+        del kept[3:]
+
+
 def scene_tuples_compared(s: Session) -> None:
     def f(x, k):
         key = (k, x.shape[0], "a")
