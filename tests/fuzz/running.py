@@ -233,7 +233,9 @@ def scene(source: str, calls: list[dict[str, Any]]) -> Callable[[Session], None]
                 "x": x, "y": y, "result": result, "last": box.last, "kept": meter.kept,
                 "weight": net.weight,
             }  # fmt: skip
-            _write(before.get(call["write"]), call["how"])
+            is_seen = call["how"] == "in place"
+            if is_seen:
+                _write(before.get(call["write"]), call["how"])
             if waiting:
                 s.backward(*waiting)
                 waiting.clear()
@@ -249,6 +251,9 @@ def scene(source: str, calls: list[dict[str, Any]]) -> Callable[[Session], None]
                 # after an error eager may have freed what came before it
                 if how == "twice" and s.log[-1][0] != "backward":
                     s.backward(result)
+            if not (is_seen or waiting):
+                # of which a backward pass would not know
+                _write(before.get(call["write"]), call["how"])
             if isinstance(result, tuple) and callable(result[-1]):
                 s.see(result[-1](), label="the closure")
             s.see(x, y, box, net, meter, {n: namespace[n] for n in ("log", "RATE")})
