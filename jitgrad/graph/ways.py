@@ -38,16 +38,7 @@ from jitgrad.graph.joins import (
 from jitgrad.graph.lists import append
 from jitgrad.graph.lookups import Argument, RootKey, read_item, read_length
 from jitgrad.graph.origins import Excerpt, StorageEntry, Variable
-from jitgrad.graph.recipes import (
-    Constant,
-    Container,
-    Fresh,
-    Library,
-    Number,
-    Recipe,
-    Root,
-    walk,
-)
+from jitgrad.graph.recipes import Constant, Container, Fresh, Library, Number, Recipe, Root, walk
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Branch, Continue, Rewritten, Segment
 from jitgrad.graph.stores import Shown
@@ -119,6 +110,7 @@ class WayBack:
         self.parts: list[tuple[int, int, Fact]] = []
         self.rebuilt: dict[int, int] = {}
         self._lists: list[Container] = []
+        self._asked: list[Scalar] = []
         self.entering: dict[Variable, Variable] = {}
         behind: Segment | None = None
         for segment, following in pairwise(self.segments):
@@ -139,6 +131,7 @@ class WayBack:
         reads = dict.fromkeys(each for segment in self.segments for each in segment.inputs)
         # what comes from outside may be needed for a decision only, or for the next turn
         reads.update((each.operand, None) for each in self.decisions)
+        reads.update(dict.fromkeys(self._asked))
         joins = [each for each in self.joins if isinstance(each, (Carried, Moved))]
         reads.update((each.output, None) for each in joins)
         reads.update(dict.fromkeys(self.layout.slots))
@@ -180,6 +173,7 @@ class WayBack:
     ) -> None:
         """Decide by a function of numbers."""
         truth = Scalar(bool)
+        self._asked += [each for each in operands if isinstance(each, Scalar)]
         self.steps.append(ScalarCompute(function, expression, operands, truth))
         self.decisions.append(Decision(len(self.steps), truth, expected, behind))
 

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jitgrad.graph.ir import Memory, Scalar, Step, Value, Write
+from jitgrad.graph.ir import Memory, Scalar, Step, Value, Write, flat, operands
 from jitgrad.kernels.availability import Unavailable, natively, tell
 from jitgrad.kernels.clock import compiling
 
@@ -168,6 +168,18 @@ def lower_loop(
     return loop
 
 
+def _check_numbers(inputs: Sequence[Value | Scalar], path: Path) -> None:
+    """Make sure that a turn reads no number before it is there."""
+    there: dict[Any, int] = dict.fromkeys((*inputs, *path.streamed), -1)
+    for at, step in enumerate(path.steps):
+        there.setdefault(getattr(step, "output", None), at)
+    reads = [(each, at) for at, step in enumerate(path.steps) for each in flat(operands(step))]
+    reads += [(test.operand, test.position) for test in path.tests]
+    reads += [(each, len(path.steps)) for each in (*path.outputs, *path.kept)]
+    if any(isinstance(each, Scalar) and there.get(each, at) >= at for each, at in reads):
+        raise NotNative("a turn reads a number that is not there")
+
+
 def _loop(
     inputs: Sequence[Value | Scalar],
     carried: Sequence[Value | Scalar],
@@ -178,4 +190,7 @@ def _loop(
     from jitgrad.kernels.assembly import assemble  # the first time, makes what runs loops
     from jitgrad.kernels.turn import plan_paths
 
-    return assemble(plan_paths(inputs, carried, paths), follows, marks)
+    plans = plan_paths(inputs, carried, paths)
+    for path in paths:
+        _check_numbers(inputs, path)
+    return assemble(plans, follows, marks)

@@ -257,6 +257,24 @@ def test_random_turns(seed):
     RandomLoop(Maker(seed)).check()
 
 
+def test_numbers_that_are_not_there_are_declined():
+    x, other = Scalar(int), Scalar(int)
+    more = scalar_step(operator.add, "{0} + {1}", x, 1, kind=int)
+    known = scalar_step(operator.eq, "{0} == {1}", more.output, 1, kind=bool)
+    unknown = scalar_step(operator.eq, "{0} == {1}", other, 1, kind=bool)
+    again = [(x, more.output)]
+    lower_loop(*one_path([more, known], [x], [Condition(2, known.output, True)], again))
+    for steps, tests, kept in (
+        ([known, more], [], ()),
+        ([more, unknown], [], ()),
+        ([more, known], [Condition(1, known.output, True)], ()),
+        ([more], [Condition(1, other, True)], ()),
+        ([more], [], (other,)),
+    ):
+        with pytest.raises(NotNative, match="not there"):
+            lower_loop(*one_path(steps, [x], tests, again, kept))
+
+
 def test_what_numpy_does_is_declined():
     x = plain((3,))
     sort = compute(r.SORT, x)
