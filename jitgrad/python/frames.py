@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import CellType, CodeType, FunctionType, TracebackType
@@ -140,7 +141,10 @@ def _generating() -> CodeType:
 
 _ENTRY: Final = _marked(_generating(), _ENTRY_MARK)
 _CALL: Final = _marked(_call.__code__)
-_CALL_WITH_LOCALS: Final = _marked(compile("f(*a, **k)", "", "eval", dont_inherit=True))
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", SyntaxWarning)
+    # constants stand for what is called and given, so that no names of theirs are among the locals
+    _CALL_WITH_LOCALS: Final = _marked(compile("1(*2, **3)", "", "eval", dont_inherit=True))
 
 
 def _is_stand_in_call(code: CodeType) -> bool:
@@ -268,6 +272,7 @@ def call_with_locals(
     frame: Frame, callee: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
     """Call what looks at its caller's locals, too."""
-    scope = frame.locals()
-    scope.update({"f": callee, "a": args, "k": kwargs})
-    return eval(_stand_in(frame, _CALL_WITH_LOCALS), frame.globals, scope)
+    given = {1: callee, 2: args, 3: kwargs}
+    code = _stand_in(frame, _CALL_WITH_LOCALS)
+    code = code.replace(co_consts=tuple(given.get(each, each) for each in code.co_consts))
+    return eval(code, frame.globals, frame.locals())

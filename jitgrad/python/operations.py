@@ -43,7 +43,7 @@ __all__ = [
 _CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {"s": str, "r": repr, "a": ascii}
 
 # By identity, since a callee's hash may be user code.
-_LOOKS_AT_LOCALS: Final = frozenset(
+LOOKS_AT_LOCALS: Final = frozenset(
     map(id, (locals, vars, dir, eval, exec, sys._getframe)),
 )
 
@@ -264,7 +264,7 @@ class Operations:
         kwargs: dict[str, Any],
         kwarg_origins: dict[str, Any],
     ) -> Answer:
-        if id(callee) in _LOOKS_AT_LOCALS:
+        if id(callee) in LOOKS_AT_LOCALS:
             return call_with_locals(frame, callee, args, kwargs), None
         return call_from(frame, callee, args, kwargs), None
 
