@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import collections
 import functools
+import weakref
 from collections.abc import Callable, Iterator, Mapping
-from types import FunctionType
+from types import FunctionType, GeneratorType
 from typing import Any
 
 from jitgrad import dtypes
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph.facts import Fact, SameObject, SameValue, tensor_key
-from jitgrad.graph.lookups import Argument, read_length
-from jitgrad.graph.passing import Passing
+from jitgrad.graph.lookups import ABSENT, Argument, read_length, type_lookup
 from jitgrad.graph.recipes import Counter, Recipe, walk
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Segment, Snapshot
@@ -21,7 +21,7 @@ from jitgrad.modes import state
 from jitgrad.python.code import Code
 from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import UNBOUND, Frame
-from jitgrad.python.operations import Leave, Operations
+from jitgrad.python.operations import Operations
 
 RANGE_ITERATOR = type(iter(range(0)))
 
@@ -37,6 +37,7 @@ class Layout:
         place: the code and the position of each frame.
         steps: the numbers of the values that are the steps of such iterators. They are constants:
             which way an iterator counts decides how it is followed.
+        host_call: where Python performs the instruction, what is known of that.
     """
 
     def __init__(self, frames: list[tuple[Code, int, tuple[int, ...], tuple[int, ...]]]) -> None:
@@ -46,6 +47,7 @@ class Layout:
         self.key = tuple((id(code), *rest) for code, *rest in frames)
         self.place = tuple((code, position) for code, position, *_ in frames)
         self.steps = set(self._steps())
+        self.host_call: Any = None
 
     def _steps(self) -> Iterator[int]:
         number = 0
@@ -185,9 +187,25 @@ def position_of(it: Any) -> range:
 
 
 def live_registers(frame: Frame) -> list[int]:
-    """Return the registers of a frame that have a value which may still be read."""
-    values = frame.values
-    return [each for each in frame.code.live_at(frame.pc) if values[each] is not UNBOUND]
+    """Return the registers of a frame that have a value which may still be read.
+
+    And variables that nobody reads any more, but whose value does something at its end.
+    """
+    values, code = frame.values, frame.code
+    live = code.live_at(frame.pc)
+    found = [each for each in live if values[each] is not UNBOUND]
+    variables = range(code.named_count)
+    return found + [each for each in variables if has_finalizer(values[each]) and each not in live]
+
+
+def has_finalizer(value: Any) -> bool:
+    """Is something done where nobody holds a value any longer, as a file is closed?
+
+    Of generators see `holding`.
+    """
+    if isinstance(value, (TensorCore, *ARGUMENT_CONSTANTS, type, FunctionType, GeneratorType)):
+        return False
+    return type_lookup(type(value), "__del__") is not ABSENT or weakref.getweakrefcount(value) > 0
 
 
 class Going:
@@ -253,20 +271,6 @@ class Going:
         """
         values, self.values = self.values, []
         return self.layout.frames_with(values, [None] * len(values))
-
-    def perform(self, hopeless: set) -> Any:
-        """Let Python perform what was left to it; return the result of the call or a new Going."""
-        evaluator = Evaluator(Operations())
-        frames, loops = self.frames()
-        Passing(evaluator, hopeless, loops)
-        try:
-            try:
-                return evaluator.resume(frames)
-            except Leave:
-                pass
-            return Going.on_from(evaluator)
-        finally:
-            evaluator.let_go()
 
     @property
     def source(self) -> Any:

@@ -840,4 +840,33 @@ MUTANTS = [
         "walk: a line ends behind what leads to leaves", "walk.py",
         "return line[: last + 1]", "return line[:1]",
     ),
+    # -- host calls -----------------------------------------------------------------------------
+    Mutant(
+        "host call: iterators that are at their end", "graph/host_calls.py",
+        "if position >= stop if step > 0 else position <= stop:", "if False:",
+    ),
+    Mutant(
+        "host call: iterators go on", "graph/host_calls.py",
+        "moved.append(position + step)", "moved.append(position)",
+    ),
+    Mutant(
+        "host call: globals of the caller", "graph/host_calls.py",
+        "            or self.caller.__globals__ is not function.__globals__\n", "",
+    ),
+    Mutant(
+        "host call: in a handler", "graph/host_calls.py",
+        " or any(code.handled[at] >= 0 for code, at, *_ in before.frames):", ":",
+    ),
+    Mutant(
+        "host call: where it goes on is as seen", "graph/host_calls.py",
+        "(there is not after and not _only_loads(there, after))", "there is None",
+    ),
+    Mutant(
+        "host call: what has a finalizer lives on", "graph/entrance.py",
+        " if has_finalizer(values[each]) and each not in live]", " if False]",
+    ),
+    Mutant(
+        "loop: numbers that decide come from outside", "kernels/loops.py",
+        "        _check_numbers(inputs, path)\n", "        pass\n",
+    ),
 ]

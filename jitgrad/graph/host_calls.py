@@ -1,0 +1,301 @@
+"""Host calls: what Python performs where a path ends, and from where the call goes on.
+
+An evaluator performs the instruction, in frames that are made for it, and all behind it that is not
+worth recording. That takes longer than most of what is called. So where nothing else is done than
+to move values about, which a run on symbols instead of values shows, it is a call, and a row of
+values that the call goes on with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import itemgetter
+from types import GeneratorType
+from typing import Any
+
+from jitgrad.graph.entrance import RANGE_ITERATOR, Going, Layout, has_finalizer
+from jitgrad.graph.passing import DEPTH, Passing
+from jitgrad.python.code import Op
+from jitgrad.python.evaluate import Evaluator
+from jitgrad.python.frames import UNBOUND, Frame
+from jitgrad.python.operations import LOOKS_AT_LOCALS, Leave, Operations
+from jitgrad.python.steps import STEPS, Step
+
+WARM = 8
+"""How often a call goes on from one place behind a host call before it is known to do so."""
+
+MOVING = (
+    Op.CONST, Op.MOVE, Op.CHECK, Op.UNBIND, Op.FORGET, Op.JUMP, Op.RETURN, Op.CALL, Op.ADVANCE,
+)  # fmt: skip
+"""Instructions that are followed on symbols: a call, the step of a loop, and what moves values."""
+
+LOADING = (
+    Op.CONST, Op.MOVE, Op.CHECK, Op.UNBIND, Op.FORGET, Op.LOAD_GLOBAL, Op.LOAD_CELL,
+    Op.CLOSURE_CELL, Op.GET_ATTRIBUTE,
+)  # fmt: skip
+"""Instructions that load what another one needs."""
+
+
+def perform(going: Going, hopeless: set) -> Any:
+    """Let Python perform what was left to it; return the result of the call or a new Going."""
+    known = going.layout.host_call
+    if isinstance(known, HostCall):
+        return known.perform(going, hopeless)
+    before = going.layout
+    result = evaluate(going, hopeless)
+    if known is not UNSUITABLE:
+        after = result.layout if type(result) is Going else None
+        times, usual = before.host_call or (0, after)
+        if after is not None or usual is None:
+            # where a loop may end, how its turns go on is what counts
+            times = times + 1 if usual is after else 0
+            before.host_call = times, after
+        if times == WARM:
+            before.host_call = _learned(before, after) or UNSUITABLE
+    return result
+
+
+def evaluate(going: Going, hopeless: set, **done: Any) -> Any:
+    """Do what `perform` does, by an evaluator; `done` tells what has come of the instruction."""
+    evaluator = Evaluator(Operations())
+    frames, loops = going.frames()
+    Passing(evaluator, hopeless, loops, begun=bool(done))
+    try:
+        try:
+            return evaluator.resume(frames, **done)
+        except Leave:
+            pass
+        return Going.on_from(evaluator)
+    finally:
+        evaluator.let_go()
+
+
+class HostCall:
+    """A call that Python performs, and the place from where the compiled call goes on.
+
+    Args:
+        after: that place, None where the call ends.
+        caller: calls from a frame as the user's.
+        function: which value is the function whose frame that is.
+        callee, arguments, names: which values are called, and given by position and by name.
+        steps: which values are iterators over ranges, the first of three, that go on one step.
+        constants: the values besides.
+        result: the number of what is returned, behind the values.
+        sources: where the values are found with which it goes on, or its result: among those
+            before, what is returned, the numbers at which the iterators are then, the constants.
+    """
+
+    def __init__(
+        self,
+        after: Layout | None,
+        caller: Callable,
+        function: int,
+        callee: int,
+        arguments: list[int],
+        names: dict[str, int],
+        steps: list[int],
+        constants: list[Any],
+        result: int,
+        sources: list[int],
+    ) -> None:
+        self.after = after
+        self.caller = caller
+        self.function = function
+        self.callee = callee
+        self.arguments = arguments
+        self.names = names
+        self.steps = steps
+        self.constants = constants
+        # of one place a tuple is made, too
+        self.take = itemgetter(*sources, sources[0])
+        self.place = None if after is None else after.place[-1]
+        self.drops = result not in sources
+
+    def perform(self, going: Going, hopeless: set) -> Any:
+        """Perform it; return a new Going, or what an evaluator has come to behind the call."""
+        values = going.values
+        callee, function = values[self.callee], values[self.function]
+        if (
+            self.place in hopeless
+            or id(callee) in LOOKS_AT_LOCALS
+            or self.caller.__globals__ is not function.__globals__
+        ):
+            return evaluate(going, hopeless)
+        failed = made = None
+        try:
+            made = self.caller(
+                callee,
+                [values[at] for at in self.arguments],
+                {name: values[at] for name, at in self.names.items()},
+            )
+        except BaseException as error:
+            failed = error
+        if failed is not None:
+            # outside of the handler, which would be the context of what is raised then
+            try:
+                return evaluate(going, hopeless, exception=failed)
+            finally:
+                failed = None
+        moved = []
+        for at in self.steps:
+            position, stop, step = values[at : at + 3]
+            if position >= stop if step > 0 else position <= stop:
+                return evaluate(going, hopeless, answer=(made, None))
+            moved.append(position + step)
+        if self.drops and has_finalizer(made):
+            return evaluate(going, hopeless, answer=(made, None))
+        *found, _ = self.take((*values, made, *moved, *self.constants))
+        if self.after is None:
+            going.values = []
+            return found[0]
+        if GeneratorType in map(type, found):
+            return evaluate(going, hopeless, answer=(made, None))
+        going.values = []
+        return Going(self.after, found)
+
+
+UNSUITABLE = object()
+"""Stands for a host call that cannot be told by symbols."""
+
+
+class _Symbol:
+    """Stands for a value."""
+
+
+class _Following(Operations):
+    """The operations of an evaluator of symbols; it leaves where a value would be needed."""
+
+    def __init__(self, result: _Symbol) -> None:
+        self.result = result
+        self.called: tuple | None = None
+        self.advanced: dict[int, tuple[Any, _Symbol]] = {}
+
+    def call(
+        self,
+        frame: Frame,
+        callee: Any,
+        co: Any,
+        args: list[Any],
+        arg_origins: list[Any],
+        kwargs: dict[str, Any],
+        kwarg_origins: dict[str, Any],
+    ) -> Any:
+        if self.called is not None:
+            raise Leave
+        self.called = frame, callee, args, kwargs
+        return self.result, None
+
+    def advance(self, it: Any, io: Any) -> Any:
+        if type(it) is not RANGE_ITERATOR or id(it) in self.advanced:
+            raise Leave
+        item = _Symbol()
+        self.advanced[id(it)] = it, item
+        return item, None
+
+
+def _leaving(operations: Any, frame: Frame, instruction: Any) -> Any:
+    raise Leave
+
+
+FOLLOWING: list[Step] = [step if op in MOVING else _leaving for op, step in enumerate(STEPS)]
+
+
+def _learned(before: Layout, after: Layout | None) -> HostCall | None:
+    """Follow what is done between two places on symbols; None if it needs their values.
+
+    Args:
+        after: the second place, None for the end of the call. The call may go on a little before.
+    """
+    if len(before.frames) > DEPTH or any(code.handled[at] >= 0 for code, at, *_ in before.frames):
+        return None
+    code, position, *_ = before.frames[-1]
+    if code.instructions[position][0] != Op.CALL or position not in code.callers:
+        return None
+    numbers: dict[int, int] = {}
+    frames, symbols = _symbolic(before, numbers)
+    counters = [each for each in symbols if type(each) is RANGE_ITERATOR]
+    result = _Symbol()
+    operations = _Following(result)
+    evaluator = Evaluator(operations)
+    evaluator.steps = FOLLOWING
+    ended: list[Any] = []
+    frames_then: list[Frame] = []
+    try:
+        ended.append(evaluator.resume(frames))
+    except Leave:
+        frames_then = evaluator.frames
+    there = Layout.of_frames(frames_then, counters) if frames_then else None
+    if operations.called is None or (there is not after and not _only_loads(there, after)):
+        return None
+    after = there
+    called, callee, arguments, names = operations.called
+    if any(type(each) is RANGE_ITERATOR for each in (callee, *arguments, *names.values(), *ended)):
+        return None
+    count = len(symbols) + 2 * len(counters)
+    numbers[id(result)] = count
+    moved = {}
+    for it, item in operations.advanced.values():
+        # what comes next is where the iterator is
+        numbers[id(item)] = numbers[id(it)]
+        moved[numbers[id(it)]] = count + 1 + len(moved)
+    constants: list[Any] = []
+
+    def source(held: Any) -> int:
+        if id(held) not in numbers:
+            constants.append(held)
+            numbers[id(held)] = count + len(moved) + len(constants)
+        return numbers[id(held)]
+
+    sources = [source(each) for each in ended]
+    for frame, (*_, registers, turning) in zip(frames_then, after.frames if after else ()):
+        sources.append(source(frame.function))
+        for register in registers:
+            at = source(frame.values[register])
+            sources += [moved.get(at, at), at + 1, at + 2] if register in turning else [at]
+    return HostCall(
+        after,
+        code.callers[position],
+        numbers[id(called.function)],
+        source(callee),
+        [source(each) for each in arguments],
+        {name: source(each) for name, each in names.items()},
+        list(moved),
+        constants,
+        count,
+        sources,
+    )
+
+
+def _only_loads(there: Layout | None, after: Layout | None) -> bool:
+    """Is nothing done between two places but to load what the instruction behind them needs?
+
+    Then the call may go on from the first one: what is loaded is guarded there.
+    """
+    if there is None or after is None or there.place[:-1] != after.place[:-1]:
+        return False
+    (code, begin), (other, end) = there.place[-1], after.place[-1]
+    between = code.instructions[begin:end]
+    return code is other and begin < end and all(each[0] in LOADING for each in between)
+
+
+def _symbolic(layout: Layout, numbers: dict[int, int]) -> tuple[list[Frame], list[Any]]:
+    """Return frames that hold symbols, and these; note by identity which values they are."""
+    frames, symbols = [], []
+    number = 0
+
+    def new(symbol: Any, values: int) -> Any:
+        nonlocal number
+        symbols.append(symbol)
+        numbers[id(symbol)] = number
+        number += values
+        return symbol
+
+    for code, position, registers, counters in layout.frames:
+        function: Any = new(lambda: None, 1)
+        held: list[Any] = [UNBOUND] * code.register_count
+        for register in registers:
+            is_counter = register in counters
+            symbol = iter(range(0)) if is_counter else _Symbol()
+            held[register] = new(symbol, 3 if is_counter else 1)
+        frames.append(Frame(code, function, position, held, [None] * len(held), None))
+    return frames, symbols

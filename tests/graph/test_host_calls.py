@@ -1,0 +1,97 @@
+"""Host calls do what they did where an evaluator performed them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import jitgrad as torch
+from jitgrad.graph import host_calls
+from jitgrad.graph.host_calls import HostCall
+from tests.graph.agreement import agree, scenes
+
+SCENES = scenes("programs_host_calls", "programs_hosts", "programs_generators")
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
+def test_scene(scene: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_calls, "WARM", 1)
+    agree(scene)
+
+
+@pytest.fixture
+def performed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """By whom host calls are performed, one entry for each."""
+    found: list[str] = []
+    plainly, evaluated = HostCall.perform, host_calls.evaluate
+
+    def perform(self: HostCall, *given: Any) -> Any:
+        found.append("plainly")
+        return plainly(self, *given)
+
+    def evaluate(*given: Any, **done: Any) -> Any:
+        found.append("by an evaluator")
+        return evaluated(*given, **done)
+
+    monkeypatch.setattr(HostCall, "perform", perform)
+    monkeypatch.setattr(host_calls, "evaluate", evaluate)
+    return found
+
+
+def test_no_evaluator_performs_what_is_known(performed: list[str]) -> None:
+    written = io.StringIO()
+
+    def inner(x: Any, k: int) -> Any:
+        print(k, end=" inner ", file=written)
+        return x + 1
+
+    @torch.compile
+    def f(x: Any) -> Any:
+        for k in range(4):
+            x = torch.sin(inner(x * 0.5, k)) + x
+            print(k, end=" outer ", file=written)
+        return x
+
+    for _ in range(50):
+        f(torch.ones(2))
+    performed.clear()
+    written.seek(0)
+    written.truncate()
+    f(torch.zeros(2))
+    # behind the last one the loop ends, and the call
+    assert performed == ["plainly"] * 8 + ["by an evaluator"]
+    assert written.getvalue() == "".join(f"{k} inner {k} outer " for k in range(4))
+
+
+def test_the_end_of_a_call_is_known(performed: list[str]) -> None:
+    @torch.compile
+    def f(x: Any) -> Any:
+        y = x * 2
+        print(end="")
+        return y
+
+    for _ in range(20):
+        f(torch.ones(2))
+    performed.clear()
+    assert f(torch.ones(2)).tolist() == [2.0, 2.0]
+    assert performed == ["plainly"]
+
+
+def test_what_is_handled_while_it_is_called(performed: list[str]) -> None:
+    """In a handler the evaluator is needed: the callee may ask what is being handled."""
+
+    @torch.compile
+    def f(x: Any) -> Any:
+        try:
+            raise KeyError(3)
+        except KeyError:
+            y = x * 2
+            print(end="")
+            return y + 1
+
+    for _ in range(20):
+        assert f(torch.ones(2)).tolist() == [3.0, 3.0]
+    assert set(performed) == {"by an evaluator"}
