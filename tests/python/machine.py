@@ -112,8 +112,8 @@ def warn():
 
 def aliased_locals(x):
     y = x + 1
-    look = locals
-    return {name: value for name, value in look().items() if name in ("x", "y")}
+    f, look = 1, locals
+    return look()
 
 
 def apply(f, x):

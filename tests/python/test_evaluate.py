@@ -243,7 +243,8 @@ def test_callees_find_their_caller() -> None:
         run(Operations(), machine.warn)
     assert record[0].filename == machine.__file__
     assert record[0].lineno == machine.warn.__code__.co_firstlineno + 1
-    assert run(Operations(), machine.aliased_locals, 3) == {"x": 3, "y": 4}
+    found = run(Operations(), machine.aliased_locals, 3)
+    assert found == machine.aliased_locals(3) == {"x": 3, "y": 4, "f": 1, "look": locals}
 
 
 def test_evaluators_nest() -> None:
