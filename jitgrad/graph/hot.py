@@ -17,7 +17,6 @@ from jitgrad.graph.facts import SameOutcome
 from jitgrad.graph.ir import (
     Compute,
     Item,
-    Memory,
     Scalar,
     ScalarCompute,
     Step,
@@ -27,6 +26,7 @@ from jitgrad.graph.ir import (
 )
 from jitgrad.graph.recipes import Fresh, Number, walk
 from jitgrad.graph.segment import Branch, Continue, Result, Segment
+from jitgrad.kernels.geometry import elementwise
 from jitgrad.ops.logical import LOGICAL_AND, LOGICAL_NOT
 from jitgrad.primitive import Kind
 
@@ -214,8 +214,7 @@ def _number(steps: list[Step], function: Callable, expression: str, *operands: A
 
 
 def compute(steps: list[Step], primitive: Any, *inputs: Value) -> Value:
-    """Add a step whose output is like its inputs; return the output."""
-    like = inputs[0]
-    made = Value(like.shape, like.strides, like.dtype, Memory())
+    """Add a step that makes of inputs of one shape and dtype another such; return the output."""
+    made = elementwise(*inputs)
     steps.append(Compute(primitive, inputs, {}, made))
     return made

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from jitgrad.graph.ir import Compute, Memory, Renaming, Scalar, Step, Value, Write, flat, operands
-from jitgrad.kernels.geometry import is_row_major, part, row_major
+from jitgrad.kernels.geometry import elementwise, is_row_major, part, row_major
 from jitgrad.ops.binary import ADD
 from jitgrad.strides import Window
 
@@ -58,7 +58,7 @@ class Sums:
 
     def of(self, held: Value, more: Value) -> Value:
         """Return a sum."""
-        made = Value(held.shape, held.strides, held.dtype, Memory())
+        made = elementwise(held, more)
         self.steps.append(Compute(ADD, (held, more), {}, made))
         return made
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from jitgrad.graph.ir import Scalar, Value
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from jitgrad.graph.ir import Memory, Scalar, Value
 from jitgrad.strides import Window
 
 
@@ -24,6 +27,28 @@ def row_major(shape: Sequence[int]) -> tuple[int, ...]:
     (12, 4, 1)
     """
     return tuple(count(max(size, 1) for size in shape[dim + 1 :]) for dim in range(len(shape)))
+
+
+def elementwise(*operands: Value) -> Value:
+    """Return what NumPy makes of operands of one shape and dtype, element by element.
+
+    It has a memory of its own, in which each element has a place, also where those of an operand
+    that was expanded have not.
+    """
+    first = operands[0]
+    size = first.dtype.itemsize
+    none = np.empty((), first.dtype)
+    shown = [
+        as_strided(none, each.shape, [step * size for step in each.strides]) for each in operands
+    ]
+    # which makes what a ufunc would, and reads nothing
+    made = np.nditer([*shown, None], ["zerosize_ok"]).operands[-1]
+    strides = tuple(
+        # where there is one element any stride will do
+        step // size if length > 1 else like
+        for length, step, like in zip(first.shape, made.strides, first.strides)
+    )
+    return Value(first.shape, strides, first.dtype, Memory())
 
 
 def is_row_major(value: Value) -> bool:

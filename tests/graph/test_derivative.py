@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import jitgrad as torch
+from jitgrad.graph import cycles, replay, tape
 from jitgrad.graph.tape import CompiledBackward
 from tests.graph import programs_small as programs
 from tests.graph.programs import T, grad
@@ -122,3 +125,50 @@ def test_memory_is_freed_with_the_graph() -> None:
     assert tape.values
     y.backward()
     assert not tape.values
+
+
+@pytest.mark.parametrize("turns", [0, 300])
+@pytest.mark.parametrize("first", ["product", "sum", "mean of rows"])
+def test_cotangents_that_were_expanded_meet_others(
+    first: str, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All elements of such a one are in one place, those of the sum are not."""
+    for module in (replay, tape, cycles):
+        monkeypatch.setattr(module, "WARM", 2)
+
+    def product(x: Any, w: Any) -> Any:
+        return (x * w).sum()
+
+    def total(x: Any, w: Any) -> Any:
+        return x.sum() * 2
+
+    def mean(x: Any, w: Any) -> Any:
+        return x.mean(0).sum() + x[1].sum()
+
+    parts = {"product": product, "sum": total, "mean of rows": mean}
+    ways = [parts.pop(first), *parts.values()]
+
+    def f(x: Any, w: Any) -> Any:
+        found = ways[0](x, w)
+        if found > -1e9:
+            found = found + ways[1](x, w)
+        for _ in range(turns):
+            found = found + ways[1](x, w) * 0.5
+            x = x * w + ways[2](x, w) * 0.01
+        if found > -1e9:
+            found = found + ways[2](x, w)
+        return found
+
+    compiled = torch.compile(f)
+    w = torch.tensor([[0.25, 0.5, 0.125], [0.5, 0.25, 0.25]], dtype=torch.float64)
+    for _ in range(12):
+        found = []
+        for function in (f, compiled):
+            x = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dtype=torch.float64)
+            x.requires_grad_()
+            result = function(x, w)
+            result.backward()
+            found.append((result.item(), x.grad.tolist()))
+        assert found[0][0] == pytest.approx(found[1][0])
+        for mine, theirs in zip(*(rows for _, rows in found)):
+            assert mine == pytest.approx(theirs)
