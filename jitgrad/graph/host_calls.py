@@ -45,13 +45,12 @@ def perform(going: Going, hopeless: set) -> Any:
     result = evaluate(going, hopeless)
     if known is not UNSUITABLE:
         after = result.layout if type(result) is Going else None
-        times, usual = before.host_call or (0, after)
+        # not what it is by now: another thread may have learned it meanwhile
+        times, usual = known or (0, after)
         if after is not None or usual is None:
             # where a loop may end, how its turns go on is what counts
             times = times + 1 if usual is after else 0
-            before.host_call = times, after
-        if times == WARM:
-            before.host_call = _learned(before, after) or UNSUITABLE
+            before.host_call = (times, after) if times < WARM else _learned(before, after)
     return result
 
 
@@ -200,17 +199,17 @@ def _leaving(operations: Any, frame: Frame, instruction: Any) -> Any:
 FOLLOWING: list[Step] = [step if op in MOVING else _leaving for op, step in enumerate(STEPS)]
 
 
-def _learned(before: Layout, after: Layout | None) -> HostCall | None:
-    """Follow what is done between two places on symbols; None if it needs their values.
+def _learned(before: Layout, after: Layout | None) -> Any:
+    """Follow what is done between two places on symbols; UNSUITABLE if it needs their values.
 
     Args:
         after: the second place, None for the end of the call. The call may go on a little before.
     """
     if len(before.frames) > DEPTH or any(code.handled[at] >= 0 for code, at, *_ in before.frames):
-        return None
+        return UNSUITABLE
     code, position, *_ = before.frames[-1]
     if code.instructions[position][0] != Op.CALL or position not in code.callers:
-        return None
+        return UNSUITABLE
     numbers: dict[int, int] = {}
     frames, symbols = _symbolic(before, numbers)
     counters = [each for each in symbols if type(each) is RANGE_ITERATOR]
@@ -226,11 +225,11 @@ def _learned(before: Layout, after: Layout | None) -> HostCall | None:
         frames_then = evaluator.frames
     there = Layout.of_frames(frames_then, counters) if frames_then else None
     if operations.called is None or (there is not after and not _only_loads(there, after)):
-        return None
+        return UNSUITABLE
     after = there
     called, callee, arguments, names = operations.called
     if any(type(each) is RANGE_ITERATOR for each in (callee, *arguments, *names.values(), *ended)):
-        return None
+        return UNSUITABLE
     count = len(symbols) + 2 * len(counters)
     numbers[id(result)] = count
     moved = {}

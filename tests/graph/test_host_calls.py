@@ -95,3 +95,28 @@ def test_what_is_handled_while_it_is_called(performed: list[str]) -> None:
     for _ in range(20):
         assert f(torch.ones(2)).tolist() == [3.0, 3.0]
     assert set(performed) == {"by an evaluator"}
+
+
+def test_threads_learn_one_host_call_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another thread has learned while one performs is not taken for what was known before."""
+    evaluated = host_calls.evaluate
+    others = [(1, None), host_calls.UNSUITABLE]
+
+    def evaluate(going: Any, *given: Any, **done: Any) -> Any:
+        layout = going.layout
+        result = evaluated(going, *given, **done)
+        if others:
+            layout.host_call = others.pop()
+        return result
+
+    monkeypatch.setattr(host_calls, "evaluate", evaluate)
+
+    @torch.compile
+    def f(x: Any) -> Any:
+        y = x * 2
+        print(end="")
+        return y + 1
+
+    for _ in range(30):
+        assert f(torch.ones(2)).tolist() == [3.0, 3.0]
+    assert not others
