@@ -35,7 +35,11 @@ def row(output: str, name: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_main_job_learns_the_same_eagerly_and_compiled() -> None:
+def test_the_main_job_learns_the_same_eagerly_and_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # where others have compiled the kernels before, no time is taken
+    monkeypatch.setenv("JITGRAD_CACHE_DIR", str(tmp_path))
     done = run()
     assert (done.returncode, done.stderr) == (0, "")
     for name in "loss (training)", "accuracy (held out)", "f(3), f'(3)", "f(-0.7), f'(-0.7)":
