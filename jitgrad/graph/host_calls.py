@@ -14,7 +14,7 @@ from types import GeneratorType
 from typing import Any
 
 from jitgrad.graph.entrance import RANGE_ITERATOR, Going, Layout, has_finalizer
-from jitgrad.graph.passing import DEPTH, Passing
+from jitgrad.graph.passing import CALLS, DEPTH, Passing
 from jitgrad.python.code import Op
 from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import UNBOUND, Frame
@@ -164,7 +164,8 @@ class _Symbol:
 class _Following(Operations):
     """The operations of an evaluator of symbols; it leaves where a value would be needed."""
 
-    def __init__(self, result: _Symbol) -> None:
+    def __init__(self, evaluator: Evaluator, result: _Symbol) -> None:
+        self.evaluator = evaluator
         self.result = result
         self.called: tuple | None = None
         self.advanced: dict[int, tuple[Any, _Symbol]] = {}
@@ -196,7 +197,16 @@ def _leaving(operations: Any, frame: Frame, instruction: Any) -> Any:
     raise Leave
 
 
+def _returning(operations: Any, frame: Frame, instruction: Any) -> Any:
+    """Return to a call, which only takes the value; others that wait look at it."""
+    for caller in operations.evaluator.frames[-2:-1]:
+        if caller.code.instructions[caller.pc][0] not in CALLS:
+            raise Leave
+    return STEPS[Op.RETURN](operations, frame, instruction)
+
+
 FOLLOWING: list[Step] = [step if op in MOVING else _leaving for op, step in enumerate(STEPS)]
+FOLLOWING[Op.RETURN] = _returning
 
 
 def _learned(before: Layout, after: Layout | None) -> Any:
@@ -214,8 +224,8 @@ def _learned(before: Layout, after: Layout | None) -> Any:
     frames, symbols = _symbolic(before, numbers)
     counters = [each for each in symbols if type(each) is RANGE_ITERATOR]
     result = _Symbol()
-    operations = _Following(result)
-    evaluator = Evaluator(operations)
+    evaluator = Evaluator(Operations())
+    evaluator.operations = operations = _Following(evaluator, result)
     evaluator.steps = FOLLOWING
     ended: list[Any] = []
     frames_then: list[Frame] = []

@@ -283,3 +283,53 @@ def f(x, look):
         s.call(first, grad(float(value)), look)
         s.call(other, grad(float(value)), look)
         s.call(g, grad(float(value)), functions if value % 2 else functions[::-1])
+
+
+def scene_what_waits_decides_by_the_answer(s: Session) -> None:
+    """Whoever waits for the frame that has called does more than to take its value."""
+
+    class Asked:
+        def __init__(self, x):
+            self.x = x
+
+        def __bool__(self):
+            answer = (self.x.sum() > 0).item()
+            print("asked")
+            return answer
+
+        def __len__(self):
+            length = int(self.x.sum().item()) % 3
+            print("measured")
+            return length
+
+        def __iter__(self):
+            parts = (self.x, self.x * 2)
+            print("taken apart")
+            return iter(parts)
+
+        def __contains__(self, k):
+            found = (self.x.sum() > k).item()
+            print("looked for")
+            return found
+
+    def decides(x):
+        return x * 2 if Asked(x) else x - 1
+
+    def negates(x):
+        y = x * 2
+        return y, not Asked(y)
+
+    def measures(x):
+        return x * len(Asked(x))
+
+    def takes_apart(x):
+        a, b = Asked(x * 3)
+        return a * b
+
+    def contains(x):
+        return x * 3 if 1.0 in Asked(x) else x - 2
+
+    for each in (decides, negates, measures, takes_apart, contains):
+        f = s.compile(each)
+        for value in (-1.0, -2.0, -3.0, -1.0, 2.0, -2.0, 3.0, 1.0, 2.0, -1.0, 5.0):
+            s.attempt(f, grad(value))

@@ -10,7 +10,10 @@ import pytest
 
 import jitgrad as torch
 from jitgrad.graph import host_calls
+from jitgrad.graph.entrance import Layout
 from jitgrad.graph.host_calls import HostCall
+from jitgrad.python.code import Op
+from jitgrad.python.lower import code_for
 from tests.graph.agreement import agree, scenes
 
 SCENES = scenes("programs_host_calls", "programs_hosts", "programs_generators")
@@ -95,6 +98,41 @@ def test_what_is_handled_while_it_is_called(performed: list[str]) -> None:
     for _ in range(20):
         assert f(torch.ones(2)).tolist() == [3.0, 3.0]
     assert set(performed) == {"by an evaluator"}
+
+
+def waits_for_a_truth(x: Any) -> int:
+    return 1 if x else 2
+
+
+def waits_for_a_value(x: Any, take: Any) -> Any:
+    y = take(x)
+    return y
+
+
+def tells(y: Any) -> Any:
+    print(y)
+    return y
+
+
+@pytest.mark.parametrize(
+    ("waiting", "op", "suits"),
+    [(waits_for_a_truth, Op.JUMP_IF_FALSE, False), (waits_for_a_value, Op.CALL, True)],
+)
+def test_who_waits_only_takes_the_value(waiting: Callable, op: Op, suits: bool) -> None:
+    """What looks at a value that is returned to it cannot be followed on symbols."""
+    outer, inner = code_for(waiting), code_for(tells)
+    waits = next(at for at, each in enumerate(outer.instructions) if each[0] == op)
+    call = next(at for at, each in enumerate(inner.instructions) if each[0] == Op.CALL)
+    inner.callers.setdefault(call, lambda callee, args, kwargs: callee(*args, **kwargs))
+    before = Layout(
+        [(outer, waits, outer.live_at(waits), ()), (inner, call, inner.live_at(call), ())]
+    )
+    ends = host_calls._learned(before, None)
+    assert isinstance(ends, HostCall) is suits
+    for after in range(waits + 1, len(outer.instructions)):
+        there = Layout([(outer, after, outer.live_at(after), ())])
+        outer.layouts[tuple(there.frames)] = there
+        assert host_calls._learned(before, there) is host_calls.UNSUITABLE
 
 
 def test_threads_learn_one_host_call_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
