@@ -57,6 +57,7 @@ class Cycle:
         changes: these arguments, see `_changes`; `shown`: the tensors among them, by way.
         layout: what autograd has to know of it, None where nothing has a history.
         dependent: one of its results may depend on another one.
+        writes: turns write to what is there in all of them.
         left_soon: how many runs in a row have done one turn at most.
         followed_by: the last segment of the path that a call took behind it, the last time.
 
@@ -80,6 +81,7 @@ class Cycle:
         self.elements = elements_of(ways, begun)
         moves = any(isinstance(join, Moved) for way in ways for join in way.joins)
         appends = any(way.appends for way in ways)
+        self.writes = any(way.written for way in ways)
         self.nothing = None if moves or appends else NothingAppended(len(ways))
         if any(way.entering or each.seen for way, each in zip(ways, self.elements)):
             for way, records in zip(ways, kept):
@@ -193,11 +195,25 @@ class Cycle:
         turns = self.loop.run(
             values, (), SLICE, config.max_tape or 1 << 62, closed=closed, first=first
         )
-        raise_versions(self.ways, runs, turns)
+        if not self.writes:
+            return self._behind(turns, run, runs, going)
+        try:
+            return self._behind(turns, run, runs, going)
+        except BaseException as why:
+            run.is_torn = turns.finished > 0
+            if not turns.finished or any(way.state.rebased for way in self.ways):
+                raise
+            turns = turns._replace(error=why)
+        # what has been written is written, and the call stands behind that
+        return self._behind(turns, run, runs, going)
+
+    def _behind(self, turns: Turns, run: Run, runs: list[Run | None], going: Going) -> Going | None:
+        """Return the call that goes on behind turns; None where there are none."""
+        raise_versions(self.ways, runs, turns.counts)
         self.left_soon = self.left_soon + 1 if turns.finished < 2 else 0
         error = self._too_large(turns) if turns.stop is Stop.MEMORY else turns.error
         # what has been written has its history, whatever is raised then
-        is_seen = turns.finished and any(way.written for way in self.ways)
+        is_seen = turns.finished and self.writes
         if error is not None and not is_seen:
             raise error
         if not turns.finished:
@@ -218,9 +234,9 @@ class Cycle:
                 for way, held in zip(self.layout.ways, records)
                 for each in way.kept
             )
+        run.is_torn = True
         appended.perform()
-        if error is not None:
-            raise error
+        gone.error, run.going = error, gone
         return gone
 
     def _too_large(self, turns: Turns) -> MemoryError:

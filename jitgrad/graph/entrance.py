@@ -221,14 +221,22 @@ class Going:
         turns: how often the call has come back to this place.
         trail: by which paths.
         earlier: of integers that change from turn to turn, what they were before.
+        error: what is raised at the place.
+        run: the replay that has followed the graph from here.
+        left: the frames with which Python has gone on.
+        following: the call that goes on behind what Python did.
     """
 
     __slots__ = (
         "came",
         "earlier",
+        "error",
+        "following",
         "kept_bytes",
         "layout",
+        "left",
         "performs",
+        "run",
         "trail",
         "turned",
         "turns",
@@ -247,6 +255,10 @@ class Going:
         self.turns = 0
         self.trail: tuple = ()
         self.earlier: dict[int, int] = {}
+        self.error: BaseException | None = None
+        self.run: Run | None = None
+        self.left: list[Frame] | None = None
+        self.following: Going | None = None
 
     @classmethod
     def on_from(cls, evaluator: Evaluator, earlier: Mapping | None = None) -> Going:
@@ -269,8 +281,9 @@ class Going:
 
         What they hold is theirs alone from here on: generators end where the last of them is gone.
         """
-        values, self.values = self.values, []
-        return self.layout.frames_with(values, [None] * len(values))
+        made = self.layout.frames_with(self.values, [None] * len(self.values))
+        self.left, self.values = made[0], []
+        return made
 
     @property
     def source(self) -> Any:

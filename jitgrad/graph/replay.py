@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jitgrad.errors import VerificationError
+from jitgrad.errors import VerificationError, is_interrupt
 from jitgrad.graph.derivative import rebuild, root_nodes
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.hot import WARM, hot_path
@@ -73,22 +73,29 @@ def follow(segment: Segment, run: Run) -> Any:
     while True:
         segment.hits += 1
         program = segment.program or segment.ready()
-        if segment.prepares:
+        effects = segment.effects
+        if effects:
+            run.doing = segment
             run.announce_writes(segment.prepares)
         raised = False
         try:
             slots += program.run(*[slots[at] for at in segment.arguments])
         except VerificationError:
             raise
-        except Exception:
-            raised = segment.can_raise
+        except Exception as error:
+            raised = segment.can_raise and not is_interrupt(error)
             if not raised:
                 raise
         if raised:
+            run.doing = None
             # nothing that can be seen has happened in this segment: Python raises it in its place
             return finish_in_python(run, segment.start, segment)
-        for effect in segment.effects:
-            effect(run)
+        if effects:
+            run.is_torn = True
+            for effect in effects:
+                effect(run)
+            run.doing, run.is_torn = None, False
+        run.last = segment
         end = segment.end
         if type(end) is not Branch:
             break
@@ -102,7 +109,6 @@ def follow(segment: Segment, run: Run) -> Any:
             raise Miss(end, outcome, segment)
         segment = following
     if isinstance(end, Result):
-        run.last = segment
         result = give_back(run, end, first, segment)
         if segment.hits % WARM == 0 and first.hot is None:
             first.hot = hot_path(segment)
@@ -113,6 +119,13 @@ def follow(segment: Segment, run: Run) -> Any:
 
 def give_back(run: Run, end: Result, first: Segment, last: Segment) -> Any:
     """Make the result of the call, or the call that goes on; the path has these segments."""
+    try:
+        return _given_back(run, end, first, last)
+    finally:
+        state.grad_enabled = end.grad_enabled
+
+
+def _given_back(run: Run, end: Result, first: Segment, last: Segment) -> Any:
     if end.variables:
         if end.tape_layout is None:
             made = TapeLayout(end.variables, end.freed, end.state, last.path(), end.shown)
@@ -122,15 +135,13 @@ def give_back(run: Run, end: Result, first: Segment, last: Segment) -> Any:
         rebase_roots(run, end.state)
     for each in end.kept:
         each.build(run)
-    result: Any
-    if isinstance(end, Continue):
-        values = end.layout.build(end.snapshot, run)
-        result = Going(end.layout, values, type(end) is Exit)
-        result.kept_bytes, result.came = end.kept_bytes, (first, last)
-        run.release()
-    else:
-        result = end.recipes()[0].build(run)
-    state.grad_enabled = end.grad_enabled
+    if not isinstance(end, Continue):
+        return end.recipes()[0].build(run)
+    values = end.layout.build(end.snapshot, run)
+    result = Going(end.layout, values, type(end) is Exit)
+    result.kept_bytes, result.came = end.kept_bytes, (first, last)
+    run.going = result
+    run.release()
     return result
 
 
@@ -188,6 +199,7 @@ def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: A
     frames = [each.build(run) for each in snapshot.frames]
     if recorder is None:
         give_frames_back(frames)
+    run.frames = frames
     run.release()
     state.grad_enabled = snapshot.grad_enabled
     return frames

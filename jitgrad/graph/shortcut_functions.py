@@ -12,7 +12,7 @@ from typing import Any
 
 from jitgrad import dtypes
 from jitgrad.dispatch import node_of, wrap
-from jitgrad.errors import VerificationError
+from jitgrad.errors import VerificationError, is_interrupt
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.facts import IsObject, IsTensor, SameOutcome
 from jitgrad.graph.guards import FactWriter, Unknown, Watched
@@ -177,7 +177,8 @@ class Writer:
                 f"    {call}",
                 "except VerificationError:",
                 "    raise",
-                "except Exception:",
+                "except Exception as error:",
+                "    if is_interrupt(error): raise",
                 "    return WRONG",
             ]
         else:
@@ -337,6 +338,7 @@ class Writer:
             "WRONG": WRONG,
             "default_dtype": dtypes.get_default_dtype,
             "give_back": give_back,
+            "is_interrupt": is_interrupt,
             "node_of": node_of,
             "state": state,
             "wrap": wrap,
