@@ -26,6 +26,7 @@ from jitgrad.graph.segment import Continue, Segment
 from jitgrad.graph.verify_loops import make_loop
 from jitgrad.graph.ways import WayBack
 from jitgrad.kernels.loops import NotNative, Path, Stop, Test, Turns
+from jitgrad.locks import SHARED
 
 WARM = 128
 """How often a path is seen to lead back to its beginning before it is made a native loop; where
@@ -384,22 +385,31 @@ def count_return(first: Segment, last: Segment, values: list[Any], turns: int) -
     """
     end = last.end
     assert isinstance(end, Continue)
-    end.returns += 1
+    returns = end.returns = end.returns + 1
     usual = max(WARM // 8, 2) if first.cycles else WARM
-    if end.settled or end.returns < (usual if turns > config.unroll else PATIENCE * usual):
+    if end.settled or returns < (usual if turns > config.unroll else PATIENCE * usual):
         return ""
     end.settled = True
     try:
         way = WayBack(last, values)
-        for at, cycle in enumerate(first.cycles):
-            joined = _joined(cycle, way)
-            if joined is not None:
-                first.cycles[at] = joined
-                return ""
-        first.cycles.append(Cycle([way]))
+        while True:
+            known, made = first.cycles, _with(first.cycles, way)
+            with SHARED:
+                # or another thread has found another way meanwhile
+                if first.cycles is known:
+                    first.cycles = made
+                    return ""
     except Unsuitable as why:
         return str(why)
-    return ""
+
+
+def _with(cycles: list[Any], way: WayBack) -> list[Any]:
+    """Return loops of which one, or a further one, knows one more way."""
+    for at, cycle in enumerate(cycles):
+        joined = _joined(cycle, way)
+        if joined is not None:
+            return [*cycles[:at], joined, *cycles[at + 1 :]]
+    return [*cycles, Cycle([way])]
 
 
 def _joined(cycle: Cycle, way: WayBack) -> Cycle | None:

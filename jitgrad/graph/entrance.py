@@ -17,11 +17,15 @@ from jitgrad.graph.recipes import Counter, Recipe, walk
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Segment, Snapshot
 from jitgrad.graph.taking import ARGUMENT_CONSTANTS
+from jitgrad.locks import SHARED
 from jitgrad.modes import state
 from jitgrad.python.code import Code
 from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import UNBOUND, Frame
 from jitgrad.python.operations import Operations
+
+MOST_SHORTCUTS = 8
+"""How many shortcuts are tried at an entrance: each that does not apply takes a little time."""
 
 RANGE_ITERATOR = type(iter(range(0)))
 
@@ -96,7 +100,7 @@ class Layout:
         known = frames[0].code.layouts
         layout = known.get(key)
         if layout is None:
-            layout = known[key] = cls(found)
+            layout = known.setdefault(key, cls(found))
         return layout
 
     def values_of(self, frames: list[Frame]) -> list[Any]:
@@ -346,13 +350,22 @@ class Entrance:
 
     def drop_shortcuts(self, segments: list[Segment]) -> None:
         """Forget the shortcuts of paths that end with one of these segments."""
-        kept = []
         for each in self.shortcuts:
             if any(each.hot.last is segment for segment in segments):
                 each.first.hot = None
-            else:
-                kept.append(each)
-        self.shortcuts = tuple(kept)
+                self.drop_shortcut(each)
+
+    def drop_shortcut(self, shortcut: Any) -> None:
+        """Try a shortcut no longer."""
+        with SHARED:
+            self.shortcuts = tuple(each for each in self.shortcuts if each is not shortcut)
+
+    def try_first(self, shortcut: Any, is_new: bool = False) -> None:
+        """Try a shortcut before all others, unless it has been dropped meanwhile."""
+        with SHARED:
+            others = tuple(each for each in self.shortcuts if each is not shortcut)
+            if is_new or len(others) < len(self.shortcuts):
+                self.shortcuts = (shortcut, *others[: MOST_SHORTCUTS - 1])
 
     def key(self, values: list[Any], names: tuple[str, ...] = ()) -> Any:
         """Return what decides which segments are tried; `names` are those of the last values."""

@@ -292,18 +292,18 @@ class Graph(Returns):
 
     def record_call(self, args: tuple, kwargs: dict, run: Run) -> Any:
         """Run the call by evaluation and record it from its beginning."""
-        lock = self.lock
-        if not lock.acquire(blocking=False):
+        lock, code = self.lock, self.code
+        if code is None or not lock.acquire(blocking=False):
+            # it may be another one by now
             return self.function(*args, **kwargs)
         try:
-            assert self.code is not None
             recorder, origins = self.recorder_at(self.entrance, run, tuple(kwargs))
             count = len(args)
             named = dict(zip(kwargs, origins[count:]))
             held, found = bind_arguments(
-                recorder, self.code, self.function, args, origins[:count], kwargs, named
+                recorder, code, self.function, args, origins[:count], kwargs, named
             )
-            run.frames = frames = [Frame(self.code, self.function, 0, held, found, KNOWN)]
+            run.frames = frames = [Frame(code, self.function, 0, held, found, KNOWN)]
             recorder.evaluator.frames = frames
             recorder.start_here()
             return self.evaluate(recorder, frames)

@@ -223,7 +223,8 @@ class Reverse:
             taken = arrivals.taken[begin - arrivals.begin : end - arrivals.begin]
             order = paths[taken[::-1]]
         turns = self.loop.run(values, streams, limit=end - begin, order=order)
-        assert turns.finished == end - begin
+        if turns.finished != end - begin:
+            raise KeyError("what the turns have left")
         count = len(self.values)
         for target, array, known in zip(self.totals, turns.carried[count:], before):
             # what no turn has added to is still nothing

@@ -23,6 +23,7 @@ from jitgrad.graph.segment import (
 from jitgrad.graph.tape import CompiledBackward, Tape
 from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.graph.watching import guards_for, is_familiar
+from jitgrad.locks import SHARED
 from jitgrad.modes import state
 from jitgrad.python.evaluate import Evaluator, give_frames_back
 from jitgrad.python.frames import Frame
@@ -41,16 +42,19 @@ class Miss(Exception):
         self.segment = segment
 
 
-def select(candidates: list[Segment], run: Run) -> Segment | None:
-    """Return the first segment whose facts hold; what they took is in the run then."""
+def select(candidates: list[Segment], run: Run, again: bool = True) -> Segment | None:
+    """Return the first segment whose facts hold; what they took is in the run then.
+
+    Args:
+        again: look once more if there is none, since others may have changed places meanwhile.
+    """
     for at, segment in enumerate(candidates):
         roots, slots = len(run.roots), len(run.slots)
         guards = segment.guards
         if guards is not None:
             if guards(run):
                 if at and segment.hits & USUAL == USUAL:
-                    # any that holds will do: no need to look at others first each time
-                    candidates[0], candidates[at] = segment, candidates[0]
+                    _put_first(candidates, segment)
                 return segment
         elif all(fact.holds(run) for fact in segment.facts):
             # by a name of its own: another thread may count on before this one looks
@@ -59,7 +63,18 @@ def select(candidates: list[Segment], run: Run) -> Segment | None:
                 segment.guards = guards_for(segment.facts, roots, slots)
             return segment
         run.forget(roots, slots)
-    return None
+    if not again or len(candidates) < 2:
+        return None
+    with SHARED:
+        known = candidates[:]
+    return select(known, run, False)
+
+
+def _put_first(candidates: list[Segment], segment: Segment) -> None:
+    """Let a segment be tried first: any that holds will do, and this one usually does."""
+    with SHARED:
+        at = candidates.index(segment)
+        candidates[0], candidates[at] = segment, candidates[0]
 
 
 def follow(segment: Segment, run: Run) -> Any:

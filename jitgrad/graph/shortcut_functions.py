@@ -91,9 +91,10 @@ class Writer:
         self.guards = first.guards if isinstance(first.guards, WatchedGuards) else None
         self.watch: Watch | None = None
         if self.guards is not None:
-            if self.guards.watched is None:
+            known = self.guards.watched
+            if known is None:
                 raise Unfit(early=True)
-            self.watch = self.guards.watched[1]
+            self.watch = known[1]
             takes -= len(self.watch.roots)
         if takes > MOST_ROOTS:
             raise Unfit

@@ -17,9 +17,6 @@ from jitgrad.graph.hot import HotPath
 from jitgrad.graph.segment import Segment
 from jitgrad.graph.shortcut_functions import MISSED, STALE, WRONG, Unfit, Writer
 
-MOST = 8
-"""How many shortcuts are tried at an entrance: each that does not apply takes a little time."""
-
 
 class Shortcut(NamedTuple):
     """A path with a function that takes it.
@@ -49,7 +46,7 @@ def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
     except Unfit as unfit:
         hot.is_tried = not unfit.early
         return
-    entrance.shortcuts = (made, *entrance.shortcuts[: MOST - 1])
+    entrance.try_first(made, is_new=True)
 
 
 def take_shortcut(
@@ -71,20 +68,18 @@ def take_shortcut(
         if result is WRONG:
             hot.credit -= 1
             if hot.credit < 0:
-                entrance.shortcuts = _without(entrance, each)
+                entrance.drop_shortcut(each)
                 each.first.hot = None
             return None
         if result is STALE:
-            entrance.shortcuts = _without(entrance, each)
+            entrance.drop_shortcut(each)
             hot.is_tried = False
             return None
         hot.confirm()
         if going is not None:
             going.came_to(hot.last)
         elif each is not shortcuts[0]:
-            others = _without(entrance, each)
-            if len(others) < len(shortcuts):
-                entrance.shortcuts = (each, *others)
+            entrance.try_first(each)
         return hot.last, result
     return None
 
@@ -101,7 +96,3 @@ def _likely(shortcuts: Sequence[Shortcut], going: Going) -> Sequence[Shortcut]:
         return found
     likely = [each for each in found if each.hot.last is usual]
     return likely and [*likely, *(each for each in found if each is not likely[0])]
-
-
-def _without(entrance: Entrance, shortcut: Shortcut) -> tuple[Shortcut, ...]:
-    return tuple(each for each in entrance.shortcuts if each is not shortcut)
