@@ -261,7 +261,7 @@ def _learned(before: Layout, after: Layout | None) -> Any:
         sources.append(source(frame.function))
         for register, form in zip(registers, forms):
             at = source(frame.values[register])
-            sources.append(moved.get(at, at))
+            sources.append(at if form is None else moved.get(at, at))
             sources += range(at + 1, at + width_of(form))
     return HostCall(
         after,
