@@ -869,4 +869,8 @@ MUTANTS = [
         "loop: numbers that decide come from outside", "kernels/loops.py",
         "        _check_numbers(inputs, path)\n", "        pass\n",
     ),
+    Mutant(
+        "loop: a path reads what it is given itself", "kernels/assembly.py",
+        "next(each for each in given if each[2] in reads)", "given[0]",
+    ),
 ]
