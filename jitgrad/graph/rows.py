@@ -78,14 +78,18 @@ class RowRules(CountingRules):
         """
         if not self._feeds_loop() or not args:
             return None
-        found = [self._taken_apart(*each) for each in zip(args, ao)]
-        if None in found:
-            return None
-        form = maker, *(form for form, _ in found)
+        forms, made_of = [], [*own]
+        for each in zip(args, ao):
+            apart = self._taken_apart(*each)
+            if apart is None:
+                return None
+            forms.append(apart[0])
+            made_of += apart[1]
+        form = maker, *forms
         if not runs_over_rows(form):
             return None
         it = maker(*args, *(value for value, _ in own))
-        return it, self._turning(it, form, [*own, *(each for _, inner in found for each in inner)])
+        return it, self._turning(it, form, made_of)
 
     def _is_turning(self, it: Any) -> bool:
         known = self.object(it)
@@ -120,7 +124,8 @@ class RowRules(CountingRules):
             op, made, *operands = code.instructions[pc]
             if op != Op.CALL or made < code.named_count:
                 return False
-            if frame.values[operands[0]] not in (zip, enumerate):
+            callee = frame.values[operands[0]]
+            if callee is not zip and callee is not enumerate:
                 return False
             pc += 1
             while code.instructions[pc][0] in LOADING:
@@ -152,7 +157,7 @@ class RowRules(CountingRules):
         turning: Turning = known.extra
         ends = turning.ends()
         if all(each.is_known for each in ends):
-            left = min(len(_left(each)) for each in ends)
+            left = min(map(_left, ends))
             if left + ends[0].turns > config.unroll:
                 self._turn()
             goes_on = left > 0
@@ -218,7 +223,8 @@ class RowRules(CountingRules):
         if count is not None:
             inner.insert(0, (count.current, count.origin))
         if kind is RowIterator:
-            return self._row_at(turning.tensor, *inner[0], turning.grad_enabled)
+            at, origin = inner[0]
+            return self._row_at(turning.tensor, at, origin, turning.grad_enabled)
         if kind is RANGE_ITERATOR:
             return inner[0]
         return tuple(value for value, _ in inner), parts(origin for _, origin in inner)
@@ -244,5 +250,6 @@ class RowRules(CountingRules):
         return self._result(made) if self.active else None
 
 
-def _left(count: Counting) -> range:
-    return range(count.current, count.stop, count.step)
+def _left(count: Counting) -> int:
+    """Return how many numbers are left, which may be more than `len` can tell."""
+    return max(-((count.current - count.stop) // count.step), 0)

@@ -58,12 +58,12 @@ class RowIterator:
 
     @property
     def is_as_it_began(self) -> bool:
-        """Are memory, shape and history of the tensor those with which this began?
+        """Does the tensor show the same memory in the same shape as when this began?
 
-        Else it was given others meanwhile, by `detach_()` say. Writes do not count.
+        Its history may be another one: views have that which their base has now.
         """
         tensor, began = self.tensor, self._began
-        return tensor._array is began._array and tensor._node is began._node
+        return tensor._array is began._array and tensor._base is began._base
 
     def __iter__(self) -> RowIterator:
         return self

@@ -402,6 +402,7 @@ def scene_rows_are_stored_outside(s: Session) -> None:
 
 def scene_an_exception_between_rows(s: Session) -> None:
     def f(xs, w, limit):
+        x = None
         try:
             for i, x in enumerate(xs):
                 w = (w + x).sin()

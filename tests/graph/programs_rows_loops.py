@@ -55,6 +55,7 @@ def scene_integers_one_by_one(s: Session) -> None:
 
 def scene_numbered_rows(s: Session) -> None:
     def f(xs, h, w):
+        i = 0
         for i, x in enumerate(xs):
             h = torch.tanh(x + h * w) * (1 + i % 3 * 0.125)
         return h, i
@@ -117,7 +118,8 @@ def scene_a_cell_reads(s: Session) -> None:
     f = s.compile(lambda xs: net(xs))
     for n in (5, 60, 61, 60, 200, 0, 60):
         s.call(f, (table(n, 2) / max(n, 1)).float())
-        s.see([each.grad if n == 0 else each.grad.contiguous() for each in net.parameters()])
+        slopes = [each.grad for each in net.parameters()]
+        s.see([None if each is None else each.contiguous() for each in slopes])
         net.zero_grad()
 
 
