@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from jitgrad.graph.ir import Scalar
 from jitgrad.graph.origins import Text
 from jitgrad.graph.recipes import Number, Recipe
 
@@ -37,7 +36,7 @@ class Written(Recipe):
             [each if isinstance(each, str) else each.function(next(left)) for each in self.pieces]
         )
 
-    def is_just(self, scalar: Scalar | None) -> bool:
+    def is_just(self, scalar: object) -> bool:
         """Is it one text of run time, as it came in?"""
         first = self.given[0] if len(self.pieces) == len(self.given) == 1 else None
         return isinstance(first, Number) and first.scalar is scalar and first.scalar.type is str
