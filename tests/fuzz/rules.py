@@ -142,8 +142,12 @@ MUTANTS = [
     ),
     # -- the same as a function ------------------------------------------------------------------
     Mutant(
-        "guard: storage and memory", "graph/guards.py",
-        "self.first_with(part, index, number)", "self.first_with(part, index, index)",
+        "guard: storage", "graph/guards.py",
+        "self.first_with(storage, STORAGE, index, spec.storage)", "pass",
+    ),
+    Mutant(
+        "guard: memory", "graph/guards.py",
+        "self.first_with(owner, MEMORY, index, spec.memory)", "pass",
     ),
     Mutant(
         "guard: where a view begins", "graph/guards.py",
@@ -156,7 +160,7 @@ MUTANTS = [
     ),
     Mutant(
         "guard: a root that is new", "graph/guards.py",
-        'self.first_with(f"id({name})", index, index)', "pass",
+        "self.first_with(name, kind, index, index)", "pass",
     ),
     Mutant(
         "guard: the type of a value", "graph/guards.py",
@@ -169,8 +173,8 @@ MUTANTS = [
         "self.look(place)",
     ),
     Mutant(
-        "guard: the kind of a number", "graph/guards.py",
-        'self.fail_if(f"type({name}) is not {self.constant(fact.kind)}")', "pass",
+        "guard: the class of what is taken", "graph/guards.py",
+        'self.fail_if(f"type({name}) is not {self.constant(kind)}")', "pass",
     ),
     Mutant(
         "guard: the key of a tensor from outside", "graph/guards.py",
@@ -758,8 +762,8 @@ MUTANTS = [
         'self.facts.is_value(f"a{number}", kind, value)', "pass",
     ),
     Mutant(
-        "shortcut: which arguments are the same", "graph/shortcut_functions.py",
-        "self.facts = _Facts(takes < 2 and watched is None, watched)",
+        "shortcut: what is watched is the same as before", "graph/shortcut_functions.py",
+        "self.facts = _Facts(pairs <= MOST_PAIRS and watched is None, watched)",
         "self.facts = _Facts(True, watched)",
     ),
     Mutant(
@@ -868,6 +872,14 @@ MUTANTS = [
     Mutant(
         "loop: numbers that decide come from outside", "kernels/loops.py",
         "        _check_numbers(inputs, path)\n", "        pass\n",
+    ),
+    Mutant(
+        "shortcut: what was apart is apart", "graph/shortcut_functions.py",
+        "self.fail_if(\" or \".join(f\"{held} is {each}\" for each in others.values()))", "pass",
+    ),
+    Mutant(
+        "shortcut: what was the same is the same", "graph/shortcut_functions.py",
+        "self.fail_if(f\"{held} is not {others[expected]}\")", "pass",
     ),
     Mutant(
         "loop: a path reads what it is given itself", "kernels/assembly.py",
