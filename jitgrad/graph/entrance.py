@@ -344,7 +344,7 @@ class Entrance:
         kept = []
         for each in self.shortcuts:
             if any(each.hot.last is segment for segment in segments):
-                each.first.hot = None
+                each.give_up()
             else:
                 kept.append(each)
         self.shortcuts = tuple(kept)

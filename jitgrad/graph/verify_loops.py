@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from jitgrad.graph.ir import Memory, Scalar, Value, operands
+from jitgrad.graph.ir import Memory, Scalar, Value
 from jitgrad.graph.segment import Segment
 from jitgrad.graph.verify import copies, interpret
 from jitgrad.kernels.layout import allocate
-from jitgrad.kernels.loops import Path, Turns, lower_loop, written_by
+from jitgrad.kernels.loops import Path, Turns, lower_loop, operands_of, written_by
 from jitgrad.kernels.program import Program
 from jitgrad.kernels.records import entry_at
 
@@ -78,7 +78,7 @@ class _CheckedPath:
         what: str,
     ) -> None:
         self.path = path
-        used = {*_operands(path), *carried}
+        used = {*operands_of(path), *carried}
         self.reads = [each for each in [*inputs, *path.streamed] if each in used]
         assert len(set(path.kept)) == len(path.kept)
         written = written_by(path)
@@ -251,20 +251,6 @@ def _apart(rewritten: set[Value], given: dict[Operand, Any]) -> dict[Operand, np
             memory = Memory()
             names = [Value(each.shape, each.strides, each.dtype, memory) for each in group]
             found.update(zip(group, copies(names, [arrays[each] for each in group])))
-    return found
-
-
-def _operands(path: Path) -> list[Any]:
-    """Return all values and numbers that a turn on a path has to do with."""
-    waiting: list[Any] = [*path.outputs, *path.kept, *(each.operand for each in path.tests)]
-    waiting.extend(map(operands, path.steps))
-    found = []
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, (list, tuple)):
-            waiting.extend(each)
-        elif isinstance(each, (Value, Scalar)):
-            found.append(each)
     return found
 
 

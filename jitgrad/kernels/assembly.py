@@ -117,7 +117,7 @@ class _Assembler:
         self.numbers = Numbers()
         self.reach: dict[Memory, tuple[int, int, int]] = {}
         self.constants: dict[Memory, tuple[np.ndarray, Value]] = {}
-        self.given: dict[Memory, tuple[_Pointers, int, Value]] = {}
+        self.given: dict[Memory, list[tuple[_Pointers, int, Value]]] = {}
         self.code: list[Any] = []
         self.lines: list[str] = []
         self.tables: list[list[Any]] = []
@@ -140,7 +140,7 @@ class _Assembler:
             *((pointers, each.tape) for pointers, each in zip(self.tapes, self.plans)),
         ):
             for position, value in enumerate(arrays):
-                self.given.setdefault(value.memory, (pointers, position, value))
+                self.given.setdefault(value.memory, []).append((pointers, position, value))
         for each in self.plans[0].carried:
             if isinstance(each, Value):
                 self._touch(each)
@@ -279,7 +279,11 @@ class _Assembler:
         """Return the word for the address of `value`, which goes to `slot`."""
         given = self.given.get(value.memory)
         if given is not None:
-            pointers, position, first = given
+            # of several inputs in one memory, one that this path reads: it is there in each run
+            reads = self.path.plan.reads
+            pointers, position, first = (
+                given[0] if len(given) == 1 else next(each for each in given if each[2] in reads)
+            )
             distance = (value.offset - first.offset) * value.dtype.itemsize
             pointers.places[position].append((slot, distance))
             return 0

@@ -87,6 +87,13 @@ def written_by(path: Path) -> set[Memory]:
     return {step.target.memory for step in path.steps if isinstance(step, Write)}
 
 
+def operands_of(path: Path) -> set[Any]:
+    """Return all values and numbers that a turn on a path has to do with."""
+    waiting: list[Any] = [*path.outputs, *path.kept, *(each.operand for each in path.tests)]
+    waiting.extend(map(operands, path.steps))
+    return {each for each in flat(waiting) if isinstance(each, (Value, Scalar))}
+
+
 class Stop(Enum):
     """Why a loop ended."""
 

@@ -30,7 +30,7 @@ from jitgrad.kernels.aliases import Input, check_aliases, check_reach
 from jitgrad.kernels.conventions import DTYPES
 from jitgrad.kernels.geometry import overlap
 from jitgrad.kernels.layout import allocate
-from jitgrad.kernels.loops import NotNative, Path, Test, written_by
+from jitgrad.kernels.loops import NotNative, Path, Test, operands_of, written_by
 from jitgrad.kernels.operations import (
     Call,
     Constant,
@@ -88,6 +88,7 @@ class Plan:
         invariant: those of them that are the same in every turn.
         outputs: what becomes of what is carried.
         kept: what is recorded.
+        reads: all that it has to do with; a run may lack inputs that only other paths read.
         through: the memories that it writes to in their places.
         streams: what is read of each record.
         tape: what is written of each record.
@@ -102,6 +103,7 @@ class Plan:
         self.invariant = [each for each in inputs if each not in states]
         self.outputs = path.outputs
         self.kept = path.kept
+        self.reads = operands_of(path)
         memories = {each.memory for each in self.invariant if isinstance(each, Value)}
         self.through = memories & written_by(path)
         self.streams: list[Value] = []
@@ -210,7 +212,7 @@ class _Planner:
     def _copy(self, memory: Memory) -> None:
         self.renamed.memories[memory] = Memory("copy")
         values = [each for each in self.made.inputs if isinstance(each, Value)]
-        shown = [each for each in values if each.memory is memory]
+        shown = [each for each in values if each.memory is memory and each in self.made.reads]
         if memory in self.made.through:
             if sum(each.size for each in shown) > MOST_COPIED:
                 raise NotNative("a test hangs on what was written before to a large tensor")

@@ -174,8 +174,12 @@ MUTANTS = [
     ),
     # -- the same as a function ------------------------------------------------------------------
     Mutant(
-        "guard: storage and memory", "graph/guards.py",
-        "self.first_with(part, index, number)", "self.first_with(part, index, index)",
+        "guard: storage", "graph/guards.py",
+        "self.first_with(storage, STORAGE, index, spec.storage)", "pass",
+    ),
+    Mutant(
+        "guard: memory", "graph/guards.py",
+        "self.first_with(owner, MEMORY, index, spec.memory)", "pass",
     ),
     Mutant(
         "guard: where a view begins", "graph/guards.py",
@@ -188,7 +192,7 @@ MUTANTS = [
     ),
     Mutant(
         "guard: a root that is new", "graph/guards.py",
-        'self.first_with(f"id({name})", index, index)', "pass",
+        "self.first_with(name, kind, index, index)", "pass",
     ),
     Mutant(
         "guard: the type of a value", "graph/guards.py",
@@ -201,8 +205,8 @@ MUTANTS = [
         "self.look(place)",
     ),
     Mutant(
-        "guard: the kind of a number", "graph/guards.py",
-        'self.fail_if(f"type({name}) is not {self.constant(fact.kind)}")', "pass",
+        "guard: the class of what is taken", "graph/guards.py",
+        'self.fail_if(f"type({name}) is not {self.constant(kind)}")', "pass",
     ),
     Mutant(
         "guard: the key of a tensor from outside", "graph/guards.py",
@@ -790,8 +794,8 @@ MUTANTS = [
         'self.facts.is_value(f"a{number}", kind, value)', "pass",
     ),
     Mutant(
-        "shortcut: which arguments are the same", "graph/shortcut_functions.py",
-        "self.facts = _Facts(takes < 2 and watched is None, watched)",
+        "shortcut: what is watched is the same as before", "graph/shortcut_functions.py",
+        "self.facts = _Facts(pairs <= MOST_PAIRS and watched is None, watched)",
         "self.facts = _Facts(True, watched)",
     ),
     Mutant(
@@ -900,5 +904,17 @@ MUTANTS = [
     Mutant(
         "loop: numbers that decide come from outside", "kernels/loops.py",
         "        _check_numbers(inputs, path)\n", "        pass\n",
+    ),
+    Mutant(
+        "shortcut: what was apart is apart", "graph/shortcut_functions.py",
+        "self.fail_if(\" or \".join(f\"{held} is {each}\" for each in others.values()))", "pass",
+    ),
+    Mutant(
+        "shortcut: what was the same is the same", "graph/shortcut_functions.py",
+        "self.fail_if(f\"{held} is not {others[expected]}\")", "pass",
+    ),
+    Mutant(
+        "loop: a path reads what it is given itself", "kernels/assembly.py",
+        "next(each for each in given if each[2] in reads)", "given[0]",
     ),
 ]

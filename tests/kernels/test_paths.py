@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jitgrad.graph.ir import Item, Scalar, Write
+from jitgrad.graph.ir import Item, Scalar, Value, Write
 from jitgrad.kernels.loops import NotNative, Path, Stop, lower_loop
 from jitgrad.kernels.loops import Test as Condition  # pytest would collect it as a test
 from tests.kernels import records as r
@@ -70,6 +70,40 @@ def test_a_closed_path_is_not_taken(closed):
     turns = Three().check(27, limit=60, closed=closed, first=min({0, 1, 2} - closed))
     assert turns.stop is Stop.TEST
     assert not any(turns.counts[each] for each in closed)
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_what_a_closed_path_reads_may_be_missing(writes):
+    """Several inputs lie in one memory, and only the paths that are taken have theirs."""
+    whole = plain((5,), "float64")
+    parts = [Value((2,), (1,), whole.dtype, whole.memory, offset) for offset in (3, 1, 2)]
+    x, n = plain((2,), "float64"), Scalar(int)
+    more = scalar_step(operator.add, "{0} + {1}", n, 1, kind=int)
+    odd = scalar_step(operator.mod, "{0} % {1}", n, 2, kind=int)
+    paths = []
+    for number, part in enumerate(parts):
+        add = compute(r.ADD, x, part)
+        steps = [odd, more, add]
+        condition = Condition(1, odd.output, bool(number % 2), [2, 2, 1][number])
+        if writes:
+            # the test comes behind what is written, which is a copy then
+            negated = compute(r.MUL, part, -1.0)
+            steps = [negated, Write(part, negated.output), *steps]
+            condition = condition._replace(position=3)
+        paths.append(Path(steps, [condition], [add.output, more.output]))
+    loop = lower_loop([*parts, x, n], [x, n], paths)
+    block = np.arange(5.0)
+    given = [None, block[1:3], block[2:4], np.zeros(2), 0]
+    turns = loop.run(given, limit=4, closed={0}, first=1)
+    assert turns.finished == 4 and turns.counts == [0, 2, 2]
+    expected, held = np.zeros(2), np.arange(5.0)
+    for turn in range(4):
+        part = held[1:3] if turn % 2 else held[2:4]
+        if writes:
+            part *= -1.0
+        expected += part
+    np.testing.assert_array_equal(turns.carried[0], expected)
+    np.testing.assert_array_equal(block, held)
 
 
 def test_a_test_without_another_path_ends_the_loop():
