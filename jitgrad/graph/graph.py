@@ -287,8 +287,7 @@ class Graph:
             return self.record_on(entrance, missed, run)
         self.resting.misses = 0
         self.last = run.last
-        hot = segment.hot
-        if hot is not None and not hot.is_tried:
+        for hot in [each for each in segment.hot if not each.is_tried]:
             add_shortcut(entrance, segment, hot)
         return result
 
@@ -317,7 +316,7 @@ class Graph:
         if config.verify and self.checks is None:
             self.checks = Checks()
         waits = entrance.layout is not None and entrance.layout.place in self.heads
-        recorder.begin_segment(Segment(None, 0, self.checks, waits))
+        recorder.begin_segment(Segment(None, 0, self.checks, waits, entrance.layout is not None))
         recorder.arrivals = recorder.segment.arrivals
         if entrance.layout is not None:
             # the first turn is not counted

@@ -32,6 +32,8 @@ from jitgrad.primitive import Kind
 
 WARM = 64
 """How often a path is followed step by step before a program is made of it."""
+MOST = 8
+"""How many paths are guessed where it is foreseen which one a call takes."""
 PATIENCE = 16
 """How many more wrong guesses than right ones a path may make before it is given up."""
 
@@ -68,14 +70,25 @@ class HotPath:
             self.credit += 1
 
 
+def make_hot(first: Segment, last: Segment) -> None:
+    """Have a whole path guessed, if it may be.
+
+    Where nothing tells which path a call will take, only one is.
+    """
+    most = MOST if first.foreseen else 1
+    if len(first.hot) < most and not any(each.last is last for each in first.hot):
+        made = hot_path(last)
+        first.hot += () if made is None else (made,)
+
+
 def hot_path(last: Segment) -> HotPath | None:
     """Return the program of the path that ends with `last`, None where it must not be guessed."""
     end = last.end
     segments = last.path()
     if not isinstance(end, Result) or (end.variables and end.tape_layout is None):
         return None
-    if isinstance(end, Continue) and end.returns:
-        # turns of a loop become native together
+    if isinstance(end, Continue) and end.returns and not end.settled:
+        # turns of a loop may yet become native together
         return None
     if any(segment.effects or segment.prepares for segment in segments):
         return None

@@ -7,7 +7,7 @@ from typing import Any
 from jitgrad.errors import VerificationError
 from jitgrad.graph.derivative import rebuild, root_nodes
 from jitgrad.graph.entrance import Going
-from jitgrad.graph.hot import WARM, hot_path
+from jitgrad.graph.hot import WARM, make_hot
 from jitgrad.graph.residuals import count_bytes
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import (
@@ -104,8 +104,8 @@ def follow(segment: Segment, run: Run) -> Any:
     if isinstance(end, Result):
         run.last = segment
         result = give_back(run, end, first, segment)
-        if segment.hits % WARM == 0 and first.hot is None:
-            first.hot = hot_path(segment)
+        if not segment.hits % (WARM << segment.given_up):
+            make_hot(first, segment)
         return result
     assert isinstance(end, Evaluate)
     return finish_in_python(run, end.snapshot, segment)

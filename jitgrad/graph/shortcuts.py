@@ -13,12 +13,9 @@ from typing import Any, NamedTuple
 
 from jitgrad.graph.entrance import Entrance, Going
 from jitgrad.graph.guards import Unknown
-from jitgrad.graph.hot import HotPath
+from jitgrad.graph.hot import MOST, HotPath
 from jitgrad.graph.segment import Segment
 from jitgrad.graph.shortcut_functions import MISSED, STALE, WRONG, Unfit, Writer
-
-MOST = 8
-"""How many shortcuts are tried at an entrance: each that does not apply takes a little time."""
 
 
 class Shortcut(NamedTuple):
@@ -34,6 +31,11 @@ class Shortcut(NamedTuple):
     first: Segment
     hot: HotPath
     run: Callable[[Sequence[Any], tuple[str, ...]], Any]
+
+    def give_up(self) -> None:
+        """Guess the path no longer, until it is found hot again."""
+        first = self.first
+        first.hot = tuple(each for each in first.hot if each is not self.hot)
 
 
 def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
@@ -72,7 +74,8 @@ def take_shortcut(
             hot.credit -= 1
             if hot.credit < 0:
                 entrance.shortcuts = _without(entrance, each)
-                each.first.hot = None
+                each.give_up()
+                hot.last.given_up += 1
             return None
         if result is STALE:
             entrance.shortcuts = _without(entrance, each)
