@@ -17,6 +17,17 @@ from jitgrad.graph.recipes import Counter, Recipe, walk
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Segment, Snapshot
 from jitgrad.graph.taking import ARGUMENT_CONSTANTS
+from jitgrad.graph.turning import (
+    RANGE,
+    Form,
+    Turned,
+    before,
+    form_of,
+    iterator_of,
+    parts_of,
+    steps_of,
+    width_of,
+)
 from jitgrad.locks import SHARED
 from jitgrad.modes import state
 from jitgrad.python.code import Code
@@ -24,43 +35,43 @@ from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import UNBOUND, Frame
 from jitgrad.python.operations import Operations
 
-MOST_SHORTCUTS = 8
-"""How many shortcuts are tried at an entrance: each that does not apply takes a little time."""
-
-RANGE_ITERATOR = type(iter(range(0)))
-
 
 class Layout:
     """Which registers of which frames are live at a place in the code.
 
     Attributes:
         frames: of each frame, outermost first, the code, the position, the live registers, and
-            those of them which hold an iterator over a range that nobody else has: that is three
-            values, what is still before it.
+            of each register the form of the iterator in it that nobody else has, which is taken
+            apart; None of all other values.
         line: the source line.
         place: the code and the position of each frame.
-        steps: the numbers of the values that are the steps of such iterators. They are constants:
-            which way an iterator counts decides how it is followed.
+        steps: the numbers of the values that are the steps of ranges. They are constants: which
+            way an iterator counts decides how it is followed.
+        count: how many values are live: the functions of the frames, and what registers hold.
         host_call: where Python performs the instruction, what is known of that.
     """
 
-    def __init__(self, frames: list[tuple[Code, int, tuple[int, ...], tuple[int, ...]]]) -> None:
+    def __init__(
+        self, frames: list[tuple[Code, int, tuple[int, ...], tuple[Form | None, ...]]]
+    ) -> None:
         self.frames = frames
         code, position, *_ = frames[-1]
         self.line = code.filename, code.lines[position].line
         self.key = tuple((id(code), *rest) for code, *rest in frames)
         self.place = tuple((code, position) for code, position, *_ in frames)
-        self.steps = set(self._steps())
+        self.count = sum(1 + sum(map(width_of, forms)) for *_, forms in frames)
+        self.steps = {at + step for at, form in self._iterators() for step in steps_of(form)}
         self.host_call: Any = None
 
-    def _steps(self) -> Iterator[int]:
+    def _iterators(self) -> Iterator[tuple[int, Form]]:
+        """Yield the iterators that are taken apart: the numbers of the first values, and forms."""
         number = 0
-        for _, _, registers, counters in self.frames:
+        for _, _, _, forms in self.frames:
             number += 1
-            for register in registers:
-                number += 3 if register in counters else 1
-                if register in counters:
-                    yield number - 1
+            for form in forms:
+                if form is not None:
+                    yield number, form
+                number += width_of(form)
 
     @classmethod
     def of_snapshot(cls, snapshot: Snapshot) -> Layout:
@@ -68,17 +79,18 @@ class Layout:
         held = [each for frame in snapshot.frames for each in frame.registers.values()]
         uses = collections.Counter(map(id, held))
         uses.update(id(part) for each in walk(held) for part in each.parts())
+
+        def form(frame: Any, register: int, each: Recipe) -> Form | None:
+            if uses[id(each)] > 1 or register < frame.code.named_count:
+                return None
+            if isinstance(each, Turned):
+                return each.form
+            return RANGE if isinstance(each, Counter) and not each.exposed else None
+
         frames = []
         for frame in snapshot.frames:
-            counters = tuple(
-                register
-                for register, each in frame.registers.items()
-                if isinstance(each, Counter)
-                and not each.exposed
-                and uses[id(each)] == 1
-                and register >= frame.code.named_count
-            )
-            frames.append((frame.code, frame.pc, tuple(frame.registers), counters))
+            forms = tuple(form(frame, *each) for each in frame.registers.items())
+            frames.append((frame.code, frame.pc, tuple(frame.registers), forms))
         return cls(frames)
 
     @classmethod
@@ -88,14 +100,12 @@ class Layout:
         found = []
         for frame in frames:
             registers, values = tuple(live_registers(frame)), frame.values
-            counters = tuple(
-                each
+            named = frame.code.named_count
+            forms = tuple(
+                form_of(values[each]) if each >= named and id(values[each]) in alone else None
                 for each in registers
-                if id(values[each]) in alone
-                and type(values[each]) is RANGE_ITERATOR
-                and each >= frame.code.named_count
             )
-            found.append((frame.code, frame.pc, registers, counters))
+            found.append((frame.code, frame.pc, registers, forms))
         key = tuple(found)
         known = frames[0].code.layouts
         layout = known.get(key)
@@ -106,15 +116,11 @@ class Layout:
     def values_of(self, frames: list[Frame]) -> list[Any]:
         """Return what is live in `frames`: of each the function, and what the registers hold."""
         values: list[Any] = []
-        for frame, (_, _, registers, counters) in zip(frames, self.frames):
+        for frame, (_, _, registers, forms) in zip(frames, self.frames):
             values.append(frame.function)
-            for register in registers:
+            for register, form in zip(registers, forms):
                 held = frame.values[register]
-                if register in counters:
-                    bounds = position_of(held)
-                    values.extend((bounds.start, bounds.stop, bounds.step))
-                else:
-                    values.append(held)
+                values.extend((held,) if form is None else parts_of(held))
         return values
 
     def earlier(self, values: list[Any], held: Mapping[tuple[int, int], int]) -> dict[int, int]:
@@ -124,36 +130,28 @@ class Layout:
             held: what registers held before the latest turn, as for `Going.on_from`.
         """
         found, number = {}, 0
-        for depth, (_, _, registers, counters) in enumerate(self.frames):
+        for depth, (_, _, registers, forms) in enumerate(self.frames):
             number += 1
-            for register in registers:
-                if register in counters:
-                    found[number] = values[number] - values[number + 2]
-                    number += 2
+            for register, form in zip(registers, forms):
+                if form is not None:
+                    parts = values[number : number + width_of(form)]
+                    found |= {number + at: each for at, each in before(form, parts).items()}
                 elif (depth, register) in held:
                     found[number] = held[depth, register]
-                number += 1
+                number += width_of(form)
         return found
 
     def build(self, snapshot: Snapshot, run: Run) -> list[Any]:
         """Return the same of what a snapshot makes in a run."""
-        values = []
-        for frame, (_, _, _, counters) in zip(snapshot.frames, self.frames):
-            values.append(frame.function.build(run))
-            for register, each in frame.registers.items():
-                if register in counters:
-                    values.extend(part.build(run) for part in each.parts())
-                else:
-                    values.append(each.build(run))
-        return values
+        return [each.build(run) for each in self.recipes(snapshot)]
 
     def recipes(self, snapshot: Snapshot) -> list[Recipe]:
         """Return how these values are made, one recipe for each."""
         found: list[Recipe] = []
-        for frame, (_, _, _, counters) in zip(snapshot.frames, self.frames):
+        for frame, (_, _, _, forms) in zip(snapshot.frames, self.frames):
             found.append(frame.function)
-            for register, each in frame.registers.items():
-                found.extend(each.parts() if register in counters else (each,))
+            for each, form in zip(frame.registers.values(), forms):
+                found.extend((each,) if form is None else each.parts())
         return found
 
     def frames_with(
@@ -166,28 +164,21 @@ class Layout:
         """
         given = iter(zip(values, origins))
         made, loops = [], []
-        for code, position, registers, counters in self.frames:
+        for code, position, registers, forms in self.frames:
             function, origin = next(given)
             held: list[Any] = [UNBOUND] * code.register_count
             found: list[Any] = [None] * code.register_count
-            for register in registers:
-                value, came_from = next(given)
-                if register in counters:
-                    (stop, end), (step, known) = next(given), next(given)
-                    bounds = range(value, stop, step)
-                    value = iter(bounds)
-                    loops.append(value)
-                    if adopt is not None:
-                        came_from = adopt(value, bounds, [came_from, end, known])
-                held[register], found[register] = value, came_from
+            for register, form in zip(registers, forms):
+                if form is None:
+                    held[register], found[register] = next(given)
+                    continue
+                parts = [next(given) for _ in range(width_of(form))]
+                it = held[register] = iterator_of(form, (part for part, _ in parts))
+                loops.append(it)
+                if adopt is not None:
+                    found[register] = adopt(it, form, parts)
             made.append(Frame(code, function, position, held, found, origin))
         return made, loops
-
-
-def position_of(it: Any) -> range:
-    """Return what an iterator over a range has still before it."""
-    _, (bounds,), index = it.__reduce__()
-    return bounds if index is None else bounds[index:]
 
 
 def live_registers(frame: Frame) -> list[int]:
@@ -314,6 +305,12 @@ class Going:
         return Evaluator(Operations()).resume(self.frames()[0])
 
 
+MANY_TEXTS = 4
+"""So many texts in one place are recorded for their own sake, more are taken as they come."""
+VARYING = (int, str)
+"""Classes of what is part of an entry's key until it has been seen to change."""
+
+
 @functools.cache
 def identity_of(number: int) -> Any:
     """Return the identity of an argument's place; to make it each time is 5 % of a host call."""
@@ -326,9 +323,10 @@ class Entrance:
     Attributes:
         layout: the place; None for the beginning of the function.
         entries: the segments by key.
-        varying: the places where integers have changed, which are numbers of run time since, or
-            functions of the same code, which are objects since.
+        varying: the places where integers have changed, which are numbers of run time since,
+            functions of the same code, which are objects since, or texts that were many.
         integers: the first value of each integer that is given.
+        texts: the values of each text that is given, where the call goes on.
         misses: how many more recordings than replays began here.
         shortcuts: what is tried before the segments; the last that applied comes first.
         reopened: why there are fewer segments than there were, by key.
@@ -339,6 +337,7 @@ class Entrance:
         self.entries: dict[Any, list[Segment]] = {}
         self.varying: set[Any] = set()
         self.integers: dict[int, int] = {}
+        self.texts: dict[int, set[str]] = {}
         self.misses = 0
         self.shortcuts: tuple[Any, ...] = ()
         self.reopened: dict[Any, str] = {}
@@ -352,20 +351,13 @@ class Entrance:
         """Forget the shortcuts of paths that end with one of these segments."""
         for each in self.shortcuts:
             if any(each.hot.last is segment for segment in segments):
-                each.first.hot = None
+                each.give_up()
                 self.drop_shortcut(each)
 
     def drop_shortcut(self, shortcut: Any) -> None:
         """Try a shortcut no longer."""
         with SHARED:
             self.shortcuts = tuple(each for each in self.shortcuts if each is not shortcut)
-
-    def try_first(self, shortcut: Any, is_new: bool = False) -> None:
-        """Try a shortcut before all others, unless it has been dropped meanwhile."""
-        with SHARED:
-            others = tuple(each for each in self.shortcuts if each is not shortcut)
-            if is_new or len(others) < len(self.shortcuts):
-                self.shortcuts = (shortcut, *others[: MOST_SHORTCUTS - 1])
 
     def key(self, values: list[Any], names: tuple[str, ...] = ()) -> Any:
         """Return what decides which segments are tried; `names` are those of the last values."""
@@ -378,8 +370,8 @@ class Entrance:
                 parts.append((kind, value) if kind in ARGUMENT_CONSTANTS else kind)
         if self.varying:
             for number, value in enumerate(values):
-                if type(value) is int and identity_of(number) in self.varying:
-                    parts[3 + number] = int
+                if type(value) in VARYING and identity_of(number) in self.varying:
+                    parts[3 + number] = type(value)
         return tuple(parts)
 
     def reachable(self) -> dict[Any, list[Segment]]:
@@ -389,7 +381,7 @@ class Entrance:
             key: list(candidates)
             for key, candidates in list(self.entries.items())
             if not any(
-                type(part) is tuple and part[0] is int and identity_of(at) in varying
+                type(part) is tuple and part[0] in VARYING and identity_of(at) in varying
                 for at, part in enumerate(key[3:])
             )
         }
@@ -411,9 +403,16 @@ class Entrance:
             run.forget(roots, slots)
 
     def learn_arguments(self, values: list[Any]) -> None:
-        """Find the integers that differ from those given first."""
+        """Find the integers that differ from those given first, and texts that never stay."""
         constant = () if self.layout is None else self.layout.steps
         for number, value in enumerate(values):
+            if type(value) is str and self.layout is not None:
+                # an argument of the call says what is wanted, but here it may be a message
+                seen = self.texts.setdefault(number, set())
+                seen.add(value)
+                if len(seen) > MANY_TEXTS:
+                    self.varying.add(identity_of(number))
+                    self.texts[number] = set()
             if type(value) is not int or number in constant:
                 continue
             if self.integers.setdefault(number, value) != value:

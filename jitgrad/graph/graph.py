@@ -250,8 +250,7 @@ class Graph(Returns):
             return self.record_on(entrance, missed, run)
         self.resting.misses = 0
         self.last = run.last
-        hot = segment.hot
-        if hot is not None and not hot.is_tried:
+        for hot in [each for each in segment.hot if not each.is_tried]:
             add_shortcut(entrance, segment, hot)
         return result
 
@@ -280,7 +279,7 @@ class Graph(Returns):
         if config.verify and self.checks is None:
             self.checks = Checks()
         waits = entrance.layout is not None and entrance.layout.place in self.heads
-        recorder.begin_segment(Segment(None, 0, self.checks, waits))
+        recorder.begin_segment(Segment(None, 0, self.checks, waits, entrance.layout is not None))
         recorder.arrivals = recorder.segment.arrivals
         if entrance.layout is not None:
             # the first turn is not counted
@@ -319,7 +318,7 @@ class Graph(Returns):
             for position, number in going.earlier.items():
                 entrance.integers.setdefault(position, number)
             recorder, origins = self.recorder_at(entrance, run)
-            adopt = recorder.adopt_counter
+            adopt = recorder.adopt_iterator
             frames, _ = going.layout.frames_with(going.values, origins, adopt)
             run.frames = frames
             recorder.evaluator.frames = frames

@@ -51,6 +51,10 @@ class Unknown(Exception):
     """There is no faster way to look at a place."""
 
 
+STORAGE, MEMORY = "storage", "memory"
+"""What tensors may share."""
+
+
 class FactWriter:
     """Writes Python that checks facts, one after the other.
 
@@ -283,27 +287,35 @@ class FactWriter:
         )
 
     def is_number(self, fact: IsNumber) -> None:
-        name = f"n{len(self.lines)}"
-        self.lines.append(f"{name} = {self.look(fact.place)}")
-        self.fail_if(f"type({name}) is not {self.constant(fact.kind)}")
-        self.slots.append(name)
+        self.slots.append(self.take(fact.place, fact.kind, f"n{len(self.lines)}"))
+
+    def take(self, place: Place, kind: type, name: str) -> str:
+        """Write that what is at a place, of a certain class, is taken; return its name."""
+        self.lines.append(f"{name} = {self.look(place)}")
+        self.fail_if(f"type({name}) is not {self.constant(kind)}")
+        return name
 
     def _take(self, place: Place, kind: type, number: int) -> tuple[str, int]:
         index = self.first_root + len(self.found)
-        name = f"r{index}"
-        self.lines.append(f"{name} = {self.look(place)}")
-        self.fail_if(f"type({name}) is not {self.constant(kind)}")
+        name = self.take(place, kind, f"r{index}")
         self.found.append((name, kind))
         self.roots.append(name)
         if number == index:
-            self.first_with(f"id({name})", index, index)
+            self.first_with(name, kind, index, index)
         else:
             self.fail_if(f"{name} is not {self.root(number)}")
         return name, index
 
-    def first_with(self, identity: str, number: int, expected: int) -> None:
-        """Write the check that a root has what the root `expected` is the first to have."""
-        self.fail_if(f"setdefault({identity}, {number}) != {expected}")
+    def first_with(self, held: str, what: Any, number: int, expected: int) -> None:
+        """Write the check that a root has what the root `expected` is the first to have.
+
+        Args:
+            held: the expression of it.
+            what: STORAGE, MEMORY, or the class of the roots that are meant themselves.
+            number: the number of the root.
+        """
+        sign = {STORAGE: "~", MEMORY: "-"}.get(what, "")
+        self.fail_if(f"setdefault({sign}id({held}), {number}) != {expected}")
 
     def is_object(self, fact: IsObject) -> None:
         self._take(fact.place, fact.kind, fact.number)
@@ -320,14 +332,9 @@ class FactWriter:
             self.has_key(name, spec.key)
         if spec.number != index:
             return
-        for part, number in (
-            (f"~id({storage})", spec.storage),
-            (
-                f"-id({storage}._owner if {storage}._owner is not None else {storage}.owner)",
-                spec.memory,
-            ),
-        ):
-            self.first_with(part, index, number)
+        owner = f"({storage}._owner if {storage}._owner is not None else {storage}.owner)"
+        self.first_with(storage, STORAGE, index, spec.storage)
+        self.first_with(owner, MEMORY, index, spec.memory)
         if spec.memory != index:
             memory = self.root(spec.memory)
             self.fail_if(f"address({name}._array) - address({memory}._array) != {spec.offset}")

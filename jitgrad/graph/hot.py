@@ -28,11 +28,14 @@ from jitgrad.graph.lookups import ABSENT
 from jitgrad.graph.recipes import Fresh, Number, walk
 from jitgrad.graph.segment import Branch, Continue, Result, Segment
 from jitgrad.kernels.geometry import elementwise
+from jitgrad.locks import SHARED
 from jitgrad.ops.logical import LOGICAL_AND, LOGICAL_NOT
 from jitgrad.primitive import Kind
 
 WARM = 64
 """How often a path is followed step by step before a program is made of it."""
+MOST = 8
+"""How many paths are guessed where it is foreseen which one a call takes."""
 PATIENCE = 16
 """How many more wrong guesses than right ones a path may make before it is given up."""
 
@@ -69,14 +72,28 @@ class HotPath:
             self.credit += 1
 
 
+def make_hot(first: Segment, last: Segment) -> None:
+    """Have a whole path guessed, if it may be.
+
+    Where nothing tells which path a call will take, only one is.
+    """
+    most = MOST if first.foreseen else 1
+    if len(first.hot) < most and not any(each.last is last for each in first.hot):
+        made = hot_path(last)
+        with SHARED:
+            # or another thread has made it meanwhile
+            if made is not None and not any(each.last is last for each in first.hot):
+                first.hot += (made,)
+
+
 def hot_path(last: Segment) -> HotPath | None:
     """Return the program of the path that ends with `last`, None where it must not be guessed."""
     end = last.end
     segments = last.path()
     if not isinstance(end, Result) or (end.variables and end.tape_layout is None):
         return None
-    if isinstance(end, Continue) and end.returns:
-        # turns of a loop become native together
+    if isinstance(end, Continue) and end.returns and not end.settled:
+        # turns of a loop may yet become native together
         return None
     if any(segment.effects or segment.prepares for segment in segments):
         return None

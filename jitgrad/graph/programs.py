@@ -32,9 +32,9 @@ def programs(graph: Graph) -> list[Told]:
         names = entry_names(graph.function, entrance.layout, key)
         for segment, outside in _segments(first, names):
             found.extend({"trace": trace, **each} for each in _of_segment(segment, outside))
-        if first.hot is not None:
-            what, last = "whole path in one program", first.hot.last
-            found.append({"trace": trace, **_told(what, first.hot.program, last, last)})
+        for hot in first.hot:
+            what, last = "whole path in one program", hot.last
+            found.append({"trace": trace, **_told(what, hot.program, last, last)})
         for cycle in list(first.cycles):
             found.append({"trace": trace, **_loop("native loop", cycle.loop, cycle.ways[0].last)})
             for each in [] if cycle.layout is None else list(cycle.layout.reverses.values()):

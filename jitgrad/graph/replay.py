@@ -7,7 +7,7 @@ from typing import Any
 from jitgrad.errors import VerificationError, is_interrupt
 from jitgrad.graph.derivative import rebuild, root_nodes
 from jitgrad.graph.entrance import Going
-from jitgrad.graph.hot import WARM, hot_path
+from jitgrad.graph.hot import WARM, make_hot
 from jitgrad.graph.residuals import count_bytes
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import (
@@ -119,14 +119,16 @@ def follow(segment: Segment, run: Run) -> Any:
         candidates = end.outcomes.get(outcome)
         if not candidates:
             raise Miss(end, outcome, segment)
-        following = candidates[0] if not candidates[0].facts else select(candidates, run)
+        following: Segment | None = candidates[0]
+        if following.facts:
+            following = select(candidates, run)
         if following is None:
             raise Miss(end, outcome, segment)
         segment = following
     if isinstance(end, Result):
         result = give_back(run, end, first, segment)
-        if segment.hits % WARM == 0 and first.hot is None:
-            first.hot = hot_path(segment)
+        if not segment.hits % (WARM << segment.given_up):
+            make_hot(first, segment)
         return result
     assert isinstance(end, Evaluate)
     return finish_in_python(run, end.snapshot, segment)

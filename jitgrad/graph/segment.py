@@ -319,7 +319,9 @@ class Segment:
         hits: how often replays ran it.
         checked: how often its facts were found to hold, one by one.
         guards: the facts as one function, once they have been checked several times.
-        hot: for the first of a path, the program of a whole path that is guessed first.
+        hot: for the first of a path, whole paths that are guessed.
+        given_up: for the last of a path, how often it was guessed in vain.
+        foreseen: for the first of a path, what calls do here is foreseen by where they come from.
         arrivals: for the first of a path, how often recordings came to each site behind it.
         cycles: for the first of a path, the native loops of those that lead back to it.
         check: makes programs of the path that check themselves, None where none do.
@@ -328,7 +330,12 @@ class Segment:
     """
 
     def __init__(
-        self, parent: Segment | None, first_slot: int, check: Any = None, waits: bool = False
+        self,
+        parent: Segment | None,
+        first_slot: int,
+        check: Any = None,
+        waits: bool = False,
+        foreseen: bool = False,
     ) -> None:
         self.parent = parent
         self.check = check if parent is None else parent.check
@@ -349,7 +356,9 @@ class Segment:
         self.hits = 0
         self.checked = 0
         self.guards: Callable[[Any], bool] | None = None
-        self.hot: Any = None
+        self.hot: tuple[Any, ...] = ()
+        self.given_up = 0
+        self.foreseen = foreseen
         self.arrivals: dict[Any, int] = {}
         self.cycles: list[Any] = []
         self.followed_by: Segment | None = None
@@ -362,7 +371,8 @@ class Segment:
         Segments are parts of cycles, and the collector does not know how large tensors are.
         """
         self.facts, self.effects, self.cycles = [], [], []
-        self.guards = self.start = self.hot = self.followed_by = None
+        self.guards = self.start = self.followed_by = None
+        self.hot = ()
         self.end = End()
 
     def ready(self) -> Program:

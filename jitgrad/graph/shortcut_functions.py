@@ -6,6 +6,7 @@ results and their history. It returns MISSED, WRONG or STALE where it does not a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
@@ -17,6 +18,7 @@ from jitgrad.graph.entrance import Going
 from jitgrad.graph.facts import IsObject, IsTensor, SameOutcome
 from jitgrad.graph.guards import FactWriter, Unknown, Watched
 from jitgrad.graph.hot import HotPath
+from jitgrad.graph.lookups import Argument, Place
 from jitgrad.graph.origins import StorageEntry
 from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root
 from jitgrad.graph.replay import give_back
@@ -24,6 +26,7 @@ from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Continue, Exit, Result, Segment
 from jitgrad.graph.tape import CompiledBackward, Tape
 from jitgrad.graph.tape_layout import TapeLayout
+from jitgrad.graph.text_recipes import Written
 from jitgrad.graph.watching import Watch, WatchedGuards
 from jitgrad.modes import state
 from jitgrad.storage import Storage
@@ -40,6 +43,9 @@ STALE: Any = object()
 MOST_ROOTS = 16
 """How many tensors and objects from outside a shortcut may name one by one."""
 
+MOST_PAIRS = 15
+"""How many of them, two by two, are compared rather than looked up among all."""
+
 
 class Unfit(Exception):
     """A path that no shortcut can be written for; unless it is `early`, and one will be."""
@@ -52,23 +58,50 @@ class _Facts(FactWriter):
     """Writes the facts of a path, and gives names to what they take.
 
     Args:
-        is_alone: there is one root at most.
+        compares: roots are few, and are told apart two by two.
         watched: the facts that are watched.
+
+    Attributes:
+        kinds: the classes of the arguments, which the entry's key says.
     """
 
     failure = "return MISSED"
     others_are_known = "not numbers.keys().isdisjoint(watch.numbers.keys())"
 
-    def __init__(self, is_alone: bool, watched: Watched | None = None) -> None:
+    def __init__(self, compares: bool, watched: Watched | None = None) -> None:
         super().__init__(0, watched)
-        self.is_alone = is_alone
+        self.compares = compares
+        self.kinds: list[type] = []
+        self._firsts: dict[Any, dict[int, str]] = {}
 
     def flush(self) -> None:
         """Nothing is put into a run: there is none."""
 
-    def first_with(self, identity: str, number: int, expected: int) -> None:
-        if not self.is_alone:
-            super().first_with(identity, number, expected)
+    def take(self, place: Place, kind: type, name: str) -> str:
+        if isinstance(place, Argument) and self.kinds[place.key] is kind:
+            return self.argument(place.key)
+        return super().take(place, kind, name)
+
+    def first_with(self, held: str, what: Any, number: int, expected: int) -> None:
+        if not self.compares:
+            return super().first_with(held, what, number, expected)
+        # only what is of one class can be the same
+        firsts = self._firsts.setdefault(what, {})
+        others = firsts if number == expected else {expected: firsts[expected]}
+        for other, expression in others.items():
+            if not expression.isidentifier():
+                # what is compared again has a name
+                others[other] = firsts[other] = f"o{other}"
+                self.lines.append(f"o{other} = {expression}")
+        if number != expected:
+            self.fail_if(f"{held} is not {others[expected]}")
+            return
+        if others and not held.isidentifier():
+            self.lines.append(f"o{number} = {held}")
+            held = f"o{number}"
+        if others:
+            self.fail_if(" or ".join(f"{held} is {each}" for each in others.values()))
+        firsts[number] = held
 
     def by_itself(self, fact: Any) -> None:
         raise Unknown
@@ -87,7 +120,12 @@ class Writer:
         self.first = first
         path = hot.last.path()
         taken = [fact for segment in path for fact in segment.facts]
-        takes = sum(isinstance(each, (IsObject, IsTensor)) for each in taken)
+        kinds = Counter(
+            each.kind if isinstance(each, IsObject) else each.spec.key[0]
+            for each in taken
+            if isinstance(each, (IsObject, IsTensor))
+        )
+        takes = kinds.total()
         self.guards = first.guards if isinstance(first.guards, WatchedGuards) else None
         self.watch: Watch | None = None
         if self.guards is not None:
@@ -99,7 +137,8 @@ class Writer:
         if takes > MOST_ROOTS:
             raise Unfit
         watched = None if self.watch is None else self.watch.plan.watched
-        self.facts = _Facts(takes < 2 and watched is None, watched)
+        pairs = sum(each * (each - 1) // 2 for each in kinds.values())
+        self.facts = _Facts(pairs <= MOST_PAIRS and watched is None, watched)
         self.constant = self.facts.constant
         self.lines = self.facts.lines
         self.slots: dict[int, str] = {}
@@ -131,6 +170,7 @@ class Writer:
         if parts:
             arguments = "".join(f"a{number}, " for number in range(len(parts)))
             self.lines.append(f"{arguments}= values")
+        self.facts.kinds = [part if isinstance(part, type) else part[0] for part in parts]
         for number, part in enumerate(parts):
             if isinstance(part, type):
                 fail_if(f"type(a{number}) is not {constant(part)}")
@@ -278,6 +318,9 @@ class Writer:
             return self._tensor(recipe)
         if isinstance(recipe, Container) and recipe.kind in (tuple, list, dict):
             return self._container(recipe)
+        if isinstance(recipe, Written):
+            given = "".join(f"{self._expression(each)}, " for each in recipe.given)
+            return f"{self.constant(recipe.write)}(({given}))"
         raise Unfit
 
     def _tensor(self, recipe: Fresh) -> str:
@@ -344,7 +387,7 @@ class Writer:
             "state": state,
             "wrap": wrap,
         }
-        if not self.facts.is_alone:
+        if not self.facts.compares:
             body = "    numbers = {}\n    setdefault = numbers.setdefault\n" + body
         exec(compile(f"def shortcut(values, names):\n{body}", "<jitgrad shortcut>", "exec"), space)
         return space.pop("shortcut")  # which is part of no cycle then

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from jitgrad.graph.entrance import Entrance, Going
 from jitgrad.graph.guards import Unknown
-from jitgrad.graph.hot import HotPath
+from jitgrad.graph.hot import MOST, HotPath
 from jitgrad.graph.segment import Segment
 from jitgrad.graph.shortcut_functions import MISSED, STALE, WRONG, Unfit, Writer
+from jitgrad.locks import SHARED
 
 
 class Shortcut(NamedTuple):
@@ -32,6 +33,12 @@ class Shortcut(NamedTuple):
     hot: HotPath
     run: Callable[[Sequence[Any], tuple[str, ...]], Any]
 
+    def give_up(self) -> None:
+        """Guess the path no longer, until it is found hot again."""
+        first = self.first
+        with SHARED:
+            first.hot = tuple(each for each in first.hot if each is not self.hot)
+
 
 def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
     """Let calls at an entrance try a path from `first`, if a shortcut can be written."""
@@ -46,7 +53,15 @@ def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
     except Unfit as unfit:
         hot.is_tried = not unfit.early
         return
-    entrance.try_first(made, is_new=True)
+    _try_first(entrance, made, is_new=True)
+
+
+def _try_first(entrance: Entrance, shortcut: Shortcut, is_new: bool = False) -> None:
+    """Try a shortcut before all others, unless another thread has dropped it meanwhile."""
+    with SHARED:
+        others = [each for each in entrance.shortcuts if each is not shortcut]
+        if is_new or len(others) < len(entrance.shortcuts):
+            entrance.shortcuts = (shortcut, *others[: MOST - 1])
 
 
 def take_shortcut(
@@ -69,7 +84,8 @@ def take_shortcut(
             hot.credit -= 1
             if hot.credit < 0:
                 entrance.drop_shortcut(each)
-                each.first.hot = None
+                each.give_up()
+                hot.last.given_up += 1
             return None
         if result is STALE:
             entrance.drop_shortcut(each)
@@ -79,7 +95,7 @@ def take_shortcut(
         if going is not None:
             going.came_to(hot.last)
         elif each is not shortcuts[0]:
-            entrance.try_first(each)
+            _try_first(entrance, each)
         return hot.last, result
     return None
 

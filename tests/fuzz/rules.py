@@ -140,10 +140,46 @@ MUTANTS = [
         "position: what is added to a row only", "graph/loop_sums.py",
         "and self._uses[more] == 1:", "and self._uses[more]:",
     ),
+    # -- texts of numbers of run time ------------------------------------------------------------
+    Mutant(
+        "text: an integer may be too large for a float", "graph/texts.py",
+        "if type(value) is int and spec.endswith(tuple(FLOATING)):", "if False:",
+    ),
+    Mutant(
+        "text: an integer may be no character", "graph/texts.py",
+        'if spec.endswith("c"):', "if False:",
+    ),
+    Mutant(
+        "text: a float may be no number", "graph/texts.py",
+        "elif isinstance(origin, Runtime) and type(value) is", "elif False and type(value) is",
+    ),
+    Mutant(
+        "text: a width of run time", "graph/texts.py",
+        "if any(self.fixed(each.value, each.origin) is not KNOWN for each in origin.fields):",
+        "if False:",
+    ),
+    Mutant(
+        "text: it goes on as it came in", "graph/text_recipes.py",
+        "return isinstance(first, Number) and first.scalar is scalar and first.scalar.type is str",
+        "return scalar is not None and scalar.type is str",
+    ),
+    Mutant(
+        "text: the string of a method from outside", "graph/models.py",
+        "if self.object(method) is None or self._take_bound(method):", "if True:",
+    ),
+    Mutant(
+        "text: the pieces of both", "graph/texts.py",
+        "        for each in origin.pieces if isinstance(origin, Text) else (value,):\n",
+        "        for each in (value,):\n",
+    ),
     # -- the same as a function ------------------------------------------------------------------
     Mutant(
-        "guard: storage and memory", "graph/guards.py",
-        "self.first_with(part, index, number)", "self.first_with(part, index, index)",
+        "guard: storage", "graph/guards.py",
+        "self.first_with(storage, STORAGE, index, spec.storage)", "pass",
+    ),
+    Mutant(
+        "guard: memory", "graph/guards.py",
+        "self.first_with(owner, MEMORY, index, spec.memory)", "pass",
     ),
     Mutant(
         "guard: where a view begins", "graph/guards.py",
@@ -156,7 +192,7 @@ MUTANTS = [
     ),
     Mutant(
         "guard: a root that is new", "graph/guards.py",
-        'self.first_with(f"id({name})", index, index)', "pass",
+        "self.first_with(name, kind, index, index)", "pass",
     ),
     Mutant(
         "guard: the type of a value", "graph/guards.py",
@@ -169,8 +205,8 @@ MUTANTS = [
         "self.look(place)",
     ),
     Mutant(
-        "guard: the kind of a number", "graph/guards.py",
-        'self.fail_if(f"type({name}) is not {self.constant(fact.kind)}")', "pass",
+        "guard: the class of what is taken", "graph/guards.py",
+        'self.fail_if(f"type({name}) is not {self.constant(kind)}")', "pass",
     ),
     Mutant(
         "guard: the key of a tensor from outside", "graph/guards.py",
@@ -758,8 +794,8 @@ MUTANTS = [
         'self.facts.is_value(f"a{number}", kind, value)', "pass",
     ),
     Mutant(
-        "shortcut: which arguments are the same", "graph/shortcut_functions.py",
-        "self.facts = _Facts(takes < 2 and watched is None, watched)",
+        "shortcut: what is watched is the same as before", "graph/shortcut_functions.py",
+        "self.facts = _Facts(pairs <= MOST_PAIRS and watched is None, watched)",
         "self.facts = _Facts(True, watched)",
     ),
     Mutant(
@@ -868,6 +904,14 @@ MUTANTS = [
     Mutant(
         "loop: numbers that decide come from outside", "kernels/loops.py",
         "        _check_numbers(inputs, path)\n", "        pass\n",
+    ),
+    Mutant(
+        "shortcut: what was apart is apart", "graph/shortcut_functions.py",
+        "self.fail_if(\" or \".join(f\"{held} is {each}\" for each in others.values()))", "pass",
+    ),
+    Mutant(
+        "shortcut: what was the same is the same", "graph/shortcut_functions.py",
+        "self.fail_if(f\"{held} is not {others[expected]}\")", "pass",
     ),
     Mutant(
         "loop: a path reads what it is given itself", "kernels/assembly.py",

@@ -167,3 +167,49 @@ def test_the_path_behind_a_path_is_foreseen(monkeypatch: pytest.MonkeyPatch) -> 
         assert slopes[0] == pytest.approx(slopes[1])
     assert all(not known or known[0] is usual for usual, known in tried)
     assert len({known[0] for _, known in tried if known}) > 1
+
+
+def adapt(x: Any, step: Any, n: int) -> Any:
+    for _ in range(n):
+        if x > 1:
+            x = x - step
+        else:
+            x = x * 3
+    return x
+
+
+def test_each_of_several_paths_from_one_place_has_its_shortcut() -> None:
+    """Which one a call takes there is foreseen by where it comes from."""
+    compiled = torch.compile(adapt)
+    for n in (40, 3, 7, 40, 5, 2, 40, 9) * 4:
+        for start in (0.3, 2.0, 5.0):
+            x, step = torch.tensor(start), torch.tensor(0.75, requires_grad=True)
+            assert compiled(x, step, n).item() == adapt(x, step, n).item()
+    firsts = [each.first for each in shortcuts(compiled)]
+    assert any(firsts.count(each) > 1 for each in firsts)
+    # where calls begin nothing is foreseen, and one path is guessed
+    firsts = [each.first for each in compiled.graph.entrance.shortcuts]
+    assert all(firsts.count(each) == 1 for each in firsts)
+
+
+def test_what_was_guessed_in_vain_is_guessed_later_again() -> None:
+    def f(x: Any) -> Any:
+        if x > 0:
+            return x * 2
+        return x - 1
+
+    compiled = torch.compile(f)
+    guesses = 0
+    guessed: Any = None
+    values: dict[Any, float] = {}
+    for _ in range(1000):
+        found = compiled.graph.entrance.shortcuts
+        last = found[0].hot.last if found else None
+        guesses += last is not None and last is not guessed
+        guessed = last
+        # the other way than is guessed
+        value = -values.get(last, -1.0)
+        assert compiled(torch.tensor(value)).item() == f(torch.tensor(value)).item()
+        values[compiled.graph.last] = value
+    # each time twice as many calls pass before the next one
+    assert 3 < guesses < 24

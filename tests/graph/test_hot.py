@@ -52,26 +52,28 @@ def test_loop_becomes_hot_and_stays_right():
     compiled = jitgrad.compile(grow)
     for _ in range(SHORT_RUNS + WARM + 3):
         compare(grow, compiled, lambda: [leaf(0.5, 0.25)])
-    assert first_segment(compiled).hot is not None
-    last = first_segment(compiled).hot.last
+    (hot,) = first_segment(compiled).hot
+    last = hot.last
     hits = last.hits
     compare(grow, compiled, lambda: [leaf(0.5, 0.25)])
     assert last.hits == hits + 1
-    assert first_segment(compiled).hot.credit == PATIENCE
+    assert hot.credit == PATIENCE
     # other lengths, signs, values of the same path, and the hot path in between
     for value in (0.51, 3.0, -0.5, 700.0, 0.5, 1e-3, -1e4, 0.5, 0.26, float("nan"), 0.5):
         compare(grow, compiled, lambda value=value: [leaf(value, value / 2)])
-    assert 0 < first_segment(compiled).hot.credit < PATIENCE
+    assert first_segment(compiled).hot == (hot,)
+    assert 0 < hot.credit < PATIENCE
 
 
 def test_wrong_guesses_are_given_up():
     compiled = jitgrad.compile(grow)
     for _ in range(SHORT_RUNS + WARM + 3):
         compare(grow, compiled, lambda: [leaf(0.5)])
-    assert first_segment(compiled).hot is not None
+    (hot,) = first_segment(compiled).hot
     for _ in range(2 * PATIENCE + 3):
         compare(grow, compiled, lambda: [leaf(40.0)])
-    assert first_segment(compiled).hot is None
+    assert not first_segment(compiled).hot
+    assert hot.last.given_up == 1
 
 
 @pytest.mark.parametrize("values", [(1.0, 2.0), (-1.0, 0.5), (0.1, 0.1)])
@@ -101,9 +103,7 @@ def test_effects_are_never_guessed():
     for _ in range(WARM * 3):
         counting(jitgrad.ones(2), log)
     assert log.item() == WARM * 3
-    assert all(
-        each.hot is None for group in counting.graph.entrance.entries.values() for each in group
-    )
+    assert not any(each.hot for group in counting.graph.entrance.entries.values() for each in group)
 
 
 def test_saved_values_are_checked_in_whole_plans():

@@ -192,8 +192,8 @@ def test_hot_paths_and_whole_backward_passes() -> None:
         x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
         checked(x).backward()
     (candidates,) = checked.graph.entrance.entries.values()
-    assert isinstance(candidates[0].hot.program, CheckedProgram)
-    (plan,) = candidates[0].hot.last.end.tape_layout.plans.values()
+    assert isinstance(candidates[0].hot[0].program, CheckedProgram)
+    (plan,) = candidates[0].hot[0].last.end.tape_layout.plans.values()
     assert isinstance(plan.whole.program, CheckedProgram)
 
 
