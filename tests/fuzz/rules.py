@@ -557,7 +557,7 @@ MUTANTS = [
     ),
     Mutant(
         "loop: versions of what turns write to", "graph/cycles.py",
-        "        raise_versions(self.ways, runs, turns)\n", "",
+        "            raise_versions(self.ways, runs, turns)\n", "            pass\n",
     ),
     Mutant(
         "loop: versions of what turns have made and written", "graph/cycles.py",
@@ -565,7 +565,7 @@ MUTANTS = [
     ),
     Mutant(
         "loop: who relies on what turns write to", "graph/cycles.py",
-        "        announce(self.ways, runs)\n", "",
+        "            announce(self.ways, runs)\n", "            pass\n",
     ),
     Mutant(
         "loop: writes to what goes on", "graph/loop_writes.py",
