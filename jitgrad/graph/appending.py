@@ -20,6 +20,7 @@ from jitgrad.graph.joins import Carried, Moved, Unsuitable
 from jitgrad.graph.origins import Excerpt, StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root, walk
 from jitgrad.graph.run import Run
+from jitgrad.graph.text_recipes import Written
 from jitgrad.graph.ways import WayBack
 from jitgrad.kernels.layout import allocate
 from jitgrad.kernels.loops import Turns
@@ -195,7 +196,7 @@ class Elements:
                     raise Unsuitable("tensors that are appended change places in a circle")
                 seen.append(entry)
                 entry = self.way.state.roots[join.source]
-        elif not isinstance(recipe, (Constant, Fresh)) and (
+        elif not isinstance(recipe, (Constant, Fresh, Written)) and (
             not isinstance(recipe, Container) or recipe.kind is not tuple
         ):
             raise Unsuitable(f"a {type(recipe).__name__} is appended")
@@ -365,6 +366,9 @@ class Appended:
             if not recipe.items:
                 return repeat((), count)
             return zip(*(self._values(way, each, count) for each in recipe.items))
+        if isinstance(recipe, Written):
+            columns = [self._values(way, each, count) for each in recipe.given]
+            return map(recipe.write, zip(*columns) if columns else repeat((), count))
         run, columns, elements = self.runs[way], self.columns[way], self.elements[way]
         assert run is not None
         if isinstance(recipe, Fresh):

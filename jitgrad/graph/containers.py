@@ -14,12 +14,11 @@ from jitgrad.graph.knowledge import LISTS, FreshObject
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.operands import OperandRules
 from jitgrad.graph.origins import KNOWN, Bounds, Origin, Parts, parts
-from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.graph.positions import OVER, Sources
 from jitgrad.graph.recipes import Counting, Recipe
 from jitgrad.graph.remaking import Unrecordable
 from jitgrad.python import stand_ins
-from jitgrad.python.operations import ABSENT, EXHAUSTED, Enter, Operations
+from jitgrad.python.operations import EXHAUSTED, Enter, Operations
 from jitgrad.spec import Size
 
 
@@ -118,31 +117,6 @@ class ContainerRules(CountingRules, CollectingRules, OperandRules):
         elif kwargs:
             named = dict.fromkeys(kwargs)
         return list(args), origins, dict(kwargs), named
-
-    def join_string(self, parts: Any, origins: Any) -> Any:
-        if all(each is KNOWN for each in origins):
-            return "".join(parts), KNOWN
-        return self.leave("a string of values of run time").join_string(parts, origins)
-
-    def format_value(
-        self,
-        value: Any,
-        origin: Any,
-        conversion: str | None,
-        spec: Any = ABSENT,
-        spec_origin: Any = None,
-    ) -> Any:
-        plain_spec = spec is ABSENT or spec_origin is KNOWN
-        if origin is KNOWN and type(value) in PLAIN_TYPES and plain_spec:
-            try:
-                answer: Any = super().format_value(value, origin, conversion, spec, spec_origin)
-            except BaseException as error:
-                self.leave(f"it raised {type(error).__name__}")
-                raise
-            return answer[0], KNOWN
-        return self.leave("formatting a value of run time").format_value(
-            value, origin, conversion, spec, spec_origin
-        )
 
     def unpack(self, x: Any, xo: Any, before: int, has_star: bool, after: int) -> Any:
         if self.is_iterator(x) or self.special(x, "__iter__") is not None:

@@ -1,17 +1,16 @@
-"""Numbers, truths and texts that built-in functions make of what is known."""
+"""Numbers and truths that built-in functions make of what is known."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from jitgrad.graph.operators import NUMBERS, OperatorRules
+from jitgrad.graph.operators import NUMBERS
 from jitgrad.graph.origins import KNOWN, parts
-from jitgrad.graph.performing import PLAIN_TYPES
+from jitgrad.graph.texts import TextRules
 
 
-class ConversionRules(OperatorRules):
-    """`round`, `divmod`, `pow`, `bool`, `str`, `format`."""
+class ConversionRules(TextRules):
+    """`round`, `divmod`, `pow`, `bool`."""
 
     def _math(self, function: Any, name: str, args: Any, ao: Any) -> Any:
         """Model a pure function of numbers."""
@@ -54,26 +53,3 @@ class ConversionRules(OperatorRules):
             return self.binary("**", args[0], ao[0], args[1], ao[1])
         known = all(o is KNOWN and type(v) is int for v, o in zip(args, ao))
         return self._folded(pow, args) if known else None
-
-    def _str(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        return ("", KNOWN) if not args and not kwargs else self._text_of(str, args, ao, kwargs)
-
-    def _text(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        return self._text_of(repr, args, ao, kwargs)
-
-    def _text_of(self, function: Callable, args: Any, ao: Any, kwargs: Any) -> Any:
-        if kwargs or len(args) != 1 or ao[0] is not KNOWN or not self._has_plain_text(args[0]):
-            return None
-        return self._folded(function, args)
-
-    def _has_plain_text(self, value: Any) -> bool:
-        if type(value) is tuple:
-            return all(map(self._has_plain_text, value))
-        return type(value) in PLAIN_TYPES and type(value) is not slice
-
-    def _format(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) not in (1, 2):
-            return None
-        spec = (args[1], ao[1]) if len(args) == 2 else ("", KNOWN)
-        known = ao[0] is KNOWN and spec[1] is KNOWN and self._has_plain_text(args[0])
-        return self._folded(format, (args[0], spec[0])) if known else None

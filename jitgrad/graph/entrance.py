@@ -297,6 +297,12 @@ class Going:
         return Evaluator(Operations()).resume(self.frames()[0])
 
 
+MANY_TEXTS = 4
+"""So many texts in one place are recorded for their own sake, more are taken as they come."""
+VARYING = (int, str)
+"""Classes of what is part of an entry's key until it has been seen to change."""
+
+
 @functools.cache
 def identity_of(number: int) -> Any:
     """Return the identity of an argument's place; to make it each time is 5 % of a host call."""
@@ -309,9 +315,10 @@ class Entrance:
     Attributes:
         layout: the place; None for the beginning of the function.
         entries: the segments by key.
-        varying: the places where integers have changed, which are numbers of run time since, or
-            functions of the same code, which are objects since.
+        varying: the places where integers have changed, which are numbers of run time since,
+            functions of the same code, which are objects since, or texts that were many.
         integers: the first value of each integer that is given.
+        texts: the values of each text that is given, where the call goes on.
         misses: how many more recordings than replays began here.
         shortcuts: what is tried before the segments; the last that applied comes first.
         reopened: why there are fewer segments than there were, by key.
@@ -322,6 +329,7 @@ class Entrance:
         self.entries: dict[Any, list[Segment]] = {}
         self.varying: set[Any] = set()
         self.integers: dict[int, int] = {}
+        self.texts: dict[int, set[str]] = {}
         self.misses = 0
         self.shortcuts: tuple[Any, ...] = ()
         self.reopened: dict[Any, str] = {}
@@ -352,8 +360,8 @@ class Entrance:
                 parts.append((kind, value) if kind in ARGUMENT_CONSTANTS else kind)
         if self.varying:
             for number, value in enumerate(values):
-                if type(value) is int and identity_of(number) in self.varying:
-                    parts[3 + number] = int
+                if type(value) in VARYING and identity_of(number) in self.varying:
+                    parts[3 + number] = type(value)
         return tuple(parts)
 
     def reachable(self) -> dict[Any, list[Segment]]:
@@ -363,7 +371,7 @@ class Entrance:
             key: list(candidates)
             for key, candidates in list(self.entries.items())
             if not any(
-                type(part) is tuple and part[0] is int and identity_of(at) in varying
+                type(part) is tuple and part[0] in VARYING and identity_of(at) in varying
                 for at, part in enumerate(key[3:])
             )
         }
@@ -385,9 +393,16 @@ class Entrance:
             run.forget(roots, slots)
 
     def learn_arguments(self, values: list[Any]) -> None:
-        """Find the integers that differ from those given first."""
+        """Find the integers that differ from those given first, and texts that never stay."""
         constant = () if self.layout is None else self.layout.steps
         for number, value in enumerate(values):
+            if type(value) is str and self.layout is not None:
+                # an argument of the call says what is wanted, but here it may be a message
+                seen = self.texts.setdefault(number, set())
+                seen.add(value)
+                if len(seen) > MANY_TEXTS:
+                    self.varying.add(identity_of(number))
+                    self.texts[number] = set()
             if type(value) is not int or number in constant:
                 continue
             if self.integers.setdefault(number, value) != value:

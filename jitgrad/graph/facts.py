@@ -115,7 +115,7 @@ class SameKeys(_AtPlace):
 
 
 class IsNumber(_AtPlace):
-    """A float, or an int, is there; it becomes a number of run time."""
+    """A float, an int, or a text is there; it becomes a number of run time, or such a text."""
 
     __slots__ = ("kind",)
 
@@ -131,7 +131,8 @@ class IsNumber(_AtPlace):
         return True
 
     def text(self, names: Names = PLAIN) -> str:
-        return f"{self.place.text(names)} is a number ({name_of(self.kind)})"
+        what = "text" if self.kind is str else f"number ({name_of(self.kind)})"
+        return f"{self.place.text(names)} is a {what}"
 
 
 class IsObject(_AtPlace):

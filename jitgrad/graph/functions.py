@@ -27,6 +27,7 @@ from jitgrad.graph.lookups import Place
 from jitgrad.graph.operators import NUMBERS
 from jitgrad.graph.ordering import OrderingRules
 from jitgrad.graph.origins import KNOWN, parts
+from jitgrad.graph.texts import DIGITS
 from jitgrad.locks import made_once
 from jitgrad.python import protocols, stand_ins
 from jitgrad.python.operations import Enter
@@ -70,12 +71,11 @@ class FunctionRules(FunctionAttributeRules, DrivingRules, OrderingRules, Convers
             builtins.frozenset: self._set(frozenset),
             builtins.isinstance: self._isinstance,
             builtins.issubclass: self.model_issubclass, builtins.callable: self._callable,
-            builtins.setattr: self._setattr, builtins.str: self._str, builtins.repr: self._text,
-            builtins.ascii: self._text, builtins.format: self._format, builtins.slice: self._slice,
+            builtins.setattr: self._setattr, builtins.str: self._str, builtins.slice: self._slice,
+            builtins.format: self._format,
             builtins.round: self._round, builtins.divmod: self._divmod, builtins.pow: self._pow,
             builtins.hash: self.model_hash, builtins.ord: self._constants(ord),
-            builtins.chr: self._constants(chr), builtins.bin: self._constants(bin),
-            builtins.hex: self._constants(hex),
+            builtins.chr: self._constants(chr),
             functools.reduce: self._reduce, functools.update_wrapper: self.update_wrapper,
             copy.copy: self._copy, copy.deepcopy: self._deepcopy,
             operator.not_: self._not, operator.truth: self._truth,
@@ -93,6 +93,8 @@ class FunctionRules(FunctionAttributeRules, DrivingRules, OrderingRules, Convers
                 found.setdefault(function, self._operator(perform, op))
         found.update((function, self._unary(op)) for op, function in UNARY.items())
         found.update((maker, functools.partial(self.model_drawn, maker)) for maker in DRAWN)
+        found.update((each, functools.partial(self._text, each)) for each in (repr, ascii))
+        found.update((each, functools.partial(self._digits, each)) for each in DIGITS)
         found.update(self.driven_models())
         found.update(self.collecting_models())
         found.update(self.ordering_models())

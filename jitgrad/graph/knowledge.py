@@ -14,7 +14,15 @@ from jitgrad import dtypes
 from jitgrad.device import device
 from jitgrad.dispatch import TensorCore, node_of, wrap
 from jitgrad.graph.ir import Memory, Scalar, Value
-from jitgrad.graph.origins import IDENTIFIED, KNOWN, Origin, StorageEntry, TensorEntry, Variable
+from jitgrad.graph.origins import (
+    IDENTIFIED,
+    KNOWN,
+    Origin,
+    StorageEntry,
+    TensorEntry,
+    Text,
+    Variable,
+)
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import PathState, Segment
 from jitgrad.spec import Size
@@ -80,6 +88,8 @@ class Knowledge:
         self.bases: dict[int, tuple[Any, int]] = {}
         self.objects: dict[int, tuple[Any, FreshObject | int]] = {}
         self.methods: dict[int, Any] = {}
+        self.text_methods: dict[int, Text] = {}
+        """Of methods of texts of run time: where the texts come from."""
         self.variables: dict[tuple[Any, int], Variable] = {}
         self.nodes: dict[Variable, Any] = {}
         self.foreign: set[Memory] = set()
@@ -144,9 +154,11 @@ class Knowledge:
             kind = name if name in ("list", "dict", "set", "cell", "function") else "library"
         self.objects[id(made)] = (made, FreshObject(kind, list(origins), key, extra))
 
-    def register_method(self, method: Any) -> None:
-        """Know a bound method."""
+    def register_method(self, method: Any, owner: Origin) -> None:
+        """Know a bound method, and where what it is bound to comes from."""
         self.methods[id(method)] = method
+        if isinstance(owner, Text):
+            self.text_methods[id(method)] = owner
 
     def fresh(self, made: Any, kind: str, origins: list, extra: Any = None) -> Origin:
         """Know an object that the call just made."""

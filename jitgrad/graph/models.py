@@ -24,6 +24,9 @@ WITHOUT_ATTRIBUTES = (bool, int, float, str, tuple, list, dict, set, type(None))
 """Classes whose objects have no attributes of their own."""
 SIZED = ("list", "dict", "set", "keys", "items", "values")
 
+TEXTS = (str, bytes, int)
+"""Classes of constants with methods."""
+
 MATH = {
     function: name
     for name, function in vars(math).items()
@@ -226,6 +229,10 @@ class Models(FunctionRules):
             return None
         owner: Any = method.__self__
         name = method.__name__
+        if type(owner) in TEXTS:
+            if self.object(method) is None or self._take_bound(method):
+                return self._constant_method(method, owner, args, ao, kwargs, ko)
+            return None
         if self.methods.get(id(method)) is method or self._take_bound(method):
             if name in ("__contains__", "__getitem__") and len(args) == 1 and not kwargs:
                 function = getattr(operator, name)
@@ -239,18 +246,17 @@ class Models(FunctionRules):
             if type(owner) is list:
                 return self.list_method(owner, name, args, ao)
             return self.set_method(owner, name, args, ao)
-        if type(owner) in (str, bytes, int) and self.object(owner) is None:
-            return self._constant_method(method, owner, args, ao, kwargs, ko)
         return None
 
     def _take_bound(self, method: BuiltinFunctionType) -> bool:
-        """Make facts of the owner and the name of a container's method that was found outside."""
+        """Make facts of the owner and the name of a method that was found outside."""
         known = self.object(method)
-        if not isinstance(known, int) or type(method.__self__) not in (*LISTS, set, *DICTS):
+        if not isinstance(known, int):
+            return False
+        if type(method.__self__) not in (*LISTS, set, *DICTS, *TEXTS):
             return False
         self.take(Place(lookups.read_method_name, known, True, ""))
-        self.take(Place(lookups.read_owner, known, True, ""))
-        return True
+        return self.take(Place(lookups.read_owner, known, True, ""))[1] in (KNOWN, IDENTIFIED)
 
     def _sort(self, x: Any, args: Any, kwargs: Any, ko: Any) -> Any:
         if args or type(x) is not list or not set(kwargs) <= {"key", "reverse"}:
@@ -260,11 +266,11 @@ class Models(FunctionRules):
     def _constant_method(
         self, method: Any, owner: Any, args: Any, ao: Any, kwargs: Any, ko: Any
     ) -> Any:
-        if method.__name__ == "join" and type(owner) is str and len(args) == 1 and not kwargs:
-            texts = self._elements(args[0], ao[0])
-            if not self.are_constants(texts):
-                return None
-            return self._folded(method, ([each for each, _ in texts or ()],))
+        if type(owner) is str:
+            origin = self.text_methods.get(id(method), KNOWN)
+            answer = self.text_method(method, origin, args, ao, kwargs, ko)
+            if answer is not None or not self.active or origin is not KNOWN:
+                return answer
         given = [*zip(args, ao), *((kwargs[each], ko[each]) for each in kwargs)]
         if not all(o is KNOWN and self._has_plain_text(v) for v, o in given):
             return None

@@ -12,7 +12,7 @@ from jitgrad.graph.contents import content_class
 from jitgrad.graph.instances import python_function
 from jitgrad.graph.knowledge import is_plain_tensor
 from jitgrad.graph.lookups import ABSENT, Place
-from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, Text, parts
 from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.records import RecordRules
 from jitgrad.python import protocols
@@ -225,7 +225,7 @@ class OperandRules(RecordRules):
     def differs_by_class(self, l: Any, lo: Any, r: Any, ro: Any) -> bool:  # noqa: E741
         """Are two values of known classes different objects, because the classes are?"""
         known = all(
-            origin is IDENTIFIED or origin is KNOWN or isinstance(origin, (Runtime, Parts))
+            origin is IDENTIFIED or origin is KNOWN or isinstance(origin, (Runtime, Parts, Text))
             for origin in (lo, ro)
         )
         return known and type(l) is not type(r)

@@ -18,7 +18,7 @@ from jitgrad.graph.knowledge import (
 )
 from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.operands import OperandRules
-from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, Text, parts
 from jitgrad.graph.performing import PLAIN_TYPES
 from jitgrad.python.operations import BINARY, COMPARE, INPLACE, UNARY
 
@@ -57,7 +57,7 @@ class OperatorRules(OperandRules):
 
     def _binary(self, table: Any, name: str, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
         numbers = (int, float, bool)
-        if isinstance(l, TensorCore) or isinstance(r, TensorCore):
+        if type(l) is not str and (isinstance(l, TensorCore) or isinstance(r, TensorCore)):
             if all(isinstance(each, TensorCore) or type(each) in numbers for each in (l, r)):
                 if op != "**":  # which asks for its exponent
                     (l, lo), (r, ro) = self.beside(r, l, lo), self.beside(l, r, ro)  # noqa: E741
@@ -100,15 +100,6 @@ class OperatorRules(OperandRules):
             return self.mapping_operator(op, l, lo, r, ro, in_place)
         if op == "|" and all(each is None or type(each) is type for each in (l, r)):
             return self._folded(BINARY[op], (l, r)) if lo is KNOWN and ro is KNOWN else None
-        if lo is KNOWN and type(l) is str and op == "%":
-            return self._formatted(l, r, ro)
-        return None
-
-    def _formatted(self, text: str, given: Any, origin: Any) -> Any:
-        """Format constants, `text % given`."""
-        values = given if type(given) is tuple else (given,)
-        if origin is KNOWN and all(type(each) in (int, str, float, bool) for each in values):
-            return self._folded(BINARY["%"], (text, given))
         return None
 
     def compare(self, op: str, l: Any, lo: Any, r: Any, ro: Any) -> Any:  # noqa: E741
@@ -228,9 +219,9 @@ class OperatorRules(OperandRules):
                 return self._decide(entry.value, False, outcome, outcome)
         elif isinstance(xo, Runtime) and self.available(xo.scalar):
             return self._decide(xo.scalar, False, bool(x), bool(x))
-        elif (
-            xo is KNOWN and (type(x) in PLAIN_TYPES or isinstance(x, IDENTICAL_TYPES))
-        ) or isinstance(xo, Parts):
+        elif (xo is KNOWN and (type(x) in PLAIN_TYPES or isinstance(x, IDENTICAL_TYPES))) or (
+            isinstance(xo, Parts) or (isinstance(xo, Text) and xo.is_filled)
+        ):
             self.count_known()
             return bool(x)
         elif xo is IDENTIFIED:

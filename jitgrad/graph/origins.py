@@ -7,6 +7,7 @@ before it meets such a value.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from jitgrad.graph.ir import Memory, Scalar, Value
@@ -59,6 +60,47 @@ class Bounds(Origin):
 
     def __init__(self, items: tuple[Origin, ...]) -> None:
         self.items = items
+
+
+class Field:
+    """A text that a function makes of one value.
+
+    Attributes:
+        function: the function; it never raises on such a value, and looks at nothing else.
+        shown: the call as an expression, with `{0}` for the value.
+        value, origin: the value as it was in the recording, which counts where it is known.
+    """
+
+    __slots__ = ("function", "origin", "shown", "value")
+
+    def __init__(self, function: Callable[[Any], str], shown: str, value: Any, origin: Origin):
+        self.function = function
+        self.shown = shown
+        self.value = value
+        self.origin = origin
+
+
+class Text(Origin):
+    """A text in which numbers of run time are written; a replay makes it where it is seen.
+
+    Attributes:
+        pieces: what it is put together of, known texts and fields.
+    """
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, pieces: tuple[str | Field, ...]) -> None:
+        self.pieces = pieces
+
+    @property
+    def fields(self) -> list[Field]:
+        """What is written in it, in order."""
+        return [each for each in self.pieces if not isinstance(each, str)]
+
+    @property
+    def is_filled(self) -> bool:
+        """Is it certain that it is not empty?"""
+        return any(isinstance(each, str) and each for each in self.pieces)
 
 
 def parts(items: Any) -> Origin:

@@ -22,7 +22,7 @@ from jitgrad.graph.knowledge import (
     is_plain_tensor,
 )
 from jitgrad.graph.lookups import Place
-from jitgrad.graph.origins import IDENTIFIED, KNOWN, Bounds, Parts, Runtime, parts
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Bounds, Parts, Runtime, Text, parts
 from jitgrad.graph.passing import Passing
 from jitgrad.graph.remaking import Unrecordable
 from jitgrad.modes import TrackedFloat, plain_number
@@ -129,7 +129,7 @@ class Performing(HeadRules, DictionaryRules, Operations):
             return KNOWN if self.active else None
         if not isinstance(origin, Runtime) or not self.active:
             return origin
-        if type(value) is float and (not floats or value != value):
+        if type(value) is str or (type(value) is float and (not floats or value != value)):
             return origin
         if origin.scalar not in self.path.fixed:
             if not self.available(origin.scalar):
@@ -291,6 +291,14 @@ class Performing(HeadRules, DictionaryRules, Operations):
 
     def mapping_operator(self, op: str, l: Any, lo: Any, r: Any, ro: Any, in_place: bool) -> Any:  # noqa: E741
         """Perform an operator of two dicts or two sets; None if that cannot be followed."""
+        raise NotImplementedError
+
+    def text_attribute(self, text: str, origin: Text, name: str) -> Any:
+        """Return a method of a text of run time; None if it is not followed."""
+        raise NotImplementedError
+
+    def text_item(self, text: str, origin: Text, key: Any, known: Any) -> Any:
+        """Return a part of a text of run time; None if it is not followed."""
         raise NotImplementedError
 
     def is_module_list(self, x: Any) -> bool:

@@ -25,7 +25,7 @@ from jitgrad.graph.function_attributes import FunctionAttributeRules
 from jitgrad.graph.guards import is_immutable
 from jitgrad.graph.knowledge import CONSTANT_TYPES, LISTS, FreshObject, is_plain_tensor
 from jitgrad.graph.lookups import ABSENT, Place
-from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, parts
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Parts, Runtime, Text, parts
 from jitgrad.graph.performing import is_trusted
 from jitgrad.graph.records import RecordRules
 from jitgrad.graph.selecting import SelectingRules
@@ -158,6 +158,10 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, CollectingRules, Record
             return self._class_attribute(obj, obj_origin, name)
         elif isinstance(obj, Enum) and obj_origin is KNOWN:
             answer = self.member_attribute(obj, name)
+            if answer is not None:
+                return answer
+        elif isinstance(obj_origin, Text) and type(obj) is str:
+            answer = self.text_attribute(obj, obj_origin, name)
             if answer is not None:
                 return answer
         elif obj_origin is KNOWN and type(obj) in CONSTANT_TYPES:
@@ -297,6 +301,10 @@ class PlaceRules(FunctionAttributeRules, SelectingRules, CollectingRules, Record
                 return found
             if self.active and self._is_index(key, key_origin):
                 return self.perform(operator.getitem, (obj, key), (obj_origin, KNOWN))
+        elif isinstance(obj_origin, Text):
+            found = self.text_item(obj, obj_origin, key, key_origin)
+            if found is not None:
+                return found
         elif type(obj) in DICTS:
             found = self.dict_item(obj, key, key_origin)
             if found is None:

@@ -287,7 +287,7 @@ class Method(Recipe):
             made = getattr(native_class(kind), self.name).__get__(owner, kind)
         else:
             made = MethodType(function, owner)
-        run.register_method(made)
+        run.register_method(made, self.owner.origin)
         return made
 
     def parts(self) -> tuple[Recipe, ...]:

@@ -23,6 +23,7 @@ from jitgrad.graph.origins import (
     Parts,
     Runtime,
     TensorEntry,
+    Text,
     Variable,
 )
 from jitgrad.graph.positions import ITERATORS, Position
@@ -46,6 +47,7 @@ from jitgrad.graph.recipes import (
 from jitgrad.graph.recording import Recording
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import PathState
+from jitgrad.graph.text_recipes import Written
 from jitgrad.python.frames import UNBOUND, Frame
 
 
@@ -81,6 +83,8 @@ class Remaking(Recording):
                 items = (value.start, value.stop, value.step)
                 return self._container(slice, items, origin.items)
             return self._container(tuple, value, origin.items)
+        if isinstance(origin, Text):
+            return Written(origin, tuple(self.recipe(f.value, f.origin) for f in origin.fields))
         if isinstance(origin, Bounds):
             bounds = zip((value.start, value.stop, value.step), origin.items)
             return Range(tuple(self.recipe(*each) for each in bounds))
@@ -138,7 +142,8 @@ class Remaking(Recording):
             method: Any = self.methods.get(id(obj))
             if method is obj and method is not None:
                 owner = method.__self__
-                origin = KNOWN if isinstance(owner, type) else self.origin_of(owner)
+                known_owner = KNOWN if isinstance(owner, type) else self.origin_of(owner)
+                origin = self.text_methods.get(id(obj), known_owner)
                 return Method(self.recipe(owner, origin), method)
             raise Unrecordable(f"an object of unknown origin: {type(obj).__name__}")
         found = self._recipes.get(known)

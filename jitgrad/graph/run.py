@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jitgrad.dispatch import wrap
-from jitgrad.graph.origins import StorageEntry, TensorEntry, Variable
+from jitgrad.graph.origins import Origin, StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Fresh
 from jitgrad.node import Node
 from jitgrad.storage import Storage
@@ -149,10 +149,10 @@ class Run:
         """Hold no objects any longer, only tensors: the ends of generators are their own."""
         self.made = {key: made for key, made in self.made.items() if type(key) is TensorEntry}
 
-    def register_method(self, method: Any) -> None:
-        """Tell the recorder, if any, of a bound method made."""
+    def register_method(self, method: Any, owner: Origin) -> None:
+        """Tell the recorder, if any, of a bound method made, and where its owner comes from."""
         if self.recorder is not None:
-            self.recorder.register_method(method)
+            self.recorder.register_method(method, owner)
 
     def announce_writes(self, roots: Iterable[int]) -> None:
         """Let those copy who rely on the elements of these tensors, which are about to change."""

@@ -26,6 +26,7 @@ from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Continue, Exit, Result, Segment
 from jitgrad.graph.tape import CompiledBackward, Tape
 from jitgrad.graph.tape_layout import TapeLayout
+from jitgrad.graph.text_recipes import Written
 from jitgrad.graph.watching import Watch, WatchedGuards
 from jitgrad.modes import state
 from jitgrad.storage import Storage
@@ -315,6 +316,9 @@ class Writer:
             return self._tensor(recipe)
         if isinstance(recipe, Container) and recipe.kind in (tuple, list, dict):
             return self._container(recipe)
+        if isinstance(recipe, Written):
+            given = "".join(f"{self._expression(each)}, " for each in recipe.given)
+            return f"{self.constant(recipe.write)}(({given}))"
         raise Unfit
 
     def _tensor(self, recipe: Fresh) -> str:

@@ -18,6 +18,7 @@ from jitgrad.graph.printed_steps import Statements, primitives
 from jitgrad.graph.recipes import Constant as ConstantRecipe
 from jitgrad.graph.recipes import Container, Fresh, Number, Recipe, Root
 from jitgrad.graph.segment import Branch, Continue, Evaluate, Exit, Return, Segment
+from jitgrad.graph.text_recipes import Written
 from jitgrad.inplace import write
 from jitgrad.primitive import Primitive
 
@@ -320,6 +321,8 @@ class Printer(Statements):
             return repr(outside.root(recipe.index)) if entry is None else self.operand(entry.value)
         if isinstance(recipe, ConstantRecipe):
             return _literal(recipe.value)
+        if isinstance(recipe, Written):
+            return self._written(recipe, outside)
         if isinstance(recipe, Container):
             inner = [self.recipe(each, outside) for each in recipe.items]
             if recipe.kind is dict:
@@ -327,6 +330,18 @@ class Printer(Statements):
             text = ", ".join(inner)
             return f"[{text}]" if recipe.kind is list else f"({text}{',' * (len(inner) == 1)})"
         return repr(type(recipe).__name__)
+
+    def _written(self, recipe: Written, outside: Outside) -> str:
+        given = [self.recipe(each, outside) for each in recipe.given]
+        given = [
+            f"({text})" if isinstance(each, Written) else text
+            for each, text in zip(recipe.given, given)
+        ]
+        fields = iter(given)
+        return " + ".join(
+            repr(each) if isinstance(each, str) else each.shown.format(next(fields))
+            for each in recipe.pieces
+        )
 
     def text(self) -> str:
         """Return the whole function."""

@@ -23,7 +23,7 @@ from jitgrad.graph.instances import (
 from jitgrad.graph.knowledge import FreshObject
 from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.objects import REGISTRY
-from jitgrad.graph.origins import IDENTIFIED, KNOWN, Origin, Parts, Runtime
+from jitgrad.graph.origins import IDENTIFIED, KNOWN, Origin, Parts, Runtime, Text
 from jitgrad.graph.recipes import Fresh, Recipe, walk
 from jitgrad.graph.remaking import Unrecordable
 from jitgrad.python.code import Op
@@ -136,7 +136,7 @@ class StoreRules(InstanceRules):
         """
         if type(cls) not in METACLASSES or name.startswith("__") or not cls.__flags__ & (1 << 9):
             return False
-        simple = origin is KNOWN or isinstance(origin, Runtime)
+        simple = origin is KNOWN or isinstance(origin, (Runtime, Text))
         if not simple or isinstance(value, type) or hasattr(type(value), "__get__"):
             return False
         if lookups.read_descriptor(type(cls), name) is not ABSENT or not self._can_pause():
@@ -201,7 +201,7 @@ class StoreRules(InstanceRules):
 
     def _can_store(self, value: Any, origin: Any) -> bool:
         """May `value` be stored outside by itself? Not what has a history, nor what a call made."""
-        if origin is KNOWN or isinstance(origin, Runtime):
+        if origin is KNOWN or isinstance(origin, (Runtime, Text)):
             return True
         if isinstance(value, TensorCore):
             entry = self.entry(value)
@@ -229,7 +229,7 @@ class StoreRules(InstanceRules):
 
     def _may_escape(self, value: Any, origin: Origin | None, found: dict[int, Any]) -> bool:
         """Can the parts of `value` be seen from outside? `found` gets the objects of the call."""
-        if origin is KNOWN or isinstance(origin, Runtime):
+        if origin is KNOWN or isinstance(origin, (Runtime, Text)):
             return True
         if isinstance(origin, Parts):
             return type(value) is tuple and all(

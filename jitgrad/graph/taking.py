@@ -27,10 +27,12 @@ from jitgrad.graph.lookups import ABSENT, Argument, Place, read_code, read_globa
 from jitgrad.graph.origins import (
     IDENTIFIED,
     KNOWN,
+    Field,
     Origin,
     Runtime,
     StorageEntry,
     TensorEntry,
+    Text,
     Variable,
 )
 
@@ -68,11 +70,12 @@ class Taking(Knowledge):
 
     def _take(self, place: Place, found: Any) -> Origin | None:
         kind = type(found)
-        if kind is float or (kind is int and place.identity() in self.varying):
+        if kind is float or (kind in (int, str) and place.identity() in self.varying):
             scalar = Scalar(kind)
             self.fact(IsNumber(place, kind))
             self.add_slot(scalar, found)
-            return Runtime(scalar)
+            number = Runtime(scalar)
+            return Text((Field(str, "{0}", found, number),)) if kind is str else number
         if kind in CONSTANT_TYPES:
             self.fact((SameRange if kind is range else SameValue)(place, found))
             return KNOWN

@@ -44,6 +44,7 @@ from jitgrad.graph.segment import Branch, Continue, Rewritten, Segment
 from jitgrad.graph.stores import Shown
 from jitgrad.graph.surroundings import Surroundings
 from jitgrad.graph.tape_layout import TapeLayout
+from jitgrad.graph.text_recipes import Written
 from jitgrad.primitive import Kind
 
 
@@ -238,6 +239,8 @@ class WayBack:
             elif isinstance(recipe, Number) and (fact is None or isinstance(fact, SameValue)):
                 # the trace is that of one value
                 join = self._same_number(recipe.scalar, values[position])
+            elif isinstance(recipe, Written) and recipe.is_just(self.named.get(slot)):
+                join = Stays()
             elif isinstance(recipe, Library):
                 join = Made(recipe)
             elif isinstance(recipe, Container) and isinstance(fact, IsObject):
@@ -304,7 +307,7 @@ class WayBack:
         """A constant is what the next turn begins with: the one that its facts ask for, or any."""
         if fact is None or isinstance(fact, (SameObject, SameValue)):
             return Stays()
-        if isinstance(fact, IsNumber):
+        if isinstance(fact, IsNumber) and fact.kind is not str:
             number = Scalar(fact.kind)
             self.steps.append(ScalarCompute(operator.pos, "+{0}", (value,), number))
             return Carried(self.named[slot], number)

@@ -29,6 +29,7 @@ __all__ = [
     "different",
     "each",
     "filled",
+    "formatted",
     "hashed",
     "identical",
     "is_iterator",
@@ -37,6 +38,7 @@ __all__ = [
     "missed",
     "negated",
     "nothing",
+    "shown",
     "truth",
     "truth_of_length",
     "with_fallback",
@@ -153,6 +155,22 @@ def hashed(method: Callable, obj: Any) -> int:
 def contains(method: Callable, obj: Any, item: Any, wanted: bool) -> bool:
     """Tell whether an object contains an item, by its `__contains__`."""
     return wanted if method(obj, item) else not wanted
+
+
+def shown(method: Callable, obj: Any, name: str, spec: str) -> str:
+    """Return the text of an object by its `__str__` or `__repr__`, and format it."""
+    answer = method(obj)
+    if not isinstance(answer, str):
+        raise TypeError(f"{name} returned non-string (type {type(answer).__name__})")
+    return format(answer, spec) if spec else answer
+
+
+def formatted(method: Callable, obj: Any, spec: str) -> str:
+    """Format an object by its `__format__`."""
+    answer = method(obj, spec)
+    if not isinstance(answer, str):
+        raise TypeError(f"__format__ must return a str, not {type(answer).__name__}")
+    return answer
 
 
 def iterator(method: Callable, obj: Any) -> Any:

@@ -26,7 +26,10 @@ __all__ = [
     "filter_next",
     "filterfalse_next",
     "first_or",
+    "formatted",
     "in_order",
+    "interpolated",
+    "joined",
     "largest",
     "listed",
     "map_next",
@@ -105,6 +108,30 @@ def unpack(iterable, before, has_star, after):
         return (*found,)
     end = len(found) - after
     return (*found[:before], found[before:end], *found[end:])
+
+
+def joined(separator, iterable):
+    return separator.join([item for item in iterable])
+
+
+def formatted(plan, values):
+    found = []
+    for literal, at, convert, spec in plan:
+        found.append(literal)
+        if at is not None:
+            value = values[at]
+            found.append(format(value if convert is None else convert(value), spec))
+    return "".join(found)
+
+
+def interpolated(plan, values):
+    found = []
+    for literal, at, convert, template in plan:
+        found.append(literal)
+        if at is not None:
+            value = values[at]
+            found.append(template % (value if convert is None else convert(value),))
+    return "".join(found)
 
 
 def extended(target, iterable):

@@ -140,6 +140,38 @@ MUTANTS = [
         "position: what is added to a row only", "graph/loop_sums.py",
         "and self._uses[more] == 1:", "and self._uses[more]:",
     ),
+    # -- texts of numbers of run time ------------------------------------------------------------
+    Mutant(
+        "text: an integer may be too large for a float", "graph/texts.py",
+        "if type(value) is int and spec.endswith(tuple(FLOATING)):", "if False:",
+    ),
+    Mutant(
+        "text: an integer may be no character", "graph/texts.py",
+        'if spec.endswith("c"):', "if False:",
+    ),
+    Mutant(
+        "text: a float may be no number", "graph/texts.py",
+        "elif isinstance(origin, Runtime) and type(value) is", "elif False and type(value) is",
+    ),
+    Mutant(
+        "text: a width of run time", "graph/texts.py",
+        "if any(self.fixed(each.value, each.origin) is not KNOWN for each in origin.fields):",
+        "if False:",
+    ),
+    Mutant(
+        "text: it goes on as it came in", "graph/text_recipes.py",
+        "return isinstance(first, Number) and first.scalar is scalar and first.scalar.type is str",
+        "return scalar is not None and scalar.type is str",
+    ),
+    Mutant(
+        "text: the string of a method from outside", "graph/models.py",
+        "if self.object(method) is None or self._take_bound(method):", "if True:",
+    ),
+    Mutant(
+        "text: the pieces of both", "graph/texts.py",
+        "        for each in origin.pieces if isinstance(origin, Text) else (value,):\n",
+        "        for each in (value,):\n",
+    ),
     # -- the same as a function ------------------------------------------------------------------
     Mutant(
         "guard: storage", "graph/guards.py",

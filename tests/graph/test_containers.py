@@ -16,6 +16,7 @@ SCENES = scenes(
     "programs_iterators",
     "programs_ordering",
     "programs_stacks",
+    "programs_texts",
 )
 
 
