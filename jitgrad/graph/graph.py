@@ -356,7 +356,7 @@ class Graph:
             for position, number in going.earlier.items():
                 entrance.integers.setdefault(position, number)
             recorder, origins = self.recorder_at(entrance, going.values)
-            adopt = recorder.adopt_counter
+            adopt = recorder.adopt_iterator
             frames, _ = going.layout.frames_with(going.values, origins, adopt)
             recorder.evaluator.frames = frames
             recorder.start_here()

@@ -174,7 +174,7 @@ class HeadRules(Cutting):
 
     @property
     def counters(self) -> list[Any]:
-        """The iterators over ranges that nobody but their loops can reach."""
+        """The iterators that nobody but their loops can reach, and that are taken apart."""
         raise NotImplementedError
 
     def _turn(self) -> None:

@@ -18,6 +18,7 @@ from jitgrad.graph.tape import Tape
 from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.kernels.layout import laid_out
 from jitgrad.kernels.loops import Turns
+from jitgrad.kernels.records import entry_at
 from jitgrad.locks import made_once
 from jitgrad.node import Node
 from jitgrad.storage import Storage
@@ -85,7 +86,7 @@ class _Passage:
         """Return what the tape has of one of its turns."""
         values = dict(self.invariant)
         for each, record in self.records.items():
-            values[each] = record[own].item() if isinstance(each, Scalar) else record[own, ...]
+            values[each] = entry_at(record, own, each)
         return values
 
     def own(self, begin: int, end: int) -> tuple[int, int]:
