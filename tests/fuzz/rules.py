@@ -658,7 +658,7 @@ MUTANTS = [
     ),
     Mutant(
         "loop: versions", "graph/loop_node.py",
-        "plan.writes_nothing and is_as_it_was)", "plan.writes_nothing)",
+        "plan.writes_nothing and past.is_as_it_was())", "plan.writes_nothing)",
     ),
     Mutant(
         "loop: versions of what came in, where only that was written", "graph/loop_tape.py",
@@ -674,7 +674,21 @@ MUTANTS = [
     ),
     Mutant(
         "loop: the last turn comes first", "graph/loop_reverse.py",
-        "order = paths[taken[::-1]]", "order = paths[taken]",
+        "end - arrivals.begin][::-1]", "end - arrivals.begin]",
+    ),
+    Mutant(
+        "loop: which path a variant takes", "graph/loop_reverse.py",
+        "as_known = not arrivals.direct and [*self.plans] == arrivals.variants",
+        "as_known = True",
+    ),
+    Mutant(
+        "loop: what is freed in all turns", "graph/loop_tape.py",
+        "            self._gone.update(saved)\n", "            pass\n",
+    ),
+    Mutant(
+        "loop: what is freed in some turns only", "graph/loop_tape.py",
+        "        is_whole = isinstance(own, slice) and own == slice(0, self.count)\n",
+        "        is_whole = True\n",
     ),
     Mutant(
         "loop: no gradient where no turn has added one", "graph/loop_reverse.py",
@@ -731,7 +745,7 @@ MUTANTS = [
     ),
     Mutant(
         "lists: versions of what is saved", "graph/loop_node.py",
-        "for turn in turns if is_written else", "for turn in",
+        "for turn in turns if past.is_written() else", "for turn in",
     ),
     Mutant(
         "lists: storages of what was made in a turn", "graph/loop_tape.py",
