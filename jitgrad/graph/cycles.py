@@ -55,6 +55,7 @@ class Cycle:
         loop: the native loop.
         carried: for the arguments that change in some turn, by their place, what they are.
         elements: what the turns append to lists, by way; `nothing` stands for it if that is so.
+        writes: turns write to tensors that are there in all of them.
         changes: these arguments, see `_changes`; `shown`: the tensors among them, by way.
         layout: what autograd has to know of it, None where nothing has a history.
         dependent: one of its results may depend on another one.
@@ -71,6 +72,7 @@ class Cycle:
         self.line = ways[0].end.line
         self.carried = self._carried()
         self.number = {position: at for at, position in enumerate(self.carried)}
+        self.writes = any(way.written or way.announced or way.rewrites for way in ways)
         self.changes = list(_changes(ways))
         self.shown = [_shown(way) for way in ways]
         begun = list(self.carried.values())
@@ -82,7 +84,6 @@ class Cycle:
         self.elements = elements_of(ways, begun)
         moves = any(isinstance(join, Moved) for way in ways for join in way.joins)
         appends = any(way.appends for way in ways)
-        self.writes = any(way.written for way in ways)
         self.nothing = None if moves or appends else NothingAppended(len(ways))
         if any(way.entering or each.seen for way, each in zip(ways, self.elements)):
             for way, records in zip(ways, kept):
@@ -192,7 +193,8 @@ class Cycle:
         while runs[first] is None:
             first += 1
         values = [_found(places, runs) for places in self.sources.values()]
-        announce(self.ways, runs)
+        if self.writes:
+            announce(self.ways, runs)
         turns = self.loop.run(
             values, (), SLICE, config.max_tape or 1 << 62, closed=closed, first=first
         )
@@ -210,11 +212,12 @@ class Cycle:
 
     def _behind(self, turns: Turns, run: Run, runs: list[Run | None], going: Going) -> Going | None:
         """Return the call that goes on behind turns; None where there are none."""
-        raise_versions(self.ways, runs, turns.counts)
+        if self.writes:
+            raise_versions(self.ways, runs, turns.counts)
         self.left_soon = self.left_soon + 1 if turns.finished < 2 else 0
         error = self._too_large(turns) if turns.stop is Stop.MEMORY else turns.error
         # what has been written has its history, whatever is raised then
-        is_seen = turns.finished and self.writes
+        is_seen = turns.finished and any(way.written for way in self.ways)
         if error is not None and not is_seen:
             raise error
         if not turns.finished:

@@ -8,7 +8,7 @@ follows the graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jitgrad.graph.entrance import Entrance, Going
@@ -73,9 +73,8 @@ def take_shortcut(
         going: where the call comes from, if it does not begin here.
     """
     shortcuts: Sequence[Shortcut] = entrance.shortcuts
-    if going is not None:
-        shortcuts = _likely(shortcuts, going)
-    for each in shortcuts:
+    tried: Iterable[Shortcut] = shortcuts if going is None else _likely(shortcuts, going)
+    for each in tried:
         result = each.run(values, names)
         if result is MISSED:
             continue
@@ -100,15 +99,16 @@ def take_shortcut(
     return None
 
 
-def _likely(shortcuts: Sequence[Shortcut], going: Going) -> Sequence[Shortcut]:
-    """Return what is tried for a call that goes on: first the path that it took the last time.
+def _likely(shortcuts: Sequence[Shortcut], going: Going) -> Iterator[Shortcut]:
+    """Yield what is tried for a call that goes on: first the path that it took the last time.
 
     That was the last time that a call came from where it comes from. If there is no shortcut for
     what followed then, none is tried.
     """
-    found = [each for each in shortcuts if not going.may_turn(each.first)]
     usual = None if going.source is None else going.source.followed_by
-    if usual is None:
-        return found
-    likely = [each for each in found if each.hot.last is usual]
-    return likely and [*likely, *(each for each in found if each is not likely[0])]
+    if usual is not None:
+        likely = [each for each in shortcuts if each.hot.last is usual]
+        shortcuts = likely and [*likely, *(each for each in shortcuts if each not in likely)]
+    for each in shortcuts:
+        if not going.may_turn(each.first):
+            yield each

@@ -29,6 +29,8 @@ LEAST_BYTES = 1 << 10
 ENDLESS = 1 << 62
 """More turns than anybody will do."""
 
+_NO_MARKS = np.empty(0, np.uint8)
+
 _NOTHING = np.zeros(1)
 """Stands for an array that no turn reads."""
 
@@ -285,13 +287,15 @@ class _Tape:
         self._most = most_bytes
         self._rooms = [0] * loop.paths
         self._records: list[list[np.ndarray]] = [[] for _ in range(loop.paths)]
-        self._order = np.empty(0, np.uint8)
+        self._order = _NO_MARKS
         for counts, forms in zip(arena.counts, loop.forms):
             counts[0] = 0
             counts[1] = 0 if forms else ENDLESS
 
     def _free(self) -> int:
         """Return the bytes that one of the records may take, so that others may grow as well."""
+        if self._most >= ENDLESS:
+            return ENDLESS
         pairs = zip(self._rooms, self._loop.turn_bytes)
         free = self._most - len(self._order) - sum(room * size for room, size in pairs)
         return free // (self._loop.marks + sum(map(bool, self._loop.forms)))
@@ -326,7 +330,8 @@ class _Tape:
         """Have room to note the paths of more turns."""
         room = min(max(2 * done, LEAST_BYTES), limit, done + self._free())
         order = np.empty(room, np.uint8)
-        order[:done] = self._order
+        if done:
+            order[:done] = self._order
         self._order = order
         if room > done:
             self._arena.place(1 + self._loop.paths, order[done:] if done else order)
