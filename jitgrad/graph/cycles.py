@@ -59,7 +59,6 @@ class Cycle:
         changes: these arguments, see `_changes`; `shown`: the tensors among them, by way.
         layout: what autograd has to know of it, None where nothing has a history.
         dependent: one of its results may depend on another one.
-        writes: turns write to what is there in all of them.
         left_soon: how many runs in a row have done one turn at most.
         followed_by: the last segment of the path that a call took behind it, the last time.
 
