@@ -277,7 +277,8 @@ def _plan(tape: Tape, waiting: dict[Variable, np.ndarray], wanted: list[Variable
         for variable in owned:
             assert variable.history is not None
             for saved in variable.history.saved():
-                checks[saved.storage, saved.version] = variable
+                # the first that is met raises
+                checks.setdefault((saved.storage, saved.version), variable)
     plan.checks = [(storage, version, each) for (storage, version), each in checks.items()]
     return plan
 
