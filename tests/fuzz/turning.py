@@ -72,7 +72,7 @@ class Turning(Statements):
 
     def over_rows(self, shape: str, most: str, turn: str) -> None:
         """Write a tensor of rows, and how a loop over them begins."""
-        rows, row, other = self.rows = self.new("r"), self.new("t"), self.new("t")
+        rows, row, other = self.new("r"), self.new("t"), self.new("t")
         wide, thin = (
             f"torch.zeros(26, *{shape}.shape, dtype=x.dtype)",
             f"(torch.arange({most}) % 5)",
