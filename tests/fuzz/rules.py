@@ -244,7 +244,7 @@ MUTANTS = [
     ),
     Mutant(
         "replay: effects in order", "graph/replay.py",
-        "for effect in segment.effects:", "for effect in segment.effects[::-1]:",
+        "for effect in effects:", "for effect in effects[::-1]:",
     ),
     Mutant(
         "replay: grad mode of a result", "graph/replay.py",
@@ -535,7 +535,7 @@ MUTANTS = [
     ),
     Mutant(
         "layout: iterators of frames", "graph/entrance.py",
-        " and id(values[each]) in alone else None", " else None",
+        " and id(values[each]) in alone else", " else",
     ),
     Mutant(
         "rows: of a tensor that has got other memory", "graph/turning.py",
@@ -615,7 +615,7 @@ MUTANTS = [
     ),
     Mutant(
         "loop: versions of what turns write to", "graph/cycles.py",
-        "        raise_versions(self.ways, runs, turns)\n", "",
+        "            raise_versions(self.ways, runs, turns.counts)\n", "            pass\n",
     ),
     Mutant(
         "loop: versions of what turns have made and written", "graph/cycles.py",
@@ -623,7 +623,7 @@ MUTANTS = [
     ),
     Mutant(
         "loop: who relies on what turns write to", "graph/cycles.py",
-        "        announce(self.ways, runs)\n", "",
+        "            announce(self.ways, runs)\n", "            pass\n",
     ),
     Mutant(
         "loop: writes to what goes on", "graph/loop_writes.py",
@@ -684,7 +684,7 @@ MUTANTS = [
     ),
     Mutant(
         "loop: versions", "graph/loop_node.py",
-        "plan.writes_nothing and is_as_it_was)", "plan.writes_nothing)",
+        "plan.writes_nothing and past.is_as_it_was())", "plan.writes_nothing)",
     ),
     Mutant(
         "loop: versions of what came in, where only that was written", "graph/loop_tape.py",
@@ -700,7 +700,21 @@ MUTANTS = [
     ),
     Mutant(
         "loop: the last turn comes first", "graph/loop_reverse.py",
-        "order = paths[taken[::-1]]", "order = paths[taken]",
+        "end - arrivals.begin][::-1]", "end - arrivals.begin]",
+    ),
+    Mutant(
+        "loop: which path a variant takes", "graph/loop_reverse.py",
+        "as_known = not arrivals.direct and [*self.plans] == arrivals.variants",
+        "as_known = True",
+    ),
+    Mutant(
+        "loop: what is freed in all turns", "graph/loop_tape.py",
+        "            self._gone.update(saved)\n", "            pass\n",
+    ),
+    Mutant(
+        "loop: what is freed in some turns only", "graph/loop_tape.py",
+        "        is_whole = isinstance(own, slice) and own == slice(0, self.count)\n",
+        "        is_whole = True\n",
     ),
     Mutant(
         "loop: no gradient where no turn has added one", "graph/loop_reverse.py",
@@ -757,7 +771,7 @@ MUTANTS = [
     ),
     Mutant(
         "lists: versions of what is saved", "graph/loop_node.py",
-        "for turn in turns if is_written else", "for turn in",
+        "for turn in turns if past.is_written() else", "for turn in",
     ),
     Mutant(
         "lists: storages of what was made in a turn", "graph/loop_tape.py",
