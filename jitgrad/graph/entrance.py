@@ -28,6 +28,7 @@ from jitgrad.graph.turning import (
     steps_of,
     width_of,
 )
+from jitgrad.locks import SHARED
 from jitgrad.modes import state
 from jitgrad.python.code import Code
 from jitgrad.python.evaluate import Evaluator
@@ -109,7 +110,7 @@ class Layout:
         known = frames[0].code.layouts
         layout = known.get(key)
         if layout is None:
-            layout = known[key] = cls(found)
+            layout = known.setdefault(key, cls(found))
         return layout
 
     def values_of(self, frames: list[Frame]) -> list[Any]:
@@ -215,14 +216,22 @@ class Going:
         turns: how often the call has come back to this place.
         trail: by which paths.
         earlier: of integers that change from turn to turn, what they were before.
+        error: what is raised at the place.
+        run: the replay that has followed the graph from here.
+        left: the frames with which Python has gone on.
+        following: the call that goes on behind what Python did.
     """
 
     __slots__ = (
         "came",
         "earlier",
+        "error",
+        "following",
         "kept_bytes",
         "layout",
+        "left",
         "performs",
+        "run",
         "trail",
         "turned",
         "turns",
@@ -241,6 +250,10 @@ class Going:
         self.turns = 0
         self.trail: tuple = ()
         self.earlier: dict[int, int] = {}
+        self.error: BaseException | None = None
+        self.run: Run | None = None
+        self.left: list[Frame] | None = None
+        self.following: Going | None = None
 
     @classmethod
     def on_from(cls, evaluator: Evaluator, earlier: Mapping | None = None) -> Going:
@@ -263,8 +276,9 @@ class Going:
 
         What they hold is theirs alone from here on: generators end where the last of them is gone.
         """
-        values, self.values = self.values, []
-        return self.layout.frames_with(values, [None] * len(values))
+        made = self.layout.frames_with(self.values, [None] * len(self.values))
+        self.left, self.values = made[0], []
+        return made
 
     @property
     def source(self) -> Any:
@@ -335,13 +349,15 @@ class Entrance:
 
     def drop_shortcuts(self, segments: list[Segment]) -> None:
         """Forget the shortcuts of paths that end with one of these segments."""
-        kept = []
         for each in self.shortcuts:
             if any(each.hot.last is segment for segment in segments):
                 each.give_up()
-            else:
-                kept.append(each)
-        self.shortcuts = tuple(kept)
+                self.drop_shortcut(each)
+
+    def drop_shortcut(self, shortcut: Any) -> None:
+        """Try a shortcut no longer."""
+        with SHARED:
+            self.shortcuts = tuple(each for each in self.shortcuts if each is not shortcut)
 
     def key(self, values: list[Any], names: tuple[str, ...] = ()) -> Any:
         """Return what decides which segments are tried; `names` are those of the last values."""

@@ -61,13 +61,12 @@ def evaluate(going: Going, hopeless: set, **done: Any) -> Any:
     frames, loops = going.frames()
     Passing(evaluator, hopeless, loops, begun=bool(done))
     try:
-        try:
-            return evaluator.resume(frames, **done)
-        except Leave:
-            pass
-        return Going.on_from(evaluator)
-    finally:
-        evaluator.let_go()
+        return evaluator.resume(frames, **done)
+    except Leave:
+        pass
+    going.following = Going.on_from(evaluator)
+    evaluator.let_go()
+    return going.following
 
 
 class HostCall:
@@ -146,12 +145,13 @@ class HostCall:
             return evaluate(going, hopeless, answer=(made, None))
         *found, _ = self.take((*values, made, *moved, *self.constants))
         if self.after is None:
-            going.values = []
+            going.left, going.values = [], []
             return found[0]
         if GeneratorType in map(type, found):
             return evaluate(going, hopeless, answer=(made, None))
+        going.following = Going(self.after, found)
         going.values = []
-        return Going(self.after, found)
+        return going.following
 
 
 UNSUITABLE = object()

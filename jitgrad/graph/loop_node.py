@@ -66,7 +66,13 @@ class LoopBackward(Node):
         given = self._given(cotangents)
         wanted = [each for each, want in zip(self.roots, needed) if want]
         arrivals = Arrivals(self.past, self.begin, self.end, list(self._arrived(cotangents)))
-        found = self._back(given, arrivals, wanted)
+        try:
+            found = self._back(given, arrivals, wanted)
+        except KeyError:
+            # another thread has freed it meanwhile
+            if any(each.is_freed for each in self.past.passages.values()):
+                raise RuntimeError(SECOND_BACKWARD) from None
+            raise
         return tuple(found.get(each) for each in self.roots)
 
     def release(self) -> None:

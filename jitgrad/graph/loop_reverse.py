@@ -221,7 +221,8 @@ class Reverse:
             as_known = not arrivals.direct and [*self.plans] == arrivals.variants
             order = taken if as_known else self._paths(numbers)[taken]
         turns = self.loop.run(values, streams, limit=end - begin, order=order)
-        assert turns.finished == end - begin
+        if turns.finished != end - begin:
+            raise KeyError("what the turns have left")
         count = len(self.values)
         for target, array, known in zip(self.totals, turns.carried[count:], before):
             # what no turn has added to is still nothing

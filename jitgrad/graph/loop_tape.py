@@ -100,6 +100,11 @@ class _Passage:
         """Return which of its turns is that with this number."""
         return slice(*self.own(turn, turn + 1))
 
+    @property
+    def is_freed(self) -> bool:
+        """Has anything been freed?"""
+        return bool(self._freed)
+
     def freed(self, own: int) -> set[Variable]:
         """Return the variables whose saved values in one of its turns have been freed."""
         found = (each for each, turns in list(self._freed.items()) if turns[own])

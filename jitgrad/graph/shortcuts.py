@@ -16,6 +16,7 @@ from jitgrad.graph.guards import Unknown
 from jitgrad.graph.hot import MOST, HotPath
 from jitgrad.graph.segment import Segment
 from jitgrad.graph.shortcut_functions import MISSED, STALE, WRONG, Unfit, Writer
+from jitgrad.locks import SHARED
 
 
 class Shortcut(NamedTuple):
@@ -35,7 +36,8 @@ class Shortcut(NamedTuple):
     def give_up(self) -> None:
         """Guess the path no longer, until it is found hot again."""
         first = self.first
-        first.hot = tuple(each for each in first.hot if each is not self.hot)
+        with SHARED:
+            first.hot = tuple(each for each in first.hot if each is not self.hot)
 
 
 def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
@@ -51,7 +53,15 @@ def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
     except Unfit as unfit:
         hot.is_tried = not unfit.early
         return
-    entrance.shortcuts = (made, *entrance.shortcuts[: MOST - 1])
+    _try_first(entrance, made, is_new=True)
+
+
+def _try_first(entrance: Entrance, shortcut: Shortcut, is_new: bool = False) -> None:
+    """Try a shortcut before all others, unless another thread has dropped it meanwhile."""
+    with SHARED:
+        others = [each for each in entrance.shortcuts if each is not shortcut]
+        if is_new or len(others) < len(entrance.shortcuts):
+            entrance.shortcuts = (shortcut, *others[: MOST - 1])
 
 
 def take_shortcut(
@@ -72,21 +82,19 @@ def take_shortcut(
         if result is WRONG:
             hot.credit -= 1
             if hot.credit < 0:
-                entrance.shortcuts = _without(entrance, each)
+                entrance.drop_shortcut(each)
                 each.give_up()
                 hot.last.given_up += 1
             return None
         if result is STALE:
-            entrance.shortcuts = _without(entrance, each)
+            entrance.drop_shortcut(each)
             hot.is_tried = False
             return None
         hot.confirm()
         if going is not None:
             going.came_to(hot.last)
         elif each is not shortcuts[0]:
-            others = _without(entrance, each)
-            if len(others) < len(shortcuts):
-                entrance.shortcuts = (each, *others)
+            _try_first(entrance, each)
         return hot.last, result
     return None
 
@@ -104,7 +112,3 @@ def _likely(shortcuts: Sequence[Shortcut], going: Going) -> Iterator[Shortcut]:
     for each in shortcuts:
         if not going.may_turn(each.first):
             yield each
-
-
-def _without(entrance: Entrance, shortcut: Shortcut) -> tuple[Shortcut, ...]:
-    return tuple(each for each in entrance.shortcuts if each is not shortcut)

@@ -152,6 +152,15 @@ class CompiledBackward(Node):
         tape = self.tape
         if tape is None:
             raise RuntimeError(SECOND_BACKWARD)
+        try:
+            return self._flows(tape, cotangents, needed)
+        except KeyError:
+            # another thread has freed it meanwhile
+            if tape.freed.issuperset(tape.layout.saving):
+                raise RuntimeError(SECOND_BACKWARD) from None
+            raise
+
+    def _flows(self, tape: Tape, cotangents: list, needed: list[bool]) -> tuple:
         layout = tape.layout
         shortcut: BackwardShortcut | None = layout.shortcut
         if shortcut is not None and not (state.grad_enabled or tape.freed or state.detect_anomaly):

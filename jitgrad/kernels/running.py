@@ -218,10 +218,7 @@ class Loop:
         arena.close(closed)
         if not self._follows:
             arena.begin_with(first)
-        made = self._turns(arena, limit, most_bytes)
-        if made.stop not in (Stop.PYTHON, Stop.ERROR):  # a failure leaves its mark
-            self._spare.append(arena)
-        return made
+        return self._turns(arena, limit, most_bytes)
 
     def _nothing(self, values: Sequence[Any]) -> Turns:
         """Return what it is to have done no turn, for Python has numbers beyond int64."""
@@ -236,17 +233,26 @@ class Loop:
 
     def _turns(self, arena: Arena, limit: int, most_bytes: int) -> Turns:
         tape = _Tape(self, arena, most_bytes)
-        number, stop, error = FINISHED, Stop.ERROR, None
+        made = None
         try:
             number, stop = self._portions(arena, limit, tape)
+            made = self._done(arena, tape, number, stop)
+            if stop is not Stop.PYTHON:  # a failure leaves its mark
+                self._spare.append(arena)
+            return made
         except BaseException as why:
             if not self.writes:
                 raise
             error = why
+        if made is None:
+            made = self._done(arena, tape, FINISHED, Stop.ERROR)
+        return made._replace(stop=Stop.ERROR, error=error)
+
+    def _done(self, arena: Arena, tape: _Tape, number: int, stop: Stop) -> Turns:
         test = self._tests[number - FIRST_TEST] if stop is Stop.TEST else None
         counts = [each[0] for each in arena.counts]
         done = sum(counts)
-        return Turns(done, stop, test, arena.carried(), counts, *tape.finished(done, counts), error)
+        return Turns(done, stop, test, arena.carried(), counts, *tape.finished(done, counts))
 
     def _portions(self, arena: Arena, limit: int, tape: _Tape) -> tuple[int, Stop]:
         """Do turns in portions, between which Python has a look; return why they end."""

@@ -244,7 +244,7 @@ MUTANTS = [
     ),
     Mutant(
         "replay: effects in order", "graph/replay.py",
-        "for effect in segment.effects:", "for effect in segment.effects[::-1]:",
+        "for effect in effects:", "for effect in effects[::-1]:",
     ),
     Mutant(
         "replay: grad mode of a result", "graph/replay.py",
@@ -527,15 +527,15 @@ MUTANTS = [
     # -- where calls go on ------------------------------------------------------------------------
     Mutant(
         "layout: an iterator that was in Python's hands", "graph/entrance.py",
-        "                and not each.exposed\n", "",
+        " and not each.exposed else None", " else None",
     ),
     Mutant(
         "layout: an iterator that something else holds", "graph/entrance.py",
-        "                and uses[id(each)] == 1\n", "",
+        "if uses[id(each)] > 1 or register", "if register",
     ),
     Mutant(
         "layout: iterators of frames", "graph/entrance.py",
-        "if id(values[each]) in alone\n                and ", "if ",
+        " and id(values[each]) in alone else", " else",
     ),
     Mutant(
         "exit: what the instruction changed", "graph/cutting.py",
@@ -589,7 +589,7 @@ MUTANTS = [
     ),
     Mutant(
         "loop: versions of what turns write to", "graph/cycles.py",
-        "            raise_versions(self.ways, runs, turns)\n", "            pass\n",
+        "            raise_versions(self.ways, runs, turns.counts)\n", "            pass\n",
     ),
     Mutant(
         "loop: versions of what turns have made and written", "graph/cycles.py",
