@@ -13,6 +13,7 @@ import io
 import traceback
 import types
 import warnings
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -135,10 +136,14 @@ class _Describer:
             return self._tensor(value)
         if isinstance(value, np.ndarray):
             return (value.shape, str(value.dtype), value.copy())
+        own = vars(value) if hasattr(value, "__dict__") else {}
         if isinstance(value, dict):
-            return [(self.describe(key), self.describe(each)) for key, each in value.items()]
-        if isinstance(value, (list, set, frozenset)):
-            return [self.describe(each) for each in value]
+            pairs = (*dict.items(value), *own.items())
+            return [(self.describe(key), self.describe(each)) for key, each in pairs]
+        if isinstance(value, (list, set, frozenset, deque)):
+            # not as the class of the user's says
+            elements = list.__iter__(value) if isinstance(value, list) else value
+            return [self.describe(each) for each in (*elements, *own.items())]
         if isinstance(value, types.FunctionType):
             return value.__qualname__
         if isinstance(value, types.MethodType):
