@@ -22,6 +22,7 @@ import numpy as np
 import jitgrad as torch
 from jitgrad import Tensor
 from jitgrad.dispatch import node_of
+from jitgrad.graph.contents import native_class
 
 NAMELESS = (type(None), bool, int, str, bytes, complex, range, type(Ellipsis), torch.dtype)
 
@@ -137,12 +138,10 @@ class _Describer:
         if isinstance(value, np.ndarray):
             return (value.shape, str(value.dtype), value.copy())
         own = vars(value) if hasattr(value, "__dict__") else {}
-        if isinstance(value, dict):
-            pairs = (*dict.items(value), *own.items())
-            return [(self.describe(key), self.describe(each)) for key, each in pairs]
-        if isinstance(value, (list, set, frozenset, deque)):
-            # not as the class of the user's says
-            elements = list.__iter__(value) if isinstance(value, list) else value
+        if isinstance(value, (dict, list, set, frozenset, deque)):
+            # not as a class of the user's says
+            kind: Any = native_class(type(value))
+            elements = kind.items(value) if isinstance(value, dict) else kind.__iter__(value)
             return [self.describe(each) for each in (*elements, *own.items())]
         if isinstance(value, types.FunctionType):
             return value.__qualname__
