@@ -1,6 +1,6 @@
 """Loops of many turns, and a model of many parameters: what each turn and each tensor costs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.subjects import Tools
@@ -141,6 +141,26 @@ def rows(tools: Tools) -> Run:
             h = torch.tanh(xs[at] @ outer + h @ inner)
         return (h * h).mean()
 
+    return small_network(tools, read)
+
+
+def each_row(tools: Tools) -> Run:
+    """Build the same, with a loop over the inputs themselves."""
+    torch = tools.library
+
+    @tools.part
+    def read(xs: Any, inner: Any, outer: Any) -> Any:
+        h = torch.zeros(FEW, THIN)
+        for x in xs:
+            h = torch.tanh(x @ outer + h @ inner)
+        return (h * h).mean()
+
+    return small_network(tools, read)
+
+
+def small_network(tools: Tools, read: Callable) -> Run:
+    """Give a small recurrent network its inputs and weights; the run takes all slopes."""
+    torch = tools.library
     xs = torch.tensor(random(ROWS, FEW, THIN)).requires_grad_()
     weights = [
         torch.tensor(random(THIN, THIN, seed=seed) / 4).requires_grad_() for seed in range(2)
@@ -220,6 +240,12 @@ WORKLOADS: Sequence[Workload] = (
         "loop-rows",
         f"a recurrent network of {ROWS} steps, {FEW} x {THIN}, value and slopes of inputs, too",
         rows,
+        excused={"torch.compile": "it compiles every turn by itself"},
+    ),
+    Workload(
+        "loop-each-row",
+        "the same with a loop over the inputs, `for x in xs`",
+        each_row,
         excused={"torch.compile": "it compiles every turn by itself"},
     ),
     Workload("many-small", f"{LAYERS} layers of 8 numbers, 300 parameters, forward", narrow),

@@ -22,7 +22,7 @@ from jitgrad.modes import state
 from jitgrad.node import AccumulateGrad, HookHandle, Node
 from jitgrad.ops.legacy import legacy
 from jitgrad.ops.methods import OperationMethods
-from jitgrad.ops.splitting import unbind
+from jitgrad.ops.rows import RowIterator
 from jitgrad.pickling import PicklingMethods
 from jitgrad.printing import text_of
 from jitgrad.spec import Size
@@ -332,7 +332,7 @@ class Tensor(TensorCore, OperationMethods, PicklingMethods):
     def __iter__(self) -> Iterator[Tensor]:
         if not self._array.ndim:
             raise TypeError("iteration over a 0-d tensor")
-        return iter(unbind(self))
+        return RowIterator(self)
 
     def __hash__(self) -> int:
         return id(self)

@@ -8,7 +8,7 @@ from typing import Any
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.collecting import CollectingRules
-from jitgrad.graph.counting import KIND, CountingRules
+from jitgrad.graph.counting import KIND
 from jitgrad.graph.dictionaries import DICTS
 from jitgrad.graph.knowledge import LISTS, FreshObject
 from jitgrad.graph.lookups import Place
@@ -17,6 +17,7 @@ from jitgrad.graph.origins import KNOWN, Bounds, Origin, Parts, parts
 from jitgrad.graph.positions import OVER, Sources
 from jitgrad.graph.recipes import Counting, Recipe
 from jitgrad.graph.remaking import Unrecordable
+from jitgrad.graph.rows import RowRules, has_rows
 from jitgrad.python import stand_ins
 from jitgrad.python.operations import EXHAUSTED, Enter, Operations
 from jitgrad.spec import Size
@@ -28,7 +29,7 @@ def plain_build(kind: str, values: Any) -> Any:
     return answer[0]
 
 
-class ContainerRules(CountingRules, CollectingRules, OperandRules):
+class ContainerRules(RowRules, CollectingRules, OperandRules):
     """What is built from parts, taken apart, and iterated."""
 
     def build(self, kind: str, values: Any, origins: Any) -> Any:
@@ -145,11 +146,8 @@ class ContainerRules(CountingRules, CollectingRules, OperandRules):
             return x, xo
         if type(x) is range and (xo is KNOWN or isinstance(xo, Bounds)):
             return self.count(x, xo)
-        if isinstance(x, TensorCore) and x._array.ndim:
-            rows, xo = self.perform(tuple, (x,), (xo,))
-            if not self.active:
-                return iter(rows), None
-            x = rows
+        if has_rows(x) and self.entry(x) is not None:
+            return self.rows(x)
         view = isinstance(known, FreshObject) and known.kind in ("keys", "items", "values")
         if self._elements(x, xo) is not None and (
             type(x) in (*LISTS, tuple, range, str, set, frozenset, Size, *DICTS)
@@ -169,8 +167,12 @@ class ContainerRules(CountingRules, CollectingRules, OperandRules):
         answer = self.user_advance(it, io)
         if answer is not None:
             return answer
+        if isinstance(known, FreshObject) and known.kind == "turning":
+            return self.advance_turning(it, known)
         if not isinstance(known, FreshObject) or not isinstance(known.extra, (Sources, Counting)):
             return self.leave("an iterator that is not known").advance(it, io)
+        if known.kind == "rows":
+            return self.advance_rows(it, known)
         if known.kind == KIND:
             return self.advance_counter(it, known)
         if self.calls_back(it):

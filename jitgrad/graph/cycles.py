@@ -26,6 +26,7 @@ from jitgrad.graph.segment import Continue, Segment
 from jitgrad.graph.verify_loops import make_loop
 from jitgrad.graph.ways import WayBack
 from jitgrad.kernels.loops import NotNative, Path, Stop, Test, Turns
+from jitgrad.locks import SHARED
 
 WARM = 128
 """How often a path is seen to lead back to its beginning before it is made a native loop; where
@@ -54,6 +55,7 @@ class Cycle:
         loop: the native loop.
         carried: for the arguments that change in some turn, by their place, what they are.
         elements: what the turns append to lists, by way; `nothing` stands for it if that is so.
+        writes: turns write to tensors that are there in all of them.
         changes: these arguments, see `_changes`; `shown`: the tensors among them, by way.
         layout: what autograd has to know of it, None where nothing has a history.
         dependent: one of its results may depend on another one.
@@ -69,6 +71,7 @@ class Cycle:
         self.line = ways[0].end.line
         self.carried = self._carried()
         self.number = {position: at for at, position in enumerate(self.carried)}
+        self.writes = any(way.written or way.announced or way.rewrites for way in ways)
         self.changes = list(_changes(ways))
         self.shown = [_shown(way) for way in ways]
         begun = list(self.carried.values())
@@ -189,11 +192,27 @@ class Cycle:
         while runs[first] is None:
             first += 1
         values = [_found(places, runs) for places in self.sources.values()]
-        announce(self.ways, runs)
+        if self.writes:
+            announce(self.ways, runs)
         turns = self.loop.run(
             values, (), SLICE, config.max_tape or 1 << 62, closed=closed, first=first
         )
-        raise_versions(self.ways, runs, turns)
+        if not self.writes:
+            return self._behind(turns, run, runs, going)
+        try:
+            return self._behind(turns, run, runs, going)
+        except BaseException as why:
+            run.is_torn = turns.finished > 0
+            if not turns.finished or any(way.state.rebased for way in self.ways):
+                raise
+            turns = turns._replace(error=why)
+        # what has been written is written, and the call stands behind that
+        return self._behind(turns, run, runs, going)
+
+    def _behind(self, turns: Turns, run: Run, runs: list[Run | None], going: Going) -> Going | None:
+        """Return the call that goes on behind turns; None where there are none."""
+        if self.writes:
+            raise_versions(self.ways, runs, turns.counts)
         self.left_soon = self.left_soon + 1 if turns.finished < 2 else 0
         error = self._too_large(turns) if turns.stop is Stop.MEMORY else turns.error
         # what has been written has its history, whatever is raised then
@@ -218,9 +237,9 @@ class Cycle:
                 for way, held in zip(self.layout.ways, records)
                 for each in way.kept
             )
+        run.is_torn = True
         appended.perform()
-        if error is not None:
-            raise error
+        gone.error, run.going = error, gone
         return gone
 
     def _too_large(self, turns: Turns) -> MemoryError:
@@ -368,22 +387,31 @@ def count_return(first: Segment, last: Segment, values: list[Any], turns: int) -
     """
     end = last.end
     assert isinstance(end, Continue)
-    end.returns += 1
+    returns = end.returns = end.returns + 1
     usual = max(WARM // 8, 2) if first.cycles else WARM
-    if end.settled or end.returns < (usual if turns > config.unroll else PATIENCE * usual):
+    if end.settled or returns < (usual if turns > config.unroll else PATIENCE * usual):
         return ""
     end.settled = True
     try:
         way = WayBack(last, values)
-        for at, cycle in enumerate(first.cycles):
-            joined = _joined(cycle, way)
-            if joined is not None:
-                first.cycles[at] = joined
-                return ""
-        first.cycles.append(Cycle([way]))
+        while True:
+            known, made = first.cycles, _with(first.cycles, way)
+            with SHARED:
+                # or another thread has found another way meanwhile
+                if first.cycles is known:
+                    first.cycles = made
+                    return ""
     except Unsuitable as why:
         return str(why)
-    return ""
+
+
+def _with(cycles: list[Any], way: WayBack) -> list[Any]:
+    """Return loops of which one, or a further one, knows one more way."""
+    for at, cycle in enumerate(cycles):
+        joined = _joined(cycle, way)
+        if joined is not None:
+            return [*cycles[:at], joined, *cycles[at + 1 :]]
+    return [*cycles, Cycle([way])]
 
 
 def _joined(cycle: Cycle, way: WayBack) -> Cycle | None:

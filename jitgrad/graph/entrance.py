@@ -17,13 +17,23 @@ from jitgrad.graph.recipes import Counter, Recipe, walk
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Segment, Snapshot
 from jitgrad.graph.taking import ARGUMENT_CONSTANTS
+from jitgrad.graph.turning import (
+    RANGE,
+    Form,
+    Turned,
+    before,
+    form_of,
+    iterator_of,
+    parts_of,
+    steps_of,
+    width_of,
+)
+from jitgrad.locks import SHARED
 from jitgrad.modes import state
 from jitgrad.python.code import Code
 from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import UNBOUND, Frame
 from jitgrad.python.operations import Operations
-
-RANGE_ITERATOR = type(iter(range(0)))
 
 
 class Layout:
@@ -31,32 +41,37 @@ class Layout:
 
     Attributes:
         frames: of each frame, outermost first, the code, the position, the live registers, and
-            those of them which hold an iterator over a range that nobody else has: that is three
-            values, what is still before it.
+            of each register the form of the iterator in it that nobody else has, which is taken
+            apart; None of all other values.
         line: the source line.
         place: the code and the position of each frame.
-        steps: the numbers of the values that are the steps of such iterators. They are constants:
-            which way an iterator counts decides how it is followed.
+        steps: the numbers of the values that are the steps of ranges. They are constants: which
+            way an iterator counts decides how it is followed.
+        count: how many values are live: the functions of the frames, and what registers hold.
         host_call: where Python performs the instruction, what is known of that.
     """
 
-    def __init__(self, frames: list[tuple[Code, int, tuple[int, ...], tuple[int, ...]]]) -> None:
+    def __init__(
+        self, frames: list[tuple[Code, int, tuple[int, ...], tuple[Form | None, ...]]]
+    ) -> None:
         self.frames = frames
         code, position, *_ = frames[-1]
         self.line = code.filename, code.lines[position].line
         self.key = tuple((id(code), *rest) for code, *rest in frames)
         self.place = tuple((code, position) for code, position, *_ in frames)
-        self.steps = set(self._steps())
+        self.count = sum(1 + sum(map(width_of, forms)) for *_, forms in frames)
+        self.steps = {at + step for at, form in self._iterators() for step in steps_of(form)}
         self.host_call: Any = None
 
-    def _steps(self) -> Iterator[int]:
+    def _iterators(self) -> Iterator[tuple[int, Form]]:
+        """Yield the iterators that are taken apart: the numbers of the first values, and forms."""
         number = 0
-        for _, _, registers, counters in self.frames:
+        for _, _, _, forms in self.frames:
             number += 1
-            for register in registers:
-                number += 3 if register in counters else 1
-                if register in counters:
-                    yield number - 1
+            for form in forms:
+                if form is not None:
+                    yield number, form
+                number += width_of(form)
 
     @classmethod
     def of_snapshot(cls, snapshot: Snapshot) -> Layout:
@@ -64,17 +79,18 @@ class Layout:
         held = [each for frame in snapshot.frames for each in frame.registers.values()]
         uses = collections.Counter(map(id, held))
         uses.update(id(part) for each in walk(held) for part in each.parts())
+
+        def form(frame: Any, register: int, each: Recipe) -> Form | None:
+            if uses[id(each)] > 1 or register < frame.code.named_count:
+                return None
+            if isinstance(each, Turned):
+                return each.form
+            return RANGE if isinstance(each, Counter) and not each.exposed else None
+
         frames = []
         for frame in snapshot.frames:
-            counters = tuple(
-                register
-                for register, each in frame.registers.items()
-                if isinstance(each, Counter)
-                and not each.exposed
-                and uses[id(each)] == 1
-                and register >= frame.code.named_count
-            )
-            frames.append((frame.code, frame.pc, tuple(frame.registers), counters))
+            forms = tuple(form(frame, *each) for each in frame.registers.items())
+            frames.append((frame.code, frame.pc, tuple(frame.registers), forms))
         return cls(frames)
 
     @classmethod
@@ -84,33 +100,27 @@ class Layout:
         found = []
         for frame in frames:
             registers, values = tuple(live_registers(frame)), frame.values
-            counters = tuple(
-                each
+            named = frame.code.named_count
+            forms = tuple(
+                form_of(values[each]) if each >= named and id(values[each]) in alone else None
                 for each in registers
-                if id(values[each]) in alone
-                and type(values[each]) is RANGE_ITERATOR
-                and each >= frame.code.named_count
             )
-            found.append((frame.code, frame.pc, registers, counters))
+            found.append((frame.code, frame.pc, registers, forms))
         key = tuple(found)
         known = frames[0].code.layouts
         layout = known.get(key)
         if layout is None:
-            layout = known[key] = cls(found)
+            layout = known.setdefault(key, cls(found))
         return layout
 
     def values_of(self, frames: list[Frame]) -> list[Any]:
         """Return what is live in `frames`: of each the function, and what the registers hold."""
         values: list[Any] = []
-        for frame, (_, _, registers, counters) in zip(frames, self.frames):
+        for frame, (_, _, registers, forms) in zip(frames, self.frames):
             values.append(frame.function)
-            for register in registers:
+            for register, form in zip(registers, forms):
                 held = frame.values[register]
-                if register in counters:
-                    bounds = position_of(held)
-                    values.extend((bounds.start, bounds.stop, bounds.step))
-                else:
-                    values.append(held)
+                values.extend((held,) if form is None else parts_of(held))
         return values
 
     def earlier(self, values: list[Any], held: Mapping[tuple[int, int], int]) -> dict[int, int]:
@@ -120,36 +130,28 @@ class Layout:
             held: what registers held before the latest turn, as for `Going.on_from`.
         """
         found, number = {}, 0
-        for depth, (_, _, registers, counters) in enumerate(self.frames):
+        for depth, (_, _, registers, forms) in enumerate(self.frames):
             number += 1
-            for register in registers:
-                if register in counters:
-                    found[number] = values[number] - values[number + 2]
-                    number += 2
+            for register, form in zip(registers, forms):
+                if form is not None:
+                    parts = values[number : number + width_of(form)]
+                    found |= {number + at: each for at, each in before(form, parts).items()}
                 elif (depth, register) in held:
                     found[number] = held[depth, register]
-                number += 1
+                number += width_of(form)
         return found
 
     def build(self, snapshot: Snapshot, run: Run) -> list[Any]:
         """Return the same of what a snapshot makes in a run."""
-        values = []
-        for frame, (_, _, _, counters) in zip(snapshot.frames, self.frames):
-            values.append(frame.function.build(run))
-            for register, each in frame.registers.items():
-                if register in counters:
-                    values.extend(part.build(run) for part in each.parts())
-                else:
-                    values.append(each.build(run))
-        return values
+        return [each.build(run) for each in self.recipes(snapshot)]
 
     def recipes(self, snapshot: Snapshot) -> list[Recipe]:
         """Return how these values are made, one recipe for each."""
         found: list[Recipe] = []
-        for frame, (_, _, _, counters) in zip(snapshot.frames, self.frames):
+        for frame, (_, _, _, forms) in zip(snapshot.frames, self.frames):
             found.append(frame.function)
-            for register, each in frame.registers.items():
-                found.extend(each.parts() if register in counters else (each,))
+            for each, form in zip(frame.registers.values(), forms):
+                found.extend((each,) if form is None else each.parts())
         return found
 
     def frames_with(
@@ -162,28 +164,21 @@ class Layout:
         """
         given = iter(zip(values, origins))
         made, loops = [], []
-        for code, position, registers, counters in self.frames:
+        for code, position, registers, forms in self.frames:
             function, origin = next(given)
             held: list[Any] = [UNBOUND] * code.register_count
             found: list[Any] = [None] * code.register_count
-            for register in registers:
-                value, came_from = next(given)
-                if register in counters:
-                    (stop, end), (step, known) = next(given), next(given)
-                    bounds = range(value, stop, step)
-                    value = iter(bounds)
-                    loops.append(value)
-                    if adopt is not None:
-                        came_from = adopt(value, bounds, [came_from, end, known])
-                held[register], found[register] = value, came_from
+            for register, form in zip(registers, forms):
+                if form is None:
+                    held[register], found[register] = next(given)
+                    continue
+                parts = [next(given) for _ in range(width_of(form))]
+                it = held[register] = iterator_of(form, (part for part, _ in parts))
+                loops.append(it)
+                if adopt is not None:
+                    found[register] = adopt(it, form, parts)
             made.append(Frame(code, function, position, held, found, origin))
         return made, loops
-
-
-def position_of(it: Any) -> range:
-    """Return what an iterator over a range has still before it."""
-    _, (bounds,), index = it.__reduce__()
-    return bounds if index is None else bounds[index:]
 
 
 def live_registers(frame: Frame) -> list[int]:
@@ -221,14 +216,22 @@ class Going:
         turns: how often the call has come back to this place.
         trail: by which paths.
         earlier: of integers that change from turn to turn, what they were before.
+        error: what is raised at the place.
+        run: the replay that has followed the graph from here.
+        left: the frames with which Python has gone on.
+        following: the call that goes on behind what Python did.
     """
 
     __slots__ = (
         "came",
         "earlier",
+        "error",
+        "following",
         "kept_bytes",
         "layout",
+        "left",
         "performs",
+        "run",
         "trail",
         "turned",
         "turns",
@@ -247,6 +250,10 @@ class Going:
         self.turns = 0
         self.trail: tuple = ()
         self.earlier: dict[int, int] = {}
+        self.error: BaseException | None = None
+        self.run: Run | None = None
+        self.left: list[Frame] | None = None
+        self.following: Going | None = None
 
     @classmethod
     def on_from(cls, evaluator: Evaluator, earlier: Mapping | None = None) -> Going:
@@ -269,8 +276,9 @@ class Going:
 
         What they hold is theirs alone from here on: generators end where the last of them is gone.
         """
-        values, self.values = self.values, []
-        return self.layout.frames_with(values, [None] * len(values))
+        made = self.layout.frames_with(self.values, [None] * len(self.values))
+        self.left, self.values = made[0], []
+        return made
 
     @property
     def source(self) -> Any:
@@ -341,13 +349,15 @@ class Entrance:
 
     def drop_shortcuts(self, segments: list[Segment]) -> None:
         """Forget the shortcuts of paths that end with one of these segments."""
-        kept = []
         for each in self.shortcuts:
             if any(each.hot.last is segment for segment in segments):
                 each.give_up()
-            else:
-                kept.append(each)
-        self.shortcuts = tuple(kept)
+                self.drop_shortcut(each)
+
+    def drop_shortcut(self, shortcut: Any) -> None:
+        """Try a shortcut no longer."""
+        with SHARED:
+            self.shortcuts = tuple(each for each in self.shortcuts if each is not shortcut)
 
     def key(self, values: list[Any], names: tuple[str, ...] = ()) -> Any:
         """Return what decides which segments are tried; `names` are those of the last values."""

@@ -286,7 +286,7 @@ class GeneratorRules(HoldingRules):
             # else they, or what holds them, would live on for as long as the recorder does
             self.methods.clear()
             for identity, (_, known) in list(self.objects.items()):
-                if not isinstance(known, FreshObject) or known.kind != "counter":
+                if not isinstance(known, FreshObject) or known.kind not in ("counter", "turning"):
                     del self.objects[identity]
 
 

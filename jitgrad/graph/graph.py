@@ -12,14 +12,16 @@ from jitgrad import config
 from jitgrad.errors import CompileError
 from jitgrad.graph.cycles import count_return, turn
 from jitgrad.graph.entrance import Entrance, Going, Layout
-from jitgrad.graph.heads import Head, take_out, turns_before
+from jitgrad.graph.heads import Head
+from jitgrad.graph.interrupts import OWN, raise_within, standing
 from jitgrad.graph.notes import Notes
 from jitgrad.graph.origins import KNOWN
 from jitgrad.graph.recorder import Recorder
 from jitgrad.graph.replay import Miss, follow, frames_of, select
 from jitgrad.graph.resting import Resting
+from jitgrad.graph.returns import Returns
 from jitgrad.graph.run import Run
-from jitgrad.graph.segment import Continue, Evaluate, Exit, PathState, Segment
+from jitgrad.graph.segment import Evaluate, Exit, PathState, Segment
 from jitgrad.graph.shortcuts import MISSED, add_shortcut, take_shortcut
 from jitgrad.graph.verify import Checks
 from jitgrad.modes import state
@@ -34,14 +36,11 @@ SAMPLED = 7
 """The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
 call would take 5 % of the shortest ones."""
 
-FEW_TURNS = "calls leave the loop behind few turns"
-OTHER_TURNS = "one turn is not as the other"
-
 UNSTABLE = 8
 """How many more recordings than replays begin at a place before the call no longer begins there."""
 
 
-class Graph:
+class Graph(Returns):
     """All that is known of one function: its segments by entry key.
 
     Attributes:
@@ -140,17 +139,38 @@ class Graph:
         began = time.perf_counter() if self.calls & SAMPLED == 0 else 0.0
         traces = self.traces
         entrance, values, names = self.entrance, [*args, *kwargs.values()], tuple(kwargs)
-        result = self.cut_short(entrance, values, names) if entrance.shortcuts else MISSED
-        if result is MISSED:
-            run = Run(values)
-            candidates = entrance.entries.get(entrance.key(values, names))
-            segment = select(candidates, run) if candidates else None
-            if segment is None:
-                result = self.record_call(args, kwargs)
-            else:
-                result = self.replay(entrance, segment, run)
-        while type(result) is Going:
-            result = self.go_on(result)
+        begun = enabled = state.grad_enabled
+        going = run = result = failed = frames = None
+        try:
+            result = self.cut_short(entrance, values, names) if entrance.shortcuts else MISSED
+            if result is MISSED:
+                run = Run(values)
+                candidates = entrance.entries.get(entrance.key(values, names))
+                segment = select(candidates, run) if candidates else None
+                if segment is None:
+                    result = self.record_call(args, kwargs, run)
+                else:
+                    result = self.replay(entrance, segment, run)
+            while type(result) is Going:
+                going, enabled = result, state.grad_enabled
+                result = self.go_on(going)
+                self.count_turn(going, result)
+        except OWN:
+            raise
+        except BaseException as error:
+            if type(result) is Going and result is not going:
+                going, enabled = result, state.grad_enabled
+            frames = standing(going, run if going is None else going.run, enabled)
+            if not frames:
+                if frames is None:
+                    state.grad_enabled = begun
+                raise
+            failed = error
+        if failed is not None and frames:
+            try:
+                result = raise_within(failed, frames)
+            finally:
+                failed = frames = None
         if self.traces != traces and self.recorded_by == threading.get_ident():
             if is_full := len(self.segments) > config.max_segments:
                 self.forget()
@@ -170,21 +190,16 @@ class Graph:
 
     def go_on(self, going: Going) -> Any:
         """Go on with a call from a place in the code, by replay or recording."""
+        if going.error is not None:
+            error, going.error = going.error, None
+            raise error
         if going.kept_bytes:
             self.notes.keep(self.calls, going.kept_bytes)
         if going.performs:
             return self.notes.perform(going, self.hopeless)
         if self.reason or state.detect_anomaly:
             return going.finish()
-        result = self.begin_anew(going)
-        head = self.heads.get(going.layout.place)
-        if head is not None:
-            if head.is_left_soon(going, result):
-                self.record_in_a_row(going.layout, FEW_TURNS)
-            if head.turns_differ():
-                entrance = self.entrances.get(going.layout.key)
-                self.record_in_a_row(going.layout, OTHER_TURNS, entrance)
-        return result
+        return self.begin_anew(going)
 
     def begin_anew(self, going: Going) -> Any:
         """Go on with a call where another part of it has ended."""
@@ -195,7 +210,7 @@ class Graph:
             result = self.cut_short(entrance, going.values, (), going)
             if result is not MISSED:
                 return result
-        run = Run(going.values)
+        run = going.run = Run(going.values)
         candidates = entrance.entries.get(entrance.key(going.values))
         segment = select(candidates, run) if candidates else None
         if segment is None:
@@ -204,7 +219,7 @@ class Graph:
                 code, position, *_ = going.layout.frames[-1]
                 self.hopeless.add((code, position))
             self.count_differing(entrance)
-            return self.record_from(entrance, going)
+            return self.record_from(entrance, going, run)
         if entrance.misses:
             entrance.misses -= 1
         if going.came is not None and going.came[0] is segment:
@@ -222,58 +237,6 @@ class Graph:
         result = self.replay(entrance, segment, run)
         going.came_to(self.last)
         return result
-
-    def count_native_run(self, layout: Layout) -> None:
-        """Count that native code has turned at the head of a loop; where it often does, go there.
-
-        Paths that lead through many turns in front of the head are forgotten, to be recorded anew.
-        """
-        head, place = self.heads.get(layout.place), layout.place
-        if head is None or not head.is_found_long():
-            return
-        self.in_a_row.pop(layout.line, None)
-        firsts = [
-            segment.path()[0]
-            for segment in list(self.segments)
-            if isinstance(segment.end, Continue) and turns_before(segment.end, place) > 1
-        ]
-        for entrance in [self.entrance, *list(self.entrances.values())]:
-            known = [first for group in list(entrance.entries.values()) for first in group]
-            if not any(first.cycles for first in known) and any(
-                first is each for first in firsts for each in known
-            ):
-                entrance.forget()
-
-    def count_differing(self, entrance: Entrance) -> None:
-        """Count that a turn of a loop must be recorded, since it rests on other facts."""
-        head = None if entrance.layout is None else self.heads.get(entrance.layout.place)
-        if head is not None:
-            head.differing += 2
-
-    def record_in_a_row(self, layout: Layout, why: str, alone: Entrance | None = None) -> None:
-        """Let many turns of a loop be recorded in a row from now on.
-
-        Args:
-            layout: the head of the loop.
-            why: is told in reports.
-            alone: the entrance, if it does not pay to begin anew there for one turn at all.
-        """
-        lock = self.lock
-        if not lock.acquire(blocking=False):
-            return
-        try:
-            head = self.heads.setdefault(layout.place, Head(0))
-            if not head.before:
-                head.before = True
-                self.in_a_row[layout.line] = why
-                entrances = [self.entrance, *self.entrances.values()]
-                told = f"turns are recorded in a row now, since {why}"
-                take_out(layout.place, self.segments, entrances, told)
-            if alone is not None:
-                head.within = True
-                alone.forget()
-        finally:
-            lock.release()
 
     def replay(self, entrance: Entrance, segment: Segment, run: Run) -> Any:
         """Follow the graph from `segment`, and record on where it ends."""
@@ -304,9 +267,9 @@ class Graph:
             recorder.began_at = entrance.layout.place
             recorder.leaves_long_lists = not self.fullgraph
 
-    def recorder_at(self, entrance: Entrance, values: list, names: tuple = ()) -> tuple:
-        """Return a recorder that begins with `values`, and their origins."""
-        run = Run(values)
+    def recorder_at(self, entrance: Entrance, run: Run, names: tuple = ()) -> tuple:
+        """Return a recorder that begins with the arguments of a run, and their origins."""
+        values = run.arguments
         self.notes.miss_at_entrance(self.calls, entrance, values, names)
         entrance.learn(run, entrance.entries.get(entrance.key(values, names), []))
         entrance.learn_arguments(values)
@@ -326,28 +289,27 @@ class Graph:
         recorder.evaluator = Evaluator(recorder)
         return recorder, origins
 
-    def record_call(self, args: tuple, kwargs: dict) -> Any:
+    def record_call(self, args: tuple, kwargs: dict, run: Run) -> Any:
         """Run the call by evaluation and record it from its beginning."""
-        lock = self.lock
-        if not lock.acquire(blocking=False):
+        lock, code = self.lock, self.code
+        if code is None or not lock.acquire(blocking=False):
+            # it may be another one by now
             return self.function(*args, **kwargs)
         try:
-            assert self.code is not None
-            values = [*args, *kwargs.values()]
-            recorder, origins = self.recorder_at(self.entrance, values, tuple(kwargs))
+            recorder, origins = self.recorder_at(self.entrance, run, tuple(kwargs))
             count = len(args)
             named = dict(zip(kwargs, origins[count:]))
             held, found = bind_arguments(
-                recorder, self.code, self.function, args, origins[:count], kwargs, named
+                recorder, code, self.function, args, origins[:count], kwargs, named
             )
-            frames = [Frame(self.code, self.function, 0, held, found, KNOWN)]
+            run.frames = frames = [Frame(code, self.function, 0, held, found, KNOWN)]
             recorder.evaluator.frames = frames
             recorder.start_here()
             return self.evaluate(recorder, frames)
         finally:
             lock.release()
 
-    def record_from(self, entrance: Entrance, going: Going) -> Any:
+    def record_from(self, entrance: Entrance, going: Going, run: Run) -> Any:
         """Go on by evaluation from a place in the code, and record that."""
         lock = self.lock
         if not lock.acquire(blocking=False):
@@ -355,9 +317,10 @@ class Graph:
         try:
             for position, number in going.earlier.items():
                 entrance.integers.setdefault(position, number)
-            recorder, origins = self.recorder_at(entrance, going.values)
-            adopt = recorder.adopt_counter
+            recorder, origins = self.recorder_at(entrance, run)
+            adopt = recorder.adopt_iterator
             frames, _ = going.layout.frames_with(going.values, origins, adopt)
+            run.frames = frames
             recorder.evaluator.frames = frames
             recorder.start_here()
             return self.evaluate(recorder, frames)
@@ -375,7 +338,8 @@ class Graph:
             # too many to know them all: Python decides, and the call goes on from there
             frames = frames_of(run, branch.snapshot, miss.segment, None)
             layout = Layout.of_frames(frames, [])
-            return Going(layout, layout.values_of(frames), performs=True)
+            run.going = Going(layout, layout.values_of(frames), performs=True)
+            return run.going
         if branch.outcomes.get(miss.outcome):
             self.count_differing(entrance)
         path = branch.snapshot.state.copy()
@@ -412,7 +376,7 @@ class Graph:
             raised = False
         except Leave:
             # the rest is a call of its own
-            result = Going.on_from(recorder.evaluator, recorder.earlier)
+            result = recorder.run.going = Going.on_from(recorder.evaluator, recorder.earlier)
             raised = False
         except BaseException as error:
             if recorder.active:
@@ -422,7 +386,8 @@ class Graph:
             state.recorder = None
             self.record_seconds += time.perf_counter() - began
             self.take(recorder, raised)
-            recorder.evaluator.let_go()
+            if not raised:
+                recorder.evaluator.let_go()
             # which is part of a cycle: what it holds is to end with the call
             vars(recorder).clear()
         return result

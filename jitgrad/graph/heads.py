@@ -61,8 +61,8 @@ class Head:
 
         Turns were recorded in a row in front, when nobody knew how long the loop would be.
         """
-        self._native_runs += 1
-        if self._native_runs != LONG:
+        runs = self._native_runs = self._native_runs + 1
+        if runs != LONG:
             return False
         was_far = self.before or self.first > 1
         # behind a turn, so that all is of the types that it has in further ones
@@ -174,7 +174,7 @@ class HeadRules(Cutting):
 
     @property
     def counters(self) -> list[Any]:
-        """The iterators over ranges that nobody but their loops can reach."""
+        """The iterators that nobody but their loops can reach, and that are taken apart."""
         raise NotImplementedError
 
     def _turn(self) -> None:

@@ -13,8 +13,9 @@ from operator import itemgetter
 from types import GeneratorType
 from typing import Any
 
-from jitgrad.graph.entrance import RANGE_ITERATOR, Going, Layout, has_finalizer
+from jitgrad.graph.entrance import Going, Layout, has_finalizer
 from jitgrad.graph.passing import CALLS, DEPTH, Passing
+from jitgrad.graph.turning import OWN, RANGE_ITERATOR, empty_of, width_of
 from jitgrad.python.code import Op
 from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import UNBOUND, Frame
@@ -60,13 +61,12 @@ def evaluate(going: Going, hopeless: set, **done: Any) -> Any:
     frames, loops = going.frames()
     Passing(evaluator, hopeless, loops, begun=bool(done))
     try:
-        try:
-            return evaluator.resume(frames, **done)
-        except Leave:
-            pass
-        return Going.on_from(evaluator)
-    finally:
-        evaluator.let_go()
+        return evaluator.resume(frames, **done)
+    except Leave:
+        pass
+    going.following = Going.on_from(evaluator)
+    evaluator.let_go()
+    return going.following
 
 
 class HostCall:
@@ -145,12 +145,13 @@ class HostCall:
             return evaluate(going, hopeless, answer=(made, None))
         *found, _ = self.take((*values, made, *moved, *self.constants))
         if self.after is None:
-            going.values = []
+            going.left, going.values = [], []
             return found[0]
         if GeneratorType in map(type, found):
             return evaluate(going, hopeless, answer=(made, None))
+        going.following = Going(self.after, found)
         going.values = []
-        return Going(self.after, found)
+        return going.following
 
 
 UNSUITABLE = object()
@@ -222,7 +223,7 @@ def _learned(before: Layout, after: Layout | None) -> Any:
         return UNSUITABLE
     numbers: dict[int, int] = {}
     frames, symbols = _symbolic(before, numbers)
-    counters = [each for each in symbols if type(each) is RANGE_ITERATOR]
+    counters = [each for each in symbols if type(each) in OWN]
     result = _Symbol()
     evaluator = Evaluator(Operations())
     evaluator.operations = operations = _Following(evaluator, result)
@@ -238,9 +239,9 @@ def _learned(before: Layout, after: Layout | None) -> Any:
         return UNSUITABLE
     after = there
     called, callee, arguments, names = operations.called
-    if any(type(each) is RANGE_ITERATOR for each in (callee, *arguments, *names.values(), *ended)):
+    if any(type(each) in OWN for each in (callee, *arguments, *names.values(), *ended)):
         return UNSUITABLE
-    count = len(symbols) + 2 * len(counters)
+    count = before.count
     numbers[id(result)] = count
     moved = {}
     for it, item in operations.advanced.values():
@@ -256,11 +257,12 @@ def _learned(before: Layout, after: Layout | None) -> Any:
         return numbers[id(held)]
 
     sources = [source(each) for each in ended]
-    for frame, (*_, registers, turning) in zip(frames_then, after.frames if after else ()):
+    for frame, (*_, registers, forms) in zip(frames_then, after.frames if after else ()):
         sources.append(source(frame.function))
-        for register in registers:
+        for register, form in zip(registers, forms):
             at = source(frame.values[register])
-            sources += [moved.get(at, at), at + 1, at + 2] if register in turning else [at]
+            sources.append(at if form is None else moved.get(at, at))
+            sources += range(at + 1, at + width_of(form))
     return HostCall(
         after,
         code.callers[position],
@@ -299,12 +301,11 @@ def _symbolic(layout: Layout, numbers: dict[int, int]) -> tuple[list[Frame], lis
         number += values
         return symbol
 
-    for code, position, registers, counters in layout.frames:
+    for code, position, registers, forms in layout.frames:
         function: Any = new(lambda: None, 1)
         held: list[Any] = [UNBOUND] * code.register_count
-        for register in registers:
-            is_counter = register in counters
-            symbol = iter(range(0)) if is_counter else _Symbol()
-            held[register] = new(symbol, 3 if is_counter else 1)
+        for register, form in zip(registers, forms):
+            symbol = _Symbol() if form is None else empty_of(form)
+            held[register] = new(symbol, width_of(form))
         frames.append(Frame(code, function, position, held, [None] * len(held), None))
     return frames, symbols

@@ -24,9 +24,11 @@ from jitgrad.graph.ir import (
     Write,
     number_type,
 )
+from jitgrad.graph.lookups import ABSENT
 from jitgrad.graph.recipes import Fresh, Number, walk
 from jitgrad.graph.segment import Branch, Continue, Result, Segment
 from jitgrad.kernels.geometry import elementwise
+from jitgrad.locks import SHARED
 from jitgrad.ops.logical import LOGICAL_AND, LOGICAL_NOT
 from jitgrad.primitive import Kind
 
@@ -78,7 +80,10 @@ def make_hot(first: Segment, last: Segment) -> None:
     most = MOST if first.foreseen else 1
     if len(first.hot) < most and not any(each.last is last for each in first.hot):
         made = hot_path(last)
-        first.hot += () if made is None else (made,)
+        with SHARED:
+            # or another thread has made it meanwhile
+            if made is not None and not any(each.last is last for each in first.hot):
+                first.hot += (made,)
 
 
 def hot_path(last: Segment) -> HotPath | None:
@@ -96,7 +101,10 @@ def hot_path(last: Segment) -> HotPath | None:
         return _single(last)
     if not all(map(_is_pure, segments)):
         return None
-    steps, tests = _steps(segments)
+    found = _steps(segments)
+    if found is None:
+        return None
+    steps, tests = found
     flag = _flag(tests, steps)
     slot_of = end.state.slot_of
     wanted: dict[Value | Scalar, None] = {}
@@ -150,8 +158,11 @@ class _Test(NamedTuple):
     outcome: Any
 
 
-def _steps(segments: list[Segment]) -> tuple[list[Step], list[_Test]]:
-    """Return what a path computes, and its tests, which are computed as well."""
+def _steps(segments: list[Segment]) -> tuple[list[Step], list[_Test]] | None:
+    """Return what a path computes, and its tests, which are computed as well.
+
+    None where another thread has taken the path out of the graph.
+    """
     steps: list[Step] = []
     tests: list[_Test] = []
     for number, segment in enumerate(segments):
@@ -162,19 +173,17 @@ def _steps(segments: list[Segment]) -> tuple[list[Step], list[_Test]]:
         steps += segment.steps
         branch = segment.end
         if isinstance(branch, Branch) and branch.slot is not None:
-            tests.append(_test(branch, segments[number + 1]))
+            outcome = branch.outcome_before(segments[number + 1])
+            if outcome is ABSENT:
+                return None
+            tests.append(_test(branch, outcome))
     return steps, tests
 
 
-def _test(branch: Branch, following: Segment) -> _Test:
-    """Return the test of a site on a path that goes on with `following`."""
+def _test(branch: Branch, outcome: Any) -> _Test:
+    """Return the test of a site on a path that goes on behind an outcome."""
     slot_of = branch.snapshot.state.slot_of
     operand = next(each for each, slot in slot_of.items() if slot == branch.slot)
-    outcome = next(
-        outcome
-        for outcome, candidates in list(branch.outcomes.items())
-        if any(following is each for each in candidates)
-    )
     return _Test(operand, branch.exact, outcome)
 
 

@@ -41,12 +41,15 @@ class IteratorRules(ContainerRules):
 
     def is_iterator(self, x: Any) -> bool:
         known = self.object(x)
-        return isinstance(known, FreshObject) and (known.kind == KIND or known.kind in ITERATORS)
+        kinds = (KIND, "turning", *ITERATORS)
+        return isinstance(known, FreshObject) and known.kind in kinds
 
     def calls_back(self, it: Any) -> bool:
         known = self.object(it)
         if not isinstance(known, FreshObject) or known.extra is None:
             return False
+        if known.kind in ("rows", "turning"):
+            return True  # rows are recorded where they are taken
         if known.kind in STEPS and known.kind not in ASKING:
             return True
         return known.kind in ASKING and any(map(self.calls_back, known.extra.values()))
@@ -184,7 +187,12 @@ class IteratorRules(ContainerRules):
             start, known = args[1], ao[1]
         elif kwargs:
             start, known = kwargs["start"], ko["start"]
-        if type(start) is not int or self.fixed(start, known) is not KNOWN:
+        if type(start) is not int:
+            return None
+        answer = self.turning_over(enumerate, args[:1], ao[:1], [(start, known)])
+        if answer is not None:
+            return answer
+        if self.fixed(start, known) is not KNOWN:
             return None
         return self.over_iterators("enumerate", enumerate, [], args[:1], ao[:1], start, start=start)
 
@@ -193,7 +201,8 @@ class IteratorRules(ContainerRules):
             return None
         if kwargs.get("strict"):
             return self.over_iterators("strict zip", zip, [], args, ao, strict=True)
-        return self.over_iterators("zip", zip, [], args, ao)
+        answer = self.turning_over(zip, args, ao, [])
+        return self.over_iterators("zip", zip, [], args, ao) if answer is None else answer
 
     def model_map(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
         if kwargs or len(args) < 2:

@@ -71,6 +71,7 @@ class LoopLayout:
         self._lasting: dict[tuple[int, ...], list[Variable]] = {}
         self._reached: dict[Any, tuple[frozenset[Variable], list[Variable]]] = {}
         self._useful: dict[Any, frozenset[Variable]] = {}
+        self._steady: dict[Any, bool] = {}
 
     def is_dependent(self) -> bool:
         """May one of the results depend on another: of the same turn, or one made before it?"""
@@ -114,6 +115,18 @@ class LoopLayout:
                 each
                 for each in self.leading
                 if not targets.isdisjoint(ancestors([entering.get(each, each)]))
+            )
+        return found
+
+    def is_steady(
+        self, ways: Sequence[int], held: frozenset[Variable], others: frozenset[Variable]
+    ) -> bool:
+        """Does the same as before a turn lead on behind it, on each of these ways?"""
+        key = tuple(ways), held, others
+        found = self._steady.get(key)
+        if found is None:
+            found = self._steady[key] = all(
+                self.useful(each, held, others) == held for each in ways
             )
         return found
 

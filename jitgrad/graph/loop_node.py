@@ -66,7 +66,13 @@ class LoopBackward(Node):
         given = self._given(cotangents)
         wanted = [each for each, want in zip(self.roots, needed) if want]
         arrivals = Arrivals(self.past, self.begin, self.end, list(self._arrived(cotangents)))
-        found = self._back(given, arrivals, wanted)
+        try:
+            found = self._back(given, arrivals, wanted)
+        except KeyError:
+            # another thread has freed it meanwhile
+            if any(each.is_freed for each in self.past.passages.values()):
+                raise RuntimeError(SECOND_BACKWARD) from None
+            raise
         return tuple(found.get(each) for each in self.roots)
 
     def release(self) -> None:
@@ -117,7 +123,7 @@ class LoopBackward(Node):
         held = frozenset(each for each in wanted if each in layout.leading)
         found = [(self.begin, held)]
         for turn in range(self.begin, self.end):
-            if all(layout.useful(each, held, others) == held for each in self.ways):
+            if layout.is_steady(self.ways, held, others):
                 break
             held = layout.useful(past.way(turn), held, others)
             if held != found[-1][1]:
@@ -196,15 +202,14 @@ class LoopBackward(Node):
         appended is saved by the turns that made it, and by those behind them.
         """
         past = self.past
-        is_written, is_as_it_was = past.is_written(), past.is_as_it_was()
         for at, variant in enumerate(arrivals.variants):
             plan = reverse.plans.get(variant) if arrivals.count(at, begin, end) else None
             if plan is None:
                 continue
             self._reach(variant[0], plan.given, plan.through, arrivals.own(at, begin, end))
-            if plan.checks and not (plan.writes_nothing and is_as_it_was):
+            if plan.checks and not (plan.writes_nothing and past.is_as_it_was()):
                 turns = arrivals.turns(at, begin, end)
-                for turn in turns if is_written else {turns[0], turns[-1]}:
+                for turn in turns if past.is_written() else {turns[0], turns[-1]}:
                     check_versions(past.tape(int(turn)), plan.checks)
 
     def backward_chain(

@@ -216,20 +216,27 @@ class Reverse:
         ]
         order = None
         if len(self.plans) > 1:
-            paths = np.zeros(len(numbers), np.uint8)
-            for path, each in enumerate(self.plans):
-                if each in numbers:
-                    paths[numbers[each]] = path
-            taken = arrivals.taken[begin - arrivals.begin : end - arrivals.begin]
-            order = paths[taken[::-1]]
+            taken = arrivals.taken[begin - arrivals.begin : end - arrivals.begin][::-1]
+            # without arrivals variants are ways, and their numbers bytes
+            as_known = not arrivals.direct and [*self.plans] == arrivals.variants
+            order = taken if as_known else self._paths(numbers)[taken]
         turns = self.loop.run(values, streams, limit=end - begin, order=order)
-        assert turns.finished == end - begin
+        if turns.finished != end - begin:
+            raise KeyError("what the turns have left")
         count = len(self.values)
         for target, array, known in zip(self.totals, turns.carried[count:], before):
             # what no turn has added to is still nothing
             if known is not None or self._adds(target, turns.counts):
                 totals[target] = array
         return {each: wrap(array) for each, array in zip(self.values, turns.carried)}
+
+    def _paths(self, numbers: dict[Variant, int]) -> np.ndarray:
+        """Return the path of each variant, by its number."""
+        paths = np.zeros(len(numbers), np.uint8)
+        for path, each in enumerate(self.plans):
+            if each in numbers:
+                paths[numbers[each]] = path
+        return paths
 
     def _streams(
         self,
@@ -243,12 +250,13 @@ class Reverse:
     ) -> list[np.ndarray]:
         """Return what a variant's turns read one by one, the last one first."""
         passage = past.passages.get(variant[0])
-        if number is None or passage is None or not passage.records.keys() >= set(taped):
+        records = None if number is None or passage is None else passage.records
+        if number is None or records is None or any(each not in records for each in taped):
             arriving = [] if (plan := self.plans[variant]) is None else plan.arriving
             likes = [entry(each) for each in (*taped, *arriving)]
             return [np.empty((0, *like.shape), like.dtype) for like in likes]
         own = arrivals.own(number, begin, end)
-        found = [passage.records[each][own][::-1] for each in taped]
+        found = [records[each][own][::-1] for each in taped]
         return [*found, *arrivals.streams(number, begin, end)]
 
     def _adds(self, target: Variable, counts: Sequence[int]) -> bool:

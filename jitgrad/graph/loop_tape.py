@@ -18,6 +18,7 @@ from jitgrad.graph.tape import Tape
 from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.kernels.layout import laid_out
 from jitgrad.kernels.loops import Turns
+from jitgrad.kernels.records import entry_at
 from jitgrad.locks import made_once
 from jitgrad.node import Node
 from jitgrad.storage import Storage
@@ -59,6 +60,8 @@ class _Passage:
         self._taken = number, turns.order
         self._saving = layout.saving
         self._freed: dict[frozenset[Variable], np.ndarray] = {}
+        # the same of those that are freed in all of these turns
+        self._gone: set[Variable] = set()
         self.records = dict(zip(way.kept, turns.tape[number]))
         slots, roots, versions = run.slots, run.roots, run.versions
         self.invariant: dict[Value | Scalar, Any] = {
@@ -83,7 +86,7 @@ class _Passage:
         """Return what the tape has of one of its turns."""
         values = dict(self.invariant)
         for each, record in self.records.items():
-            values[each] = record[own].item() if isinstance(each, Scalar) else record[own, ...]
+            values[each] = entry_at(record, own, each)
         return values
 
     def own(self, begin: int, end: int) -> tuple[int, int]:
@@ -97,13 +100,19 @@ class _Passage:
         """Return which of its turns is that with this number."""
         return slice(*self.own(turn, turn + 1))
 
+    @property
+    def is_freed(self) -> bool:
+        """Has anything been freed?"""
+        return bool(self._freed)
+
     def freed(self, own: int) -> set[Variable]:
         """Return the variables whose saved values in one of its turns have been freed."""
-        return set().union(*(each for each, turns in list(self._freed.items()) if turns[own]))
+        found = (each for each, turns in list(self._freed.items()) if turns[own])
+        return self._gone.union(*found)
 
     def has_freed(self, saved: frozenset[Variable], own: Any) -> bool:
         """Has something that these variables have saved been freed in one of some turns?"""
-        return any(
+        return not self._gone.isdisjoint(saved) or any(
             not each.isdisjoint(saved) and turns[own].any()
             for each, turns in list(self._freed.items())
         )
@@ -112,10 +121,14 @@ class _Passage:
         """Free what these variables have saved in some turns; forget it once that is all."""
         if not saved:
             return
-        turns = self._freed.setdefault(saved, np.zeros(self.count, bool))
-        turns[own] = True
-        whole = (each for each, turns in list(self._freed.items()) if turns.all())
-        if set().union(*whole).issuperset(self._saving):
+        is_whole = isinstance(own, slice) and own == slice(0, self.count)
+        if not is_whole:
+            turns = self._freed.setdefault(saved, np.zeros(self.count, bool))
+            turns[own] = True
+            is_whole = bool(turns.all())
+        if is_whole:
+            self._gone.update(saved)
+        if self._gone.issuperset(self._saving):
             self.records, self.invariant = only_numbers(self.records), only_numbers(self.invariant)
 
 

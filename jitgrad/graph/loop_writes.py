@@ -13,7 +13,6 @@ from jitgrad.graph.joins import Carried, Unsuitable
 from jitgrad.graph.loop_layout import LoopLayout
 from jitgrad.graph.run import Run
 from jitgrad.graph.ways import WayBack
-from jitgrad.kernels.loops import Turns
 
 
 def check_writes(
@@ -63,9 +62,11 @@ def announce(ways: Sequence[WayBack], runs: Sequence[Run | None]) -> None:
             run.announce_writes(way.announced)
 
 
-def raise_versions(ways: Sequence[WayBack], runs: Sequence[Run | None], turns: Turns) -> None:
-    """Count what was written."""
-    for way, run, count in zip(ways, runs, turns.counts):
+def raise_versions(
+    ways: Sequence[WayBack], runs: Sequence[Run | None], counts: Sequence[int]
+) -> None:
+    """Count what was written in so many turns on each way."""
+    for way, run, count in zip(ways, runs, counts):
         if run is not None and count:
             for storage, times in way.rewrites:
                 run.written(storage, times * count)

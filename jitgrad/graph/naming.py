@@ -14,6 +14,7 @@ from jitgrad.graph.facts import Fact, IsNumber, IsObject, IsTensor
 from jitgrad.graph.ir import Scalar, Value
 from jitgrad.graph.lookups import Argument, Names, Place, RootKey, name_of, place_text
 from jitgrad.graph.segment import Evaluate, Segment
+from jitgrad.graph.turning import names_of
 
 
 class Given(NamedTuple):
@@ -61,11 +62,11 @@ def argument_names(function: Any, count: int, keywords: tuple[str, ...]) -> list
 def live_names(layout: Layout) -> list[str]:
     """Return what the values are called with which a call goes on from a place."""
     found = []
-    for code, _, registers, counters in layout.frames:
+    for code, _, registers, forms in layout.frames:
         found.append(f"function {code.name}")
-        for register in registers:
-            if register in counters:
-                found.extend(("the range's next", "the range's end", "the range's step"))
+        for register, form in zip(registers, forms):
+            if form is not None:
+                found.extend(names_of(form))
             elif register < code.named_count:
                 found.append(code.register_names[register])
             else:

@@ -12,7 +12,10 @@ from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
+from jitgrad.graph.knowledge import is_plain_tensor
 from jitgrad.graph.lookups import type_lookup
+from jitgrad.graph.turning import form_of, runs_over_rows
+from jitgrad.ops.rows import RowIterator
 from jitgrad.python.code import Instruction, Op
 from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import Frame
@@ -26,7 +29,7 @@ DEPTH = 24
 CALLS = (Op.CALL, Op.CALL_SPREAD)
 COMPUTING = (
     *CALLS, Op.UNARY, Op.NOT, Op.BINARY, Op.INPLACE, Op.COMPARE, Op.GET_ITEM, Op.SET_ITEM,
-    Op.UNPACK, Op.ITERATE, Op.JUMP_IF_TRUE, Op.JUMP_IF_FALSE,
+    Op.UNPACK, Op.ITERATE, Op.ADVANCE, Op.JUMP_IF_TRUE, Op.JUMP_IF_FALSE,
 )  # fmt: skip
 """Instructions that compute if there is a tensor among their operands."""
 
@@ -37,7 +40,7 @@ class Passing(Operations):
     Args:
         evaluator: the evaluator, which is told where to leave.
         hopeless: places (code and position) that recordings have left at once.
-        counters: iterators over ranges that nobody but their loops can reach.
+        counters: iterators over ranges and rows that nobody but their loops can reach.
         begun: is its first instruction, which it performs in any case, at work already?
     """
 
@@ -55,7 +58,7 @@ class Passing(Operations):
 
     def iterate(self, x: Any, xo: Any) -> Any:
         it = iter(x)
-        if type(x) is range:
+        if type(x) is range or (type(it) is RowIterator and is_plain_tensor(x)):
             self.counters.append(it)
         return it, None
 
@@ -69,11 +72,19 @@ class Passing(Operations):
             self.begun
             and (frame.code, frame.pc) not in self.hopeless
             and len(self.evaluator.frames) <= DEPTH
-            and is_worth_recording(frame, instruction)
+            and (is_worth_recording(frame, instruction) or self._takes_row(frame, instruction))
             and not any(map(holds_open_generator, self.evaluator.frames))
         ):
             raise Leave
         self.begun = True
+
+    def _takes_row(self, frame: Frame, instruction: Instruction) -> bool:
+        """Does it take the next row in a loop?"""
+        if instruction[0] != Op.ADVANCE:
+            return False
+        it = frame.values[instruction[2]]
+        form = form_of(it) if any(it is each for each in self.counters) else None
+        return form is not None and runs_over_rows(form)
 
 
 def holds_open_generator(frame: Frame) -> bool:

@@ -64,13 +64,12 @@ class Performing(HeadRules, DictionaryRules, Operations):
 
     @property
     def counters(self) -> list[Any]:
-        """The iterators over ranges that nobody but their loops can reach."""
+        """The iterators that nobody but their loops can reach, and that are taken apart."""
         return [
             it
             for it, known in self.objects.values()
             if isinstance(known, FreshObject)
-            and known.kind == "counter"
-            and not known.extra.exposed
+            and (known.kind == "turning" or (known.kind == "counter" and not known.extra.exposed))
         ]
 
     def leave(self, reason: str) -> Operations:

@@ -8,8 +8,12 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from jitgrad.dispatch import wrap
 from jitgrad.graph.contents import content_class
 from jitgrad.graph.recipes import Recipe
+from jitgrad.ops.rows import RowIterator
 from jitgrad.python.driven import END, Feed, IndexedFeed
 
 OVER = -1
@@ -128,6 +132,7 @@ _ENDS: tuple[Callable[[], Any], ...] = (
     *(functools.partial(lambda kind: kind(bool, ()), kind) for kind in (map, filter)),
     lambda: iter(()),
     lambda: iter(range(0)),
+    lambda: RowIterator(wrap(np.empty(0))),
     lambda: iter({}.values()),
     lambda: iter({}.items()),
     lambda: reversed([]),
@@ -177,6 +182,7 @@ ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
     "count": lambda sources, start, index: itertools.count(start[0] + index * start[1], start[1]),
     "over": lambda sources, start, index: ENDED.get(start, ENDED[type(iter(()))])(),
     "drawn": lambda sources, start, index: _behind(start(*sources), index),
+    "rows": lambda sources, start, index: RowIterator(sources[0], index, start),
     "map": lambda sources, start, index: map(*sources),
     "starmap": lambda sources, start, index: itertools.starmap(*sources),
     "filter": lambda sources, start, index: filter(*sources),
@@ -197,8 +203,8 @@ ITERATORS: dict[str, Callable[[list[Any], Any, int], Any]] = {
 Those that run over other iterators share these with what was made before, so that they are where
 they were. `start` of "reversed" is the length when it began, of "islice" the position that comes
 next, the end and the step, of "repeat" how often, of "count" the first number and the step, of
-"drawn" the function that makes it, of "cycle" the steps behind the first round, of "over"
-the class.
+"drawn" the function that makes it, of "rows" the grad mode when it began, of "cycle" the steps
+behind the first round, of "over" the class.
 """
 
 

@@ -48,6 +48,7 @@ from jitgrad.graph.recording import Recording
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import PathState
 from jitgrad.graph.text_recipes import Written
+from jitgrad.graph.turning import Turned
 from jitgrad.python.frames import UNBOUND, Frame
 
 
@@ -182,6 +183,9 @@ class Remaking(Recording):
             state = known.extra
             numbers = (state.current, state.origin), (state.stop, state.end), (state.step, KNOWN)
             made = Counter(key, tuple(self.recipe(*each) for each in numbers), state.exposed)
+        elif kind == "turning":
+            of = known.extra.parts()
+            made = Turned(key, known.extra.form, tuple(self.recipe(*each) for each in of))
         elif kind in ITERATORS:
             sources = tuple(self.recipe(*source) for source in known.extra.sources)
             made = Position(key, kind, sources, known.extra.index, known.extra.start)

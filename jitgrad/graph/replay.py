@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jitgrad.errors import VerificationError
+from jitgrad.errors import VerificationError, is_interrupt
 from jitgrad.graph.derivative import rebuild, root_nodes
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.hot import WARM, make_hot
@@ -23,6 +23,7 @@ from jitgrad.graph.segment import (
 from jitgrad.graph.tape import CompiledBackward, Tape
 from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.graph.watching import guards_for, is_familiar
+from jitgrad.locks import SHARED
 from jitgrad.modes import state
 from jitgrad.python.evaluate import Evaluator, give_frames_back
 from jitgrad.python.frames import Frame
@@ -41,16 +42,19 @@ class Miss(Exception):
         self.segment = segment
 
 
-def select(candidates: list[Segment], run: Run) -> Segment | None:
-    """Return the first segment whose facts hold; what they took is in the run then."""
+def select(candidates: list[Segment], run: Run, again: bool = True) -> Segment | None:
+    """Return the first segment whose facts hold; what they took is in the run then.
+
+    Args:
+        again: look once more if there is none, since others may have changed places meanwhile.
+    """
     for at, segment in enumerate(candidates):
         roots, slots = len(run.roots), len(run.slots)
         guards = segment.guards
         if guards is not None:
             if guards(run):
                 if at and segment.hits & USUAL == USUAL:
-                    # any that holds will do: no need to look at others first each time
-                    candidates[0], candidates[at] = segment, candidates[0]
+                    _put_first(candidates, segment)
                 return segment
         elif all(fact.holds(run) for fact in segment.facts):
             # by a name of its own: another thread may count on before this one looks
@@ -59,7 +63,18 @@ def select(candidates: list[Segment], run: Run) -> Segment | None:
                 segment.guards = guards_for(segment.facts, roots, slots)
             return segment
         run.forget(roots, slots)
-    return None
+    if not again or len(candidates) < 2:
+        return None
+    with SHARED:
+        known = candidates[:]
+    return select(known, run, False)
+
+
+def _put_first(candidates: list[Segment], segment: Segment) -> None:
+    """Let a segment be tried first: any that holds will do, and this one usually does."""
+    with SHARED:
+        at = candidates.index(segment)
+        candidates[0], candidates[at] = segment, candidates[0]
 
 
 def follow(segment: Segment, run: Run) -> Any:
@@ -73,22 +88,29 @@ def follow(segment: Segment, run: Run) -> Any:
     while True:
         segment.hits += 1
         program = segment.program or segment.ready()
-        if segment.prepares:
+        effects = segment.effects
+        if effects:
+            run.doing = segment
             run.announce_writes(segment.prepares)
         raised = False
         try:
             slots += program.run(*[slots[at] for at in segment.arguments])
         except VerificationError:
             raise
-        except Exception:
-            raised = segment.can_raise
+        except Exception as error:
+            raised = segment.can_raise and not is_interrupt(error)
             if not raised:
                 raise
         if raised:
+            run.doing = None
             # nothing that can be seen has happened in this segment: Python raises it in its place
             return finish_in_python(run, segment.start, segment)
-        for effect in segment.effects:
-            effect(run)
+        if effects:
+            run.is_torn = True
+            for effect in effects:
+                effect(run)
+            run.doing, run.is_torn = None, False
+        run.last = segment
         end = segment.end
         if type(end) is not Branch:
             break
@@ -97,12 +119,13 @@ def follow(segment: Segment, run: Run) -> Any:
         candidates = end.outcomes.get(outcome)
         if not candidates:
             raise Miss(end, outcome, segment)
-        following = candidates[0] if not candidates[0].facts else select(candidates, run)
+        following: Segment | None = candidates[0]
+        if following.facts:
+            following = select(candidates, run)
         if following is None:
             raise Miss(end, outcome, segment)
         segment = following
     if isinstance(end, Result):
-        run.last = segment
         result = give_back(run, end, first, segment)
         if not segment.hits % (WARM << segment.given_up):
             make_hot(first, segment)
@@ -113,6 +136,13 @@ def follow(segment: Segment, run: Run) -> Any:
 
 def give_back(run: Run, end: Result, first: Segment, last: Segment) -> Any:
     """Make the result of the call, or the call that goes on; the path has these segments."""
+    try:
+        return _given_back(run, end, first, last)
+    finally:
+        state.grad_enabled = end.grad_enabled
+
+
+def _given_back(run: Run, end: Result, first: Segment, last: Segment) -> Any:
     if end.variables:
         if end.tape_layout is None:
             made = TapeLayout(end.variables, end.freed, end.state, last.path(), end.shown)
@@ -122,15 +152,13 @@ def give_back(run: Run, end: Result, first: Segment, last: Segment) -> Any:
         rebase_roots(run, end.state)
     for each in end.kept:
         each.build(run)
-    result: Any
-    if isinstance(end, Continue):
-        values = end.layout.build(end.snapshot, run)
-        result = Going(end.layout, values, type(end) is Exit)
-        result.kept_bytes, result.came = end.kept_bytes, (first, last)
-        run.release()
-    else:
-        result = end.recipes()[0].build(run)
-    state.grad_enabled = end.grad_enabled
+    if not isinstance(end, Continue):
+        return end.recipes()[0].build(run)
+    values = end.layout.build(end.snapshot, run)
+    result = Going(end.layout, values, type(end) is Exit)
+    result.kept_bytes, result.came = end.kept_bytes, (first, last)
+    run.going = result
+    run.release()
     return result
 
 
@@ -188,6 +216,7 @@ def frames_of(run: Run, snapshot: Snapshot, segment: Segment | None, recorder: A
     frames = [each.build(run) for each in snapshot.frames]
     if recorder is None:
         give_frames_back(frames)
+    run.frames = frames
     run.release()
     state.grad_enabled = snapshot.grad_enabled
     return frames

@@ -13,7 +13,7 @@ from jitgrad.storage import Storage
 
 
 class Run:
-    """Belongs to one call.
+    """Belongs to one call, or to a part of it.
 
     Attributes:
         arguments: the call's arguments, positional and by keyword.
@@ -26,14 +26,26 @@ class Run:
             even, and a storage or an owner may be a root itself besides.
         made: objects and tensors made so far, by their recipes' keys.
         nodes: the histories of variables, once tensors with history are made.
-        last: the segment that replays ran last.
+        last: the segment that replays ran last, to its end.
+        doing: a segment with effects, while it runs; `is_torn`: some of them may have been done.
+        frames: those of the evaluator that has taken the call over.
+        going: the call that goes on from where the run has ended.
         recorder: who is told of the objects made, if a recording goes on from here.
     """
+
+    last: Any
+    doing: Any
+    frames: list[Any] | None
+    going: Any
 
     __slots__ = (
         "_known",
         "_numbers",
         "arguments",
+        "doing",
+        "frames",
+        "going",
+        "is_torn",
         "last",
         "made",
         "nodes",
@@ -55,7 +67,8 @@ class Run:
         self.storages: dict[StorageEntry, Storage] = {}
         self.nodes: dict[Variable, tuple[Node, int]] = {}
         self.recorder: Any = None
-        self.last: Any = None
+        self.last = self.doing = self.frames = self.going = None
+        self.is_torn = False
 
     def copy(self) -> Run:
         """Return a run that has taken the same, in which nothing has been made."""

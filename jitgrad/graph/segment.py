@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from jitgrad.graph.facts import Fact
 from jitgrad.graph.ir import Memory, Scalar, Step, Value
+from jitgrad.graph.lookups import ABSENT
 from jitgrad.graph.origins import Excerpt, StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Recipe
 from jitgrad.kernels.availability import tell
@@ -182,6 +183,13 @@ class Branch(End):
         self.outcomes: dict[Any, list[Segment]] = {}
         self.reopened: dict[Any, str] = {}
         self.line = snapshot.line
+
+    def outcome_before(self, following: Segment) -> Any:
+        """Return the outcome behind which a segment comes, ABSENT if it does so no more."""
+        for outcome, candidates in list(self.outcomes.items()):
+            if any(following is each for each in candidates):
+                return outcome
+        return ABSENT
 
     def outcome(self, run: Any) -> Any:
         """Return the key of the outcome in this run."""

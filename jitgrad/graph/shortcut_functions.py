@@ -13,7 +13,7 @@ from typing import Any
 
 from jitgrad import dtypes
 from jitgrad.dispatch import node_of, wrap
-from jitgrad.errors import VerificationError
+from jitgrad.errors import VerificationError, is_interrupt
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.facts import IsObject, IsTensor, SameOutcome
 from jitgrad.graph.guards import FactWriter, Unknown, Watched
@@ -129,9 +129,10 @@ class Writer:
         self.guards = first.guards if isinstance(first.guards, WatchedGuards) else None
         self.watch: Watch | None = None
         if self.guards is not None:
-            if self.guards.watched is None:
+            known = self.guards.watched
+            if known is None:
                 raise Unfit(early=True)
-            self.watch = self.guards.watched[1]
+            self.watch = known[1]
             takes -= len(self.watch.roots)
         if takes > MOST_ROOTS:
             raise Unfit
@@ -217,7 +218,8 @@ class Writer:
                 f"    {call}",
                 "except VerificationError:",
                 "    raise",
-                "except Exception:",
+                "except Exception as error:",
+                "    if is_interrupt(error): raise",
                 "    return WRONG",
             ]
         else:
@@ -380,6 +382,7 @@ class Writer:
             "WRONG": WRONG,
             "default_dtype": dtypes.get_default_dtype,
             "give_back": give_back,
+            "is_interrupt": is_interrupt,
             "node_of": node_of,
             "state": state,
             "wrap": wrap,

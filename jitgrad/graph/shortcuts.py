@@ -8,7 +8,7 @@ follows the graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jitgrad.graph.entrance import Entrance, Going
@@ -16,6 +16,7 @@ from jitgrad.graph.guards import Unknown
 from jitgrad.graph.hot import MOST, HotPath
 from jitgrad.graph.segment import Segment
 from jitgrad.graph.shortcut_functions import MISSED, STALE, WRONG, Unfit, Writer
+from jitgrad.locks import SHARED
 
 
 class Shortcut(NamedTuple):
@@ -35,7 +36,8 @@ class Shortcut(NamedTuple):
     def give_up(self) -> None:
         """Guess the path no longer, until it is found hot again."""
         first = self.first
-        first.hot = tuple(each for each in first.hot if each is not self.hot)
+        with SHARED:
+            first.hot = tuple(each for each in first.hot if each is not self.hot)
 
 
 def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
@@ -51,7 +53,15 @@ def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
     except Unfit as unfit:
         hot.is_tried = not unfit.early
         return
-    entrance.shortcuts = (made, *entrance.shortcuts[: MOST - 1])
+    _try_first(entrance, made, is_new=True)
+
+
+def _try_first(entrance: Entrance, shortcut: Shortcut, is_new: bool = False) -> None:
+    """Try a shortcut before all others, unless another thread has dropped it meanwhile."""
+    with SHARED:
+        others = [each for each in entrance.shortcuts if each is not shortcut]
+        if is_new or len(others) < len(entrance.shortcuts):
+            entrance.shortcuts = (shortcut, *others[: MOST - 1])
 
 
 def take_shortcut(
@@ -63,9 +73,8 @@ def take_shortcut(
         going: where the call comes from, if it does not begin here.
     """
     shortcuts: Sequence[Shortcut] = entrance.shortcuts
-    if going is not None:
-        shortcuts = _likely(shortcuts, going)
-    for each in shortcuts:
+    tried: Iterable[Shortcut] = shortcuts if going is None else _likely(shortcuts, going)
+    for each in tried:
         result = each.run(values, names)
         if result is MISSED:
             continue
@@ -73,38 +82,33 @@ def take_shortcut(
         if result is WRONG:
             hot.credit -= 1
             if hot.credit < 0:
-                entrance.shortcuts = _without(entrance, each)
+                entrance.drop_shortcut(each)
                 each.give_up()
                 hot.last.given_up += 1
             return None
         if result is STALE:
-            entrance.shortcuts = _without(entrance, each)
+            entrance.drop_shortcut(each)
             hot.is_tried = False
             return None
         hot.confirm()
         if going is not None:
             going.came_to(hot.last)
         elif each is not shortcuts[0]:
-            others = _without(entrance, each)
-            if len(others) < len(shortcuts):
-                entrance.shortcuts = (each, *others)
+            _try_first(entrance, each)
         return hot.last, result
     return None
 
 
-def _likely(shortcuts: Sequence[Shortcut], going: Going) -> Sequence[Shortcut]:
-    """Return what is tried for a call that goes on: first the path that it took the last time.
+def _likely(shortcuts: Sequence[Shortcut], going: Going) -> Iterator[Shortcut]:
+    """Yield what is tried for a call that goes on: first the path that it took the last time.
 
     That was the last time that a call came from where it comes from. If there is no shortcut for
     what followed then, none is tried.
     """
-    found = [each for each in shortcuts if not going.may_turn(each.first)]
     usual = None if going.source is None else going.source.followed_by
-    if usual is None:
-        return found
-    likely = [each for each in found if each.hot.last is usual]
-    return likely and [*likely, *(each for each in found if each is not likely[0])]
-
-
-def _without(entrance: Entrance, shortcut: Shortcut) -> tuple[Shortcut, ...]:
-    return tuple(each for each in entrance.shortcuts if each is not shortcut)
+    if usual is not None:
+        likely = [each for each in shortcuts if each.hot.last is usual]
+        shortcuts = likely and [*likely, *(each for each in shortcuts if each not in likely)]
+    for each in shortcuts:
+        if not going.may_turn(each.first):
+            yield each

@@ -152,6 +152,15 @@ class CompiledBackward(Node):
         tape = self.tape
         if tape is None:
             raise RuntimeError(SECOND_BACKWARD)
+        try:
+            return self._flows(tape, cotangents, needed)
+        except KeyError:
+            # another thread has freed it meanwhile
+            if tape.freed.issuperset(tape.layout.saving):
+                raise RuntimeError(SECOND_BACKWARD) from None
+            raise
+
+    def _flows(self, tape: Tape, cotangents: list, needed: list[bool]) -> tuple:
         layout = tape.layout
         shortcut: BackwardShortcut | None = layout.shortcut
         if shortcut is not None and not (state.grad_enabled or tape.freed or state.detect_anomaly):
@@ -268,7 +277,8 @@ def _plan(tape: Tape, waiting: dict[Variable, np.ndarray], wanted: list[Variable
         for variable in owned:
             assert variable.history is not None
             for saved in variable.history.saved():
-                checks[saved.storage, saved.version] = variable
+                # the first that is met raises
+                checks.setdefault((saved.storage, saved.version), variable)
     plan.checks = [(storage, version, each) for (storage, version), each in checks.items()]
     return plan
 

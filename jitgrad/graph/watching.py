@@ -9,6 +9,7 @@ all the same, the new state is watched.
 
 from __future__ import annotations
 
+import operator
 import weakref
 from collections import defaultdict
 from collections.abc import Callable
@@ -75,7 +76,10 @@ class Watch:
         roots, slots: what the facts take.
         numbers: the numbers of the roots, as in a run.
         held: objects that are to live as long as this does.
+        ends: tells when one of the bases ends, which others are not kept from doing.
     """
+
+    ends: list[weakref.ref]
 
     def __init__(
         self,
@@ -240,11 +244,15 @@ class Plan:
             tuple(id(run.roots[number]) for number in self.bases),
             words,
             unchanged,
-            [run.roots[number] for number in self.roots],
-            [run.slots[at] for at in self._places],
+            *self.taken(run),
             numbers,
             held,
         )
+
+    def taken(self, run: Run) -> tuple[list[Any], list[Any]]:
+        """Return what the facts have taken in a run: the roots, and what is in slots."""
+        roots = [run.roots[number] for number in self.roots]
+        return roots, [run.slots[at] for at in self._places]
 
 
 def _has_attributes(obj: Any) -> bool:
@@ -306,12 +314,10 @@ class WatchedGuards:
         self._facts = facts
         self._guards = guards
         self._first = first_root, first_slot
-        self._plan: Plan | None = None
         self.watched: tuple[Callable[[Run, Watch], bool], Watch] | None = None
         self._held = 0
         self._plans = 0
         self._changes: dict[int, int] = {}
-        self._ends: list[weakref.ref] = []
 
     def __call__(self, run: Run) -> bool:
         """Do the facts hold? If so, what they take is in the run."""
@@ -323,35 +329,31 @@ class WatchedGuards:
             run.forget(*self._first)
         if not self._guards(run):
             return False
-        if self._plans <= MOST_PLANS:
-            self._learn(run)
-        return True
+        return self._plans > MOST_PLANS or self._learn(run)
 
-    def _learn(self, run: Run) -> None:
-        """Watch what is in a run, if it does not change all the time."""
-        self._held += 1
-        if self._held < STEADY:
-            return
+    def _learn(self, run: Run) -> bool:
+        """Watch what is in a run, if it does not change all the time; do the facts still hold?"""
+        held = self._held = self._held + 1
+        if held < STEADY:
+            return True
         self._held = 0
-        watched, plan = self.watched, self._plan
-        if watched is not None and plan is not None:
-            now = plan.watch(run)
+        watched = self.watched
+        if watched is not None:
+            now = watched[1].plan.watch(run)
             if now is not None and not self._is_restless(watched[1], now):
-                self._keep(run, watched[0], now)
-                return
+                return self._keep(run, watched[0], now)
         self._plans += 1
         self.watched = None
         restless = {number for number, count in self._changes.items() if count >= RESTLESS}
         plan = Plan(self._facts, run, *self._first, restless)
-        self._plan = plan
         holds = None
         if len(plan.facts) >= LEAST and self._plans <= MOST_PLANS:
             holds = compile_guards(self._facts, self._first[0], plan.watched)
         now = None if holds is None else plan.watch(run)
         if holds is None or now is None:
             self._plans = MOST_PLANS + 1
-            return
-        self._keep(run, holds, now)
+            return True
+        return self._keep(run, holds, now)
 
     def _is_restless(self, before: Watch, now: Watch) -> bool:
         """Count what has changed; has something done so too often?"""
@@ -363,12 +365,19 @@ class WatchedGuards:
             self._changes[number] = self._changes.get(number, 0) + 1
         return any(self._changes[number] >= RESTLESS for number in changed)
 
-    def _keep(self, run: Run, holds: Callable[[Run, Watch], bool], state: Watch) -> None:
-        assert self._plan is not None
-        self.watched = holds, state
+    def _keep(self, run: Run, holds: Callable[[Run, Watch], bool], state: Watch) -> bool:
+        """Watch a state, if it is the one in which the facts hold; do they?"""
         # objects that nobody else has are not kept alive
         forget = _forgetting(weakref.ref(self))
-        self._ends = [weakref.ref(run.roots[each], forget) for each in self._plan.bases]
+        state.ends = [weakref.ref(run.roots[each], forget) for each in state.plan.bases]
+        # another thread may have changed something since they were looked at
+        run.forget(*self._first)
+        if not self._guards(run):
+            return False
+        roots, state.slots = state.plan.taken(run)
+        if all(map(operator.is_, roots, state.roots)) and state.unchanged():
+            self.watched = holds, state
+        return True
 
 
 def _forgetting(guards: weakref.ref[WatchedGuards]) -> Callable[[Any], None]:

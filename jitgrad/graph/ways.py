@@ -36,7 +36,7 @@ from jitgrad.graph.joins import (
     rewritten_histories,
 )
 from jitgrad.graph.lists import append
-from jitgrad.graph.lookups import Argument, RootKey, read_item, read_length
+from jitgrad.graph.lookups import ABSENT, Argument, RootKey, read_item, read_length
 from jitgrad.graph.origins import Excerpt, StorageEntry, Variable
 from jitgrad.graph.recipes import Constant, Container, Fresh, Library, Number, Recipe, Root, walk
 from jitgrad.graph.run import Run
@@ -184,11 +184,9 @@ class WayBack:
         if branch.slot is None:
             return
         test: Any = self.named[branch.slot]
-        outcome = next(
-            key
-            for key, found in list(branch.outcomes.items())
-            if any(following is x for x in found)
-        )
+        outcome = branch.outcome_before(following)
+        if outcome is ABSENT:
+            raise Unsuitable("another thread has taken it out of the graph")
         if not branch.exact:
             self.decisions.append(Decision(len(self.steps), test, outcome, segment))
             return

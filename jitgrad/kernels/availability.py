@@ -98,7 +98,12 @@ def note(what: str, text: str) -> None:
 def tell() -> None:
     """Give the warnings that have been noted; called where no lock is held."""
     while _process.warnings:
-        warnings.warn(f"jitgrad: {_process.warnings.pop()}", stacklevel=_callers() + 1)
+        try:
+            text = _process.warnings.pop()
+        except IndexError:
+            # another thread has told it
+            return
+        warnings.warn(f"jitgrad: {text}", stacklevel=_callers() + 1)
 
 
 def _callers() -> int:

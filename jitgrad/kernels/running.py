@@ -29,6 +29,8 @@ LEAST_BYTES = 1 << 10
 ENDLESS = 1 << 62
 """More turns than anybody will do."""
 
+_NO_MARKS = np.empty(0, np.uint8)
+
 _NOTHING = np.zeros(1)
 """Stands for an array that no turn reads."""
 
@@ -216,10 +218,7 @@ class Loop:
         arena.close(closed)
         if not self._follows:
             arena.begin_with(first)
-        made = self._turns(arena, limit, most_bytes)
-        if made.stop not in (Stop.PYTHON, Stop.ERROR):  # a failure leaves its mark
-            self._spare.append(arena)
-        return made
+        return self._turns(arena, limit, most_bytes)
 
     def _nothing(self, values: Sequence[Any]) -> Turns:
         """Return what it is to have done no turn, for Python has numbers beyond int64."""
@@ -234,17 +233,26 @@ class Loop:
 
     def _turns(self, arena: Arena, limit: int, most_bytes: int) -> Turns:
         tape = _Tape(self, arena, most_bytes)
-        number, stop, error = FINISHED, Stop.ERROR, None
+        made = None
         try:
             number, stop = self._portions(arena, limit, tape)
+            made = self._done(arena, tape, number, stop)
+            if stop is not Stop.PYTHON:  # a failure leaves its mark
+                self._spare.append(arena)
+            return made
         except BaseException as why:
             if not self.writes:
                 raise
             error = why
+        if made is None:
+            made = self._done(arena, tape, FINISHED, Stop.ERROR)
+        return made._replace(stop=Stop.ERROR, error=error)
+
+    def _done(self, arena: Arena, tape: _Tape, number: int, stop: Stop) -> Turns:
         test = self._tests[number - FIRST_TEST] if stop is Stop.TEST else None
         counts = [each[0] for each in arena.counts]
         done = sum(counts)
-        return Turns(done, stop, test, arena.carried(), counts, *tape.finished(done, counts), error)
+        return Turns(done, stop, test, arena.carried(), counts, *tape.finished(done, counts))
 
     def _portions(self, arena: Arena, limit: int, tape: _Tape) -> tuple[int, Stop]:
         """Do turns in portions, between which Python has a look; return why they end."""
@@ -279,13 +287,15 @@ class _Tape:
         self._most = most_bytes
         self._rooms = [0] * loop.paths
         self._records: list[list[np.ndarray]] = [[] for _ in range(loop.paths)]
-        self._order = np.empty(0, np.uint8)
+        self._order = _NO_MARKS
         for counts, forms in zip(arena.counts, loop.forms):
             counts[0] = 0
             counts[1] = 0 if forms else ENDLESS
 
     def _free(self) -> int:
         """Return the bytes that one of the records may take, so that others may grow as well."""
+        if self._most >= ENDLESS:
+            return ENDLESS
         pairs = zip(self._rooms, self._loop.turn_bytes)
         free = self._most - len(self._order) - sum(room * size for room, size in pairs)
         return free // (self._loop.marks + sum(map(bool, self._loop.forms)))
@@ -320,7 +330,8 @@ class _Tape:
         """Have room to note the paths of more turns."""
         room = min(max(2 * done, LEAST_BYTES), limit, done + self._free())
         order = np.empty(room, np.uint8)
-        order[:done] = self._order
+        if done:
+            order[:done] = self._order
         self._order = order
         if room > done:
             self._arena.place(1 + self._loop.paths, order[done:] if done else order)

@@ -43,6 +43,9 @@ _UNSEEN: Final = frozenset(
 What is raised again must not get that for its context.
 """
 
+ATTEMPTS: Final = 3
+"""How often an evaluator goes on where something was raised between two instructions."""
+
 
 class Evaluator:
     """Runs register code with `operations`.
@@ -119,17 +122,27 @@ class Evaluator:
         before = self.frames
         self.frames = frames
         self._room = None
+        left = ATTEMPTS
         try:
-            if answer is not None:
-                _complete(frames[-1], *answer)
-            if isinstance(exception, StopIteration) and _exhaust(frames[-1]):
-                exception = None
-            result = self._result(exception)
-        except Leave:
-            raise
-        except BaseException:
-            self.frames = before
-            raise
+            while True:
+                left -= 1
+                try:
+                    if answer is not None:
+                        pair, answer = answer, None
+                        _complete(frames[-1], *pair)
+                    if isinstance(exception, StopIteration) and _exhaust(frames[-1]):
+                        exception = None
+                    result = self._result(exception)
+                    break
+                except Leave:
+                    raise
+                except BaseException as error:
+                    if frames[0].is_over or not left:
+                        self.frames = before
+                        raise
+                    exception = error  # an interrupt that came between two instructions
+        finally:
+            exception = None  # whose traceback has this frame
         self.frames = before
         return result
 
@@ -193,6 +206,8 @@ class Evaluator:
                 except Leave:
                     raise
                 except BaseException as exception:
+                    if frames[0].is_over:
+                        raise
                     left = self._handle(exception)
                     if left is exception:
                         raise
@@ -325,10 +340,10 @@ class Evaluator:
                 frame.values[register], frame.origins[register] = exception, origin
                 frame.pc = target
                 return None
-            frame.clear()
             if len(frames) == 1:
+                frame.clear()
                 return exception
-            frames.pop()
+            frames.pop().clear()
             if frame.generator is not None:
                 frame.generator.ends()
                 if isinstance(exception, StopIteration):

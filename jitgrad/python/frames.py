@@ -90,6 +90,11 @@ class Frame:
         self.values.clear()
         self.origins.clear()
 
+    @property
+    def is_over(self) -> bool:
+        """Has the call returned, or raised?"""
+        return not self.values
+
     def handled(self) -> BaseException | None:
         """Return the exception being handled at this point, as `sys.exception()` would."""
         register = self.code.handled[self.pc]

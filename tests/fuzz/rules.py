@@ -257,7 +257,7 @@ MUTANTS = [
     ),
     Mutant(
         "replay: effects in order", "graph/replay.py",
-        "for effect in segment.effects:", "for effect in segment.effects[::-1]:",
+        "for effect in effects:", "for effect in effects[::-1]:",
     ),
     Mutant(
         "replay: grad mode of a result", "graph/replay.py",
@@ -540,15 +540,15 @@ MUTANTS = [
     # -- where calls go on ------------------------------------------------------------------------
     Mutant(
         "layout: an iterator that was in Python's hands", "graph/entrance.py",
-        "                and not each.exposed\n", "",
+        " and not each.exposed else None", " else None",
     ),
     Mutant(
         "layout: an iterator that something else holds", "graph/entrance.py",
-        "                and uses[id(each)] == 1\n", "",
+        "if uses[id(each)] > 1 or register", "if register",
     ),
     Mutant(
         "layout: iterators of frames", "graph/entrance.py",
-        "if id(values[each]) in alone\n                and ", "if ",
+        " and id(values[each]) in alone else", " else",
     ),
     Mutant(
         "exit: what the instruction changed", "graph/cutting.py",
@@ -602,7 +602,7 @@ MUTANTS = [
     ),
     Mutant(
         "loop: versions of what turns write to", "graph/cycles.py",
-        "        raise_versions(self.ways, runs, turns)\n", "",
+        "            raise_versions(self.ways, runs, turns.counts)\n", "            pass\n",
     ),
     Mutant(
         "loop: versions of what turns have made and written", "graph/cycles.py",
@@ -610,7 +610,7 @@ MUTANTS = [
     ),
     Mutant(
         "loop: who relies on what turns write to", "graph/cycles.py",
-        "        announce(self.ways, runs)\n", "",
+        "            announce(self.ways, runs)\n", "            pass\n",
     ),
     Mutant(
         "loop: writes to what goes on", "graph/loop_writes.py",
@@ -671,7 +671,7 @@ MUTANTS = [
     ),
     Mutant(
         "loop: versions", "graph/loop_node.py",
-        "plan.writes_nothing and is_as_it_was)", "plan.writes_nothing)",
+        "plan.writes_nothing and past.is_as_it_was())", "plan.writes_nothing)",
     ),
     Mutant(
         "loop: versions of what came in, where only that was written", "graph/loop_tape.py",
@@ -687,7 +687,21 @@ MUTANTS = [
     ),
     Mutant(
         "loop: the last turn comes first", "graph/loop_reverse.py",
-        "order = paths[taken[::-1]]", "order = paths[taken]",
+        "end - arrivals.begin][::-1]", "end - arrivals.begin]",
+    ),
+    Mutant(
+        "loop: which path a variant takes", "graph/loop_reverse.py",
+        "as_known = not arrivals.direct and [*self.plans] == arrivals.variants",
+        "as_known = True",
+    ),
+    Mutant(
+        "loop: what is freed in all turns", "graph/loop_tape.py",
+        "            self._gone.update(saved)\n", "            pass\n",
+    ),
+    Mutant(
+        "loop: what is freed in some turns only", "graph/loop_tape.py",
+        "        is_whole = isinstance(own, slice) and own == slice(0, self.count)\n",
+        "        is_whole = True\n",
     ),
     Mutant(
         "loop: no gradient where no turn has added one", "graph/loop_reverse.py",
@@ -744,7 +758,7 @@ MUTANTS = [
     ),
     Mutant(
         "lists: versions of what is saved", "graph/loop_node.py",
-        "for turn in turns if is_written else", "for turn in",
+        "for turn in turns if past.is_written() else", "for turn in",
     ),
     Mutant(
         "lists: storages of what was made in a turn", "graph/loop_tape.py",

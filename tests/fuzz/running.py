@@ -12,7 +12,7 @@ import numpy as np
 
 import jitgrad as torch
 from tests.fuzz.prelude import HOSTS
-from tests.graph.agreement import Session
+from tests.graph.agreement import Session, message
 
 _files = count()
 
@@ -176,7 +176,7 @@ def _again(s: Session, result: Any, x: Any) -> None:
         if slope is not None and slope.requires_grad:
             slope.sum().backward()
     except (RuntimeError, TypeError, AttributeError) as error:
-        s.see(type(error).__name__, str(error), label="second order")
+        s.see(type(error).__name__, message(error), label="second order")
 
 
 def _between(s: Session, result: Any) -> None:

@@ -193,7 +193,12 @@ def _exception(error: BaseException) -> tuple:
     ]
     cause = error.__cause__ and type(error.__cause__).__name__
     context = error.__context__ and type(error.__context__).__name__
-    return (type(error).__name__, str(error), cause, context, shown)
+    return (type(error).__name__, message(error), cause, context, shown)
+
+
+def message(error: BaseException) -> str:
+    """Return what an error says: a trace has products and sums in the place of `dot`."""
+    return str(error).replace("[dot] saved", "[mul] saved")
 
 
 def _collect(value: Any, found: dict[int, Any]) -> None:

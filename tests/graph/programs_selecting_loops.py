@@ -59,6 +59,17 @@ def scene_a_transposed_tensor(s: Session) -> None:
     over(s, f, 2)
 
 
+def scene_rows_that_lie_apart_in_memory(s: Session) -> None:
+    def f(xs, h, w):
+        ys = xs.t().contiguous().t()
+        for t in range(len(ys)):
+            h = (ys[t] * w - h).tanh()
+        return h
+
+    over(s, f)
+    over(s, f, lengths=(5, 5, 5, 6, 6, 5, 90))
+
+
 def scene_random_access(s: Session) -> None:
     def f(xs, h, w):
         n, k, turns = len(xs), 1, 0

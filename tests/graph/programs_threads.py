@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -114,5 +115,43 @@ def program_modes() -> Callable:
         leaf = w.detach().clone()
         leaf += y.detach()
         return y * leaf
+
+    return f
+
+
+def program_native_loops() -> Callable:
+    def f(x, w, n, flag):
+        steps = 0
+        while x.abs().sum() > 0.01 and steps < 20 * n:
+            x = x * 0.9 + 0.001 * w if flag else x * 0.8
+            steps += 1
+        return x * steps
+
+    return f
+
+
+def program_host_calls() -> Callable:
+    def f(x, w, n, flag):
+        for i in range(min(n, 5)):
+            x = x * w + len(sorted(str(i)))
+            if flag:
+                x = x.sin()
+        return x + len(format(n))
+
+    return f
+
+
+def program_modules() -> Callable:
+    models: dict = {}
+
+    def f(x, w, n, flag):
+        model = models.get((len(x), n % 3))
+        if model is None:
+            torch.manual_seed(n % 3)
+            sizes = [len(x)] * (2 + n % 3)
+            layers = [torch.nn.Linear(a, b).double() for a, b in itertools.pairwise(sizes)]
+            model = models.setdefault((len(x), n % 3), torch.nn.Sequential(*layers))
+        y = model(x.double()) * w
+        return y.sum() if flag else y
 
     return f

@@ -20,6 +20,7 @@ SCENES = scenes(
     "programs_cycles",
     "programs_appending",
     "programs_appending_back",
+    "programs_rows_loops",
     "programs_selecting_loops",
     "programs_parts",
     "programs_rewriting_loops",

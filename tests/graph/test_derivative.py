@@ -92,6 +92,31 @@ def test_what_saves_nothing_may_be_walked_twice() -> None:
     assert x.grad.item() == 2
 
 
+@pytest.mark.parametrize("times", [1, 2, 6])
+def test_the_error_names_what_eager_would_have_met_first(
+    times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several operations have saved what was written then."""
+    for module in (replay, tape):
+        monkeypatch.setattr(module, "WARM", 2)
+
+    def f(x):
+        return ((x * x).sin() * x.cos()).exp() + x
+
+    compiled, told = torch.compile(f), []
+    for function in (f, compiled):
+        for _ in range(times):
+            function(grad(1.0, 2.0)).sum().backward()
+        x = grad(1.0, 2.0)
+        y = function(x)
+        with torch.no_grad():
+            x.mul_(2)
+        with pytest.raises(RuntimeError, match="modified by an inplace") as raised:
+            y.sum().backward()
+        told.append(str(raised.value))
+    assert told[0] == told[1] and "[cos]" in told[0]
+
+
 def test_gradients_of_gradients() -> None:
     f = torch.compile(lambda x: (x**4).sum())
     for _ in range(2):

@@ -25,6 +25,8 @@ SCENES = scenes(
     "programs_places",
     "programs_rewriting",
     "programs_rewriting_loops",
+    "programs_rows",
+    "programs_rows_loops",
     "programs_selecting",
     "programs_selecting_loops",
     "programs_tensors",

@@ -138,7 +138,7 @@ def test_the_path_behind_a_path_is_foreseen(monkeypatch: pytest.MonkeyPatch) -> 
     before = shortcut_rules._likely
 
     def likely(known: Any, going: Any) -> Any:
-        usual, found = going.source.followed_by, before(known, going)
+        usual, found = going.source.followed_by, list(before(known, going))
         tried.append((usual, [each.hot.last for each in found]))
         return found
 

@@ -85,7 +85,7 @@ def test_a_model_is_watched() -> None:
     for _ in range(8):
         same(f(x), net(x))
     (guards,) = watched(f)
-    plan = guards._plan
+    plan = guards.watched[1].plan
     assert len(plan.facts) > 0.75 * len(guards._facts) > 60
     # it is asked, and says yes
     guards._guards = None
