@@ -551,6 +551,32 @@ MUTANTS = [
         " and id(values[each]) in alone else", " else",
     ),
     Mutant(
+        "rows: of a tensor that has got other memory", "graph/turning.py",
+        "return ROWS if it.is_as_it_began else None", "return ROWS",
+    ),
+    Mutant(
+        "rows: iterators that variables hold", "graph/rows.py",
+        "if op != Op.CALL or made < code.named_count:", "if op != Op.CALL:",
+    ),
+    Mutant(
+        "rows: the grad mode when the loop began", "graph/rows.py",
+        "before, state.grad_enabled = state.grad_enabled, grad_enabled",
+        "before = state.grad_enabled",
+    ),
+    Mutant(
+        "rows: they are some of several", "graph/rows.py",
+        "            made._unfollowed = ONE_OF_SEVERAL\n", "            pass\n",
+    ),
+    Mutant(
+        "rows: the first end is the end", "graph/rows.py",
+        'self._number("{0} & {1}", operator.and_', 'self._number("{0} | {1}", operator.or_',
+    ),
+    Mutant(
+        "rows: iterators of the evaluator go along", "graph/rows.py",
+        "            value = next(it, EXHAUSTED)\n",
+        "            value = None if goes_on else EXHAUSTED\n",
+    ),
+    Mutant(
         "exit: what the instruction changed", "graph/cutting.py",
         "                if self._changed_since_mark():\n                    raise",
         "                if False:\n                    raise",

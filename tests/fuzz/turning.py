@@ -11,10 +11,12 @@ class Turning(Library):
     Attributes:
         grown: what the turns of the loop at hand append to: a list of tensors, and one of anything.
         filled: the tensor that they write to.
+        rows: the tensor over whose rows they go, and what a row is called.
     """
 
     grown: tuple[str, str] | None = None
     filled: str | None = None
+    rows: tuple[str, str] | None = None
 
     def many_turns(self) -> None:
         """Write a loop of many turns, and what it begins with."""
@@ -43,7 +45,9 @@ class Turning(Library):
             )  # fmt: skip
             self.emit(f"{self.filled} = {made}")
         most, turn = self.pick("24", "n + 20", "n * 8", "40 - n"), self.new("i")
-        if self.maybe():
+        if self.number_up_to(0, 4) > 2:
+            self.over_rows(shape, most, turn)
+        elif self.maybe():
             self.emit(f"for {turn} in {self.pick(f'range({most})', f'range({most}, 0, -1)')}:")
         else:
             self.emit(f"{turn} = 0")
@@ -62,6 +66,65 @@ class Turning(Library):
         if self.filled is not None:
             self.tensors.append(self.filled)
             self.filled = None
+        if self.rows is not None:
+            self.tensors.append(self.rows[0])
+            self.rows = None
+
+    def over_rows(self, shape: str, most: str, turn: str) -> None:
+        """Write a tensor of rows, and how a loop over them begins."""
+        rows, row, other = self.new("r"), self.new("t"), self.new("t")
+        wide, thin = (
+            f"torch.zeros(26, *{shape}.shape, dtype=x.dtype)",
+            f"(torch.arange({most}) % 5)",
+        )
+        made = self.pick(
+            f"{thin} - 2", f"{wide} + {shape}", f"{thin}.reshape(-1, 1) * {shape}.sign().sum()",
+            f"{shape}.expand(21, *{shape}.shape)", f"{wide}[:, None]", f"{wide}.view(-1)", shape,
+            "torch.ones(5, 60)[:, ::2].t()", f"{thin} * {shape}.max()", f"{wide}.detach() - 1",
+        )  # fmt: skip
+        self.emit(f"{rows} = {made}")
+        self.rows = rows, row
+        kind = self.pick("for", "for", "enumerate", "zip", "both", "after")
+        if kind in ("for", "after"):
+            self.emit(f"{turn} = 0")
+            if kind == "after":
+                # which is live in the loop
+                self.emit(f"{row} = {rows}")
+                self.tensors.append(row)
+            self.emit(f"for {row} in {self.pick(rows, rows, rows, f'iter({rows})')}:")
+            self.emit(f"    {turn} += 1")
+        elif kind == "enumerate":
+            start = self.pick("", ", 1", ", n")
+            self.emit(f"for {turn}, {row} in enumerate({rows}{start}):")
+        elif kind == "zip":
+            bounds = self.pick(f"range({most})", f"range({most}, 0, -1)")
+            over = self.pick(
+                f"{row}, {turn} in zip({rows}, {bounds})", f"{turn}, {row} in zip({bounds}, {rows})"
+            )
+            self.emit(f"for {over}:")
+        else:
+            begin = self.pick("0", "1", "2")
+            self.emit(f"for {turn}, ({row}, {other}) in enumerate(zip({rows}, {rows}[{begin}:])):")
+            self.emit(f"    {row} = {row} - {other}")
+
+    def use_row(self, names: list[str], turn: str) -> None:
+        """Write what is done with a row."""
+        assert self.rows is not None
+        (rows, row), a = self.rows, self.pick(*names)
+        usual = (
+            f"{a} = ({a} + {row}.sum()).clamp(-16, 16)", f"{a} = ({a} * {row}.sum()).clamp(-8, 8)",
+            f"{a} = ({a} + {row}).clamp(-16, 16)", f"{a} = {row} * 1",
+            f"{a} = ({a} - {row} * {row}).sum().clamp(-9, 9)", f"{a} = {row}.detach() + {a}.sign()",
+        )  # fmt: skip
+        rare = (
+            f"{row}.sub_(1)", f"{rows}.mul_(-1)", f"with torch.no_grad(): {row}.add_(1)",
+            f"with torch.no_grad(): {rows}.add_(1)", f"{rows}[{turn} % 4] = 1", f"box.last = {row}",
+            f"{row}.mul_({a}.sum().sign())", f"{a} = {row}", f"{row}.data.zero_()",
+        )  # fmt: skip
+        text = self.pick(*usual, *usual, *rare)
+        self.emit(text)
+        if text in rare:
+            self.emit(f"{rows}.data.clamp_(-16, 16)" if self.maybe() else "pass")
 
     def append(self, names: list[str], numbers: list[str], turn: str) -> None:
         """Write that something is put behind the elements of a list."""
@@ -107,6 +170,7 @@ class Turning(Library):
         """Write some statements of a turn."""
         more = ("append", "append", "append") if self.grown is not None else ()
         more += ("fill", "fill", "fill") if self.filled is not None else ()
+        more += ("row", "row", "row", "row") if self.rows is not None else ()
         for at in range(count):
             kind = self.pick(
                 "assign", "way", "way", "number", "way", "leave", "mode", "other", *more
@@ -133,6 +197,8 @@ class Turning(Library):
                 self.append(names, numbers, turn)
             elif kind == "fill":
                 self.fill(names, turn)
+            elif kind == "row":
+                self.use_row(names, turn)
             elif kind == "leave" and at + 1 == count:
                 self.emit(f"if {self.decision(names, numbers, turn)}:")
                 self.emit(f"    {self.pick('continue', 'break')}")

@@ -149,7 +149,14 @@ def scene_rows_beside_other_things(s: Session) -> None:
         rest = [(i, x * w) for i, x in numbered]
         return w, names, first, rest, [(i, x) for i, x in enumerate(zip(xs))]
 
+    def beyond_all_lengths(xs, w):
+        last = None
+        for i, x in zip(range(10**30, 2 * 10**30, 3), xs):
+            w, last = (w + x).sin(), i
+        return w, last
+
     rows_of(s, f, lengths=(3, 0, 1, 2, 5, 3, 40, 2, 40))
+    rows_of(s, beyond_all_lengths, lengths=(3, 1, 40, 3, 40))
 
 
 def scene_zips_of_one_length(s: Session) -> None:
@@ -248,7 +255,21 @@ def scene_grad_modes_of_iterators(s: Session) -> None:
         torch.set_grad_enabled(True)
         return w
 
-    f, switched = s.compile(f), s.compile(switched)
+    def another_mode(xs, w, on):
+        torch.set_grad_enabled(on)
+        x = None
+        for x in xs:
+            with torch.enable_grad():
+                w = (w * x).sin() + x
+            torch.set_grad_enabled(not on)
+        torch.set_grad_enabled(True)
+        return w, x
+
+    f, switched, another_mode = s.compile(f), s.compile(switched), s.compile(another_mode)
+    for n in (3, 40, 41, 3, 40, 40):
+        for on in (True, False):
+            s.call(another_mode, table(n, 2), leaf(0.5, -0.25), on)
+            s.call(another_mode, table(n, 2) * 1, leaf(0.5, -0.25), on)
     for n in (3, 40, 0, 3, 40):
         for before in (True, False):
             for within in (True, False):
@@ -288,7 +309,14 @@ def scene_rows_are_written_in_place(s: Session) -> None:
             x.view(-1)[1:] = w.detach()[1:]
         return xs
 
-    for function in (f, with_history, without_grad, begun_without, through_views):
+    def late(xs, w):
+        for i, x in enumerate(xs):
+            w = (w + x).sin()
+            if i == 20:
+                x.mul_(2)
+        return w, xs
+
+    for function in (f, with_history, without_grad, begun_without, through_views, late):
         compiled = s.compile(function)
         for n in (3, 40, 0, 3, 40, 1, 3):
             for make in (lambda x: x, lambda x: x.detach(), lambda x: x * 1):

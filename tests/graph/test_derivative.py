@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import jitgrad as torch
 from jitgrad.graph import cycles, replay, tape
+from jitgrad.graph.loop_node import LoopBackward
 from jitgrad.graph.tape import CompiledBackward
 from tests.graph import programs_small as programs
 from tests.graph.programs import T, grad
@@ -197,3 +199,47 @@ def test_cotangents_that_were_expanded_meet_others(
         assert found[0][0] == pytest.approx(found[1][0])
         for mine, theirs in zip(*(rows for _, rows in found)):
             assert mine == pytest.approx(theirs)
+
+
+def turn_after_turn(x: Any, rate: Any, turns: int) -> Any:
+    for at in range(turns):
+        x = (x * rate).sin() if at % 3 == 1 else x.cos() * rate
+    return x
+
+
+def natively_turned(turns: int, first: int = 50) -> tuple[Any, Any]:
+    """Return what a native loop has made, and a leaf behind it."""
+    f = torch.compile(turn_after_turn)
+    for number in range(40):
+        x, rate = grad(0.5), grad(0.9 + number / 100)
+        f(x, rate, first + number % 7).backward()
+    assert any(each["native"] for each in f.explain().loops)
+    rate = grad(0.9)
+    return f(grad(0.5), rate, turns), rate
+
+
+@pytest.mark.parametrize("first", [50, 51])
+@pytest.mark.parametrize("turns", [60, 61, 62])
+def test_turns_go_back_the_way_that_they_came(turns: int, first: int) -> None:
+    y, rate = natively_turned(turns, first)
+    y.backward()
+    wanted = grad(0.9)
+    turn_after_turn(grad(0.5), wanted, turns).backward()
+    assert rate.grad.item() == pytest.approx(wanted.grad.item(), 1e-5)
+
+
+def test_turns_go_back_once() -> None:
+    y, rate = natively_turned(60)
+    assert isinstance(y.grad_fn, LoopBackward)
+    y.backward(retain_graph=True)
+    y.backward()
+    before = rate.grad.item()
+    with pytest.raises(RuntimeError, match="a second time"):
+        y.backward()
+    assert rate.grad.item() == before
+    # and what the turns have left is gone
+    assert not any(
+        isinstance(each, np.ndarray)
+        for passage in y.grad_fn.past.passages.values()
+        for each in (*passage.records.values(), *passage.invariant.values())
+    )
