@@ -29,6 +29,7 @@ from jitgrad.graph.origins import IDENTIFIED, KNOWN, Origin, Runtime, parts
 from jitgrad.graph.positions import Sources
 from jitgrad.graph.records import generated_new_of
 from jitgrad.python import protocols
+from jitgrad.python.operations import ABSENT as NOT_GIVEN
 from jitgrad.python.operations import Enter
 
 NEWS = {vars(base)["__new__"]: base for base in PLAIN}
@@ -90,6 +91,17 @@ class DerivedRules(DerivedOperatorRules):
             return None
         values, origins = (new, kind, base, *args[1:]), (KNOWN, KNOWN, KNOWN, *ao[1:])
         return self.protocol(protocols.converted, values, origins)
+
+    def format_value(
+        self,
+        value: Any,
+        origin: Any,
+        conversion: str | None,
+        spec: Any = NOT_GIVEN,
+        spec_origin: Any = None,
+    ) -> Any:
+        plain, known = self.plain_of(value, origin, ASKING[format])
+        return super().format_value(plain, known, conversion, spec, spec_origin)
 
     # -- methods of the built-in class ------------------------------------------------------
 

@@ -17,12 +17,12 @@ from typing import Any
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.conversions import ConversionRules
+from jitgrad.graph.copying import CopyingRules
 from jitgrad.graph.driving import DrivingRules
 from jitgrad.graph.facts import SameValue
 from jitgrad.graph.function_attributes import FunctionAttributeRules
-from jitgrad.graph.instances import may_be_made, python_function
+from jitgrad.graph.instances import python_function
 from jitgrad.graph.iterators import DRAWN
-from jitgrad.graph.knowledge import CONSTANT_TYPES
 from jitgrad.graph.lookups import Place
 from jitgrad.graph.operators import NUMBERS
 from jitgrad.graph.ordering import OrderingRules
@@ -33,12 +33,6 @@ from jitgrad.python import protocols, stand_ins
 from jitgrad.python.operations import Enter
 from jitgrad.python.symbols import BINARY, COMPARE, INPLACE, UNARY
 
-COPYING = (
-    "__copy__", "__del__", "__getattr__", "__getattribute__", "__getnewargs__",
-    "__getnewargs_ex__", "__getstate__", "__new__", "__reduce__", "__reduce_ex__", "__setattr__",
-    "__setstate__",
-)  # fmt: skip
-"""What a class may have to say about copies of its objects."""
 SUMS_ARE_COMPENSATED = sys.version_info >= (3, 12)
 """`sum` of floats is then more than one addition after the other."""
 
@@ -48,7 +42,9 @@ def _token(_base: Any, _key: Any) -> Any:
     return abc.get_cache_token()
 
 
-class FunctionRules(FunctionAttributeRules, DrivingRules, OrderingRules, ConversionRules):
+class FunctionRules(
+    FunctionAttributeRules, CopyingRules, DrivingRules, OrderingRules, ConversionRules
+):
     """Functions written in C, by what they do with values whose origins matter."""
 
     @made_once
@@ -77,7 +73,7 @@ class FunctionRules(FunctionAttributeRules, DrivingRules, OrderingRules, Convers
             builtins.hash: self.model_hash, builtins.ord: self._constants(ord),
             builtins.chr: self._constants(chr),
             functools.reduce: self._reduce, functools.update_wrapper: self.update_wrapper,
-            copy.copy: self._copy, copy.deepcopy: self._deepcopy,
+            copy.copy: self.model_copy, copy.deepcopy: self.model_deepcopy,
             operator.not_: self._not, operator.truth: self._truth,
             operator.getitem: self._getitem, operator.contains: self._operator_contains,
             operator.itemgetter: self._getter(operator.itemgetter),
@@ -270,41 +266,6 @@ class FunctionRules(FunctionAttributeRules, DrivingRules, OrderingRules, Convers
         made = slice(*args)
         known = [KNOWN, *ao, KNOWN] if len(args) == 1 else [*ao, KNOWN][:3]
         return made, parts(known)
-
-    def _copy(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) != 1:
-            return None
-        x = args[0]
-        if type(x) is list:
-            return self.list_method(x, "copy", [], [])
-        if type(x) is dict:
-            return self.dict_method(x, "copy", [], [], {}, {})
-        if type(x) is set:
-            return self.set_method(x, "copy", [], [])
-        if type(x) in (tuple, frozenset):
-            return x, ao[0]
-        if self.instance(x) is not None:
-            return self._copy_instance(x)
-        return (x, KNOWN) if ao[0] is KNOWN and type(x) in CONSTANT_TYPES else None
-
-    def _copy_instance(self, x: Any) -> Any:
-        """Copy an object made in the call, whose class has no say in that."""
-        kind, known = type(x), self.instance(x)
-        if not may_be_made(kind) or not set(known.extra) <= set(x.__dict__):  # type: ignore[union-attr]
-            return None
-        for name in COPYING:
-            found = self.class_fact(kind, name)
-            if found is not vars(object).get(name, lookups.ABSENT):
-                return None
-        made = object.__new__(kind)
-        made.__dict__.update(x.__dict__)
-        return made, self.fresh(made, "instance", [], dict(known.extra))  # type: ignore[union-attr]
-
-    def _deepcopy(self, args: Any, ao: Any, kwargs: Any, ko: Any) -> Any:
-        if kwargs or len(args) != 1:
-            return None
-        atomic = type(args[0]) in NUMBERS or (ao[0] is KNOWN and type(args[0]) in CONSTANT_TYPES)
-        return (args[0], ao[0]) if atomic else None
 
     # -- classes and attributes --------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
+from jitgrad.graph import lookups
+from jitgrad.graph.contents import content_class
 from jitgrad.graph.knowledge import is_plain_tensor
 from jitgrad.graph.operators import NUMBERS, OperatorRules
 from jitgrad.graph.origins import IDENTIFIED, KNOWN, Field, Origin, Parts, Runtime, Text, parts
@@ -202,8 +204,9 @@ class TextRules(OperatorRules):
         if method:
             given, origins = (method, value, spec), (KNOWN, origin, KNOWN)
             return self.protocol(protocols.formatted, given, origins)
-        plain = method is None and not spec
-        return self.shown(str, value, origin) if plain else None
+        if spec or (method is False and not _formats_as_text(type(value))):
+            return None
+        return self.shown(str, value, origin)
 
     def _formatted_tensor(self, tensor: Any, spec: str) -> Any:
         if not is_plain_tensor(tensor) or tensor._array.ndim or self.entry(tensor) is None:
@@ -421,6 +424,13 @@ class TextRules(OperatorRules):
         if type(key) is not slice or known is not KNOWN:
             return None
         return self.field(operator.itemgetter(key), f"{{0}}[{key!r}]", text, origin)
+
+
+def _formats_as_text(kind: type) -> bool:
+    """Does a class derived from a built-in one ask for the text where it is given no format?"""
+    base = content_class(kind)
+    own = lookups.type_lookup(kind, "__format__")
+    return base in (float, int, str) and own is vars(base)["__format__"]
 
 
 def _quoted(value: Any) -> str:

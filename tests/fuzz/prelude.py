@@ -6,6 +6,12 @@
 from __future__ import annotations
 
 PRELUDE = """\
+import bisect
+import heapq
+import itertools
+from collections import Counter, defaultdict, deque
+from dataclasses import dataclass
+
 RATE = 2.0
 log = []
 
@@ -169,6 +175,42 @@ def look_around(x, y, box, net):
     box.kept = [box.flag, box.rate, box.other.n, box.other is box, box.last is x, *box.items[:1]]
     box.n += 1
     return a.clamp(-16, 16) + box.other.n
+
+
+class Row(list):
+    label = 1
+
+    def append(self, each):
+        super().append(each)
+        self.label = len(self)
+
+    def __getitem__(self, at):
+        return super().__getitem__(at) if len(self) else 0
+
+
+class Book(dict):
+    opened = 0
+
+    def __missing__(self, key):
+        self.opened += 1
+        return self.opened
+
+
+class Amount(float):
+    def __add__(self, other):
+        return Amount(float(self) + other)
+
+    def __str__(self):
+        return f"{float(self):.1f} in all"
+
+
+@dataclass(order=True)
+class Score:
+    value: float
+    rank: int = 0
+
+    def __str__(self):
+        return f"{self.rank}"
 
 
 class Lenient:

@@ -172,6 +172,19 @@ MUTANTS = [
         "        for each in origin.pieces if isinstance(origin, Text) else (value,):\n",
         "        for each in (value,):\n",
     ),
+    # -- copies ----------------------------------------------------------------------------------
+    Mutant(
+        "copy: a class that says how its objects are copied", "graph/copying.py",
+        "return self.take(reduction)[0] is ABSENT and all(", "return True or all(",
+    ),
+    Mutant(
+        "copy: what was met again", "graph/copying.py",
+        "if id(x) in made:\n            return made[id(x)]", "if False:\n            return x, xo",
+    ),
+    Mutant(
+        "copy: a tuple of what stays", "graph/copying.py",
+        "if any(one[0] is not other[0] for one, other in zip(items, found)):", "if False:",
+    ),
     # -- the same as a function ------------------------------------------------------------------
     Mutant(
         "guard: storage", "graph/guards.py",

@@ -40,7 +40,8 @@ def build(source: str) -> Callable:
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
     namespace: dict[str, Any] = {"torch": torch, "__name__": "fuzz_program"}
     exec(compile(HOSTS, "<without source>", "exec"), namespace)
-    exec(compile(source, name, "exec"), namespace)
+    # not with the annotations of this file, which dataclasses would look up in a module
+    exec(compile(source, name, "exec", dont_inherit=True), namespace)
     return namespace["f"]
 
 

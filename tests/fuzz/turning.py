@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.fuzz.statements import Statements
+from tests.fuzz.library import Library
 
 
-class Turning(Statements):
+class Turning(Library):
     """Loops such as become native ones: hardly anything in them is seen by others.
 
     Attributes:

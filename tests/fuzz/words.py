@@ -19,6 +19,7 @@ class Words:
         numbers: names bound to Python numbers.
         counters: those among them that are assigned to.
         lists, tables, functions: names bound to lists, dicts and closures made in the call.
+        things: names bound to texts, and to what collects, each behind its kind.
         is_wild: it may do what is likely to raise, or to end a recording.
         theme: what it does most.
         hosts: it lets Python act in the middle.
@@ -28,7 +29,7 @@ class Words:
         self.draw = draw
         self.is_wild = self.number_up_to(0, 3) == 2
         self.theme = self.pick(
-            "mixed", "memory", "places", "turns", "Python", "gradients", *["ways"] * 4
+            "mixed", "memory", "places", "turns", "Python", "gradients", "library", *["ways"] * 4
         )
         self.hosts = self.theme == "Python" or self.maybe()
         self.lines: list[str] = []
@@ -39,6 +40,7 @@ class Words:
         self.lists: list[str] = []
         self.tables: list[str] = []
         self.functions: list[str] = []
+        self.things: list[tuple[str, str]] = []
         self.count = 0
         self.budget = 14
         self.depth = 0
@@ -51,18 +53,18 @@ class Words:
         """May a loop here have many turns?"""
         return not self.inside
 
-    def names(self) -> tuple[list[str], ...]:
+    def names(self) -> tuple[list, ...]:
         """Return the names that are bound here."""
         return tuple(map(list, (
             self.tensors, self.own, self.numbers, self.counters, self.lists, self.tables,
-            self.functions,
+            self.functions, self.things,
         )))  # fmt: skip
 
-    def forget_but(self, names: tuple[list[str], ...]) -> None:
+    def forget_but(self, names: tuple[list, ...]) -> None:
         """Use these names only from here on."""
         (
             self.tensors, self.own, self.numbers, self.counters, self.lists, self.tables,
-            self.functions,
+            self.functions, self.things,
         ) = names  # fmt: skip
 
     # -- choices ----------------------------------------------------------------------------

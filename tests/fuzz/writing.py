@@ -37,6 +37,7 @@ class Writer(Hosting):
         kinds = [
             self.assign, self.assign, self.rebind, self.in_place, self.count_up, self.store,
             self.take_view, self.containers, self.differentiate, self.keep, self.alter,
+            self.write_text, self.collect,
         ]  # fmt: skip
         if self.hosts:
             kinds += [self.host, self.host]
@@ -58,6 +59,7 @@ class Writer(Hosting):
             "turns": [self.while_loop, self.for_loop, self.branch] if is_open else kinds,
             "Python": [self.host, self.host, self.keep, self.assign],
             "ways": [self.many_turns] if is_open and self.is_outermost else kinds,
+            "library": [self.collect, self.write_text, self.collect, self.assign],
             "gradients": [self.differentiate, self.differentiate, self.overwrite, self.assign],
         }
         if self.maybe():
@@ -142,7 +144,7 @@ class Writer(Hosting):
         # what the function around it binds is not the inner one's own
         self.tensors.append("a")
         loops, self.loops, self.own, self.counters = self.loops, 0, [], []
-        self.lists, self.tables, self.closures = [], [], self.closures + 1
+        self.lists, self.tables, self.things, self.closures = [], [], [], self.closures + 1
         self.depth -= 1
         self.block()
         self.depth += 1
@@ -187,6 +189,7 @@ class Writer(Hosting):
                 f"return {a}, {b}, [{numbers}]",
                 f"return [{a}, {{'b': {b}, 'n': [{numbers}]}}]",
                 f"return {a}.sum(), box.last, lambda: {b}",
+                f"return {a}, [{', '.join(name for kind, name in self.things)}]",
                 f"return {a}, {self.view()}, [{', '.join([*self.lists, *self.tables])}]",
                 f"return ({self.pick('x', 'y', a)}, {a}.detach(), {b})",
             )

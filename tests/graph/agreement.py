@@ -13,6 +13,7 @@ import io
 import traceback
 import types
 import warnings
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 import jitgrad as torch
 from jitgrad import Tensor
 from jitgrad.dispatch import node_of
+from jitgrad.graph.contents import native_class
 
 NAMELESS = (type(None), bool, int, str, bytes, complex, range, type(Ellipsis), torch.dtype)
 
@@ -135,10 +137,12 @@ class _Describer:
             return self._tensor(value)
         if isinstance(value, np.ndarray):
             return (value.shape, str(value.dtype), value.copy())
-        if isinstance(value, dict):
-            return [(self.describe(key), self.describe(each)) for key, each in value.items()]
-        if isinstance(value, (list, set, frozenset)):
-            return [self.describe(each) for each in value]
+        own = vars(value) if hasattr(value, "__dict__") else {}
+        if isinstance(value, (dict, list, set, frozenset, deque)):
+            # not as a class of the user's says
+            kind: Any = native_class(type(value))
+            elements = kind.items(value) if isinstance(value, dict) else kind.__iter__(value)
+            return [self.describe(each) for each in (*elements, *own.items())]
         if isinstance(value, types.FunctionType):
             return value.__qualname__
         if isinstance(value, types.MethodType):

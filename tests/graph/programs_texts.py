@@ -210,6 +210,44 @@ def scene_objects_with_texts(s: Session) -> None:
     s.call(f, T([4.0]))
 
 
+class Amount(float):
+    pass
+
+
+class Total(Amount):
+    def __str__(self):
+        return f"{float(self):.1f} in all"
+
+
+class Odd(int):
+    def __repr__(self):
+        return f"Odd({int(self)})"
+
+    def __format__(self, spec):
+        return f"<{int(self):{spec}}>"
+
+
+class Word(str):
+    pass
+
+
+def scene_texts_of_derived_numbers(s: Session) -> None:
+    def f(x, i):
+        v = x.sum().item()
+        a, b, c, w = Amount(v), Total(v), Odd(i), Word("word")
+        return (
+            f"{a} {a:.3f} {a!r} {b} {b!s} {c:>4} {c!r} {w} {w:>6}",
+            "%s %s %s" % (a, b, c),
+            str(a) + str(b) + repr(c) + str(w),
+            "{} {}".format(a, b),
+            x * 2,
+        )
+
+    f = s.compile(f)
+    for i, value in enumerate((1.0, 2.5, -3.0, 1.0)):
+        s.call(f, T([value]), i)
+
+
 def scene_objects_whose_texts_change(s: Session) -> None:
     class Named:
         def __init__(self, value):

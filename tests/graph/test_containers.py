@@ -12,6 +12,7 @@ SCENES = scenes(
     "programs_builtins",
     "programs_collections",
     "programs_containers",
+    "programs_copies",
     "programs_groups",
     "programs_iterators",
     "programs_ordering",
