@@ -375,7 +375,8 @@ class WatchedGuards:
         if not self._guards(run):
             return False
         roots, state.slots = state.plan.taken(run)
-        if all(map(operator.is_, roots, state.roots)) and state.unchanged():
+        # what has changed since the words were read does not fit to them
+        if all(map(operator.is_, roots, state.roots)):
             self.watched = holds, state
         return True
 

@@ -966,4 +966,37 @@ MUTANTS = [
         "loop: a path reads what it is given itself", "kernels/assembly.py",
         "next(each for each in given if each[2] in reads)", "given[0]",
     ),
+    # -- interrupts and threads -----------------------------------------------------------------
+    Mutant(
+        "interrupt: raised behind what has been replayed", "graph/interrupts.py",
+        "        if run.last is not None:\n", "        if False:\n",
+    ),
+    Mutant(
+        "interrupt: raised in frames that no evaluator has begun with", "graph/interrupts.py",
+        "    return going.frames()[0]\n", "    return None\n",
+    ),
+    Mutant(
+        "interrupt: versions of what was written", "graph/interrupts.py",
+        "            _count_writes(run)\n", "            pass\n",
+    ),
+    Mutant(
+        "interrupt: ordinary exceptions of handlers", "graph/replay.py",
+        "segment.can_raise and not is_interrupt(error)", "segment.can_raise",
+    ),
+    Mutant(
+        "interrupt: between two instructions", "python/evaluate.py",
+        "if frames[0].is_over or not left:", "if True:",
+    ),
+    Mutant(
+        "thread: what is watched has the values behind its words", "graph/watching.py",
+        "roots, state.slots = state.plan.taken(run)", "roots, _ = state.plan.taken(run)",
+    ),
+    Mutant(
+        "thread: segments that change places", "graph/replay.py",
+        "    if not again or len(candidates) < 2:\n        return None\n", "    return None\n",
+    ),
+    Mutant(
+        "thread: a path that was taken out", "graph/hot.py",
+        "            if outcome is ABSENT:\n", "            if False:\n",
+    ),
 ]

@@ -203,3 +203,38 @@ def test_ordinary_exceptions_of_handlers_come_out() -> None:
         found = outermost(places(first.call))
         for place in random.Random(number).sample(found, 10):
             Subject(make, number).interrupt(place, None, Refusal)
+
+
+def test_a_generator_that_has_left_the_call() -> None:
+    """Its body ends as it does in Python, whichever instructions an interrupt comes between."""
+
+    def parts(log: list, x: Any) -> Iterator[Any]:
+        try:
+            yield x * 2
+            for each in range(3):
+                yield abs(x) + each
+        finally:
+            log.append("over")
+
+    def begun() -> tuple[list, Any]:
+        log: list = []
+        made = torch.compile(lambda: parts(log, torch.ones(2)))()
+        next(made)
+        return log, made
+
+    def belongs(file: str) -> bool:
+        return file.endswith(("evaluate.py", "steps.py", "frames.py"))
+
+    _, made = begun()
+    found = [
+        each
+        for each in outermost(places(lambda: next(made), belongs))
+        if each.code.co_name in ("_loop", "_result", "_enter")
+    ]
+    assert len(found) > 5
+    for place in found:
+        log, made = begun()
+        was_reached, raised = interrupted(lambda made=made: next(made), place, belongs=belongs)
+        assert was_reached, place
+        assert isinstance(raised, Interrupt), place
+        assert log == ["over"], place

@@ -64,11 +64,23 @@ class Scaled:
 
     def __init__(self, scale: float) -> None:
         self.scale = scale
-        self.first, self.second, self.third = 0.0, 0.0, 0.0
+        self.first, self.second = 0.0, 0.0
+        self.part: Any = Part(0.0)
+
+    def value(self) -> float:
+        """Return what comes out for ones."""
+        return self.scale + self.part.shift
+
+
+class Part:
+    """Is replaced by others."""
+
+    def __init__(self, shift: float) -> None:
+        self.shift = shift
 
 
 def scaled(net: Any, x: Any) -> Any:
-    return x * net.scale + net.first + net.second + net.third
+    return x * net.scale + net.first + net.second + net.part.shift
 
 
 WATCHING = [("watching", each) for each in ("__call__", "_learn", "_keep", "watch", "__init__")]
@@ -78,25 +90,33 @@ WATCHING = [("watching", each) for each in ("__call__", "_learn", "_keep", "watc
 def test_what_is_watched_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A state is watched only if it is the one in which the facts hold."""
     monkeypatch.setattr(config, "program", "native")
+    for name in ("RESTLESS", "MOST_PLANS"):
+        monkeypatch.setattr(watching, name, 100)
     one = torch.ones(())
     for seed in range(60):
         f, net = torch.compile(scaled), Scaled(0.0)
 
         def read(f: Any = f, net: Any = net) -> None:
-            for _ in range(12):
-                before = net.scale
+            for _ in range(20):
+                before = net.value()
                 found = f(net, one).item()
-                assert before <= found <= net.scale, (before, found, net.scale)
+                assert before <= found <= net.value(), (before, found, net.value())
 
         schedule = Schedule(seed, 0.02, WATCHING)
 
-        def write(net: Any = net, schedule: Any = schedule) -> None:
-            for _ in range(4):
-                schedule.hand_over()
-                net.scale += 1.0
+        def write(net: Any = net, schedule: Any = schedule, seed: int = seed) -> None:
+            for turn in range(12):
+                for _ in range(turn % 4):
+                    schedule.hand_over()
+                if seed % 2:
+                    net.scale += 1.0
+                elif turn % 2:
+                    net.part = Part(net.part.shift + 1.0)
+                else:
+                    net.part.shift += 1.0
 
         schedule.run(read, read, write)
-        assert f(net, one).item() == net.scale
+        assert f(net, one).item() == net.value()
 
 
 @pytest.mark.skipif(not watching.has_versions(), reason="nothing is watched in this Python")
