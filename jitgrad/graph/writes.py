@@ -6,11 +6,9 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from jitgrad.dispatch import node_of
 from jitgrad.graph.changes import Changes
 from jitgrad.graph.ir import Compute, Memory, Scalar, Value, Write
 from jitgrad.graph.origins import Excerpt, SavedValue, TensorEntry
-from jitgrad.modes import state
 from jitgrad.ops.slicing import PLACED
 
 
@@ -78,8 +76,6 @@ class Writes(Changes):
             history = computed.variable.history
             if history.out is not None:
                 history.out = SavedValue(known.value, known.storage, count)
-        elif node_of(target) is not None and state.grad_enabled:
-            return self.unknown("an in-place operation that cuts a history")
         if whole in self.foreign and len(self.foreign) > 1:
             return self.unknown(
                 "a write to borrowed memory, of which another argument may show a part"

@@ -494,10 +494,6 @@ MUTANTS = [
         "            tensor._unfollowed = recipe.unfollowed\n", "",
     ),
     Mutant(
-        "write: cuts a history", "graph/writes.py",
-        "elif node_of(target) is not None and state.grad_enabled:", "elif False:",
-    ),
-    Mutant(
         "write: borrowed memory may overlap", "graph/writes.py",
         "if whole in self.foreign and len(self.foreign) > 1:", "if False:",
     ),

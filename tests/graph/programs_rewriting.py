@@ -469,3 +469,18 @@ def scene_a_view_outside_that_is_read_behind(s: Session) -> None:
         x, w = table(4, 4) * 1, leaf(0.5, -0.25, 1.5, 2.0)
         box.view = x[1:]
         s.call(f, x, w, i)
+
+
+def scene_comparisons_in_place(s: Session) -> None:
+    def f(x, w):
+        y = x * w
+        y.gt_(0.5)
+        z = x * 3
+        z.logical_not_()
+        y = y * w
+        y.eq_(w)
+        return y.sum() + (z * w).sum()
+
+    f = s.compile(f)
+    for turn in range(8):
+        s.call(f, leaf(0.25 * turn, 1.5), leaf(1.0, 0.5 + turn))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import jitgrad as torch
@@ -306,3 +307,41 @@ def scene_loops_turn_by_turn(s: Session) -> None:
     f = s.compile(f)
     for n in (2, 3, 5, 40, 41, 5, 120):
         s.call(f, n, leaf(0.5, -0.25), leaf(0.9, -0.8))
+
+
+def scene_somebody_relies_on_what_is_written(s: Session) -> None:
+    """What a call has not kept, since it can be made again, is copied before others write."""
+
+    def relies(x, w):
+        return ((x * 2 + 1).exp() * w).sum()
+
+    def writes(x, i):
+        x[i] = 7.0
+        x.mul_(3)
+
+    f, g = s.compile(relies), s.compile(writes)
+    for turn in range(12):
+        x, w = table(3, grad=False) / (turn + 1), torch.ones(3, dtype=torch.float64)
+        w.requires_grad_()
+        y = f(x, w)
+        s.call(g, x, turn % 3)
+        y.backward()
+        s.see(w.grad, x, x._version)
+
+
+def scene_what_was_made_anew_in_vain(s: Session) -> None:
+    """A recording pauses where an operation raises on data that has read a copy anew before."""
+    box = SimpleNamespace(target=torch.tensor(0))
+
+    def f(x, i):
+        row = x[i]
+        before = row * 1
+        x.mul_(2)
+        return before, torch.nn.functional.cross_entropy(row, box.target)
+
+    f = s.compile(f)
+    x = table(4, 3, grad=False)
+    for turn, target in enumerate((0, 7, 7, 1, 2, 0, 7, 1, 2, 0)):
+        box.target = torch.tensor(target)
+        s.call(f, x, turn % 4)
+        s.see(x, x._version)

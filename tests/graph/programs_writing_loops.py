@@ -370,6 +370,47 @@ def scene_somebody_relies_on_the_elements(s: Session) -> None:
         s.see(w, x)
 
 
+def scene_somebody_relies_on_what_later_turns_write(s: Session) -> None:
+    """The first turns, in front of the native ones, write to something else."""
+
+    def g(w, x):
+        return ((x * 2 + 1).exp() * w).sum()
+
+    def f(x, y, n):
+        for t in range(n):
+            if t < 20:
+                y[t % 4] += 0.5
+            else:
+                x[t % 4] *= 0.875
+
+    f, g = s.compile(f), s.compile(g)
+    for n in (60, 60, 60, 60, 90, 60, 70):
+        x, w = table(4, 2, grad=False) / 8, leaf(0.9, -0.8)
+        y = g(w, x)
+        s.call(f, x, table(4, 2, grad=False), n)
+        s.attempt(y.backward)
+        s.see(w, x)
+
+
+def scene_what_came_in_is_written_by_later_turns(s: Session) -> None:
+    """What goes on is what came in, up to the turn that writes to it and replaces it."""
+
+    def f(h, x, n):
+        for t in range(n):
+            if t < 20:
+                x = x * 0.875
+            else:
+                h += x
+                h = h * 0.5
+        return h
+
+    f = s.compile(f)
+    for n in (60, 60, 60, 60, 90, 60, 70):
+        h, x = table(2, grad=False), table(2, grad=False) / 8
+        s.call(f, h, x, n)
+        s.see(h, h._version, x)
+
+
 def scene_kinds(s: Session) -> None:
     def f(x, v, n):
         turn = torch.zeros((), dtype=torch.int64)

@@ -136,6 +136,29 @@ def test_a_long_loop_goes_forth_and_back() -> None:
     assert any(each.plans for each in loop.layout.reverses.values())
 
 
+def test_a_loop_over_rows_is_recorded_for_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "unroll", 32)
+
+    @torch.compile
+    def f(xs, ys, w):
+        h = w
+        for x in xs:
+            h = torch.tanh(x + h * w)
+        for i, (x, y) in enumerate(zip(xs, ys)):
+            h = torch.sin(x * h + y) + i % 2
+        return h
+
+    for n in (50, 1000, 50, 1000, 50):
+        xs, w = torch.ones(n, 2, requires_grad=True), torch.ones(2, requires_grad=True)
+        f(xs, torch.ones(n + 1, 2), w).sum().backward()
+    assert not f.explain().exits
+    # for each length: up to the first loop, a turn of it, what comes behind, and so on
+    assert f.graph.traces <= 16
+    steps = [len(segment.steps) for segment in f.graph.segments]
+    assert max(steps) < 20, steps
+    assert {turns_of(each) > 30 for each in loops_of(f)} == {True}
+
+
 def test_a_loop_without_history_needs_no_memory() -> None:
     @torch.compile
     def f(n):
