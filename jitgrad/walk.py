@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Collection, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -105,10 +106,12 @@ class _Pass(_Waiting):
     ) -> None:
         super().__init__(alone)
         self.missing: dict[Node, int] = {}
+        self.targets = targets
+        # those from which something is wanted behind them
         self.useful: set[Node] | None = None
         self._count(roots, ends)
         if targets is not None:
-            self._find_useful(roots, {node for node, _ in targets})
+            self._find_useful(roots)
 
     def _count(self, roots: list[Node], ends: Collection[Node]) -> None:
         missing = self.missing
@@ -122,8 +125,22 @@ class _Pass(_Waiting):
                         seen.add(edge)
                         stack.append(edge)
 
-    def _find_useful(self, roots: list[Node], targets: set[Node]) -> None:
-        useful = set(targets)
+    def needed(self, node: Node) -> list[bool]:
+        """Return which edges of a node lead to what is wanted.
+
+        A node may have several outputs, of which others than this one are wanted.
+        """
+        useful, targets = self.useful, self.targets
+        if useful is None or targets is None:
+            return [edge is not None for edge in node.edges]
+        indices = node.indices or repeat(0)
+        return [
+            edge is not None and (edge in useful or (edge, index) in targets)
+            for edge, index in zip(node.edges, indices)
+        ]
+
+    def _find_useful(self, roots: list[Node]) -> None:
+        useful = self.useful = set()
         order: list[Node] = []
         seen: set[Node] = set()
         stack: list[tuple[Node, bool]] = [(root, False) for root in roots]
@@ -136,9 +153,8 @@ class _Pass(_Waiting):
                 stack.append((node, True))
                 stack.extend((edge, False) for edge in node.edges if edge is not None)
         for node in order:
-            if any(edge in useful for edge in node.edges):
+            if True in self.needed(node):
                 useful.add(node)
-        self.useful = useful
 
 
 def _are_alike(one: np.ndarray, other: np.ndarray) -> bool:
@@ -318,16 +334,14 @@ def _visit(
                 found[node, index] = cotangent
     useful = walk.useful
     flows: tuple = ()
+    needed: list[bool] = []
     fresh = False
     if cotangents is not None:
         if isinstance(node, AccumulateGrad):
             if wanted is None:
                 _arrive(node, cotangents[0], create_graph)
-        elif useful is None or node in useful:
-            if useful is None:
-                needed = [edge is not None for edge in node.edges]
-            else:
-                needed = [edge is not None and edge in useful for edge in node.edges]
+        elif useful is None or node in useful or asked:
+            needed = walk.needed(node)
             if True in needed or asked:
                 if state.recorder is not None:
                     state.recorder.visit(node)
@@ -348,7 +362,7 @@ def _visit(
     for position, edge in enumerate(node.edges):
         if edge is None:
             continue
-        if flows and flows[position] is not None and (useful is None or edge in useful):
+        if flows and flows[position] is not None and needed[position]:
             walk.add(edge, indices[position] if indices else 0, flows[position], fresh)
         walk.missing[edge] -= 1
         if not walk.missing[edge]:

@@ -202,8 +202,12 @@ class FunctionRules(
         items, keys, reverse = args
         if ao[2] is not KNOWN:
             return None
-        order = self.order_of(self._elements(keys, ao[1]), bool(reverse))
         found = self._elements(items, ao[0])
+        if items is keys and found is not None:
+            row = self.ranked(found, bool(reverse))
+            if row is not None or not self.active:
+                return self.new_list(row) if self.active else None
+        order = self.order_of(self._elements(keys, ao[1]), bool(reverse))
         if order is None or found is None:
             return None
         return self.new_list([found[at] for at in order])

@@ -18,6 +18,8 @@ from jitgrad.python.symbols import COMPARE
 
 SORTED = 8
 """How many numbers of run time are sorted at most: each order that comes is recorded."""
+RANKED = 16
+"""How many are sorted at most where nothing but they themselves is put in order."""
 OPERATORS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 HEAPED = 2500
 """How long a list may be; larger ones `heapify` looks through in another order."""
@@ -106,6 +108,48 @@ class OrderingRules(ListRules, OperatorRules):
             type(value) in NUMBERS and (origin is KNOWN or isinstance(origin, Runtime))
             for value, origin in found
         )
+
+    def ranked(self, found: Any, reverse: bool) -> list[tuple[Any, Any]] | None:
+        """Sort numbers of run time of one type, whatever their order; None if that is not known.
+
+        Neighbours are exchanged, so that equal ones, which zeros may be, stay in their order.
+        """
+        kinds = {type(value) for value, _ in found}
+        if not 2 <= len(found) <= RANKED or kinds not in ({float}, {int}):
+            return None
+        if not self._are_numbers(found) or (float in kinds and not self._are_comparable(found)):
+            return None
+        row = list(found)
+        earlier, later = (max, min) if reverse else (min, max)
+        for end in range(len(row) - 1, 0, -1):
+            for at in range(end):
+                one, other = row[at : at + 2]
+                row[at : at + 2] = [
+                    self._chosen(earlier, one, other), self._chosen(later, other, one)
+                ]  # fmt: skip
+        return row
+
+    def _chosen(self, function: Callable, one: tuple[Any, Any], other: tuple[Any, Any]) -> Any:
+        """Return the smaller or the larger one of two numbers, the first of equal ones."""
+        (a, ao), (b, bo) = one, other
+        if ao is KNOWN and bo is KNOWN:
+            return function(a, b), KNOWN
+        return self._number(f"{function.__name__}({{0}}, {{1}})", function, (a, b), (ao, bo), False)
+
+    def _are_comparable(self, found: list[tuple[Any, Any]]) -> bool:
+        """Make sure that none of these numbers is NaN."""
+        total = found[0]
+        for each in found[1:]:
+            (a, ao), (b, bo) = total, each
+            known = ao is KNOWN and bo is KNOWN
+            total = (a + b, KNOWN) if known else self._number(
+                "{0} + {1}", operator.add, (a, b), (ao, bo), False
+            )  # fmt: skip
+        value, origin = total
+        if not isinstance(origin, Runtime):
+            return False
+        differs = self._number("{0} != {1}", operator.ne, (value, value), (origin, origin), False)
+        return self.active and self.truth(*differs) is False and self.active
 
     def order_of(self, found: list[tuple[Any, Any]] | None, reverse: bool) -> list[int] | None:
         order = super().order_of(found, reverse)

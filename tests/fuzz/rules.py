@@ -172,6 +172,15 @@ MUTANTS = [
         "        for each in origin.pieces if isinstance(origin, Text) else (value,):\n",
         "        for each in (value,):\n",
     ),
+    # -- order -----------------------------------------------------------------------------------
+    Mutant(
+        "order: numbers that are none", "graph/ordering.py",
+        "(float in kinds and not self._are_comparable(found))", "(float in kinds and False)",
+    ),
+    Mutant(
+        "order: equal numbers stay in theirs", "graph/ordering.py",
+        "self._chosen(later, other, one)", "self._chosen(later, one, other)",
+    ),
     # -- copies ----------------------------------------------------------------------------------
     Mutant(
         "copy: a class that says how its objects are copied", "graph/copying.py",

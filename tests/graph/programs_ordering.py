@@ -12,7 +12,7 @@ import math
 
 import jitgrad as torch
 from tests.graph.agreement import Session
-from tests.graph.programs import grad
+from tests.graph.programs import T, grad
 
 VALUES = (1.0, 3.0, -2.0, 0.5, 3.0, -2.0, 1.0)
 
@@ -231,6 +231,53 @@ def scene_heaps_that_raise_leaves(s: Session) -> None:
     empty = s.compile(lambda x: heapq.heappop([]) if x is None else heapq.heappop([x, x]))
     s.attempt(empty, grad(1.0))
     s.attempt(empty, None)
+
+
+def scene_ranks(s: Session) -> None:
+    def f(x, n):
+        values = [each.item() for each in x]
+        whole = [n % 5, 3, n * 2 % 7, 4]
+        values.sort()
+        found = sorted([*values[:3], 2.0], reverse=True)
+        signs = [math.copysign(1.0, each) for each in [*values, *found]]
+        numbers = sorted(whole), sorted([n, 3, 2])
+        return values, signs, found, numbers, values[1] + found[0], x * found[1]
+
+    f = s.compile(f)
+    given = [
+        [float((i * 7 + k) % 11) for i in range(12)] for k in range(6)
+    ] + [[0.0, -0.0] * 6, [-0.0, 0.0, 1.0] * 4, [math.inf, -1.0, 2.0] * 4]  # fmt: skip
+    for n, values in enumerate([*given, *given]):
+        s.call(f, T(values), n)
+
+
+def scene_ranks_of_what_is_no_number_leaves(s: Session) -> None:
+    def f(x):
+        values = [each.item() for each in x]
+        values.sort(reverse=True)
+        return f"{values}", sorted([x[0].item(), 1]), sorted([x[0].item(), x[1].item() > 1])
+
+    f = s.compile(f)
+    for k in range(4):
+        s.call(f, T([float((i * 7 + k) % 11) for i in range(12)]))
+        s.call(f, T([float((i * 7 + k) % 11) if i % 3 else math.nan for i in range(12)]))
+        s.call(f, T([3.0, 1.0, math.nan, 0.5] * 3))
+        s.call(f, T([math.inf, -math.inf] * 6))
+
+
+def scene_ranks_in_loops(s: Session) -> None:
+    def f(x, turns):
+        middle = []
+        for _ in range(turns):
+            x = x * -0.5
+            a, b, c = sorted([x[0].item(), x[1].item(), x[2].item()])
+            middle.append(b)
+            x = x + (c - a)
+        return x, middle
+
+    f = s.compile(f)
+    for turns in (20, 30, 20, 3, 50):
+        s.call(f, T([1.0, 5.0, -4.0]), turns)
 
 
 def scene_more_than_are_sorted_leaves(s: Session) -> None:

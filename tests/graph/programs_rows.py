@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
@@ -472,3 +473,52 @@ def scene_derived_tensors(s: Session) -> None:
     for _ in range(3):
         s.call(f, Own([1.0, 2.0]), leaf(0.5))
         s.call(f, torch.nn.Parameter(table(3, grad=False)), leaf(0.5))
+
+
+def scene_rows_through_iterators(s: Session) -> None:
+    def f(xs, w):
+        it = iter(xs)
+        next(it, None)
+        other = copy.copy(it)
+        for x in other:
+            w = w + x
+        for x in it:
+            w = (w * x).sin()
+        a, b = itertools.tee(xs)
+        for x, y in zip(a, b):
+            w = w + x * y
+        for x in itertools.islice(xs, 1, 30, 2):
+            w = w + x
+        for x, y in itertools.pairwise(xs):
+            w = (w + x * y).sin()
+        for x in itertools.chain(xs, xs):
+            w = w * 0.5 + x
+        for x in filter(lambda row: row.sum() > 0, xs):
+            w = w + x
+        for x in map(lambda one, other: one * other, xs, xs):
+            w = (w + x).sin()
+        for i, x in zip(itertools.count(), xs):
+            w = w + x * (i % 3)
+        for x, y in itertools.zip_longest(xs, xs[1:], fillvalue=1.0):
+            w = (w + x * y).sin()
+        return w, dict(enumerate(xs)), torch.stack([*xs, w])
+
+    rows_of(s, f, lengths=(3, 0, 40, 3, 40, 40))
+
+
+def scene_rows_with_all_kinds_of_turns(s: Session) -> None:
+    def f(xs, ys, w):
+        found = []
+        for i, (x, y) in enumerate(zip(xs, ys)):
+            if i and i % 10 == 0:
+                found.append((x, w))
+            for z in xs[:2]:
+                w = (w + z * x).sin()
+            w = w - y
+        else:
+            w = w * 2
+        return w, found
+
+    f = s.compile(f)
+    for n in (3, 40, 60, 60, 60, 40, 3, 61):
+        s.call(f, table(n, 2), table(n - 1, 2, grad=False), leaf(0.5, -0.25))

@@ -243,3 +243,25 @@ def test_turns_go_back_once() -> None:
         for passage in y.grad_fn.past.passages.values()
         for each in (*passage.records.values(), *passage.invariant.values())
     )
+
+
+def test_what_leads_to_another_result_of_one_node_is_left_out() -> None:
+    """Eager finds no way from one to the other, and asks for nothing that has been saved."""
+
+    def pair(x, w):
+        return x * 2, w * 3
+
+    def slopes(pair):
+        x, w = grad(1.0, 2.0), grad(3.0, 4.0)
+        a, b = pair(x, w)
+        c = a.exp() * a
+        with torch.no_grad():
+            a.mul_(2)
+        ways = torch.autograd.grad(c.sum(), [c, b], allow_unused=True, retain_graph=True)
+        with pytest.raises(RuntimeError, match="modified by an inplace"):
+            torch.autograd.grad(c.sum(), [x, b], allow_unused=True)
+        return [None if each is None else each.tolist() for each in ways]
+
+    compiled = torch.compile(pair)
+    for _ in range(3):
+        assert slopes(compiled) == slopes(pair) == [[1.0, 1.0], None]
