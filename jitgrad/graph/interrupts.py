@@ -13,7 +13,7 @@ from jitgrad.errors import CompileError, VerificationError
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.replay import frames_of
 from jitgrad.graph.run import Run
-from jitgrad.graph.segment import Branch, Continue, Rewritten
+from jitgrad.graph.segment import Return, Rewritten
 from jitgrad.modes import state
 from jitgrad.python.evaluate import Evaluator, give_frames_back
 from jitgrad.python.frames import Frame
@@ -65,14 +65,16 @@ def standing(going: Going | None, run: Run | None, enabled: bool) -> list[Frame]
 def _behind(run: Run) -> list[Frame] | None:
     """Return the frames behind the last segment that a run has performed."""
     end: Any = run.last.end
-    if not isinstance(end, (Branch, Continue)):
+    if isinstance(end, Return):
+        state.grad_enabled = end.grad_enabled
         return []
     if end.snapshot.state.rebased:
         # histories that were given to tensors outside are not given twice
         return None
     # or what is half made would be taken for whole
     run.release()
-    return frames_of(run, end.snapshot, run.last, None)
+    before = run.last if run.last.start is not end.snapshot else run.last.parent
+    return frames_of(run, end.snapshot, before, None)
 
 
 def _count_writes(run: Run) -> None:
