@@ -16,7 +16,8 @@ from jitgrad.graph.loop_sums import Sums
 from jitgrad.graph.origins import Variable
 from jitgrad.graph.plans import JoinedPlan, join_plan
 from jitgrad.graph.verify_loops import make_loop
-from jitgrad.kernels.geometry import is_row_major, row_major
+from jitgrad.kernels.geometry import elementwise, is_row_major, row_major
+from jitgrad.kernels.layout import laid_out
 from jitgrad.kernels.loops import NotNative, Path
 from jitgrad.kernels.records import entry
 
@@ -72,6 +73,8 @@ class Reverse:
         self.refused = refused
         self.values = values
         self.totals: dict[Variable, Value] = {}
+        # what is added up in row-major order, and how its sum lies by eager's steps
+        self._layouts: dict[Variable, Value] = {}
         if not self.plans:
             return
         for plan in self.plans.values():
@@ -79,6 +82,9 @@ class Reverse:
                 if each not in layout.leading:
                     total = Value(like.shape, row_major(like.shape), like.dtype, Memory("total"))
                     self.totals.setdefault(each, total)
+                    summed = elementwise(like, like)
+                    if not is_row_major(summed):
+                        self._layouts.setdefault(each, summed)
         fixed: dict[Any, list[int]] = {}
         self.taped: list[list[Any]] = []
         paths = []
@@ -227,7 +233,8 @@ class Reverse:
         for target, array, known in zip(self.totals, turns.carried[count:], before):
             # what no turn has added to is still nothing
             if known is not None or self._adds(target, turns.counts):
-                totals[target] = array
+                like = self._layouts.get(target)
+                totals[target] = array if like is None else laid_out(like, array)
         return {each: wrap(array) for each, array in zip(self.values, turns.carried)}
 
     def _paths(self, numbers: dict[Variant, int]) -> np.ndarray:

@@ -189,14 +189,18 @@ class TextRules(OperatorRules):
         given, origins = (method, x, name, spec), (KNOWN, xo, KNOWN, KNOWN)
         return self.protocol(protocols.shown, given, origins) if method else None
 
-    def formatted(self, value: Any, origin: Any, spec: str) -> Any:
-        """Do what `format(value, spec)` does; None if that is not known."""
+    def formatted(self, value: Any, origin: Any, spec: str, begun: bool = False) -> Any:
+        """Do what `format(value, spec)` does; None if that is not known.
+
+        Args:
+            begun: the instruction at hand has computed something already.
+        """
         if isinstance(value, TensorCore):
             return self._formatted_tensor(value, spec)
         if origin is KNOWN and self._has_plain_text(value):
             return self._folded(format, (value, spec))
         if isinstance(origin, Runtime) and type(value) in NUMBERS:
-            return self._formatted_number(value, origin, spec)
+            return self._formatted_number(value, origin, spec, begun)
         if isinstance(origin, Text):
             return self._formatted_text(value, origin, spec)
         kind = self.operand_class(value, origin)
@@ -214,15 +218,15 @@ class TextRules(OperatorRules):
         found = self._item(tensor)
         if found is None or not self.active:
             return None
-        return self.formatted(found[0], found[1], spec)
+        return self.formatted(found[0], found[1], spec, begun=True)
 
-    def _formatted_number(self, value: Any, origin: Any, spec: str) -> Any:
+    def _formatted_number(self, value: Any, origin: Any, spec: str, begun: bool) -> Any:
         if spec.endswith("c"):
             origin = self.fixed(value, origin)
             return self._folded(format, (value, spec)) if origin is KNOWN else None
         if type(value) is int and spec.endswith(tuple(FLOATING)):
             # which is too large for a float, it may be
-            value, origin = self._number("float({0})", float, (value,), (origin,), True)
+            value, origin = self._number("float({0})", float, (value,), (origin,), True, begun)
             if not self.active:
                 return None
         if not spec:

@@ -417,3 +417,26 @@ def scene_library_code_decides_by_a_number_that_changes(s: Session) -> None:
 
     turns(s, s.compile(f), 0.9)
     turns(s, s.compile(f), -0.9)
+
+
+def scene_slopes_lie_as_steps_of_eager_leave_them(s: Session) -> None:
+    """What a transposed leaf gets is transposed, if each turn multiplies by all of it."""
+
+    def f(x, h, n):
+        for at in range(n):
+            h = (h * x + x * at).sin()
+        return h
+
+    def g(x, h, n):
+        for at in range(n):
+            h = h * 0.5 + (x * h[:, None] * at).sum(1)
+        return h
+
+    for function, start in ((f, torch.ones(3, 2).t()), (g, torch.ones(2))):
+        compiled = s.compile(function)
+        for n in (60, 61, 60, 200, 60, 1, 60, 0, 60):
+            x = (torch.arange(6.0).reshape(3, 2) / 10).t().requires_grad_()
+            made = s.call(compiled, x, start, n, backward=False)
+            if n:
+                made.sum().backward()
+                s.see(x)

@@ -453,6 +453,20 @@ def scene_tensors_in_texts_leaves(s: Session) -> None:
         s.call(f, T([value, 2.0]))
 
 
+def scene_texts_of_integers_behind_what_cannot_be_done_again(s: Session) -> None:
+    def f(x, log):
+        y = torch.randint(-2, 3, (3,)) + x
+        log.append(f"{y.sum():.1f}, {y.max():e}")
+        return y * 2
+
+    f = s.compile(f)
+    torch.manual_seed(3)
+    for value in range(6):
+        log: list[str] = []
+        s.call(f, torch.arange(3) + value, log)
+        s.see(log)
+
+
 def scene_texts_of_other_kinds_of_values(s: Session) -> None:
     def f(x, value):
         return f"{value} {value!r} {value!s:>9}", "%s" % (value,), "{}".format(value), x * 2
