@@ -300,7 +300,8 @@ def test_compiled_guards_say_what_the_facts_say(manner: str) -> None:
     noticed = []
     for number, (change, undo) in enumerate(_changes(part)):
         if manner == "watched" and number < 16:
-            assert len(segment.guards._plan.facts) > 3 and segment.guards.watched is not None
+            assert segment.guards.watched is not None
+            assert len(segment.guards.watched[1].plan.facts) > 3
         change()
         slow, fast = both()
         # an attribute that the instance hides, an equal resolution order: more strictly
