@@ -152,7 +152,7 @@ class Graph(Returns):
                 else:
                     result = self.replay(entrance, segment, run)
             while type(result) is Going:
-                going, enabled = result, state.grad_enabled
+                going, run, enabled = result, None, state.grad_enabled
                 result = self.go_on(going)
                 self.count_turn(going, result)
         except OWN:

@@ -65,6 +65,8 @@ def evaluate(going: Going, hopeless: set, **done: Any) -> Any:
     except Leave:
         pass
     going.following = Going.on_from(evaluator)
+    # what it holds is for the call that goes on alone, and may end before that
+    going.left = None
     evaluator.let_go()
     return going.following
 
