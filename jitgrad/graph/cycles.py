@@ -202,8 +202,9 @@ class Cycle:
         try:
             return self._behind(turns, run, runs, going)
         except BaseException as why:
-            run.is_torn = turns.finished > 0
-            if not turns.finished or any(way.state.rebased for way in self.ways):
+            # what has begun to be appended is not appended again
+            was_torn, run.is_torn = run.is_torn, turns.finished > 0
+            if was_torn or not turns.finished or any(way.state.rebased for way in self.ways):
                 raise
             turns = turns._replace(error=why)
         # what has been written is written, and the call stands behind that

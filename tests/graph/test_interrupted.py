@@ -14,7 +14,7 @@ import pytest
 
 import jitgrad as torch
 from jitgrad import config
-from jitgrad.graph import cycles, host_calls, replay, tape, watching
+from jitgrad.graph import appending, cycles, host_calls, replay, tape, watching
 from jitgrad.locks import LOWERING, SHARED
 from jitgrad.modes import state
 from tests.graph import programs_interrupts
@@ -203,6 +203,45 @@ def test_ordinary_exceptions_of_handlers_come_out() -> None:
         found = outermost(places(first.call))
         for place in random.Random(number).sample(found, 10):
             Subject(make, number).interrupt(place, None, Refusal)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_what_turns_append_is_appended_once(monkeypatch: pytest.MonkeyPatch, behind: bool) -> None:
+    """The loop writes, too: the call stands behind its turns, whatever comes in between."""
+
+    @torch.compile
+    def fill(x, buffer, log):
+        for at in range(len(buffer)):
+            x = x * 0.5 + 1
+            buffer[at] = x
+            log.append(x.item())
+        return x
+
+    for _ in range(8):
+        fill(torch.tensor(1.0), torch.zeros(300), [])
+    assert any(each["native"] for each in fill.explain().loops)
+    perform = appending.Appended.perform
+    interrupts = []
+
+    def interrupted_once(self: Any) -> None:
+        if behind:
+            perform(self)
+        if not interrupts:
+            interrupts.append(KeyboardInterrupt())
+            raise interrupts[0]
+        if not behind:
+            perform(self)
+
+    monkeypatch.setattr(appending.Appended, "perform", interrupted_once)
+    log: list[float] = []
+    buffer = torch.zeros(300)
+    with pytest.raises(KeyboardInterrupt):
+        fill(torch.tensor(1.0), buffer, log)
+    assert log == buffer.tolist()[: len(log)] and len(log) >= 299 * behind
+    monkeypatch.undo()
+    log = []
+    fill(torch.tensor(1.0), buffer, log)
+    assert log == buffer.tolist()
 
 
 def test_a_generator_that_has_left_the_call() -> None:
