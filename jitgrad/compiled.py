@@ -10,6 +10,7 @@ from typing import Any
 from jitgrad.explain import Explanation
 from jitgrad.graph.graph import Graph
 from jitgrad.graph.lookups import type_lookup
+from jitgrad.graph.shortcuts import MISSED, NO_DIRECT
 
 
 class CompiledFunction:
@@ -26,7 +27,15 @@ class CompiledFunction:
         self.graph = Graph(function, fullgraph, verify)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.graph.call(args, kwargs)
+        graph = self.graph
+        shortcuts, direct = graph.direct
+        if shortcuts is graph.entrance.shortcuts:
+            result = direct(graph, args, kwargs)
+            if result is not MISSED:
+                graph.calls += 1
+                return result
+            graph.direct = NO_DIRECT
+        return graph.call(args, kwargs)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)

@@ -22,7 +22,8 @@ from jitgrad.graph.resting import Resting
 from jitgrad.graph.returns import Returns
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Evaluate, Exit, PathState, Segment
-from jitgrad.graph.shortcuts import MISSED, add_shortcut, take_shortcut
+from jitgrad.graph.shortcut_functions import MISSED, SAMPLED
+from jitgrad.graph.shortcuts import NO_DIRECT, Direct, add_shortcut, take_shortcut
 from jitgrad.graph.verify import Checks
 from jitgrad.modes import state
 from jitgrad.python.binding import bind_arguments
@@ -31,10 +32,6 @@ from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import Frame
 from jitgrad.python.lower import code_for
 from jitgrad.python.operations import Leave, Operations
-
-SAMPLED = 7
-"""The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
-call would take 5 % of the shortest ones."""
 
 UNSTABLE = 8
 """How many more recordings than replays begin at a place before the call no longer begins there."""
@@ -58,6 +55,8 @@ class Graph(Returns):
         reason: why the function runs eagerly, empty if it does not.
         checks: what has been checked, None if nothing is.
         notes: what is noted for reports.
+        direct: what whole calls try before all else, and the shortcuts of the entrance for which
+            that is so.
     """
 
     def __init__(self, function: Any, fullgraph: bool, verify: bool) -> None:
@@ -78,6 +77,7 @@ class Graph(Returns):
         self.record_seconds = 0.0
         self.notes = Notes(function)
         self.last: Segment | None = None
+        self.direct: Direct = NO_DIRECT
         self.reason = ""
         self.locks: dict[int, Any] = {}
         self.recorded_by = 0
@@ -181,11 +181,15 @@ class Graph(Returns):
 
     def cut_short(self, entrance: Entrance, *given: Any) -> Any:
         """Return the result of a call by a shortcut, MISSED where none applies."""
+        known = entrance.shortcuts
         found = take_shortcut(entrance, *given)
         if found is None:
             return MISSED
         self.resting.misses = 0
-        self.last, result = found
+        shortcut, result = found
+        self.last = shortcut.hot.last
+        if entrance is self.entrance and known is entrance.shortcuts:
+            self.direct = shortcut.direct_at(known)
         return result
 
     def go_on(self, going: Going) -> Any:

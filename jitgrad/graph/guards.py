@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection
-from types import MemberDescriptorType
+from types import MemberDescriptorType, ModuleType
 from typing import Any, NamedTuple
 
 from jitgrad.graph import lookups
@@ -129,6 +129,8 @@ class FactWriter:
         if read is lookups.read_global:
             space, builtins = (self.constant(each) for each in place.base)
             return f"({space}[{key}] if {key} in {space} else {builtins}.get({key}, ABSENT))"
+        if read is lookups.read_module and type(place.base) is ModuleType:
+            return f"{self.constant(place.base.__dict__)}.get({key}, ABSENT)"
         if read is lookups.read_item and kind in DICTS:
             return f"{base}.get({key}, ABSENT)"
         if read is lookups.read_item and kind in (list, tuple) and place.key >= 0:

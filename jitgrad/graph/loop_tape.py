@@ -34,8 +34,6 @@ class TurnTape(Tape):
         self.values = values
         self.storages = storages
         self.freed = set(layout.freed)
-        self.notes = None
-        self.moved = False
         self.copies = {}
 
 

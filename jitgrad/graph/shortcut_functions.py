@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from jitgrad import dtypes
+from jitgrad import config, dtypes
 from jitgrad.dispatch import node_of, wrap
 from jitgrad.errors import VerificationError, is_interrupt
 from jitgrad.graph.entrance import Going
@@ -39,6 +39,10 @@ WRONG: Any = object()
 
 STALE: Any = object()
 """What it returns where other facts than it knows of are watched by now."""
+
+SAMPLED = 7
+"""The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
+call would take 5 % of the shortest ones."""
 
 MOST_ROOTS = 16
 """How many tensors and objects from outside a shortcut may name one by one."""
@@ -161,10 +165,11 @@ class Writer:
     def _entry(self, key: tuple) -> None:
         """Check what decides which segments are tried."""
         enabled, dtype, names, *parts = key
+        self.begun = enabled
         fail_if, constant = self.facts.fail_if, self.constant
+        self.names = names
         fail_if(
-            f"names != {constant(names)} or len(values) != {len(parts)} "
-            f"or state.grad_enabled is not {enabled} "
+            f"len(values) != {len(parts)} or state.grad_enabled is not {enabled} "
             f"or default_dtype() is not {constant(dtype)}"
         )
         if parts:
@@ -368,7 +373,29 @@ class Writer:
         self.lines.append(f"return {result}")
 
     def function(self) -> Callable[[Sequence[Any], tuple], Any]:
-        body = "".join(f"    {line}\n" for line in self.lines)
+        """Return the function of the values of a call, and the names of the last of them."""
+        begin = f"if names != {self.constant(self.names)}: return MISSED"
+        return self._compiled("shortcut(values, names)", [begin], {})
+
+    def direct(self) -> Callable[[Any, tuple, dict], Any] | None:
+        """Return the same as a function of the graph and the arguments, MISSED where it fails.
+
+        It looks at what a graph looks at before it tries a shortcut. None where calls go on
+        elsewhere, or with another mode.
+        """
+        end = self.end
+        if isinstance(end, Continue) or end.grad_enabled is not self.begun:
+            return None
+        named = f"tuple(kwargs) != {self.constant(self.names)}" if self.names else "kwargs"
+        begin = [
+            f"if {named} or not (graph.calls + 1) & {SAMPLED} or state.is_watched() "
+            "or config.eager or graph.lowered is not graph.function.__code__: return MISSED",
+            f"values = {'(*args, *kwargs.values())' if self.names else 'args'}",
+        ]
+        ends = {"WRONG": MISSED, "STALE": MISSED}
+        return self._compiled("direct(graph, args, kwargs)", begin, ends)
+
+    def _compiled(self, head: str, begin: list[str], ends: dict[str, Any]) -> Callable:
         space = self.facts.space()
         space |= {
             "CompiledBackward": CompiledBackward,
@@ -384,13 +411,16 @@ class Writer:
             "give_back": give_back,
             "is_interrupt": is_interrupt,
             "node_of": node_of,
+            "config": config,
             "state": state,
             "wrap": wrap,
+            **ends,
         }
         if not self.facts.compares:
-            body = "    numbers = {}\n    setdefault = numbers.setdefault\n" + body
-        exec(compile(f"def shortcut(values, names):\n{body}", "<jitgrad shortcut>", "exec"), space)
-        return space.pop("shortcut")  # which is part of no cycle then
+            begin = [*begin, "numbers = {}", "setdefault = numbers.setdefault"]
+        body = "".join(f"    {line}\n" for line in (*begin, *self.lines))
+        exec(compile(f"def {head}:\n{body}", "<jitgrad shortcut>", "exec"), space)
+        return space.pop(head.partition("(")[0])  # which is part of no cycle then
 
 
 def _row(names: list[str]) -> str:

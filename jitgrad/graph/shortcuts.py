@@ -13,10 +13,16 @@ from typing import Any, NamedTuple
 
 from jitgrad.graph.entrance import Entrance, Going
 from jitgrad.graph.guards import Unknown
-from jitgrad.graph.hot import MOST, HotPath
+from jitgrad.graph.hot import MOST, PATIENCE, HotPath
 from jitgrad.graph.segment import Segment
 from jitgrad.graph.shortcut_functions import MISSED, STALE, WRONG, Unfit, Writer
 from jitgrad.locks import SHARED
+
+Direct = tuple[tuple | None, Callable[[Any, tuple, dict], Any]]
+"""Shortcuts, and a function that does what the first of them does, see `Shortcut.direct`."""
+
+NO_DIRECT: Direct = (None, lambda graph, args, kwargs: MISSED)
+"""No shortcut is tried before all else."""
 
 
 class Shortcut(NamedTuple):
@@ -27,11 +33,22 @@ class Shortcut(NamedTuple):
         hot: the path.
         run: given the values of the call and the names of the last of them, returns its result;
             or MISSED or WRONG.
+        direct: the same of a whole call, given the graph and the arguments; None if it is none.
     """
 
     first: Segment
     hot: HotPath
     run: Callable[[Sequence[Any], tuple[str, ...]], Any]
+    direct: Callable[[Any, tuple, dict], Any] | None
+
+    def direct_at(self, shortcuts: tuple) -> Direct:
+        """Return what calls try first, where this one of `shortcuts` has applied.
+
+        That is this one, if it is the first of them, as it was for another call before.
+        """
+        if self.direct is None or self.hot.credit < PATIENCE or shortcuts[0] is not self:
+            return NO_DIRECT
+        return shortcuts, self.direct
 
     def give_up(self) -> None:
         """Guess the path no longer, until it is found hot again."""
@@ -47,7 +64,9 @@ def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
     if key is None:
         return
     try:
-        made = Shortcut(first, hot, Writer(first, hot, key).function())
+        writer = Writer(first, hot, key)
+        direct = writer.direct() if entrance.layout is None else None
+        made = Shortcut(first, hot, writer.function(), direct)
     except Unknown:
         return
     except Unfit as unfit:
@@ -67,7 +86,7 @@ def _try_first(entrance: Entrance, shortcut: Shortcut, is_new: bool = False) -> 
 def take_shortcut(
     entrance: Entrance, values: list, names: tuple[str, ...] = (), going: Going | None = None
 ) -> Any:
-    """Return the path of a call and its result, None where no shortcut applies.
+    """Return the shortcut that applies and the result of the call, None where none does.
 
     Args:
         going: where the call comes from, if it does not begin here.
@@ -95,7 +114,7 @@ def take_shortcut(
             going.came_to(hot.last)
         elif each is not shortcuts[0]:
             _try_first(entrance, each)
-        return hot.last, result
+        return each, result
     return None
 
 

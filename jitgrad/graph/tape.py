@@ -48,7 +48,12 @@ class Tape:
         freed: variables whose saved values have been freed.
         moved: argument values were copied, so that they no longer lie as the trace expects.
         copies: these copies.
+        notes: who notes what is read of it.
     """
+
+    # most tapes never have others
+    notes: Any = None
+    moved = False
 
     def __init__(
         self,
@@ -60,8 +65,6 @@ class Tape:
         self.values = values
         self.storages = storages
         self.freed: set[Variable] = set(layout.freed) if layout.freed else set()
-        self.notes: Any = None
-        self.moved = False
         self.copies: dict[Value, np.ndarray] = {}
 
     @classmethod
@@ -141,7 +144,7 @@ class CompiledBackward(Node):
     __slots__ = ("_reached", "tape")
 
     def __init__(self, tape: Tape, edges: tuple, indices: tuple[int, ...]) -> None:
-        super().__init__(edges, indices, len(tape.layout.variables))
+        Node.__init__(self, edges, indices, len(tape.layout.variables))
         self.tape: Tape | None = tape
         # by thread, what a backward pass that may be about to free has gone through
         self._reached: dict[int, tuple[tuple, tuple]] = {}

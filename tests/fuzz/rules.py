@@ -833,7 +833,39 @@ MUTANTS = [
     # -- shortcuts ------------------------------------------------------------------------------
     Mutant(
         "shortcut: names of arguments", "graph/shortcut_functions.py",
-        "names != {constant(names)} or len(values)", "len(values)",
+        'begin = f"if names != {self.constant(self.names)}: return MISSED"', 'begin = "pass"',
+    ),
+    Mutant(
+        "direct: names of arguments", "graph/shortcut_functions.py",
+        'if self.names else "kwargs"', 'if self.names else "False"',
+    ),
+    Mutant(
+        "direct: which arguments have names", "graph/shortcut_functions.py",
+        'f"tuple(kwargs) != {self.constant(self.names)}" if', '"False" if',
+    ),
+    Mutant(
+        "direct: what sees every operation", "graph/shortcut_functions.py",
+        "or state.is_watched() ", "",
+    ),
+    Mutant(
+        "direct: all runs eagerly", "graph/shortcut_functions.py",
+        '"or config.eager or graph.lowered', '"or graph.lowered',
+    ),
+    Mutant(
+        "direct: other code", "graph/shortcut_functions.py",
+        " or graph.lowered is not graph.function.__code__: return MISSED", ": return MISSED",
+    ),
+    Mutant(
+        "direct: where the path is another one", "graph/shortcut_functions.py",
+        'ends = {"WRONG": MISSED, "STALE": MISSED}', "ends = {}",
+    ),
+    Mutant(
+        "direct: a call that goes on", "graph/shortcut_functions.py",
+        "if isinstance(end, Continue) or end.grad_enabled", "if end.grad_enabled",
+    ),
+    Mutant(
+        "direct: what the graph has forgotten", "compiled.py",
+        "if shortcuts is graph.entrance.shortcuts:", "if shortcuts is not None:",
     ),
     Mutant(
         "shortcut: grad mode", "graph/shortcut_functions.py",
