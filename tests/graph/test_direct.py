@@ -76,6 +76,9 @@ def test_names() -> None:
     for _ in range(USUAL):
         compiled(x, by=3.0)
     assert applies(compiled, x, by=3.0)
+    plain = known(grown, x)
+    assert not applies(plain, x, by=3.0)
+    same(grown, plain, x, by=3.0)
     with pytest.raises(TypeError):
         compiled(x, bx=3.0)
     with pytest.raises(TypeError):
