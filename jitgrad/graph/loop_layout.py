@@ -59,6 +59,7 @@ class LoopLayout:
         leading: the variables with which a turn begins; the first outputs of the node are what they
             are at the end.
         reverses: native loops that go back, by what they are given and asked for.
+        shortcuts: how to go back through all turns of a run, by kinds of passes.
         is_seen: something is appended to lists.
     """
 
@@ -67,6 +68,7 @@ class LoopLayout:
         leading = {each for way in ways for each in way.entering}
         self.leading = sorted(leading, key=lambda each: each.root)  # type: ignore[return-value]
         self.reverses: dict[Any, Any] = {}
+        self.shortcuts: dict[Any, Any] = {}
         self.is_seen = any(each.seen for each in ways)
         self._lasting: dict[tuple[int, ...], list[Variable]] = {}
         self._reached: dict[Any, tuple[frozenset[Variable], list[Variable]]] = {}

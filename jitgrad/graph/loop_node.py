@@ -13,6 +13,7 @@ from jitgrad.graph.arrivals import Arrivals, described
 from jitgrad.graph.derivative import add_cotangents, kinds_of
 from jitgrad.graph.loop_layout import LoopLayout, Way
 from jitgrad.graph.loop_reverse import Reverse
+from jitgrad.graph.loop_shortcuts import MOST, ReverseShortcut, kind_of_pass
 from jitgrad.graph.origins import Variable
 from jitgrad.graph.tape import check_versions, natively
 from jitgrad.modes import state
@@ -63,17 +64,51 @@ class LoopBackward(Node):
         if state.grad_enabled or state.detect_anomaly:
             return self.backward_chain(cotangents, needed, ())[0]
         self._begin()
-        given = self._given(cotangents)
-        wanted = [each for each, want in zip(self.roots, needed) if want]
-        arrivals = Arrivals(self.past, self.begin, self.end, list(self._arrived(cotangents)))
+        kind = None
+        if not self.is_chain and self.end - self.begin == self.past.turns:
+            kind = kind_of_pass(self, cotangents, needed)
         try:
+            flows = None if kind is None else self._cut_short(kind, cotangents)
+            if flows is not None:
+                return flows
+            given = self._given(cotangents)
+            wanted = [each for each, want in zip(self.roots, needed) if want]
+            arrivals = Arrivals(self.past, self.begin, self.end, list(self._arrived(cotangents)))
             found = self._back(given, arrivals, wanted)
         except KeyError:
             # another thread has freed it meanwhile
             if any(each.is_freed for each in self.past.passages.values()):
                 raise RuntimeError(SECOND_BACKWARD) from None
             raise
+        if kind is not None:
+            self._learn(kind, given, wanted)
         return tuple(found.get(each) for each in self.roots)
+
+    def _cut_short(self, kind: tuple, cotangents: list) -> tuple | None:
+        """Go back in the usual way for this kind of a pass, if there is one and it applies."""
+        shortcut = self.layout.shortcuts.get(kind)
+        if shortcut is None or shortcut.roots is not self.roots:
+            return None
+        found = shortcut.run(self, cotangents)
+        if found is None:
+            return None
+        self._reached[get_ident()], flows = found
+        return flows
+
+    def _learn(self, kind: tuple, given: dict, wanted: list[Variable]) -> None:
+        """Know how to go back for this kind of a pass, if one loop goes through all turns."""
+        layout = self.layout
+        stretches = self._useful(wanted)
+        if len(stretches) > 1 or len(layout.shortcuts) >= MOST:
+            return
+        useful = stretches[0][1]
+        others = [each for each in wanted if each not in layout.leading]
+        waiting = {each: given[each] for each in useful if each in given}
+        reverse = layout.reverses.get(_key(waiting, [*useful, *others]))
+        if reverse is not None and all((way, ()) in reverse.plans for way in self.ways):
+            made = ReverseShortcut(self, reverse, wanted)
+            if made.is_suitable:
+                layout.shortcuts[kind] = made
 
     def release(self) -> None:
         for number, *what in self._reached.pop(get_ident()):

@@ -55,6 +55,13 @@ class Reverse:
         plans: by variant how to go back, None for one through which everything passes unchanged.
         refused: the variants through which it does not go.
 
+    Attributes:
+        taped: for each of `plans` what is read turn by turn.
+        fixed: what is the same in all turns, with the ways that read it.
+        totals: sums over turns, by the variables whose cotangents they are.
+        layouts: how these lie by eager's steps, where that is not in row-major order.
+        loop: the native loop; it carries `values`, then `totals`.
+
     Raises:
         NotNative: it does not go through one of `plans`.
     """
@@ -73,8 +80,7 @@ class Reverse:
         self.refused = refused
         self.values = values
         self.totals: dict[Variable, Value] = {}
-        # what is added up in row-major order, and how its sum lies by eager's steps
-        self._layouts: dict[Variable, Value] = {}
+        self.layouts: dict[Variable, Value] = {}
         if not self.plans:
             return
         for plan in self.plans.values():
@@ -84,7 +90,7 @@ class Reverse:
                     self.totals.setdefault(each, total)
                     summed = elementwise(like, like)
                     if not is_row_major(summed):
-                        self._layouts.setdefault(each, summed)
+                        self.layouts.setdefault(each, summed)
         fixed: dict[Any, list[int]] = {}
         self.taped: list[list[Any]] = []
         paths = []
@@ -233,7 +239,7 @@ class Reverse:
         for target, array, known in zip(self.totals, turns.carried[count:], before):
             # what no turn has added to is still nothing
             if known is not None or self._adds(target, turns.counts):
-                like = self._layouts.get(target)
+                like = self.layouts.get(target)
                 totals[target] = array if like is None else laid_out(like, array)
         return {each: wrap(array) for each, array in zip(self.values, turns.carried)}
 
@@ -259,12 +265,17 @@ class Reverse:
         passage = past.passages.get(variant[0])
         records = None if number is None or passage is None else passage.records
         if number is None or records is None or any(each not in records for each in taped):
-            arriving = [] if (plan := self.plans[variant]) is None else plan.arriving
-            likes = [entry(each) for each in (*taped, *arriving)]
-            return [np.empty((0, *like.shape), like.dtype) for like in likes]
+            return self.no_turns(variant)
         own = arrivals.own(number, begin, end)
         found = [records[each][own][::-1] for each in taped]
         return [*found, *arrivals.streams(number, begin, end)]
+
+    def no_turns(self, variant: Variant) -> list[np.ndarray]:
+        """Return what the turns of a variant read one by one where there are none."""
+        plan = self.plans[variant]
+        arriving = [] if plan is None else plan.arriving
+        likes = map(entry, (*self.taped[[*self.plans].index(variant)], *arriving))
+        return [np.empty((0, *like.shape), like.dtype) for like in likes]
 
     def _adds(self, target: Variable, counts: Sequence[int]) -> bool:
         """Have turns been done that add to a total?"""

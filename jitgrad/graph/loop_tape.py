@@ -101,7 +101,7 @@ class _Passage:
     @property
     def is_freed(self) -> bool:
         """Has anything been freed?"""
-        return bool(self._freed)
+        return bool(self._freed or self._gone)
 
     def freed(self, own: int) -> set[Variable]:
         """Return the variables whose saved values in one of its turns have been freed."""

@@ -1,0 +1,130 @@
+"""The way back through all turns of a run at once, for cotangents that come again and again.
+
+A node of a loop asks what it was given leads to, which turns it can go through natively, and what
+was freed or written since. Where all of that came out in the usual way before, a pass of the same
+kind only looks at what may have changed: what was freed, and what was written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jitgrad.dispatch import wrap
+from jitgrad.graph.loop_reverse import Reverse
+from jitgrad.graph.origins import Variable
+from jitgrad.kernels.layout import laid_out
+
+MOST = 64
+"""How many kinds of passes a loop knows."""
+
+
+def kind_of_pass(node: Any, cotangents: list, needed: list[bool]) -> tuple:
+    """Return what decides how a pass goes through all turns of a run."""
+    kinds = []
+    for each in cotangents:
+        array = None if each is None else each._array
+        kinds.append(None if array is None else (array.shape, array.strides, array.dtype))
+    return tuple(node.ways), tuple(needed), tuple(kinds)
+
+
+class ReverseShortcut:
+    """Goes back through all turns of a run by one native loop.
+
+    Args:
+        node: the history of a run that took the same ways.
+        reverse: the loop; it goes through each of them.
+        wanted: the variables whose cotangents are asked for.
+
+    Attributes:
+        roots: the variables with which the turns begin, see `LoopBackward`.
+    """
+
+    def __init__(self, node: Any, reverse: Reverse, wanted: list[Variable]) -> None:
+        layout, ways = node.layout, node.ways
+        plans = {way: reverse.plans[way, ()] for way in ways}
+        known = [(way, plan) for way, plan in plans.items() if plan is not None]
+        self.roots = node.roots
+        self._loop = reverse.loop
+        self._given = [layout.leading.index(each) for each in reverse.values]
+        # what is freed behind such a pass
+        self._reached = [
+            (way, layout.ways[way].layout.freed_by(tuple(plan.given), tuple(plan.through)))
+            for way, plan in known
+        ]
+        self._checks = any(plan.checks for _, plan in known)
+        self.is_suitable = all(plan.writes_nothing or not plan.checks for _, plan in known)
+        held = {way: dict(layout.ways[way].invariant) for way in ways}
+        self._fixed = [
+            (each, next((way for way in among if way in ways and each in held[way]), None))
+            for each, among in reverse.fixed
+        ]
+        self._zeros = [np.zeros(each.shape, each.dtype) for each in reverse.totals.values()]
+        # what each path of the loop reads of the turns, or stands for it if none takes the path
+        self._streams = [
+            ((way, taped), [])
+            if way in ways and not kinds
+            else (None, reverse.no_turns((way, kinds)))
+            for (way, kinds), taped in zip(reverse.plans, reverse.taped)
+        ]
+        self._paths: np.ndarray | None = None
+        if len(reverse.plans) > 1:
+            self._paths = np.zeros(len(layout.ways), np.uint8)
+            for path, (way, kinds) in enumerate(reverse.plans):
+                if not kinds:
+                    self._paths[way] = path
+        self._results = [self._result(reverse, known, each, wanted) for each in self.roots]
+
+    @staticmethod
+    def _result(reverse: Reverse, known: list, root: Variable, wanted: list[Variable]) -> Any:
+        """Return where the cotangent of a root is in what the loop carries, and how it lies."""
+        if root in reverse.totals and any(root in plan.outputs for _, plan in known):
+            number = list(reverse.totals).index(root)
+            return len(reverse.values) + number, reverse.layouts.get(root)
+        if root in reverse.values and root in wanted:
+            return list(reverse.values).index(root), None
+        return None
+
+    def run(self, node: Any, cotangents: list) -> tuple[list[tuple], tuple] | None:
+        """Go back; return what is freed behind it, and the cotangents of the roots.
+
+        None where something has been freed, or written, so that this is not the usual pass.
+        """
+        past = node.past
+        passages = past.passages
+        reached = []
+        for way, saved in self._reached:
+            passage = passages[way]
+            if passage.is_freed:
+                return None
+            reached.append((way, saved, slice(0, passage.count)))
+        if self._checks and not past.is_as_it_was():
+            return None
+        values = [
+            None if way is None else passages[way].invariant[each] for each, way in self._fixed
+        ]
+        values += [cotangents[at]._array for at in self._given]
+        values += self._zeros
+        streams = []
+        for taken, found in self._streams:
+            if taken is not None:
+                way, taped = taken
+                records = passages[way].records
+                found = [records[each][::-1] for each in taped]
+            streams.append(found)
+        order = None
+        if self._paths is not None:
+            order = self._paths[past.order[::-1]]
+        turns = self._loop.run(values, streams, limit=past.turns, order=order)
+        if turns.finished != past.turns:
+            raise KeyError("what the turns have left")
+        flows = []
+        for result in self._results:
+            if result is None:
+                flows.append(None)
+                continue
+            at, like = result
+            made = turns.carried[at]
+            flows.append(wrap(made if like is None else laid_out(like, made)))
+        return reached, tuple(flows)
