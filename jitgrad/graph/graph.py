@@ -236,7 +236,7 @@ class Graph(Returns):
                 self.record_in_a_row(going.layout, reason, entrance)
         turned = turn(segment, run, going)
         if turned is not None:
-            self.count_native_run(going.layout)
+            self.count_native_run(going.layout, going.turns)
             return turned
         result = self.replay(entrance, segment, run)
         going.came_to(self.last)

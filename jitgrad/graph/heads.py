@@ -28,6 +28,9 @@ recorded in a row."""
 LONG = 16
 """How often native code turns at the head of a loop before calls go there behind one turn."""
 
+MOST_AHEAD = 4
+"""How many turns that are followed one by one in front of native code are recorded in a row."""
+
 Place = tuple[Any, ...]
 """The code and the position of each frame."""
 
@@ -50,6 +53,7 @@ class Head:
         self.differing = 0
         self._trails: list[tuple] = []
         self._native_runs = 0
+        self._ahead = (0, 0)
 
     def turns_differ(self) -> bool:
         """Count a turn; is one not as the other, so that no trace of one turn fits to the next?"""
@@ -68,6 +72,20 @@ class Head:
         # behind a turn, so that all is of the types that it has in further ones
         self.before, self.first = False, min(self.first, 1)
         return was_far
+
+    def turns_ahead(self, turns: int) -> bool:
+        """Count that native code has turned here behind so many turns that calls came here for.
+
+        Is it always so? First turns begin without a history, or with a constant, and are no ways of
+        the loop. From now on they are recorded in a row with what is in front of the loop.
+        """
+        known, times = self._ahead
+        times = times + 1 if turns == known else 1
+        self._ahead = turns, times
+        if times != 2 * LONG or not 0 < turns <= MOST_AHEAD or self.before or not self.first:
+            return False
+        self.first = min(self.first + turns, MOST_AHEAD + 1)
+        return True
 
     def is_left_soon(self, going: Going, result: Any) -> bool:
         """Look at what became of a call that went on here; is the loop left behind few turns?

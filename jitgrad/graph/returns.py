@@ -10,6 +10,7 @@ from jitgrad.graph.segment import Continue, Segment
 
 FEW_TURNS = "calls leave the loop behind few turns"
 OTHER_TURNS = "one turn is not as the other"
+AHEAD = "they come in front of a native loop"
 
 
 class Returns:
@@ -37,13 +38,20 @@ class Returns:
             entrance = self.entrances.get(going.layout.key)
             self.record_in_a_row(going.layout, OTHER_TURNS, entrance)
 
-    def count_native_run(self, layout: Layout) -> None:
+    def count_native_run(self, layout: Layout, turns: int) -> None:
         """Count that native code has turned at the head of a loop; where it often does, go there.
 
         Paths that lead through many turns in front of the head are forgotten, to be recorded anew.
+
+        Args:
+            turns: how often the call had come to the head before.
         """
         head, place = self.heads.get(layout.place), layout.place
-        if head is None or not head.is_found_long():
+        if head is None:
+            return
+        if head.turns_ahead(turns):
+            self._take_out(place, AHEAD)
+        if not head.is_found_long():
             return
         self.in_a_row.pop(layout.line, None)
         firsts = [
@@ -80,11 +88,21 @@ class Returns:
             if not head.before:
                 head.before = True
                 self.in_a_row[layout.line] = why
-                entrances = [self.entrance, *self.entrances.values()]
-                told = f"turns are recorded in a row now, since {why}"
-                take_out(layout.place, self.segments, entrances, told)
+                self._take_out(layout.place, why)
             if alone is not None:
                 head.within = True
                 alone.forget()
+        finally:
+            lock.release()
+
+    def _take_out(self, place: Any, why: str) -> None:
+        """Forget where paths from elsewhere begin anew at a place, unless somebody records."""
+        lock = self.lock
+        if not lock.acquire(blocking=False):
+            return
+        try:
+            entrances = [self.entrance, *self.entrances.values()]
+            told = f"turns are recorded in a row now, since {why}"
+            take_out(place, self.segments, entrances, told)
         finally:
             lock.release()

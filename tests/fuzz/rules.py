@@ -830,6 +830,52 @@ MUTANTS = [
         "hot: a test of what came in", "graph/hot.py",
         "read = [each.operand for each in tests]", "read = []",
     ),
+    # -- the way back through all turns at once -------------------------------------------------
+    Mutant(
+        "all turns back: what was freed", "graph/loop_shortcuts.py",
+        "if passage.is_freed:", "if False:",
+    ),
+    Mutant(
+        "all turns back: what was written", "graph/loop_shortcuts.py",
+        "if self._checks and not past.is_as_it_was():", "if False:",
+    ),
+    Mutant(
+        "all turns back: layouts of cotangents", "graph/loop_shortcuts.py",
+        "(array.shape, array.strides, array.dtype)", "array.shape",
+    ),
+    Mutant(
+        "all turns back: what is asked for", "graph/loop_shortcuts.py",
+        "return tuple(node.ways), tuple(needed), tuple(kinds)",
+        "return tuple(node.ways), tuple(kinds)",
+    ),
+    Mutant(
+        "all turns back: the ways of the turns", "graph/loop_shortcuts.py",
+        "return tuple(node.ways), tuple(needed), tuple(kinds)",
+        "return tuple(needed), tuple(kinds)",
+    ),
+    Mutant(
+        "all turns back: what arrives in between", "graph/loop_node.py",
+        "if not self.is_chain and self.end", "if self.end",
+    ),
+    Mutant(
+        "all turns back: some turns only", "graph/loop_node.py",
+        "if not self.is_chain and self.end - self.begin == self.past.turns:",
+        "if not self.is_chain:",
+    ),
+    Mutant(
+        "all turns back: sums that no turn adds to", "graph/loop_shortcuts.py",
+        "if root in reverse.totals and any(root in plan.outputs for _, plan in known):",
+        "if root in reverse.totals:",
+    ),
+    Mutant(
+        "all turns back: how sums lie", "graph/loop_shortcuts.py",
+        "return len(reverse.values) + number, reverse.layouts.get(root)",
+        "return len(reverse.values) + number, None",
+    ),
+    Mutant(
+        "all turns back: the order of the ways", "graph/loop_shortcuts.py",
+        "order = self._paths[past.order[::-1]]", "order = self._paths[past.order]",
+    ),
     # -- shortcuts ------------------------------------------------------------------------------
     Mutant(
         "shortcut: names of arguments", "graph/shortcut_functions.py",

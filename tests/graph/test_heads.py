@@ -23,6 +23,7 @@ def test_heads_of_loops(scene: Callable, first_turns: int, short_runs: int, monk
     monkeypatch.setattr(config, "first_turns", first_turns)
     monkeypatch.setattr(config, "unroll", 5)
     monkeypatch.setattr(heads, "SHORT_RUNS", short_runs)
+    monkeypatch.setattr(heads, "LONG", 2)
     monkeypatch.setattr(later, "FIRST_RUNS", 2)
     monkeypatch.setattr(cycles, "WARM", 8)
     agree(scene)
@@ -195,6 +196,51 @@ def test_many_elements_are_compiled_at_once() -> None:
         f(torch.ones(1 << 15), torch.ones(1 << 15), torch.tensor(5.0))
     turn = [each for each in f.graph.segments if each.waits and each.steps]
     assert turn and all(each.program.native_calls for each in turn)
+
+
+# -- turns in front of native code ------------------------------------------------------------
+
+
+def begins_late(x, w, n, late):
+    state, steps = x.detach(), 0.0
+    while n > steps:
+        # a history begins where `late` turns have been done
+        state = state * (w if steps >= late else 0.5) + 0.1
+        steps = steps + 1.0
+    return state
+
+
+def one_by_one(f: Any) -> int:
+    return sum(each["turns"] for each in f.explain().loops if not each["native"])
+
+
+def test_turns_in_front_of_native_code_are_recorded_in_a_row() -> None:
+    f = torch.compile(begins_late)
+    x = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    w = torch.tensor(0.9, dtype=torch.float64, requires_grad=True)
+
+    def agrees(n: float, late: float) -> None:
+        made = [each(x, w, torch.tensor(n), torch.tensor(late)) for each in (f, begins_late)]
+        assert made[0].item() == pytest.approx(made[1].item(), 1e-12)
+        assert made[0].requires_grad is made[1].requires_grad
+        if made[0].requires_grad:
+            slopes = [torch.autograd.grad(each, w)[0].item() for each in made]
+            assert slopes[0] == pytest.approx(slopes[1], 1e-9)
+
+    for _ in range(8 * heads.LONG):
+        agrees(500.0, 3.0)
+    assert 1 < head(f).first <= 1 + heads.MOST_AHEAD
+    before, recorded = one_by_one(f), known(f)
+    agrees(600.0, 3.0)
+    # straight from the beginning of the call into the native loop
+    assert one_by_one(f) == before
+    assert known(f) == recorded
+    # others are as right as before, wherever their histories begin
+    for late in (0.0, 1.0, 2.0, 4.0, 7.0, 300.0, 1000.0):
+        for n in (500.0, 3.0, 1.0, 0.0, 2.0, 8.0):
+            for _ in range(3):
+                agrees(n, late)
+    agrees(500.0, 3.0)
 
 
 # -- loops that calls leave soon ----------------------------------------------------------------
