@@ -8,10 +8,10 @@ values that the call goes on with.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from types import GeneratorType
-from typing import Any
+from typing import Any, NamedTuple
 
 from jitgrad.graph.entrance import Going, Layout, has_finalizer
 from jitgrad.graph.passing import CALLS, DEPTH, Passing
@@ -27,8 +27,10 @@ WARM = 8
 
 MOVING = (
     Op.CONST, Op.MOVE, Op.CHECK, Op.UNBIND, Op.FORGET, Op.JUMP, Op.RETURN, Op.CALL, Op.ADVANCE,
+    Op.UNPACK, Op.BUILD, Op.APPEND, Op.EXTEND_LIST, Op.LIST_TO_TUPLE,
 )  # fmt: skip
-"""Instructions that are followed on symbols: a call, the step of a loop, and what moves values."""
+"""Instructions that are followed on symbols: a call, the step of a loop, what moves values, takes
+apart what is returned, and makes a tuple of them."""
 
 LOADING = (
     Op.CONST, Op.MOVE, Op.CHECK, Op.UNBIND, Op.FORGET, Op.LOAD_GLOBAL, Op.LOAD_CELL,
@@ -82,8 +84,11 @@ class HostCall:
         steps: which values are iterators over ranges, the first of three, that go on one step.
         constants: the values besides.
         result: the number of what is returned, behind the values.
+        parts: which of the items of a tuple or list that is returned are lost, None if it is not
+            taken apart; `count`: how many items it has.
         sources: where the values are found with which it goes on, or its result: among those
-            before, what is returned, the numbers at which the iterators are then, the constants.
+            before, what is returned, the numbers at which the iterators are then, the items, the
+            constants. The result may be a tuple of such.
     """
 
     def __init__(
@@ -97,7 +102,9 @@ class HostCall:
         steps: list[int],
         constants: list[Any],
         result: int,
-        sources: list[int],
+        parts: list[int] | None,
+        count: int,
+        sources: list[int | _Display],
     ) -> None:
         self.after = after
         self.caller = caller
@@ -107,10 +114,15 @@ class HostCall:
         self.names = names
         self.steps = steps
         self.constants = constants
+        self.parts = parts
+        self.count = count
+        self.display = sources[0] if isinstance(sources[0], _Display) else None
+        plain = [0] if self.display is not None else sources
         # of one place a tuple is made, too
-        self.take = itemgetter(*sources, sources[0])
+        self.take = itemgetter(*plain, plain[0])
         self.place = None if after is None else after.place[-1]
-        self.drops = result not in sources
+        kept = sources if self.display is None else self.display.numbers()
+        self.drops = result not in kept and not parts
 
     def perform(self, going: Going, hopeless: set) -> Any:
         """Perform it; return a new Going, or what an evaluator has come to behind the call."""
@@ -122,7 +134,8 @@ class HostCall:
             or self.caller.__globals__ is not function.__globals__
         ):
             return evaluate(going, hopeless)
-        failed = made = None
+        made: Any = None
+        failed = None
         try:
             made = self.caller(
                 callee,
@@ -143,9 +156,22 @@ class HostCall:
             if position >= stop if step > 0 else position <= stop:
                 return evaluate(going, hopeless, answer=(made, None))
             moved.append(position + step)
-        if self.drops and has_finalizer(made):
+        items: Any = ()
+        if self.parts is not None:
+            items = made
+            if type(made) not in (tuple, list) or len(made) != self.count:
+                return evaluate(going, hopeless, answer=(made, None))
+        if (self.drops and has_finalizer(made)) or (
+            self.parts and any(has_finalizer(items[at]) for at in self.parts)
+        ):
             return evaluate(going, hopeless, answer=(made, None))
-        *found, _ = self.take((*values, made, *moved, *self.constants))
+        held = (*values, made, *moved, *items, *self.constants)
+        if self.display is not None:
+            if not self.display.suits(held):
+                return evaluate(going, hopeless, answer=(made, None))
+            going.left, going.values = [], []
+            return self.display.make(held)
+        *found, _ = self.take(held)
         if self.after is None:
             going.left, going.values = [], []
             return found[0]
@@ -164,13 +190,55 @@ class _Symbol:
     """Stands for a value."""
 
 
+class _Spread(NamedTuple):
+    """Stands for the items of what is returned."""
+
+    symbol: Any
+
+
+class _Display(NamedTuple):
+    """A tuple or a list that is made of values.
+
+    Attributes:
+        kind: its type.
+        parts: where they are found; a tuple of one number stands for the items of what is there.
+    """
+
+    kind: type
+    parts: list[int | tuple[int]]
+
+    def numbers(self) -> list[int]:
+        """Return where all values are found."""
+        return [each if isinstance(each, int) else each[0] for each in self.parts]
+
+    def suits(self, held: tuple) -> bool:
+        """Can what is spread be spread without running user code?"""
+        return all(
+            isinstance(each, int) or type(held[each[0]]) in (tuple, list) for each in self.parts
+        )
+
+    def make(self, held: tuple) -> Any:
+        """Return it."""
+        made: list[Any] = []
+        for each in self.parts:
+            if isinstance(each, int):
+                made.append(held[each])
+            else:
+                made.extend(held[each[0]])
+        return made if self.kind is list else tuple(made)
+
+
 class _Following(Operations):
     """The operations of an evaluator of symbols; it leaves where a value would be needed."""
 
-    def __init__(self, evaluator: Evaluator, result: _Symbol) -> None:
+    def __init__(self, evaluator: Evaluator, result: _Symbol, after: Layout | None) -> None:
         self.evaluator = evaluator
+        self.after = after
         self.result = result
         self.called: tuple | None = None
+        self.items: list[_Symbol] | None = None
+        self.built: dict[int, Any] = {}
+        self.begun: dict[int, list[Any]] = {}
         self.advanced: dict[int, tuple[Any, _Symbol]] = {}
 
     def call(
@@ -194,6 +262,44 @@ class _Following(Operations):
         item = _Symbol()
         self.advanced[id(it)] = it, item
         return item, None
+
+    def unpack(
+        self, x: Any, xo: Any, before: int, has_star: bool, after: int
+    ) -> list[tuple[Any, Any]]:
+        frame = self.evaluator.frames[-1]
+        goes_on_here = self.after is not None and self.after.place[-1] == (frame.code, frame.pc)
+        if goes_on_here or x is not self.result or has_star or self.items is not None:
+            raise Leave
+        self.items = [_Symbol() for _ in range(before)]
+        return [(each, None) for each in self.items]
+
+    def build(self, kind: str, values: Sequence[Any], origins: Sequence[Any]) -> Any:
+        if kind not in ("tuple", "list"):
+            raise Leave
+        return self._own(super().build(kind, values, origins))
+
+    def append(self, target: Any, lo: Any, value: Any, vo: Any) -> None:
+        self._items(target).append(value)
+
+    def extend_list(self, target: Any, lo: Any, more: Any, mo: Any) -> None:
+        if more is not self.result:
+            raise Leave
+        self._items(target).append(_Spread(more))
+
+    def list_to_tuple(self, items: Any, lo: Any) -> Any:
+        return self._own(super().list_to_tuple(self._items(items), lo))
+
+    def _own(self, answer: Any) -> Any:
+        self.built[id(answer[0])] = answer[0]
+        return answer
+
+    def _items(self, target: Any) -> list[Any]:
+        """Return the items of a list; one that was begun before the call is seen by nobody else."""
+        if id(target) in self.built:
+            return target
+        if type(target) is not _Symbol or target is self.result:
+            raise Leave
+        return self.begun.setdefault(id(target), [_Spread(target)])
 
 
 def _leaving(operations: Any, frame: Frame, instruction: Any) -> Any:
@@ -228,7 +334,7 @@ def _learned(before: Layout, after: Layout | None) -> Any:
     counters = [each for each in symbols if type(each) in OWN]
     result = _Symbol()
     evaluator = Evaluator(Operations())
-    evaluator.operations = operations = _Following(evaluator, result)
+    evaluator.operations = operations = _Following(evaluator, result, after)
     evaluator.steps = FOLLOWING
     ended: list[Any] = []
     frames_then: list[Frame] = []
@@ -250,21 +356,41 @@ def _learned(before: Layout, after: Layout | None) -> Any:
         # what comes next is where the iterator is
         numbers[id(item)] = numbers[id(it)]
         moved[numbers[id(it)]] = count + 1 + len(moved)
+    items = operations.items or []
+    first = count + 1 + len(moved)
+    numbers.update((id(each), number) for number, each in enumerate(items, first))
     constants: list[Any] = []
 
     def source(held: Any) -> int:
+        if id(held) in operations.built or id(held) in operations.begun:
+            raise Leave
         if id(held) not in numbers:
             constants.append(held)
-            numbers[id(held)] = count + len(moved) + len(constants)
+            numbers[id(held)] = first + len(items) + len(constants) - 1
         return numbers[id(held)]
 
-    sources = [source(each) for each in ended]
-    for frame, (*_, registers, forms) in zip(frames_then, after.frames if after else ()):
-        sources.append(source(frame.function))
-        for register, form in zip(registers, forms):
-            at = source(frame.values[register])
-            sources.append(at if form is None else moved.get(at, at))
-            sources += range(at + 1, at + width_of(form))
+    def shown(held: Any) -> Any:
+        if id(held) not in operations.built:
+            return source(held)
+        parts = [
+            (numbers[id(each.symbol)],) if type(each) is _Spread else source(each) for each in held
+        ]
+        return _Display(type(held), parts)
+
+    try:
+        sources: list[Any] = [shown(each) for each in ended]
+        for frame, (*_, registers, forms) in zip(frames_then, after.frames if after else ()):
+            sources.append(source(frame.function))
+            for register, form in zip(registers, forms):
+                at = source(frame.values[register])
+                sources.append(at if form is None else moved.get(at, at))
+                sources += range(at + 1, at + width_of(form))
+    except Leave:
+        # what is made of values would have to be made again each time
+        return UNSUITABLE
+    kept = {
+        at for each in sources for at in (each.numbers() if isinstance(each, _Display) else (each,))
+    }
     return HostCall(
         after,
         code.callers[position],
@@ -275,6 +401,10 @@ def _learned(before: Layout, after: Layout | None) -> Any:
         list(moved),
         constants,
         count,
+        None
+        if operations.items is None
+        else [at for at in range(len(items)) if first + at not in kept],
+        len(items),
         sources,
     )
 

@@ -1018,6 +1018,32 @@ MUTANTS = [
         "if position >= stop if step > 0 else position <= stop:", "if False:",
     ),
     Mutant(
+        "host call: how many items are taken apart", "graph/host_calls.py",
+        "if type(made) not in (tuple, list) or len(made) != self.count:",
+        "if type(made) not in (tuple, list):",
+    ),
+    Mutant(
+        "host call: what is taken apart", "graph/host_calls.py",
+        "if type(made) not in (tuple, list) or len(made) != self.count:",
+        "if len(made) != self.count:",
+    ),
+    Mutant(
+        "host call: items that are lost", "graph/host_calls.py",
+        "any(has_finalizer(items[at]) for at in self.parts)", "False",
+    ),
+    Mutant(
+        "host call: a tensor that is taken apart", "graph/host_calls.py",
+        "if goes_on_here or x is not self.result", "if x is not self.result",
+    ),
+    Mutant(
+        "host call: what is spread", "graph/host_calls.py",
+        "if not self.display.suits(held):", "if False:",
+    ),
+    Mutant(
+        "host call: lists of values", "graph/host_calls.py",
+        "if id(held) in operations.built or id(held) in operations.begun:", "if False:",
+    ),
+    Mutant(
         "host call: iterators go on", "graph/host_calls.py",
         "moved.append(position + step)", "moved.append(position)",
     ),

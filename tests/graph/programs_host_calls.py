@@ -333,3 +333,111 @@ def scene_what_waits_decides_by_the_answer(s: Session) -> None:
         f = s.compile(each)
         for value in (-1.0, -2.0, -3.0, -1.0, 2.0, -2.0, 3.0, 1.0, 2.0, -1.0, 5.0):
             s.attempt(f, grad(value))
+
+
+def unseen(text: str, **space: Any) -> Any:
+    """Return the function `f` of a text, which nobody can find."""
+    exec(text, space)
+    return space["f"]
+
+
+def scene_what_is_returned_is_taken_apart(s: Session) -> None:
+    told: list[Any] = []
+    answers: dict[str, Any] = {"many": 2}
+    pair = unseen(
+        "def f(x): return answers['kind'](x * (k + 1) for k in range(answers['many']))",
+        answers=answers,
+    )
+
+    def halves(x):
+        a, b = pair(x * 2)
+        return (a - b).sum()
+
+    def beside(x):
+        a, b = pair(x)
+        return x, b, a
+
+    def one_is_lost(x):
+        a, _ = pair(x)
+        return a, "one"
+
+    def spread(x):
+        return (x.sum(), *pair(x), "and", x)
+
+    def listed(x):
+        return [x, *pair(x)]
+
+    def nested(x):
+        return x, (1.5, *pair(x))
+
+    def kept(x):
+        found = [x, *pair(x)]
+        told.append(found)
+        found.append(2)
+        return found, found[1] * 2
+
+    def with_a_star(x):
+        first, *rest = pair(x)
+        return rest, first
+
+    def a_list_before(x):
+        found = [x]
+        found += pair(x)
+        return found, tuple(found)
+
+    functions = [
+        s.compile(each)
+        for each in (
+            halves, beside, one_is_lost, spread, listed, nested, kept, with_a_star, a_list_before,
+        )
+    ]  # fmt: skip
+    for turn in range(6):
+        for kind, many in ((tuple, 2), (list, 2), (tuple, 3), (tuple, 1), (iter, 2), (tuple, 2)):
+            answers["kind"], answers["many"] = kind, many
+            for f in functions:
+                s.attempt(f, grad(1.0, 2.0 + turn))
+    s.see(len(told), told[-1])
+
+
+def scene_a_tensor_is_taken_apart(s: Session) -> None:
+    rows = unseen("def f(x): return x if x.shape[0] == 2 else (x, x)")
+
+    @s.compile
+    def f(x):
+        a, b = rows(x * 2)
+        return a * b
+
+    for turn in range(8):
+        s.call(f, grad(1.0, 2.0 + turn))
+        s.call(f, grad(1.0, 2.0, turn))
+
+
+def scene_what_is_lost_of_an_answer_ends(s: Session) -> None:
+    ended: list[Any] = []
+
+    class Held:
+        def __init__(self, name):
+            self.name = name
+
+        def __del__(self):
+            ended.append(self.name)
+
+    both = unseen("def f(x): return x, held(1)", held=Held)
+
+    @s.compile
+    def f(x):
+        a, _ = both(x * 2)
+        ended.append("taken apart")
+        y = a * 3
+        print(end="")
+        return y
+
+    @s.compile
+    def g(x):
+        a, _ = both(x)
+        return a, 1
+
+    for turn in range(8):
+        s.call(f, grad(1.0, turn))
+        s.call(g, grad(1.0, turn))
+        s.see(ended)

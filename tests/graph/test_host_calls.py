@@ -15,6 +15,7 @@ from jitgrad.graph.host_calls import HostCall
 from jitgrad.python.code import Op
 from jitgrad.python.lower import code_for
 from tests.graph.agreement import agree, scenes
+from tests.graph.programs_host_calls import unseen
 
 SCENES = scenes("programs_host_calls", "programs_hosts", "programs_generators")
 
@@ -158,3 +159,31 @@ def test_threads_learn_one_host_call_at_once(monkeypatch: pytest.MonkeyPatch) ->
     for _ in range(30):
         assert f(torch.ones(2)).tolist() == [3.0, 3.0]
     assert not others
+
+
+def test_no_evaluator_takes_apart_what_is_returned(performed: list[str]) -> None:
+    answers: dict[str, Any] = {"many": 2}
+    pair = unseen("def f(x): return (x, x * 3)[: answers['many']]", answers=answers)
+
+    @torch.compile
+    def taken(x: Any) -> Any:
+        a, b = pair(x * 2)
+        return a * b
+
+    @torch.compile
+    def spread(x: Any) -> Any:
+        return (x, *pair(x * 2), 1)
+
+    x = torch.tensor(2.0)
+    for _ in range(3 * host_calls.WARM):
+        assert taken(x).item() == 48.0
+        assert [float(each) for each in spread(x)] == [2.0, 4.0, 12.0, 1.0]
+    performed.clear()
+    taken(x)
+    spread(x)
+    assert performed == ["plainly", "plainly"]
+    answers["many"] = 1
+    with pytest.raises(ValueError, match="not enough values"):
+        taken(x)
+    assert len(spread(x)) == 3
+    assert performed == ["plainly", "plainly", "plainly", "by an evaluator", "plainly"]
