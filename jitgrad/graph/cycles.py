@@ -224,8 +224,10 @@ class Cycle:
             return None
         for way, count in zip(self.ways, turns.counts):
             way.last.hits += count
-        records = [dict(zip(each, tape)) for each, tape in zip(self.recorded, turns.tape)]
-        appended = self.nothing or Appended(self.elements, turns, runs, records)
+        appended: Appended | NothingAppended | None = self.nothing
+        if appended is None:
+            records = [dict(zip(each, tape)) for each, tape in zip(self.recorded, turns.tape)]
+            appended = Appended(self.elements, turns, runs, records)
         values = self._values(turns, runs, going, appended)
         given = values[: len(going.values)]
         gone = Going(going.layout, given, turned=None if turns.stop is Stop.LIMIT else self)
@@ -233,11 +235,9 @@ class Cycle:
         gone.trail = self._trail(turns)
         if self.layout is not None:
             self._remember(turns, runs, values, appended)
-            gone.kept_bytes = sum(
-                held[each].nbytes
-                for way, held in zip(self.layout.ways, records)
-                for each in way.kept
-            )
+            for way, tape in zip(self.layout.ways, turns.tape):
+                for record in tape[: len(way.kept)]:
+                    gone.kept_bytes += record.nbytes
         run.is_torn = True
         appended.perform()
         gone.error, run.going = error, gone

@@ -6,7 +6,7 @@ import collections
 import functools
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from types import FunctionType, GeneratorType
+from types import CellType, FunctionType, GeneratorType
 from typing import Any
 
 from jitgrad import dtypes
@@ -307,6 +307,9 @@ class Going:
 
 MANY_TEXTS = 4
 """So many texts in one place are recorded for their own sake, more are taken as they come."""
+COMMON = frozenset((float, list, tuple, dict, FunctionType, CellType))
+"""Classes that most of what is no tensor has."""
+
 VARYING = (int, str)
 """Classes of what is part of an entry's key until it has been seen to change."""
 
@@ -364,10 +367,12 @@ class Entrance:
         parts: list[Any] = [state.grad_enabled, dtypes.get_default_dtype(), names]
         for value in values:
             kind = type(value)
-            if isinstance(value, TensorCore):
-                parts.append(tensor_key(value))
+            if kind in ARGUMENT_CONSTANTS:
+                parts.append((kind, value))
+            elif kind in COMMON or not isinstance(value, TensorCore):
+                parts.append(kind)
             else:
-                parts.append((kind, value) if kind in ARGUMENT_CONSTANTS else kind)
+                parts.append(tensor_key(value))
         if self.varying:
             for number, value in enumerate(values):
                 if type(value) in VARYING and identity_of(number) in self.varying:

@@ -74,6 +74,7 @@ class LoopLayout:
         self._reached: dict[Any, tuple[frozenset[Variable], list[Variable]]] = {}
         self._useful: dict[Any, frozenset[Variable]] = {}
         self._steady: dict[Any, bool] = {}
+        self._changed: dict[tuple[int, ...], list[tuple[int, Variable]]] = {}
 
     def is_dependent(self) -> bool:
         """May one of the results depend on another: of the same turn, or one made before it?"""
@@ -132,6 +133,15 @@ class LoopLayout:
             )
         return found
 
+    def changed(self, ways: Sequence[int]) -> list[tuple[int, Variable]]:
+        """Return which leading variables change in turns on these ways, with their numbers."""
+        found = self._changed.get(tuple(ways))
+        if found is None:
+            changing = {each for way in ways for each in self.ways[way].entering}
+            found = [pair for pair in enumerate(self.leading) if pair[1] in changing]
+            self._changed[tuple(ways)] = found
+        return found
+
     def roots(self, taken: Sequence[int] | np.ndarray, ways: Sequence[int]) -> list[Variable]:
         """Return what comes from outside that the results of these turns depend on.
 
@@ -140,10 +150,10 @@ class LoopLayout:
             ways: those among them.
         """
         used = tuple(ways)
-        seen = {each: frozenset(self.ways[each].seen) for each in used}
         known = self._lasting.get(used)
         if known is not None:
             return known
+        seen = {each: frozenset(self.ways[each].seen) for each in used}
         live = frozenset(each for way in used for each in self.ways[way].entering)
         found: dict[Variable, None] = {}
         for done, way in enumerate(reversed(taken)):

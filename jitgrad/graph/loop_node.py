@@ -40,8 +40,11 @@ class LoopBackward(Node):
     ) -> None:
         layout: LoopLayout = past.layout
         order = past.order
-        alike = [0] * min(end - begin, 1 + len(layout.leading))
-        taken: Sequence[int] | np.ndarray = alike if order is None else order[begin:end]
+        taken: Sequence[int] | np.ndarray
+        if order is None:
+            taken = [0] * min(end - begin, 1 + len(layout.leading))
+        else:
+            taken = order[begin:end]
         is_whole = end - begin == past.turns
         self.ways = [*past.passages] if is_whole else np.unique(taken).tolist()
         self.roots = layout.roots(taken, self.ways)

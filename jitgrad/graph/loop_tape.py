@@ -293,8 +293,6 @@ class Past:
         if begin == end:
             return None
         node = LoopBackward(self, begin, end, nodes)
-        changed = {each for number in node.ways for each in self.layout.ways[number].entering}
-        for at, variable in enumerate(self.layout.leading):
-            if variable in changed:
-                nodes[variable] = node, at
+        for at, variable in self.layout.changed(node.ways):
+            nodes[variable] = node, at
         return node
