@@ -8,29 +8,22 @@ values that the call goes on with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from operator import itemgetter
 from types import GeneratorType
-from typing import Any, NamedTuple
+from typing import Any
 
 from jitgrad.graph.entrance import Going, Layout, has_finalizer
-from jitgrad.graph.passing import CALLS, DEPTH, Passing
-from jitgrad.graph.turning import OWN, RANGE_ITERATOR, empty_of, width_of
+from jitgrad.graph.host_symbols import FOLLOWING, Display, Following, Sources, Symbol, symbolic
+from jitgrad.graph.passing import DEPTH, Passing
+from jitgrad.graph.turning import OWN
 from jitgrad.python.code import Op
 from jitgrad.python.evaluate import Evaluator
-from jitgrad.python.frames import UNBOUND, Frame
+from jitgrad.python.frames import Frame
 from jitgrad.python.operations import LOOKS_AT_LOCALS, Leave, Operations
-from jitgrad.python.steps import STEPS, Step
 
 WARM = 8
 """How often a call goes on from one place behind a host call before it is known to do so."""
-
-MOVING = (
-    Op.CONST, Op.MOVE, Op.CHECK, Op.UNBIND, Op.FORGET, Op.JUMP, Op.RETURN, Op.CALL, Op.ADVANCE,
-    Op.UNPACK, Op.BUILD, Op.APPEND, Op.EXTEND_LIST, Op.LIST_TO_TUPLE,
-)  # fmt: skip
-"""Instructions that are followed on symbols: a call, the step of a loop, what moves values, takes
-apart what is returned, and makes a tuple of them."""
 
 LOADING = (
     Op.CONST, Op.MOVE, Op.CHECK, Op.UNBIND, Op.FORGET, Op.LOAD_GLOBAL, Op.LOAD_CELL,
@@ -104,7 +97,7 @@ class HostCall:
         result: int,
         parts: list[int] | None,
         count: int,
-        sources: list[int | _Display],
+        sources: list[int | Display],
     ) -> None:
         self.after = after
         self.caller = caller
@@ -116,7 +109,7 @@ class HostCall:
         self.constants = constants
         self.parts = parts
         self.count = count
-        self.display = sources[0] if isinstance(sources[0], _Display) else None
+        self.display = sources[0] if isinstance(sources[0], Display) else None
         plain = [0] if self.display is not None else sources
         # of one place a tuple is made, too
         self.take = itemgetter(*plain, plain[0])
@@ -186,138 +179,6 @@ UNSUITABLE = object()
 """Stands for a host call that cannot be told by symbols."""
 
 
-class _Symbol:
-    """Stands for a value."""
-
-
-class _Spread(NamedTuple):
-    """Stands for the items of what is returned."""
-
-    symbol: Any
-
-
-class _Display(NamedTuple):
-    """A tuple or a list that is made of values.
-
-    Attributes:
-        kind: its type.
-        parts: where they are found; a tuple of one number stands for the items of what is there.
-    """
-
-    kind: type
-    parts: list[int | tuple[int]]
-
-    def numbers(self) -> list[int]:
-        """Return where all values are found."""
-        return [each if isinstance(each, int) else each[0] for each in self.parts]
-
-    def suits(self, held: tuple) -> bool:
-        """Can what is spread be spread without running user code?"""
-        return all(
-            isinstance(each, int) or type(held[each[0]]) in (tuple, list) for each in self.parts
-        )
-
-    def make(self, held: tuple) -> Any:
-        """Return it."""
-        made: list[Any] = []
-        for each in self.parts:
-            if isinstance(each, int):
-                made.append(held[each])
-            else:
-                made.extend(held[each[0]])
-        return made if self.kind is list else tuple(made)
-
-
-class _Following(Operations):
-    """The operations of an evaluator of symbols; it leaves where a value would be needed."""
-
-    def __init__(self, evaluator: Evaluator, result: _Symbol, after: Layout | None) -> None:
-        self.evaluator = evaluator
-        self.after = after
-        self.result = result
-        self.called: tuple | None = None
-        self.items: list[_Symbol] | None = None
-        self.built: dict[int, Any] = {}
-        self.begun: dict[int, list[Any]] = {}
-        self.advanced: dict[int, tuple[Any, _Symbol]] = {}
-
-    def call(
-        self,
-        frame: Frame,
-        callee: Any,
-        co: Any,
-        args: list[Any],
-        arg_origins: list[Any],
-        kwargs: dict[str, Any],
-        kwarg_origins: dict[str, Any],
-    ) -> Any:
-        if self.called is not None:
-            raise Leave
-        self.called = frame, callee, args, kwargs
-        return self.result, None
-
-    def advance(self, it: Any, io: Any) -> Any:
-        if type(it) is not RANGE_ITERATOR or id(it) in self.advanced:
-            raise Leave
-        item = _Symbol()
-        self.advanced[id(it)] = it, item
-        return item, None
-
-    def unpack(
-        self, x: Any, xo: Any, before: int, has_star: bool, after: int
-    ) -> list[tuple[Any, Any]]:
-        frame = self.evaluator.frames[-1]
-        goes_on_here = self.after is not None and self.after.place[-1] == (frame.code, frame.pc)
-        if goes_on_here or x is not self.result or has_star or self.items is not None:
-            raise Leave
-        self.items = [_Symbol() for _ in range(before)]
-        return [(each, None) for each in self.items]
-
-    def build(self, kind: str, values: Sequence[Any], origins: Sequence[Any]) -> Any:
-        if kind not in ("tuple", "list"):
-            raise Leave
-        return self._own(super().build(kind, values, origins))
-
-    def append(self, target: Any, lo: Any, value: Any, vo: Any) -> None:
-        self._items(target).append(value)
-
-    def extend_list(self, target: Any, lo: Any, more: Any, mo: Any) -> None:
-        if more is not self.result:
-            raise Leave
-        self._items(target).append(_Spread(more))
-
-    def list_to_tuple(self, items: Any, lo: Any) -> Any:
-        return self._own(super().list_to_tuple(self._items(items), lo))
-
-    def _own(self, answer: Any) -> Any:
-        self.built[id(answer[0])] = answer[0]
-        return answer
-
-    def _items(self, target: Any) -> list[Any]:
-        """Return the items of a list; one that was begun before the call is seen by nobody else."""
-        if id(target) in self.built:
-            return target
-        if type(target) is not _Symbol or target is self.result:
-            raise Leave
-        return self.begun.setdefault(id(target), [_Spread(target)])
-
-
-def _leaving(operations: Any, frame: Frame, instruction: Any) -> Any:
-    raise Leave
-
-
-def _returning(operations: Any, frame: Frame, instruction: Any) -> Any:
-    """Return to a call, which only takes the value; others that wait look at it."""
-    for caller in operations.evaluator.frames[-2:-1]:
-        if caller.code.instructions[caller.pc][0] not in CALLS:
-            raise Leave
-    return STEPS[Op.RETURN](operations, frame, instruction)
-
-
-FOLLOWING: list[Step] = [step if op in MOVING else _leaving for op, step in enumerate(STEPS)]
-FOLLOWING[Op.RETURN] = _returning
-
-
 def _learned(before: Layout, after: Layout | None) -> Any:
     """Follow what is done between two places on symbols; UNSUITABLE if it needs their values.
 
@@ -330,11 +191,11 @@ def _learned(before: Layout, after: Layout | None) -> Any:
     if code.instructions[position][0] != Op.CALL or position not in code.callers:
         return UNSUITABLE
     numbers: dict[int, int] = {}
-    frames, symbols = _symbolic(before, numbers)
+    frames, symbols = symbolic(before, numbers)
     counters = [each for each in symbols if type(each) in OWN]
-    result = _Symbol()
+    result = Symbol()
     evaluator = Evaluator(Operations())
-    evaluator.operations = operations = _Following(evaluator, result, after)
+    evaluator.operations = operations = Following(evaluator, result, after)
     evaluator.steps = FOLLOWING
     ended: list[Any] = []
     frames_then: list[Frame] = []
@@ -349,64 +210,27 @@ def _learned(before: Layout, after: Layout | None) -> Any:
     called, callee, arguments, names = operations.called
     if any(type(each) in OWN for each in (callee, *arguments, *names.values(), *ended)):
         return UNSUITABLE
-    count = before.count
-    numbers[id(result)] = count
-    moved = {}
-    for it, item in operations.advanced.values():
-        # what comes next is where the iterator is
-        numbers[id(item)] = numbers[id(it)]
-        moved[numbers[id(it)]] = count + 1 + len(moved)
-    items = operations.items or []
-    first = count + 1 + len(moved)
-    numbers.update((id(each), number) for number, each in enumerate(items, first))
-    constants: list[Any] = []
-
-    def source(held: Any) -> int:
-        if id(held) in operations.built or id(held) in operations.begun:
-            raise Leave
-        if id(held) not in numbers:
-            constants.append(held)
-            numbers[id(held)] = first + len(items) + len(constants) - 1
-        return numbers[id(held)]
-
-    def shown(held: Any) -> Any:
-        if id(held) not in operations.built:
-            return source(held)
-        parts = [
-            (numbers[id(each.symbol)],) if type(each) is _Spread else source(each) for each in held
-        ]
-        return _Display(type(held), parts)
-
+    sources = Sources(operations, before.count, numbers)
     try:
-        sources: list[Any] = [shown(each) for each in ended]
-        for frame, (*_, registers, forms) in zip(frames_then, after.frames if after else ()):
-            sources.append(source(frame.function))
-            for register, form in zip(registers, forms):
-                at = source(frame.values[register])
-                sources.append(at if form is None else moved.get(at, at))
-                sources += range(at + 1, at + width_of(form))
+        found: list[Any] = [sources.of_result(each) for each in ended]
+        if after is not None:
+            found += sources.of_frames(frames_then, after)
+        return HostCall(
+            after,
+            code.callers[position],
+            numbers[id(called.function)],
+            sources.of(callee),
+            [sources.of(each) for each in arguments],
+            {name: sources.of(each) for name, each in names.items()},
+            list(sources.moved),
+            sources.constants,
+            before.count,
+            sources.lost(found),
+            sources.count,
+            found,
+        )
     except Leave:
-        # what is made of values would have to be made again each time
         return UNSUITABLE
-    kept = {
-        at for each in sources for at in (each.numbers() if isinstance(each, _Display) else (each,))
-    }
-    return HostCall(
-        after,
-        code.callers[position],
-        numbers[id(called.function)],
-        source(callee),
-        [source(each) for each in arguments],
-        {name: source(each) for name, each in names.items()},
-        list(moved),
-        constants,
-        count,
-        None
-        if operations.items is None
-        else [at for at in range(len(items)) if first + at not in kept],
-        len(items),
-        sources,
-    )
 
 
 def _only_loads(there: Layout | None, after: Layout | None) -> bool:
@@ -419,25 +243,3 @@ def _only_loads(there: Layout | None, after: Layout | None) -> bool:
     (code, begin), (other, end) = there.place[-1], after.place[-1]
     between = code.instructions[begin:end]
     return code is other and begin < end and all(each[0] in LOADING for each in between)
-
-
-def _symbolic(layout: Layout, numbers: dict[int, int]) -> tuple[list[Frame], list[Any]]:
-    """Return frames that hold symbols, and these; note by identity which values they are."""
-    frames, symbols = [], []
-    number = 0
-
-    def new(symbol: Any, values: int) -> Any:
-        nonlocal number
-        symbols.append(symbol)
-        numbers[id(symbol)] = number
-        number += values
-        return symbol
-
-    for code, position, registers, forms in layout.frames:
-        function: Any = new(lambda: None, 1)
-        held: list[Any] = [UNBOUND] * code.register_count
-        for register, form in zip(registers, forms):
-            symbol = _Symbol() if form is None else empty_of(form)
-            held[register] = new(symbol, width_of(form))
-        frames.append(Frame(code, function, position, held, [None] * len(held), None))
-    return frames, symbols

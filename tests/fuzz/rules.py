@@ -252,8 +252,7 @@ MUTANTS = [
     ),
     Mutant(
         "key: types of arguments", "graph/entrance.py",
-        "parts.append((kind, value) if kind in ARGUMENT_CONSTANTS else kind)",
-        "parts.append(value if kind in ARGUMENT_CONSTANTS else kind)",
+        "                parts.append(kind)\n", "                parts.append(None)\n",
     ),
     Mutant(
         "run: forget what was taken in vain", "graph/run.py",
@@ -1032,7 +1031,7 @@ MUTANTS = [
         "any(has_finalizer(items[at]) for at in self.parts)", "False",
     ),
     Mutant(
-        "host call: a tensor that is taken apart", "graph/host_calls.py",
+        "host call: a tensor that is taken apart", "graph/host_symbols.py",
         "if goes_on_here or x is not self.result", "if x is not self.result",
     ),
     Mutant(
@@ -1040,8 +1039,8 @@ MUTANTS = [
         "if not self.display.suits(held):", "if False:",
     ),
     Mutant(
-        "host call: lists of values", "graph/host_calls.py",
-        "if id(held) in operations.built or id(held) in operations.begun:", "if False:",
+        "host call: lists of values", "graph/host_symbols.py",
+        "if id(held) in self._following.built or id(held) in self._following.begun:", "if False:",
     ),
     Mutant(
         "host call: iterators go on", "graph/host_calls.py",
