@@ -252,7 +252,7 @@ MUTANTS = [
     ),
     Mutant(
         "key: types of arguments", "graph/entrance.py",
-        "                parts.append(kind)\n", "                parts.append(None)\n",
+        "parts.append((kind, value))", "parts.append(value)",
     ),
     Mutant(
         "run: forget what was taken in vain", "graph/run.py",
