@@ -17,7 +17,7 @@ from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
-from numba.core import compiler, config, registry, types
+from numba.core import compiler, config, types
 from numba.core.codegen import AOTCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 
@@ -34,6 +34,7 @@ from jitgrad.kernels.compiler import (  # those that are not used define FUNCTIO
     watching,
 )
 from jitgrad.kernels.compiler.functions import FUNCTIONS
+from jitgrad.kernels.compiler.target import TARGET, chosen
 from jitgrad.kernels.linking import LIBRARY, Code
 
 for _symbol, _address in LIBRARY.items():
@@ -81,7 +82,7 @@ def kernel(name: str, source: str) -> Code:
     linecache.cache[file] = (len(source), None, list(source.splitlines(keepends=True)), file)
     namespace = dict(_NAMESPACE)
     exec(compile(source, file, "exec"), namespace)
-    context: Any = registry.cpu_target.target_context
+    context = TARGET.target_context
     library = _ObjectFile(context.codegen(), name)
     made = _compile(namespace[name], (types.int64,) * 3, types.void, library)
     library.finalize()
@@ -95,7 +96,7 @@ def function(name: str) -> Code:
     written = _NATIVE[name]
     parameters = (types.int64,) * len(inspect.signature(written).parameters)
     made = _compile(written, parameters, types.int64)
-    context: Any = registry.cpu_target.target_context
+    context = TARGET.target_context
     symbol = f"jitgrad_{name}"
     library = context.codegen().create_library(symbol)
     library.enable_object_caching()
@@ -158,23 +159,23 @@ def _compile(
     function: Callable, parameters: tuple, result: Any, library: _ObjectFile | None = None
 ) -> Any:
     """Compile a function; into `library`, or so that functions compiled later can call it."""
-    target: Any = registry.cpu_target
-    target.typing_context.refresh()
-    target.target_context.refresh()
     # Numba makes so many objects that looking for garbage takes a sixth of the time
     collects = gc.isenabled()
     gc.disable()
     try:
-        return compiler.compile_extra(
-            target.typing_context,
-            target.target_context,
-            function,
-            parameters,
-            result,
-            _flags(loads=library is None),
-            {},
-            library,
-        )
+        with chosen():
+            TARGET.typing_context.refresh()
+            TARGET.target_context.refresh()
+            return compiler.compile_extra(
+                TARGET.typing_context,
+                TARGET.target_context,
+                function,
+                parameters,
+                result,
+                _flags(loads=library is None),
+                {},
+                library,
+            )
     finally:
         if collects:
             gc.enable()

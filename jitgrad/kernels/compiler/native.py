@@ -9,17 +9,17 @@ from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
-from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
 
+from jitgrad.kernels.compiler.target import compiled
 from jitgrad.kernels.conventions import TABLE
 
 I64 = ir.IntType(64)
 _I8P = ir.IntType(8).as_pointer()
 
-called: Any = njit(  # type: ignore[call-overload]
-    error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+called: Any = compiled(
+    nopython=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
 """What makes a function one that native code calls."""
 

@@ -1,0 +1,102 @@
+"""What Numba has to know to compile kernels, and no more.
+
+Before it compiles anything for its usual target Numba loads all that it can compile: arrays, linear
+algebra (and with that SciPy), random numbers, typed containers. That takes as long as compiling
+several kernels, and these have nothing but numbers, loops, calls and intrinsics of ours. So they
+have a target of their own, by Numba's interface for that: the same machine, but fewer functions.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from numba import jit
+from numba.core import cpu, optional  # noqa: F401
+from numba.core.registry import CPUDispatcher, CPUTarget
+from numba.core.runtime.nrt import rtsys
+from numba.core.target_extension import (
+    CPU,
+    dispatcher_registry,
+    jit_registry,
+    target_override,
+    target_registry,
+)
+from numba.core.typing import mathdecl
+from numba.core.typing.context import Context
+from numba.cpython import (  # noqa: F401
+    builtins,  # these and `optional` register what they know of
+    iterators,
+    mathimpl,
+    numbers,
+    rangeobj,
+    tupleobj,
+)
+
+NAME = "jitgrad"
+"""The name of the target."""
+
+
+class _Types(Context):
+    """The types of what kernels call."""
+
+    def load_additional_registries(self) -> None:
+        self.install_registry(mathdecl.registry)
+
+
+class _Implementations(cpu.CPUContext):
+    """What kernels call."""
+
+    def load_additional_registries(self) -> None:
+        rtsys.initialize(self)
+        self.install_registry(mathimpl.registry)
+
+
+class _Target(CPUTarget):
+    """Both of them, made when they are first asked for."""
+
+    @property
+    def typing_context(self) -> Any:
+        return _types()
+
+    @property
+    def target_context(self) -> Any:
+        return _implementations()
+
+
+@cache
+def _types() -> _Types:
+    return _Types()
+
+
+@cache
+def _implementations() -> _Implementations:
+    return _Implementations(_types(), NAME)
+
+
+TARGET: Any = _Target(NAME)
+
+
+class _Kernels(CPU):
+    """Stands for the target."""
+
+
+class _Dispatcher(CPUDispatcher):
+    """Compiles functions for it that others call."""
+
+    targetdescr = TARGET
+
+
+def compiled(*given: Any, **settings: Any) -> Any:
+    """Decorate a function that native code for the target calls, as `numba.jit` does."""
+    return jit(*given, **{**settings, "_target": NAME})
+
+
+target_registry[NAME] = _Kernels
+dispatcher_registry[_Kernels] = _Dispatcher
+jit_registry[_Kernels] = compiled
+
+
+def chosen() -> Any:
+    """Return a context in which Numba compiles for the target."""
+    return target_override(NAME)

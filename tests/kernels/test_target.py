@@ -1,0 +1,50 @@
+"""Kernels are compiled for a target of their own, beside what users compile with Numba."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+KERNELS = """
+import jitgrad
+@jitgrad.compile
+def f(x):
+    return (x.sin() * 2).sum()
+for _ in range(3):
+    f(jitgrad.ones(8))
+assert f.explain().kernel_list and f.explain().compile_seconds > 0
+"""
+
+USERS = """
+import numba, numpy
+@numba.njit
+def g(x):
+    total = 0.0
+    for row in x:
+        total += numpy.sqrt(row).sum()
+    return total, [total], {1: total}
+assert g(numpy.full((3, 4), 9.0)) == (36.0, [36.0], {1: 36.0})
+"""
+
+
+def run(text: str, directory: Path) -> None:
+    """Run a program in a process of its own, with no kernels on disk."""
+    variables = {**os.environ, "JITGRAD_CACHE_DIR": str(directory)}
+    done = subprocess.run(
+        [sys.executable, "-c", text], env=variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_is_loaded_that_kernels_do_not_need(tmp_path: Path) -> None:
+    others = "{'numba.np.arraymath', 'numba.np.linalg', 'numba.typed.typeddict', 'scipy.linalg'}"
+    run(f"{KERNELS}\nimport sys\nassert not {others} & set(sys.modules)", tmp_path)
+
+
+@pytest.mark.parametrize("first, then", [(KERNELS, USERS), (USERS, KERNELS)])
+def test_what_users_compile_is_as_ever(first: str, then: str, tmp_path: Path) -> None:
+    run(first + then, tmp_path)
