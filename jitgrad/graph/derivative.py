@@ -46,6 +46,12 @@ def tracked(value: float, scalar: Scalar) -> TrackedFloat:
     return made
 
 
+def described(array: np.ndarray) -> Value:
+    """Return what stands for a cotangent that lies as `array` does."""
+    strides = tuple(step // array.itemsize for step in array.strides)
+    return Value(array.shape, strides, array.dtype, Memory("cotangent"))
+
+
 def kinds_of(waiting: dict[Variable, np.ndarray]) -> tuple:
     """Return what derivatives for these cotangents depend on; a hook may have made any others."""
     return tuple((each, array.shape, array.strides, array.dtype) for each, array in waiting.items())
@@ -270,8 +276,7 @@ def differentiate(
         for array in given.values():
             # an array of its own: two variables may be given the same one, and are told apart by it
             tensor = wrap(array.view())
-            strides = tuple(step // array.itemsize for step in array.strides)
-            value = Value(array.shape, strides, array.dtype, Memory("cotangent"))
+            value = described(array)
             notes.know(tensor, value)
             notes.produced.add(value)
             cotangents.append(tensor)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from jitgrad.dispatch import wrap
-from jitgrad.graph.arrivals import Arrivals, described
-from jitgrad.graph.derivative import add_cotangents, kinds_of
+from jitgrad.graph.arrivals import Arrivals
+from jitgrad.graph.derivative import add_cotangents, described, kinds_of
 from jitgrad.graph.loop_layout import LoopLayout, Way
 from jitgrad.graph.loop_reverse import Reverse
 from jitgrad.graph.origins import Variable

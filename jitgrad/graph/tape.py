@@ -19,6 +19,7 @@ from jitgrad.dispatch import bind, wrap
 from jitgrad.graph.derivative import (
     Derivative,
     add_cotangents,
+    described,
     differentiate,
     kinds_of,
     only_numbers,
@@ -238,7 +239,8 @@ def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:
             return whole.run(tape, waiting)
         hits = plan.hits = plan.hits + 1
         if hits == WARM:
-            plan.whole = whole_plan(plan.parts, wanted, given, layout.segments[-1])
+            values = {each: described(tensor._array) for each, tensor in given.items()}
+            plan.whole = whole_plan(plan.parts, wanted, values, layout.segments[-1])
         values, take = tape.values, waiting.pop
         for part in plan.parts:
             if part.is_simple:
