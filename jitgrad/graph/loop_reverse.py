@@ -177,7 +177,7 @@ class Reverse:
             raise NotNative("the derivatives of a turn do not fit together")
         outputs = dict(zip(joined.targets, joined.outputs))
         writes_nothing = not way.layout.state.writes and not any(
-            expected for _, expected, _ in known.checks
+            expected for _, expected in known.checks
         )
         return _Plan(
             list(given),

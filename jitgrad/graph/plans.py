@@ -32,8 +32,8 @@ class Plan:
     """The derivatives to run for one set of cotangents, last segment first.
 
     Attributes:
-        checks: for each storage with something saved in it: the entry, the version at which it
-            was saved, the variable that saved it.
+        checks: for each storage with something saved in it: the entry, and the version at which
+            it was saved.
         hits: how often it was run.
         whole: one program for all parts, once it has been run often.
         shortcut: a function that runs it.
@@ -46,7 +46,7 @@ class Plan:
         self.whole: WholePlan | None = None
         self.shortcut: BackwardShortcut | None = None
         self.parts: list[Part] = []
-        self.checks: list[tuple[StorageEntry, int, Variable]] = []
+        self.checks: list[tuple[StorageEntry, int]] = []
 
 
 class JoinedPlan(NamedTuple):
@@ -171,7 +171,7 @@ class BackwardShortcut:
         layout: of the tapes.
         given: the cotangents for which it is, by their variables.
         wanted: the variables whose cotangents it is asked for.
-        check: is called with the tape, and raises where something saved has been written.
+        check: is called with the tape, and raises `Unfold` where something saved has been written.
 
     Attributes:
         run: given a tape, the cotangents of all results and which inputs need one, returns these,
