@@ -13,6 +13,7 @@ SCENES = scenes(
     "programs_autograd",
     "programs_cycles",
     "programs_exceptions",
+    "programs_failing_back",
     "programs_found",
     "programs_generators",
     "programs_hosts",

@@ -33,15 +33,17 @@ assert g(numpy.full((3, 4), 9.0)) == (36.0, [36.0], {1: 36.0})
 
 def run(text: str, directory: Path) -> None:
     """Run a program in a process of its own, with no kernels on disk."""
-    variables = {**os.environ, "JITGRAD_CACHE_DIR": str(directory)}
+    variables = {**os.environ, "JITGRAD_CACHE_DIR": str(directory / "kernels")}
+    file = directory / "program.py"
+    file.write_text(text)
     done = subprocess.run(
-        [sys.executable, "-c", text], env=variables, capture_output=True, text=True, check=False
+        [sys.executable, str(file)], env=variables, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 
 
 def test_nothing_is_loaded_that_kernels_do_not_need(tmp_path: Path) -> None:
-    others = "{'numba.np.arraymath', 'numba.np.linalg', 'numba.typed.typeddict', 'scipy.linalg'}"
+    others = "{'numba.np.arraymath', 'numba.np.linalg', 'scipy.linalg'}"
     run(f"{KERNELS}\nimport sys\nassert not {others} & set(sys.modules)", tmp_path)
 
 
