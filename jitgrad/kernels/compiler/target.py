@@ -1,9 +1,9 @@
 """What Numba has to know to compile kernels, and no more.
 
 Before it compiles anything for its usual target Numba loads all that it can compile: arrays, linear
-algebra (and with that SciPy), random numbers. That takes as long as compiling
-several kernels, and these have nothing but numbers, loops, calls and intrinsics of ours. So they
-have a target of their own, by Numba's interface for that: the same machine, but fewer functions.
+algebra (and with that SciPy), random numbers. That takes as long as compiling several kernels, and
+these have nothing but numbers, loops, calls and intrinsics of ours. So they have a target of their
+own, by Numba's interface for that: the same machine, but fewer functions.
 """
 
 from __future__ import annotations
