@@ -36,7 +36,11 @@ class Node:
     __slots__ = ("__weakref__", "edges", "hooks", "indices", "outputs", "sequence", "views")
 
     is_chain = False
-    """Do its outputs depend on each other? Then it is told of hooks, and of what is asked for."""
+    """Do its outputs depend on each other? Then it is unfolded for hooks, and to be asked for one.
+    """
+
+    unfolds = False
+    """Does it stand for several nodes?"""
 
     calls_users = False
     """Does it run code of users, which may do anything to what comes behind it?"""
@@ -63,21 +67,52 @@ class Node:
         return f"<{self.name()}>"
 
     def backward(self, cotangents: list, needed: list[bool]) -> tuple:
-        """Return the cotangents of the inputs, None where there is none."""
+        """Return the cotangents of the inputs, None where there is none.
+
+        Raises:
+            Unfold: it stands for several nodes, which are to be walked one by one.
+        """
         raise NotImplementedError
 
-    def backward_chain(
-        self, cotangents: list, needed: list[bool], asked: Collection[int]
-    ) -> tuple[tuple, dict[int, Any]]:
-        """Do what `backward` does for a chain; run the hooks where all that they are told is known.
+    def leads(self, output: int, needed: list[bool]) -> bool:
+        """Does what arrives at an output flow on along one of the `needed` edges?"""
+        return True in needed
+
+    def unfold(
+        self, outputs: Collection[int], unfolding: "Unfolding"
+    ) -> dict[int, tuple["Node", int]]:
+        """Make the nodes that it stands for, which lead on to the same edges.
 
         Args:
-            asked: the outputs whose cotangents are returned besides, by their numbers.
+            outputs: some of its own.
+            unfolding: as long as that lasts, what is freed of them is freed of it, too.
+
+        Returns:
+            For each of these the node that made it, and the number of that node's output.
         """
         raise NotImplementedError
 
     def release(self) -> None:
         """Free what was saved; a later `backward` raises."""
+
+
+class Unfold(Exception):
+    """A node stands for several, of which a walk must visit one after the other.
+
+    So it is where one of them raises: what comes before it has arrived and is freed by then.
+    """
+
+
+class Unfolding:
+    """The time for which nodes stand in the place of one that was unfolded: one walk.
+
+    Where that was recorded they live on, as histories of what it has made.
+    """
+
+    __slots__ = ("lasts",)
+
+    def __init__(self) -> None:
+        self.lasts = True
 
 
 class AccumulateGrad(Node):

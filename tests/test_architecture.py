@@ -19,7 +19,7 @@ FLOORS = (
     ("spec", "storage", "strides"),
     ("primitive", "modes"),
     ("node",),
-    ("dispatch",),
+    ("dispatch", "waiting"),
     ("inplace", "walk"),
     ("engine", "inplace", "literals", "pickling", "printing", "return_types"),
     ("ops",),

@@ -20,12 +20,6 @@ MOST_VARIANTS = 255
 """How many variants of turns a way back tells apart."""
 
 
-def described(array: np.ndarray) -> Value:
-    """Return a value that lies as `array` does."""
-    strides = tuple(step // array.itemsize for step in array.strides)
-    return Value(array.shape, strides, array.dtype, Memory("cotangent"))
-
-
 class Arrivals:
     """What arrives at what some turns have appended.
 

@@ -14,7 +14,7 @@ from jitgrad.graph.origins import SavedValue, Variable
 from jitgrad.graph.segment import Segment
 from jitgrad.kernels.program import Program
 from jitgrad.modes import TrackedFloat, plain_number, run_quietly, state
-from jitgrad.node import FREED, Node, PrimitiveNode, Saved
+from jitgrad.node import FREED, Node, PrimitiveNode, Saved, Unfolding
 from jitgrad.primitive import Kind
 from jitgrad.walk import run_nodes
 
@@ -46,6 +46,12 @@ def tracked(value: float, scalar: Scalar) -> TrackedFloat:
     return made
 
 
+def described(array: np.ndarray) -> Value:
+    """Return what stands for a cotangent that lies as `array` does."""
+    strides = tuple(step // array.itemsize for step in array.strides)
+    return Value(array.shape, strides, array.dtype, Memory("cotangent"))
+
+
 def kinds_of(waiting: dict[Variable, np.ndarray]) -> tuple:
     """Return what derivatives for these cotangents depend on; a hook may have made any others."""
     return tuple((each, array.shape, array.strides, array.dtype) for each, array in waiting.items())
@@ -56,8 +62,28 @@ def only_numbers(values: dict) -> dict:
     return {each: held for each, held in values.items() if isinstance(each, Scalar)}
 
 
+class UnfoldedNode(PrimitiveNode):
+    """One of the nodes that a compiled one stands for."""
+
+    __slots__ = ("tape", "unfolding", "variable")
+
+    tape: Any
+    unfolding: Unfolding
+    variable: Variable
+
+    def release(self) -> None:
+        if self.saves_anything:
+            super().release()
+            if self.unfolding.lasts:
+                self.tape.free((self.variable,))
+
+
 def rebuild(
-    order: list[Variable], edges: dict[Variable, tuple[Node, int]], tape: Any, track: bool
+    order: list[Variable],
+    edges: dict[Variable, tuple[Node, int]],
+    tape: Any,
+    track: bool = False,
+    unfolding: Unfolding | None = None,
 ) -> dict[Variable, tuple[Node, int]]:
     """Make the nodes that eager would have made.
 
@@ -66,15 +92,17 @@ def rebuild(
         edges: the nodes of variables that lie before; the new ones are added.
         tape: where the saved values are.
         track: hand numbers of run time out as tracked ones.
+        unfolding: what they free is freed on the tape, too, as long as that lasts.
 
     Returns:
         `edges`.
     """
+    kind = PrimitiveNode if unfolding is None else UnfoldedNode
     for variable in reversed(order):
         history = variable.history
         assert history is not None
         pairs = [None if each is None else edges.get(each) for each in history.edges]
-        node = PrimitiveNode(
+        node = kind(
             history.primitive,
             tuple(None if each is None else each[0] for each in pairs),
             tuple(0 if each is None else each[1] for each in pairs),
@@ -82,22 +110,36 @@ def rebuild(
             history.shapes,
         )
         edges[variable] = (node, 0)
-        if variable in tape.freed:
-            node.inputs = FREED
-            continue
-        inputs = []
-        for each, pair in zip(history.inputs, pairs):
-            if isinstance(each, SavedValue):
-                inputs.append(restore(each, pair, tape, own=False))
-            elif isinstance(each, Scalar):
-                number = tape.values[each]
-                inputs.append(tracked(number, each) if track else number)
-            else:
-                inputs.append(each)
-        node.inputs = tuple(inputs)
-        if history.out is not None:
-            node.out = restore(history.out, None, tape, own=True)
+        if unfolding is not None and isinstance(node, UnfoldedNode):
+            node.tape, node.unfolding, node.variable = tape, unfolding, variable
+        try:
+            _restore(node, variable, pairs, tape, track)
+        except KeyError:
+            # another thread may have freed it meanwhile
+            if variable not in tape.freed:
+                raise
+            node.inputs, node.out = FREED, None
     return edges
+
+
+def _restore(node: PrimitiveNode, variable: Variable, pairs: list, tape: Any, track: bool) -> None:
+    """Give a node what it would hold; `pairs` are its edges."""
+    if variable in tape.freed:
+        node.inputs = FREED
+        return
+    history: Any = variable.history
+    inputs = []
+    for each, pair in zip(history.inputs, pairs):
+        if isinstance(each, SavedValue):
+            inputs.append(restore(each, pair, tape, own=False))
+        elif isinstance(each, Scalar):
+            number = tape.values[each]
+            inputs.append(tracked(number, each) if track else number)
+        else:
+            inputs.append(each)
+    node.inputs = tuple(inputs)
+    if history.out is not None:
+        node.out = restore(history.out, None, tape, own=True)
 
 
 def restore(saved: SavedValue, edge: tuple[Node, int] | None, tape: Any, own: bool) -> Saved:
@@ -270,8 +312,7 @@ def differentiate(
         for array in given.values():
             # an array of its own: two variables may be given the same one, and are told apart by it
             tensor = wrap(array.view())
-            strides = tuple(step // array.itemsize for step in array.strides)
-            value = Value(array.shape, strides, array.dtype, Memory("cotangent"))
+            value = described(array)
             notes.know(tensor, value)
             notes.produced.add(value)
             cotangents.append(tensor)

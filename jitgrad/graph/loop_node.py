@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 
 from jitgrad.dispatch import wrap
-from jitgrad.graph.arrivals import Arrivals, described
-from jitgrad.graph.derivative import add_cotangents, kinds_of
+from jitgrad.graph.arrivals import Arrivals
+from jitgrad.graph.derivative import add_cotangents, described, kinds_of
 from jitgrad.graph.loop_layout import LoopLayout, Way
 from jitgrad.graph.loop_reverse import Reverse
 from jitgrad.graph.origins import Variable
 from jitgrad.graph.tape import check_versions, natively
 from jitgrad.modes import state
-from jitgrad.node import SECOND_BACKWARD, Node
-from jitgrad.walk import run_nodes
+from jitgrad.node import Node, Unfold, Unfolding
 
 
 class LoopBackward(Node):
@@ -33,6 +32,8 @@ class LoopBackward(Node):
     """
 
     __slots__ = ("_reached", "begin", "end", "is_chain", "layout", "past", "roots", "ways")
+
+    unfolds = True
 
     def __init__(
         self, past: Any, begin: int, end: int, nodes: dict[Variable, tuple[Node, int]]
@@ -60,9 +61,11 @@ class LoopBackward(Node):
         self._reached: dict[int, list[tuple]] = {}
 
     def backward(self, cotangents: list, needed: list[bool]) -> tuple:
+        if state.recorder is not None:
+            state.recorder.unknown("a backward pass through a compiled loop made before")
         if state.grad_enabled or state.detect_anomaly:
-            return self.backward_chain(cotangents, needed, ())[0]
-        self._begin()
+            raise Unfold
+        self._reached[get_ident()] = []
         given = self._given(cotangents)
         wanted = [each for each, want in zip(self.roots, needed) if want]
         arrivals = Arrivals(self.past, self.begin, self.end, list(self._arrived(cotangents)))
@@ -71,18 +74,13 @@ class LoopBackward(Node):
         except KeyError:
             # another thread has freed it meanwhile
             if any(each.is_freed for each in self.past.passages.values()):
-                raise RuntimeError(SECOND_BACKWARD) from None
+                raise Unfold from None
             raise
         return tuple(found.get(each) for each in self.roots)
 
     def release(self) -> None:
         for number, *what in self._reached.pop(get_ident()):
             self.past.passages[number].free(*what)
-
-    def _begin(self) -> None:
-        if state.recorder is not None:
-            state.recorder.unknown("a backward pass through a compiled loop made before")
-        self._reached[get_ident()] = []
 
     def _given(self, cotangents: list) -> dict[Variable, Any]:
         """Return what arrives at the leading variables."""
@@ -106,14 +104,11 @@ class LoopBackward(Node):
         """Note that a pass goes through turns of a way; `own` tells which of these.
 
         Raises:
-            RuntimeError: what it needs has been freed.
+            Unfold: what it needs has been freed.
         """
         saved = self.layout.ways[number].layout.freed_by(tuple(given), tuple(through))
-        self._note(number, saved, own)
-
-    def _note(self, number: int, saved: frozenset[Variable], own: Any) -> None:
         if self.past.passages[number].has_freed(saved, own):
-            raise RuntimeError(SECOND_BACKWARD)
+            raise Unfold
         self._reached[get_ident()].append((number, saved, own))
 
     def _useful(self, wanted: list[Variable]) -> list[tuple[int, list[Variable]]]:
@@ -212,94 +207,33 @@ class LoopBackward(Node):
                 for turn in turns if past.is_written() else {turns[0], turns[-1]}:
                     check_versions(past.tape(int(turn)), plan.checks)
 
-    def backward_chain(
-        self, cotangents: list, needed: list[bool], asked: Collection[int]
-    ) -> tuple[tuple, dict[int, Any]]:
-        """Make the histories of all turns as eager would have made them, and walk them."""
-        self._begin()
-        layout, past = self.layout, self.past
-        given = self._given(cotangents)
-        arrived = list(self._arrived(cotangents))
+    def leads(self, output: int, needed: list[bool]) -> bool:
+        layout = self.layout
         wanted = [each for each, want in zip(self.roots, needed) if want]
-        edges = {
-            root: (node, index)
-            for root, node, index in zip(self.roots, self.edges, self.indices or ())
-        }
-        begun = dict(edges)
-        inner = {at: self._output(at) for at in asked if at >= len(layout.leading)}
-        inner.update((at, self._last(layout.leading[at])) for at in asked if at not in inner)
-        self._note_all(given, arrived, wanted, set(inner.values()))
-        seen = {(turn, variable) for turn, variable, _ in arrived}.union(inner.values())
-        hooks = self.hooks if self.is_chain and self.hooks is not None else []
-        seen.update(self._output(at) for at, _ in hooks if at >= len(layout.leading))
-        nodes: dict[tuple[int, Variable], tuple[Node, int]] = {}
-        by_turn: dict[int, list[Variable]] = {}
-        for turn, variable in seen:
-            by_turn.setdefault(turn, []).append(variable)
-        for turn in range(self.begin, self.end):
-            made = past.remake(turn, edges)
-            nodes.update(((turn, each), made[each]) for each in by_turn.get(turn, ()))
-        for at, function in hooks:
-            node, index = (
-                nodes[self._output(at)] if at >= len(layout.leading) else edges[layout.leading[at]]
-            )
-            node.hooks = [*(node.hooks or ()), (index, function)]
-        found = run_nodes(
-            [*(edges[each] for each in given), *(nodes[turn, each] for turn, each, _ in arrived)],
-            [*given.values(), *(cotangent for *_, cotangent in arrived)],
-            True,
-            state.grad_enabled,
-            [*(begun[each] for each in wanted), *(nodes[each] for each in inner.values())],
-            frozenset(self.edges),
-        )
-        flows = dict(zip(wanted, found))
-        totals = {at: each for at, each in zip(inner, found[len(wanted) :]) if each is not None}
-        return tuple(flows.get(each) for each in self.roots), totals
+        stretches = self._useful(wanted)
+        if output < len(layout.leading):
+            return layout.leading[output] in stretches[-1][1]
+        turn, variable = self._output(output)
+        held = next(held for first, held in reversed(stretches) if first <= turn)
+        others = [each for each in wanted if each not in layout.leading]
+        way = layout.ways[self.past.way(turn)]
+        return variable in way.layout.useful((*held, *others))
 
-    def _last(self, leading: Variable) -> tuple[int, Variable]:
-        """Return the turn that changed a leading variable last, and the variable there."""
-        turn = self.end - 1
-        while leading not in self.layout.ways[self.past.way(turn)].entering:
-            turn -= 1
-        return turn, self.layout.ways[self.past.way(turn)].entering[leading]
-
-    def _note_all(
-        self,
-        given: dict,
-        arrived: list[tuple[int, Variable, Any]],
-        wanted: list[Variable],
-        inner: set[tuple[int, Variable]],
-    ) -> None:
-        """Note what a walk goes through that is asked for variables of the turns, too."""
+    def unfold(self, outputs: Collection[int], unfolding: Unfolding) -> dict[int, tuple[Node, int]]:
         layout, past = self.layout, self.past
-        others = frozenset(each for each in wanted if each not in layout.leading)
-        asked: dict[int, set[Variable]] = {}
-        for turn, variable in inner:
-            asked.setdefault(turn, set()).add(variable)
-        # what leads to something that is asked for, of what each turn begins with
-        held = frozenset(each for each in wanted if each in layout.leading)
-        useful = [held]
+        leading = len(layout.leading)
+        by_turn: dict[int, list[tuple[int, Variable]]] = {}
+        for at in outputs:
+            if at >= leading:
+                turn, variable = self._output(at)
+                by_turn.setdefault(turn, []).append((at, variable))
+        edges = dict(zip(self.roots, zip(self.edges, self.indices or ())))
+        found: dict[int, tuple[Node, int]] = {}
         for turn in range(self.begin, self.end):
-            targets = others.union(asked.get(turn, ()))
-            held = layout.useful(past.way(turn), held, targets)
-            useful.append(held)
-        direct: dict[int, list[Variable]] = {}
-        for turn, variable, _ in arrived:
-            direct.setdefault(turn, []).append(variable)
-        live = frozenset(given).intersection(held)
-        for turn in range(self.end - 1, self.begin - 1, -1):
-            number = past.way(turn)
-            way, before = layout.ways[number], useful[turn - self.begin]
-            mine = way.given({each: None for each in layout.leading if each in live})
-            mine.update(dict.fromkeys(direct.get(turn, ())))
-            through = way.through([*(each for each in layout.leading if each in before), *others])
-            saved = way.layout.freed_by(tuple(mine), tuple(through))
-            for each in asked.get(turn, ()):
-                saved |= way.layout.freed_by(tuple(mine), (each,)) - {each}
-            if mine:
-                self._note(number, saved, past.passages[number].one(turn))
-            arriving = frozenset(direct.get(turn, ()))
-            live = layout.reached(number, live, arriving)[0].intersection(before)
+            made = past.remake(turn, edges, unfolding)
+            found.update((at, made[variable]) for at, variable in by_turn.get(turn, ()))
+        found.update((at, edges[layout.leading[at]]) for at in outputs if at < leading)
+        return found
 
 
 def _key(waiting: dict, asked: list[Variable]) -> tuple:

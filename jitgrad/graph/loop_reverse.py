@@ -172,12 +172,12 @@ class Reverse:
         through = way.through(self.asked)
         kinds = kinds_of({each: tensor._array for each, tensor in given.items()})
         known = way.layout.plans.get((kinds, tuple(through)))
-        joined = None if known is None else join_plan(known.parts, through, given, values)
+        joined = None if known is None else join_plan(known.parts, through, values)
         if known is None or joined is None:
             raise NotNative("the derivatives of a turn do not fit together")
         outputs = dict(zip(joined.targets, joined.outputs))
         writes_nothing = not way.layout.state.writes and not any(
-            expected for _, expected, _ in known.checks
+            expected for _, expected in known.checks
         )
         return _Plan(
             list(given),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,28 +15,37 @@ from jitgrad.graph.loop_node import LoopBackward
 from jitgrad.graph.origins import StorageEntry, Variable
 from jitgrad.graph.run import Run
 from jitgrad.graph.tape import Tape
-from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.kernels.layout import laid_out
 from jitgrad.kernels.loops import Turns
 from jitgrad.kernels.records import entry_at
 from jitgrad.locks import made_once
-from jitgrad.node import Node
+from jitgrad.node import Node, Unfolding
 from jitgrad.storage import Storage
 
 _NO_OUTPUTS = np.zeros(1, np.int64)
 
 
 class TurnTape(Tape):
-    """The tape of one turn."""
+    """The tape of one turn.
 
-    def __init__(self, layout: TapeLayout, values: dict, storages: dict) -> None:
-        self.layout = layout
-        self.values = values
+    Args:
+        passage: that of its way; `own`: which of its turns this is.
+        storages: what `Tape` wants.
+    """
+
+    def __init__(self, passage: _Passage, own: int, storages: dict) -> None:
+        self.layout = passage.layout
+        self.values = passage.values(own)
         self.storages = storages
-        self.freed = set(layout.freed)
+        # last, since another thread may free it meanwhile
+        self.freed = passage.freed(own).union(self.layout.freed)
         self.notes = None
         self.moved = False
         self.copies = {}
+        self._passage, self._own = passage, own
+
+    def free(self, variables: Collection[Variable]) -> None:
+        self._passage.free(frozenset(variables), slice(self._own, self._own + 1))
 
 
 class _Passage:
@@ -55,10 +64,9 @@ class _Passage:
     """
 
     def __init__(self, way: Way, number: int, turns: Turns, run: Run) -> None:
-        layout = way.layout
+        layout = self.layout = way.layout
         self.count = turns.counts[number]
         self._taken = number, turns.order
-        self._saving = layout.saving
         self._freed: dict[frozenset[Variable], np.ndarray] = {}
         # the same of those that are freed in all of these turns
         self._gone: set[Variable] = set()
@@ -128,7 +136,7 @@ class _Passage:
             is_whole = bool(turns.all())
         if is_whole:
             self._gone.update(saved)
-        if self._gone.issuperset(self._saving):
+        if is_whole and self._gone.issuperset(self.layout.saving):
             self.records, self.invariant = only_numbers(self.records), only_numbers(self.invariant)
 
 
@@ -216,9 +224,7 @@ class Past:
         for root, made in way.carried.items():
             if self._positions[root][1] == turn:
                 storages[made] = (self.shown[root], 0)
-        tape = TurnTape(way.layout, passage.values(own), storages)
-        tape.freed |= passage.freed(own)
-        return tape
+        return TurnTape(passage, own, storages)
 
     def _seen(self, root: int, turn: int) -> Storage | None:
         """Return the storage of what is in the place of a root as a turn begins, if it was seen."""
@@ -252,15 +258,24 @@ class Past:
             for storage in storages.values()
         )
 
-    def remake(self, turn: int, nodes: dict[Variable, tuple[Node, int]]) -> dict:
-        """Make the history of one turn as eager would have made it; `nodes` are those before.
+    def remake(
+        self,
+        turn: int,
+        nodes: dict[Variable, tuple[Node, int]],
+        unfolding: Unfolding | None = None,
+    ) -> dict:
+        """Make the history of one turn as eager would have made it.
+
+        Args:
+            nodes: those before; the ones behind the turn take their place.
+            unfolding: see `rebuild`.
 
         Returns:
             The nodes of all variables of the turn.
         """
         way = self.layout.ways[self.way(turn)]
         order = [each for each in way.layout.order if each.history is not None]
-        made = rebuild(order, dict(nodes), self.tape(turn), track=False)
+        made = rebuild(order, dict(nodes), self.tape(turn), unfolding=unfolding)
         nodes.update([(root, made[output]) for root, output in way.entering.items()])
         return made
 

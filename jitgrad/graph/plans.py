@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jitgrad.dispatch import wrap
@@ -32,8 +32,8 @@ class Plan:
     """The derivatives to run for one set of cotangents, last segment first.
 
     Attributes:
-        checks: for each storage with something saved in it: the entry, the version at which it
-            was saved, the variable that saved it.
+        checks: for each storage with something saved in it: the entry, and the version at which
+            it was saved.
         hits: how often it was run.
         whole: one program for all parts, once it has been run often.
         shortcut: a function that runs it.
@@ -46,7 +46,7 @@ class Plan:
         self.whole: WholePlan | None = None
         self.shortcut: BackwardShortcut | None = None
         self.parts: list[Part] = []
-        self.checks: list[tuple[StorageEntry, int, Variable]] = []
+        self.checks: list[tuple[StorageEntry, int]] = []
 
 
 class JoinedPlan(NamedTuple):
@@ -67,28 +67,19 @@ class JoinedPlan(NamedTuple):
 
 
 def join_plan(
-    parts: list[Any],
-    wanted: list[Variable],
-    begun: Collection[Variable],
-    given: dict[Variable, Value] | None = None,
+    parts: list[Any], wanted: list[Variable], given: dict[Variable, Value]
 ) -> JoinedPlan | None:
     """Join derivatives, None where they do not fit together.
 
     Args:
         parts: of the segments of a path, the last segment first.
-        begun: the variables whose cotangents go in.
         wanted: the variables whose cotangents are to come out.
-        given: what stands for the cotangents that go in; without, the values of the derivatives.
+        given: what stands for the cotangents that go in.
     """
-    if given is None:
-        given = {}
-        for part in parts:
-            for variable, value in zip(part.given, part.derivative.cotangents):
-                if variable in begun:
-                    given.setdefault(variable, value)
     steps: list[Step] = []
     taken = {variable for part in parts for variable in part.given}
-    flowing = {each: value for each, value in given.items() if each in taken}
+    given = {each: value for each, value in given.items() if each in taken}
+    flowing = dict(given)
     inputs: dict[Value | Scalar, None] = {}
     for part in parts:
         derivative = part.derivative
@@ -149,21 +140,22 @@ class WholePlan:
 
 
 def whole_plan(
-    parts: list[Any], wanted: list[Variable], begun: Collection[Variable], last: Segment
+    parts: list[Any], wanted: list[Variable], given: dict[Variable, Value], last: Segment
 ) -> WholePlan | None:
     """Return one program for the derivatives `parts`, None where they do not fit together.
 
     Args:
         parts: of the segments of a path, whose `last` comes first.
         wanted: the variables whose cotangents it is to return.
-        begun: those whose cotangents it is given.
+        given: what stands for the cotangents that go in, as these lie: where others are added to
+            them on the way, the derivatives know how the sums lie.
     """
     if len(parts) == 1:
         (part,) = parts
-        if not set(part.given).issuperset(begun):
+        if not set(part.given).issuperset(given):
             return None
         return WholePlan(part.derivative.program, part.inputs, part.given, part.targets)
-    joined = join_plan(parts, wanted, begun)
+    joined = join_plan(parts, wanted, given)
     if joined is None:
         return None
     inputs = [*joined.inputs, *joined.given.values()]
@@ -179,7 +171,7 @@ class BackwardShortcut:
         layout: of the tapes.
         given: the cotangents for which it is, by their variables.
         wanted: the variables whose cotangents it is asked for.
-        check: is called with the tape, and raises where something saved has been written.
+        check: is called with the tape, and raises `Unfold` where something saved has been written.
 
     Attributes:
         run: given a tape, the cotangents of all results and which inputs need one, returns these,

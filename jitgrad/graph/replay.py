@@ -168,7 +168,7 @@ def make_histories(run: Run, layout: TapeLayout, path: PathState) -> None:
     nodes = root_nodes(run, path.variables)
     if layout.dependent:
         order = [each for each in layout.order if each.history is not None]
-        rebuild(order, nodes, tape, track=False)
+        rebuild(order, nodes, tape)
     else:
         edges = [nodes[each] for each in layout.roots]
         node = CompiledBackward(

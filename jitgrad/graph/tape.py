@@ -8,7 +8,7 @@ derivative's trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 from threading import get_ident
 from typing import Any
@@ -19,6 +19,7 @@ from jitgrad.dispatch import bind, wrap
 from jitgrad.graph.derivative import (
     Derivative,
     add_cotangents,
+    described,
     differentiate,
     kinds_of,
     only_numbers,
@@ -31,9 +32,8 @@ from jitgrad.graph.origins import SavedValue, StorageEntry, Variable, ancestors
 from jitgrad.graph.plans import BackwardShortcut, Part, Plan, whole_plan
 from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.modes import state
-from jitgrad.node import SECOND_BACKWARD, Node, modified_error
+from jitgrad.node import Node, Unfold, Unfolding
 from jitgrad.storage import Storage
-from jitgrad.walk import run_nodes
 
 
 class Tape:
@@ -95,6 +95,13 @@ class Tape:
         # last, since a backward pass in another thread then reads the copies
         self.moved = True
 
+    def free(self, variables: Collection[Variable]) -> None:
+        """Free what these variables have saved; forget it once that is all."""
+        self.freed.update(variables)
+        # before the call something else was freed
+        if len(self.freed) == len(self.layout.freed) + len(self.layout.saving):
+            self.values = only_numbers(self.values)
+
     def storage(self, saved: SavedValue, array: np.ndarray) -> tuple[Storage, int]:
         """Return the storage of a saved value, and the version at which it was saved."""
         found = self.storages.get(saved.storage)
@@ -140,9 +147,11 @@ class CompiledBackward(Node):
 
     __slots__ = ("_reached", "tape")
 
+    unfolds = True
+
     def __init__(self, tape: Tape, edges: tuple, indices: tuple[int, ...]) -> None:
         super().__init__(edges, indices, len(tape.layout.variables))
-        self.tape: Tape | None = tape
+        self.tape = tape
         # by thread, what a backward pass that may be about to free has gone through
         self._reached: dict[int, tuple[tuple, tuple]] = {}
 
@@ -150,23 +159,26 @@ class CompiledBackward(Node):
         if state.recorder is not None:
             state.recorder.unknown("a backward pass through a compiled call made before")
         tape = self.tape
-        if tape is None:
-            raise RuntimeError(SECOND_BACKWARD)
+        if state.grad_enabled or state.detect_anomaly:
+            raise Unfold
         try:
-            return self._flows(tape, cotangents, needed)
+            flows = self._flows(tape, cotangents, needed)
         except KeyError:
             # another thread has freed it meanwhile
             if tape.freed.issuperset(tape.layout.saving):
-                raise RuntimeError(SECOND_BACKWARD) from None
+                raise Unfold from None
             raise
+        # behind that, since another thread may have written to what was read
+        if tape.moved:
+            raise Unfold
+        return flows
 
     def _flows(self, tape: Tape, cotangents: list, needed: list[bool]) -> tuple:
         layout = tape.layout
         shortcut: BackwardShortcut | None = layout.shortcut
-        if shortcut is not None and not (state.grad_enabled or tape.freed or state.detect_anomaly):
+        if shortcut is not None and not tape.freed:
             flows = shortcut.run(tape, cotangents, needed)
-            # somebody may have written to what was read, and another thread may do so meanwhile
-            if flows is not None and not tape.moved:
+            if flows is not None:
                 if layout.saving:
                     self._reached[get_ident()] = shortcut.reached
                 return flows
@@ -177,43 +189,28 @@ class CompiledBackward(Node):
         }
         wanted = [each for each, want in zip(layout.roots, needed) if want]
         if tape.freed and not tape.freed.isdisjoint(layout.freed_by(tuple(given), tuple(wanted))):
-            raise RuntimeError(SECOND_BACKWARD)
-        found = None
-        if not (state.grad_enabled or tape.moved or state.detect_anomaly):
-            found = natively(tape, given, wanted)
-        if found is None or tape.moved:
-            # in the second case another thread may have written to what was read
-            found = self._eagerly(tape, given, wanted)
+            raise Unfold
+        found = natively(tape, given, wanted)
         if layout.saving:
             self._reached[get_ident()] = tuple(given), tuple(wanted)
         return tuple(found.get(each) for each in layout.roots)
 
-    def _eagerly(self, tape: Tape, given: dict, wanted: list[Variable]) -> dict:
-        layout = tape.layout
-        edges = {
-            root: (node, index)
-            for root, node, index in zip(layout.roots, self.edges, self.indices or ())
-        }
+    def leads(self, output: int, needed: list[bool]) -> bool:
+        layout = self.tape.layout
+        wanted = tuple(each for each, want in zip(layout.roots, needed) if want)
+        return layout.variables[output] in layout.useful(wanted)
+
+    def unfold(self, outputs: Collection[int], unfolding: Unfolding) -> dict[int, tuple[Node, int]]:
+        layout = self.tape.layout
+        edges = dict(zip(layout.roots, zip(self.edges, self.indices or ())))
         order = [each for each in layout.order if each.history is not None]
-        rebuild(order, edges, tape, track=False)
-        targets = [edges[each] for each in wanted]
-        found = run_nodes(
-            [edges[each] for each in given],
-            list(given.values()),
-            True,
-            state.grad_enabled,
-            targets,
-            set(self.edges),
-        )
-        return {each: got for each, got in zip(wanted, found) if got is not None}
+        rebuild(order, edges, self.tape, unfolding=unfolding)
+        return {at: edges[layout.variables[at]] for at in outputs}
 
     def release(self) -> None:
-        tape = self.tape
-        if tape is not None and tape.layout.saving:
-            reached = self._reached.pop(get_ident())
-            tape.freed.update(tape.layout.freed_by(*reached))
-            if tape.freed.issuperset(tape.layout.saving):
-                tape.values = only_numbers(tape.values)
+        layout = self.tape.layout
+        if layout.saving:
+            self.tape.free(layout.freed_by(*self._reached.pop(get_ident())))
 
 
 def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:
@@ -238,7 +235,8 @@ def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:
             return whole.run(tape, waiting)
         hits = plan.hits = plan.hits + 1
         if hits == WARM:
-            plan.whole = whole_plan(plan.parts, wanted, given, layout.segments[-1])
+            values = {each: described(tensor._array) for each, tensor in given.items()}
+            plan.whole = whole_plan(plan.parts, wanted, values, layout.segments[-1])
         values, take = tape.values, waiting.pop
         for part in plan.parts:
             if part.is_simple:
@@ -261,10 +259,10 @@ def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:
 def _plan(tape: Tape, waiting: dict[Variable, np.ndarray], wanted: list[Variable]) -> Plan:
     """Compute the cotangents of `wanted` into `waiting`, and find out how to do it again."""
     layout = tape.layout
-    useful = layout.useful(wanted)
+    useful = layout.useful(tuple(wanted))
     reached = set(ancestors(waiting))
     plan = Plan()
-    checks: dict[tuple[StorageEntry, int], Variable] = {}
+    checks: dict[tuple[StorageEntry, int], None] = {}
     for index in range(len(layout.segments) - 1, -1, -1):
         owned = [each for each in layout.owned[index] if each in reached and each in useful]
         mine = {each: waiting.pop(each) for each in owned if each in waiting}
@@ -274,13 +272,16 @@ def _plan(tape: Tape, waiting: dict[Variable, np.ndarray], wanted: list[Variable
         plan.parts.append(Part(derivative, list(mine)))
         for target, array in found.items():
             waiting[target] = add_cotangents(waiting.get(target), array)
-        for variable in owned:
-            assert variable.history is not None
-            for saved in variable.history.saved():
-                # the first that is met raises
-                checks.setdefault((saved.storage, saved.version), variable)
-    plan.checks = [(storage, version, each) for (storage, version), each in checks.items()]
+        checks.update(dict.fromkeys(_checks(owned)))
+    plan.checks = [*checks]
     return plan
+
+
+def _checks(variables: list[Variable]) -> Iterator[tuple[StorageEntry, int]]:
+    """Yield where what these variables have saved lies, and at which version it was saved."""
+    for each in variables:
+        for saved in each.history.saved():  # type: ignore[union-attr]
+            yield saved.storage, saved.version
 
 
 def _segment(
@@ -297,13 +298,8 @@ def _segment(
     targets = tuple(dict.fromkeys(each for each in edges if each in useful and each not in here))
     key = kinds_of(mine), targets
     derivative = segment.derivatives.get(key)
+    check_versions(tape, _checks(owned))
     if derivative is not None and derivative.program is not None:
-        checks = [
-            (saved.storage, saved.version, each)
-            for each in owned
-            for saved in each.history.saved()  # type: ignore[union-attr]
-        ]
-        check_versions(tape, checks)
         return derivative, derivative.run(tape, list(mine.values()))
     derivative = Derivative()
     found = differentiate(derivative, segment, owned, mine, list(targets), tape)
@@ -311,19 +307,15 @@ def _segment(
     return derivative, found
 
 
-def check_versions(tape: Tape, checks: list[tuple[StorageEntry, int, Variable]]) -> None:
-    """Raise as eager does where something saved has been written since."""
+def check_versions(tape: Tape, checks: Iterable[tuple[StorageEntry, int]]) -> None:
+    """Have the nodes walked one by one, as eager's, where something saved has been written since.
+
+    Args:
+        checks: where that lies, and at which version it was saved.
+    """
     storages, writes = tape.storages, tape.layout.state.writes
-    for entry, expected, variable in checks:
+    for entry, expected in checks:
         known = storages.get(entry)
         version = writes.get(entry, 0) if known is None else known[0].version - known[1]
         if version != expected:
-            history = variable.history
-            assert history is not None
-            shape = next(
-                each.value.shape
-                for each in history.saved()
-                if each.storage is entry and each.version == expected
-            )
-            before = 0 if known is None else known[1]
-            raise modified_error(history.primitive.name, shape, expected + before, version + before)
+            raise Unfold

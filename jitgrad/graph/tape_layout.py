@@ -81,6 +81,7 @@ class TapeLayout:
         self.plans: dict[Any, Plan] = {}
         self.shortcut: Any = None
         self._freed_by: dict[Any, frozenset[Variable]] = {}
+        self._useful: dict[tuple[Variable, ...], set[Variable]] = {}
         self.read: set[Value | Scalar] = set()
         self.slots = self._slots()
         self.arguments = self._arguments()
@@ -135,18 +136,21 @@ class TapeLayout:
         """Return the variables whose saved values a pass from `given` to `wanted` frees."""
         found = self._freed_by.get((given, wanted))
         if found is None:
-            useful = self.useful(list(wanted)).intersection(ancestors(given))
+            useful = self.useful(wanted).intersection(ancestors(given))
             found = frozenset(each for each in self.saving if each in useful)
             self._freed_by[given, wanted] = found
         return found
 
-    def useful(self, wanted: list[Variable]) -> set[Variable]:
+    def useful(self, wanted: tuple[Variable, ...]) -> set[Variable]:
         """Return the variables that lead back to one of `wanted`."""
-        useful = set(wanted)
-        for each in reversed(self.order):
-            if each.history is not None and any(edge in useful for edge in each.history.edges):
-                useful.add(each)
-        return useful
+        found = self._useful.get(wanted)
+        if found is None:
+            found = set(wanted)
+            for each in reversed(self.order):
+                if each.history is not None and any(edge in found for edge in each.history.edges):
+                    found.add(each)
+            self._useful[wanted] = found
+        return found
 
     def _arguments(self) -> list[tuple[Value, int]]:
         return [

@@ -76,7 +76,18 @@ def values_of_call() -> st.SearchStrategy:
             "write": st.sampled_from(["", "", "", "x", "y", "result", "last", "weight"]),
             "how": st.sampled_from(["in place", "in place", "data", "numpy"]),
             "backward": st.sampled_from(
-                ["", "once", "once", "later", "twice", "second order", "between"]
+                [
+                    "",
+                    "once",
+                    "once",
+                    "later",
+                    "twice",
+                    "second order",
+                    "between",
+                    "together",
+                    "one by one",
+                    "in part",
+                ]
             ),
         }
     )

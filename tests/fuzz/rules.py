@@ -316,8 +316,7 @@ MUTANTS = [
     ),
     Mutant(
         "tape: versions of a segment", "graph/tape.py",
-        "        check_versions(tape, checks)\n        return derivative",
-        "        return derivative",
+        "    check_versions(tape, _checks(owned))\n", "",
     ),
     Mutant(
         "tape: watch arguments", "storage.py",
@@ -349,8 +348,7 @@ MUTANTS = [
     ),
     Mutant(
         "tape: create_graph is eager", "graph/tape.py",
-        "if not (state.grad_enabled or tape.moved or state.detect_anomaly):",
-        "if not (tape.moved or state.detect_anomaly):",
+        "if state.grad_enabled or state.detect_anomaly:", "if state.detect_anomaly:",
     ),
     Mutant(
         "tape: overwritten in the call", "graph/derivative.py",
@@ -842,7 +840,7 @@ MUTANTS = [
     ),
     Mutant(
         "lists: gradients by elements", "walk.py",
-        "in wanted] if wanted else []", "in ()] if wanted else []",
+        "(node.hooks is not None or bool(walk.asked(node)))", "node.hooks is not None",
     ),
     Mutant(
         "lists: what arrives is told from what waits", "graph/loop_node.py",
@@ -951,15 +949,44 @@ MUTANTS = [
     ),
     Mutant(
         "shortcut back: what was freed", "graph/tape.py",
-        "state.grad_enabled or tape.freed or state", "state.grad_enabled or state",
+        "if shortcut is not None and not tape.freed:", "if shortcut is not None:",
     ),
     Mutant(
         "shortcut back: what was moved", "graph/tape.py",
-        "if flows is not None and not tape.moved:", "if flows is not None:",
+        "        if tape.moved:\n            raise Unfold\n", "",
     ),
     Mutant(
-        "shortcut back: derivatives of derivatives", "graph/tape.py",
-        "state.grad_enabled or tape.freed or state", "tape.freed or state",
+        "hot: how what goes in lies", "graph/tape.py",
+        "each: described(tensor._array) for", "each: described(tensor._array.copy()) for",
+    ),
+    Mutant(
+        "unfolded: what comes before an error is freed", "graph/derivative.py",
+        "                self.tape.free((self.variable,))\n", "                pass\n",
+    ),
+    Mutant(
+        "unfolded: histories of a walk outlive it", "graph/derivative.py",
+        "            if self.unfolding.lasts:\n", "            if True:\n",
+    ),
+    Mutant(
+        "unfolded: turns are freed one by one", "graph/loop_tape.py",
+        "slice(self._own, self._own + 1))", "slice(0, self._passage.count))",
+    ),
+    Mutant(
+        "unfolded: hooks of leaves", "walk.py",
+        "if any(type(edge) is AccumulateGrad and edge.hooks is not None for edge in node.edges):",
+        "if False:",
+    ),
+    Mutant(
+        "walk: from one element of a list to another", "waiting.py",
+        "if True in needed or (node.is_chain and self.asked(node)):", "if True in needed:",
+    ),
+    Mutant(
+        "walk: other outputs lead to what is wanted", "waiting.py",
+        "(edge.outputs == 1 or self._leads(edge, index))", "True",
+    ),
+    Mutant(
+        "walk: other outputs on a line lead to what is wanted", "walk.py",
+        "(edge in found and edge.leads(index, found[edge]))", "edge in found",
     ),
     Mutant(
         "walk: a line to leaves with hooks", "walk.py",

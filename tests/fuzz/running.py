@@ -193,6 +193,31 @@ def _slopes(one: Any, others: list[Any]) -> list[Any]:
     return [None if each is None else each.tolist() for each in found]
 
 
+def _back(s: Session, how: str, result: Any, x: Any, y: Any, net: Any) -> None:
+    """Go back from all results at once, from one after the other, or to some of what came in."""
+    found = [each for each in _all(result) if isinstance(each, torch.Tensor)]
+    sums = [each.sum() for each in found if each.requires_grad][:6]
+    if not sums:
+        return
+    # what arrives at a result has one element in memory, and meets what comes from other ones
+    total = sum(sums[1:], sums[0])
+    if how == "together":
+        for _ in range(2):
+            s.attempt(total.backward)
+    elif how == "one by one":
+        for each in (*sums, *reversed(sums)):
+            s.attempt(each.backward)
+    else:
+        for each in (x, net.weight, y):
+            if each.requires_grad:
+                s.attempt(_to, total, each)
+        s.attempt(total.backward)
+
+
+def _to(total: Any, tensor: Any) -> Any:
+    return torch.autograd.grad(total, tensor, allow_unused=True)
+
+
 def _all(found: Any) -> list[Any]:
     """Return what is in nested tuples, lists and dicts."""
     if isinstance(found, dict):
@@ -247,10 +272,11 @@ def scene(source: str, calls: list[dict[str, Any]]) -> Callable[[Session], None]
                 _between(s, result)
             elif how == "second order":
                 _again(s, result, x)
+            elif how in ("together", "one by one", "in part"):
+                _back(s, how, result, x, y, net)
             elif how:
                 s.backward(result)
-                # after an error eager may have freed what came before it
-                if how == "twice" and s.log[-1][0] != "backward":
+                if how == "twice":
                     s.backward(result)
             if not (is_seen or waiting):
                 # of which a backward pass would not know

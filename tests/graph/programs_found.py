@@ -8,6 +8,7 @@ from typing import Any
 
 import jitgrad as torch
 from tests.graph.agreement import Session
+from tests.graph.programs_cycles import leaf
 
 
 def scene_second_order_through_an_argument_made_of_another(s: Session) -> None:
@@ -252,3 +253,25 @@ def scene_number_from_outside_that_decides_in_each_turn(s: Session) -> None:
     for n, rate in (30, 2.0), (40, 2.0), (200, 2.0), (40, 0.0), (300, 3.0), (50, 0.0), (50, -1.0):
         box.rate = rate
         s.call(f, torch.zeros(2), n, box)
+
+
+def scene_what_arrives_has_one_element_and_meets_another(s: Session) -> None:
+    """What goes back from a state of a loop is added to what comes from a loss that saw it."""
+
+    def f(x, w, n):
+        losses = []
+        for i in range(n):
+            x = (x * w).tanh()
+            if i % 3:
+                losses.append((x * w).sum())
+        return losses, x
+
+    f = s.compile(f)
+    for n in (2, 3, *[41] * 6, 60):
+        x, w = leaf(0.5, -0.25), leaf(0.9, 1.01)
+        losses, last = s.attempt(f, x, w, n)
+        total = last.sum() * 0.5
+        for each in losses[-2:]:
+            total = total + each
+        s.attempt(total.backward)
+        s.see(x, w)

@@ -16,6 +16,7 @@ SCENES = scenes(
     "programs_exchanging",
     "programs_exchanging_not",
     "programs_exchanging_ways",
+    "programs_failing_back",
     "programs_found",
     "programs_generators",
     "programs_hosts",
