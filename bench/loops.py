@@ -110,6 +110,25 @@ def filling_back(tools: Tools) -> Run:
     return value_and_slope(tools, lambda: simulate(start, rate).square().mean(), rate)
 
 
+CELLS = 1000
+
+
+def two_buffers(tools: Tools) -> Run:
+    """Build a simulation of a thousand turns that writes to two buffers by turns."""
+    torch = tools.library
+
+    @tools.whole
+    def simulate() -> Sequence[Any]:
+        now, then = start.clone(), start.clone()
+        for _ in range(TURNS):
+            then[1:-1] = now[1:-1] + 0.1 * (now[2:] - 2 * now[1:-1] + now[:-2])
+            now, then = then, now
+        return (now,)
+
+    start = torch.tensor(random(CELLS))
+    return simulate
+
+
 STEPS, BATCH, WIDTH = 100, 32, 64
 
 
@@ -239,6 +258,12 @@ WORKLOADS: Sequence[Workload] = (
         "loop-filling-back",
         f"a simulation of {TURNS:,} turns that fills a tensor with its states, value and slope",
         filling_back,
+        excused={"torch.compile": "it compiles every turn by itself"},
+    ),
+    Workload(
+        "loop-two-buffers",
+        f"{TURNS:,} turns of the heat equation, {CELLS:,} cells, in two buffers by turns",
+        two_buffers,
         excused={"torch.compile": "it compiles every turn by itself"},
     ),
     Workload(

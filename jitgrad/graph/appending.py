@@ -187,15 +187,8 @@ class Elements:
             if recipe.scalar in self.way.made or recipe.scalar in self.given:
                 self.kept[recipe.scalar] = None
         elif isinstance(recipe, Root):
-            entry: Any = self.way.state.roots[recipe.index]
             if recipe.index in rebuilt:
                 raise Unsuitable("it appends a tuple or list that another one takes the place of")
-            seen: list[Any] = []
-            while entry is not None and isinstance(join := self.changes.get(entry.root), Moved):
-                if entry in seen:
-                    raise Unsuitable("tensors that are appended change places in a circle")
-                seen.append(entry)
-                entry = self.way.state.roots[join.source]
         elif not isinstance(recipe, (Constant, Fresh, Written)) and (
             not isinstance(recipe, Container) or recipe.kind is not tuple
         ):

@@ -16,8 +16,20 @@ from jitgrad.dispatch import wrap
 from jitgrad.graph.appending import Appended, NothingAppended, elements_of
 from jitgrad.graph.derivative import root_nodes
 from jitgrad.graph.entrance import Going
+from jitgrad.graph.exchanging import Exchange
 from jitgrad.graph.ir import Scalar, Value
-from jitgrad.graph.joins import Again, Carried, Join, Made, Moved, Rebuilt, Stays, Unsuitable
+from jitgrad.graph.joins import (
+    Again,
+    Carried,
+    Exchanged,
+    Join,
+    Made,
+    Moved,
+    Rebuilt,
+    Stays,
+    Unsuitable,
+)
+from jitgrad.graph.loop_facts import check_facts
 from jitgrad.graph.loop_layout import LoopLayout, Way
 from jitgrad.graph.loop_tape import Past
 from jitgrad.graph.loop_writes import announce, check_writes, raise_versions
@@ -54,6 +66,7 @@ class Cycle:
     Attributes:
         loop: the native loop.
         carried: for the arguments that change in some turn, by their place, what they are.
+        exchange: the tensors that change places.
         elements: what the turns append to lists, by way; `nothing` stands for it if that is so.
         writes: turns write to tensors that are there in all of them.
         changes: these arguments, see `_changes`; `shown`: the tensors among them, by way.
@@ -71,6 +84,8 @@ class Cycle:
         self.line = ways[0].end.line
         self.carried = self._carried()
         self.number = {position: at for at, position in enumerate(self.carried)}
+        check_facts(ways)
+        self.exchange = Exchange(ways)
         self.writes = any(way.written or way.announced or way.rewrites for way in ways)
         self.changes = list(_changes(ways))
         self.shown = [_shown(way) for way in ways]
@@ -95,6 +110,7 @@ class Cycle:
             )
             self.dependent = self.layout.is_dependent()
         check_writes(ways, begun, self.layout)
+        self.exchange.check(ways, self.layout)
         self.recorded = [
             list(dict.fromkeys([*records, *each.kept]))
             for records, each in zip(kept, self.elements)
@@ -102,19 +118,15 @@ class Cycle:
         # where the value of an input is found, by way
         self.sources: dict[Value | Scalar, list[tuple[int, int]]] = {each: [] for each in begun}
         for number, way in enumerate(ways):
-            for each in [*begun, *way.reads]:
+            for each in [*begun, *self.exchange.values, *way.reads]:
                 found = self.sources.setdefault(each, [])
                 if each in way.state.slot_of:
                     found.append((number, way.state.slot_of[each]))
-        paths = [
-            Path(way.steps, self._tests(number), self._outputs(way), self.recorded[number])
-            for number, way in enumerate(ways)
-        ]
         try:
             self.loop = make_loop(
-                list(self.sources),
-                begun,
-                paths,
+                [*self.sources, *self.exchange.numbers],
+                [*begun, *self.exchange.numbers],
+                [self._path(number) for number in range(len(ways))],
                 [way.last for way in ways],
                 "a native loop",
                 marks=self.layout is not None or appends,
@@ -144,13 +156,21 @@ class Cycle:
                     found[position] = each.given
         return found
 
-    def _outputs(self, way: WayBack) -> list[Value | Scalar]:
-        """Return what becomes of what is carried on one way."""
+    def _path(self, number: int) -> Path:
+        """Return what a turn does on a way, and what becomes of what is carried."""
+        way = self.ways[number]
         found = []
         for position, given in self.carried.items():
             join = way.joins[position]
             found.append(join.output if isinstance(join, (Carried, Moved)) else given)
-        return found
+        more, outputs, exchanged = self.exchange.of(way)
+        return Path(
+            [*way.steps, *more],
+            self._tests(number),
+            [*found, *outputs],
+            self.recorded[number],
+            exchanged=exchanged,
+        )
 
     def _tests(self, number: int) -> list[Test]:
         """Return the tests on a way, each with the way that is tried where it fails.
@@ -191,9 +211,9 @@ class Cycle:
         first = 0
         while runs[first] is None:
             first += 1
-        values = [_found(places, runs) for places in self.sources.values()]
+        values = [_found(places, runs) for places in self.sources.values()] + self.exchange.first
         if self.writes:
-            announce(self.ways, runs)
+            announce(self.ways, runs, self.exchange.announced)
         turns = self.loop.run(
             values, (), SLICE, config.max_tape or 1 << 62, closed=closed, first=first
         )
@@ -213,7 +233,8 @@ class Cycle:
     def _behind(self, turns: Turns, run: Run, runs: list[Run | None], going: Going) -> Going | None:
         """Return the call that goes on behind turns; None where there are none."""
         if self.writes:
-            raise_versions(self.ways, runs, turns.counts)
+            raise_versions(self.ways, runs, turns.counts, self.exchange.roots)
+            self.exchange.raise_versions(turns, run)
         self.left_soon = self.left_soon + 1 if turns.finished < 2 else 0
         error = self._too_large(turns) if turns.stop is Stop.MEMORY else turns.error
         # what has been written has its history, whatever is raised then
@@ -228,7 +249,7 @@ class Cycle:
         if appended is None:
             records = [dict(zip(each, tape)) for each, tape in zip(self.recorded, turns.tape)]
             appended = Appended(self.elements, turns, runs, records)
-        values = self._values(turns, runs, going, appended)
+        values = self._values(turns, run, runs, going, appended)
         given = values[: len(going.values)]
         gone = Going(going.layout, given, turned=None if turns.stop is Stop.LIMIT else self)
         gone.turns = turns.finished
@@ -262,6 +283,7 @@ class Cycle:
     def _values(
         self,
         turns: Turns,
+        run: Run,
         runs: list[Run | None],
         going: Going,
         appended: Appended | NothingAppended,
@@ -272,6 +294,7 @@ class Cycle:
         for holder, key, _ in self.ways[0].parts:
             values.append(values[holder][key])
         rebuilt = []
+        moved = self.exchange.tensors(turns, run)
         for position, join, changing in self.changes:
             if not changing & taken:
                 continue
@@ -286,9 +309,10 @@ class Cycle:
                 values[position] = made
             elif isinstance(join, Again):
                 values[position] = values[join.position]
+            elif isinstance(join, Exchanged):
+                values[position] = moved[join.root]
             elif isinstance(join, Made):
-                run = next(each for each in runs if each is not None)
-                values[position] = join.recipe.build(run)
+                values[position] = join.recipe.build(next(each for each in runs if each))
             else:
                 rebuilt.append((position, join))
         for position, join in reversed(rebuilt):

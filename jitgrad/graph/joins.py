@@ -74,6 +74,18 @@ class Moved(NamedTuple):
     source: int
 
 
+class Exchanged(NamedTuple):
+    """A tensor takes the place of another one, whose own is among theirs: they change places.
+
+    Attributes:
+        given, root, source: as in `Moved`.
+    """
+
+    given: Value
+    root: int
+    source: int
+
+
 class Rebuilt(NamedTuple):
     """A tuple or a list is made anew of parts.
 
@@ -94,7 +106,20 @@ class Rebuilt(NamedTuple):
         return self.kind(parts[at] for at in range(len(parts)))
 
 
-Join = Stays | Carried | Again | Made | Moved | Rebuilt
+Join = Stays | Carried | Again | Made | Moved | Exchanged | Rebuilt
+
+
+def with_circles(joins: list[Join]) -> list[Join]:
+    """Return the joins with those exchanged that take the places of each other."""
+    sources = {each.root: each.source for each in joins if isinstance(each, Moved)}
+    while ends := sources.keys() ^ set(sources.values()):
+        sources = {a: b for a, b in sources.items() if a not in ends and b not in ends}
+    return [
+        Exchanged(each.given, each.root, each.source)
+        if isinstance(each, Moved) and each.root in sources
+        else each
+        for each in joins
+    ]
 
 
 def rewritten_histories(state: Any, given: Iterable[tuple]) -> dict[Variable, Variable]:

@@ -44,29 +44,36 @@ def check_writes(
         raise Unsuitable("it writes to what it has made, and to a history")
     if any(way.writes_to_later() for way in ways):
         raise Unsuitable("it writes to a tensor from outside, and makes a history")
-    for way in ways:
-        saved = {
-            each.storage.memory
-            for variable in way.layout.saving
-            for each in variable.history.saved()  # type: ignore[union-attr]
-        }
-        saved |= {each.memory for each in way.layout.slots if isinstance(each, Value)}
-        if not saved.isdisjoint(written):
-            raise Unsuitable("it writes to what a history has saved")
+    if any(not saved_by(way).isdisjoint(written) for way in ways):
+        raise Unsuitable("it writes to what a history has saved")
 
 
-def announce(ways: Sequence[WayBack], runs: Sequence[Run | None]) -> None:
-    """Let those copy who rely on what turns may write."""
+def saved_by(way: WayBack) -> set[Memory]:
+    """Return the memories that derivatives of turns on a way read."""
+    saved = {
+        each.storage.memory
+        for variable in way.layout.saving
+        for each in variable.history.saved()  # type: ignore[union-attr]
+    }
+    return saved | {each.memory for each in way.layout.slots if isinstance(each, Value)}
+
+
+def announce(ways: Sequence[WayBack], runs: Sequence[Run | None], exchanged: Sequence[int]) -> None:
+    """Let those copy who rely on what turns may write; `exchanged` are roots that change places."""
     for way, run in zip(ways, runs):
         if run is not None:
-            run.announce_writes(way.announced)
+            run.announce_writes([*way.announced, *exchanged])
 
 
 def raise_versions(
-    ways: Sequence[WayBack], runs: Sequence[Run | None], counts: Sequence[int]
+    ways: Sequence[WayBack],
+    runs: Sequence[Run | None],
+    counts: Sequence[int],
+    exchanged: Sequence[int],
 ) -> None:
-    """Count what was written in so many turns on each way."""
+    """Count what was written in so many turns on each way, but for roots that change places."""
     for way, run, count in zip(ways, runs, counts):
         if run is not None and count:
             for storage, times in way.rewrites:
-                run.written(storage, times * count)
+                if storage.root not in exchanged:
+                    run.written(storage, times * count)

@@ -67,6 +67,8 @@ class _CheckedPath:
 
     Attributes:
         kept: what must be recorded for that.
+        exchanged: as in the path.
+        changed: the inputs whose elements are others behind some turn.
     """
 
     def __init__(
@@ -88,6 +90,8 @@ class _CheckedPath:
             if isinstance(each, Value) and each.memory in written and each not in carried
         ]
         self.kept = list(dict.fromkeys([*path.kept, *carried, *self.rewritten]))
+        self.exchanged = dict(path.exchanged)
+        self.changed = dict.fromkeys([*self.rewritten, *self.exchanged])
         old = {each.memory for each in self.reads if isinstance(each, Value)}
         self.outputs = [
             each
@@ -128,7 +132,7 @@ class _CheckedPath:
 
     def check_memory(self, given: dict, wanted: dict) -> None:
         """See that what was written is what the last turns have left."""
-        for each in self.rewritten:
+        for each in self.changed:
             found = given[each]
             if found is not None and not np.array_equal(found, wanted[each], equal_nan=True):
                 raise self.turn.error(
@@ -194,10 +198,10 @@ class CheckedLoop:
     ) -> Turns:
         """Do turns, as the loop does, and check them."""
         begun = dict(zip(self.inputs, values))
-        rewritten = {each for path in self.paths for each in path.rewritten}
-        if rewritten:
+        if any(path.rewritten for path in self.paths):
             limit = min(limit, MOST_TURNS)
-            begun.update(_apart(rewritten, begun))
+            begun.update(_apart({each for path in self.paths for each in path.changed}, begun))
+        left_in = dict(begun)
         done = self.loop.run(values, streams, limit, most_bytes, order, closed, first)
         taken = done.order if order is None else order
         positions = [0] * len(self.paths)
@@ -220,11 +224,12 @@ class CheckedLoop:
                 after = [entry_at(following[each], own, each) for each in self.carried]
             made.update(zip(checked.path.outputs, after))
             checked.check(given, made, left)
+            begun.update({each: given[source] for each, source in checked.exchanged.items()})
         if done.test is not None:
             path, number = done.test
             self.paths[path].check_test({**begun, **dict(zip(self.carried, done.carried))}, number)
         for each in self.paths:
-            each.check_memory(dict(zip(self.inputs, values)), begun)
+            each.check_memory(dict(zip(self.inputs, values)), left_in)
         # what was asked for comes first
         tape = [records[: len(each.path.kept)] for each, records in zip(self.paths, done.tape)]
         return done._replace(tape=tape)

@@ -26,6 +26,7 @@ from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, 
 from jitgrad.graph.joins import (
     Again,
     Carried,
+    Exchanged,
     Join,
     Made,
     Moved,
@@ -34,9 +35,10 @@ from jitgrad.graph.joins import (
     Unsuitable,
     check_parts,
     rewritten_histories,
+    with_circles,
 )
 from jitgrad.graph.lists import append
-from jitgrad.graph.lookups import ABSENT, Argument, RootKey, read_item, read_length
+from jitgrad.graph.lookups import ABSENT, Argument, read_item
 from jitgrad.graph.origins import Excerpt, StorageEntry, Variable
 from jitgrad.graph.recipes import Constant, Container, Fresh, Library, Number, Recipe, Root, walk
 from jitgrad.graph.run import Run
@@ -91,6 +93,7 @@ class WayBack:
         rebuilt: of the tuples and lists that are made anew, by their roots, the lengths.
         entering: by the variable with which a turn begins, the one of the next turn.
         state: what is known at its end.
+        first_roots: so many roots are those of the first facts, which are those of all ways.
     """
 
     def __init__(self, last: Segment, values: list[Any]) -> None:
@@ -113,6 +116,8 @@ class WayBack:
         self._lists: list[Container] = []
         self._asked: list[Scalar] = []
         self.entering: dict[Variable, Variable] = {}
+        first = self.segments[0].facts
+        self.first_roots = sum(isinstance(fact, (IsObject, IsTensor)) for fact in first)
         behind: Segment | None = None
         for segment, following in pairwise(self.segments):
             self._add(segment, behind)
@@ -120,8 +125,8 @@ class WayBack:
             behind = segment
         self._add(last, behind)
         self._join(self.end.layout.recipes(self.end.snapshot), values)
+        self.joins = with_circles(self.joins)
         self.entering.update(rewritten_histories(self.state, self._given()))
-        self._check_facts()
         snapshot = self.end.snapshot
         self.layout = TapeLayout(
             snapshot.variables, snapshot.freed, self.state, self.segments, self.end.shown
@@ -328,9 +333,14 @@ class WayBack:
             raise Unsuitable("objects change places from turn to turn")
         if number in self.state.variables or recipe.index in self.state.variables:
             raise Unsuitable("tensors with a history change places from turn to turn")
-        if fact.spec.memory != number or root != number:
+        if fact.spec.memory != number:
             raise Unsuitable("tensors that share their memory go from turn to turn")
-        return Moved(entry.value, source.value, number, recipe.index)
+        moved = Moved(entry.value, source.value, number, source.root)  # type: ignore[arg-type]
+        if root == number:
+            return moved
+        if moved not in self.joins:
+            raise Unsuitable("one tensor is in two places")
+        return Again(self.joins.index(moved))
 
     def _tensor(self, position: int, recipe: Fresh, fact: IsTensor, root: int, seen: dict) -> Join:
         """A tensor that the turn made takes the place of an argument."""
@@ -352,36 +362,10 @@ class WayBack:
             self.entering[before] = recipe.variable  # type: ignore[assignment]
         return Carried(entry.value, recipe.entry.value, recipe, number)
 
-    def _check_facts(self) -> None:
-        """Make sure that what is known of the world outside does not hang on what changes."""
-        changing = self.changing()
-        growing = {each.root for each in self.appends}
-        if not growing.isdisjoint(self.rebuilt):
-            raise Unsuitable("it appends to a list that another one takes the place of")
-        for segment in self.segments:
-            for fact in segment.facts:
-                place = getattr(fact, "place", None)
-                if place is None:
-                    continue  # a decision of each turn
-                if place.is_root and place.base in growing:
-                    raise Unsuitable("it reads a list to which it appends")
-                if place.is_root and place.base in self.rebuilt:
-                    if not any(fact is each for *_, each in self.parts) and not (
-                        place.read is read_length and fact.expected == self.rebuilt[place.base]  # type: ignore[attr-defined]
-                    ):
-                        raise Unsuitable("it looks at a tuple or a list of the turn before")
-                    continue
-                key = place.key.number if isinstance(place.key, RootKey) else None
-                if key in changing or (place.is_root and place.base in changing):
-                    raise Unsuitable("something is read from a tensor that goes from turn to turn")
-                if isinstance(fact, IsTensor) and not isinstance(place, Argument):
-                    spec = fact.spec
-                    if not changing.isdisjoint((spec.number, spec.storage, spec.memory)):
-                        raise Unsuitable("a tensor outside shares memory with one that goes on")
-
     def changing(self) -> set[int]:
         """Return the roots in whose place there is another tensor in the next turn."""
-        given = {each.given for each in self.joins if isinstance(each, (Carried, Moved))}
+        kinds = (Carried, Moved, Exchanged)
+        given = {each.given for each in self.joins if isinstance(each, kinds)}
         return {
             root
             for root, entry in enumerate(self.state.roots)
@@ -413,10 +397,8 @@ class WayBack:
 
         The first facts are those of all ways: which tensors share memory with those is known.
         """
-        first = sum(isinstance(fact, (IsObject, IsTensor)) for fact in self.segments[0].facts)
-        return any(
-            memory in self.written for root, memory in self.state.memories.items() if root >= first
-        )
+        memories = self.state.memories.items()
+        return any(root >= self.first_roots and memory in self.written for root, memory in memories)
 
     def changes(self) -> dict[int, Carried | Moved]:
         """Return by its root what becomes of each tensor that changes."""

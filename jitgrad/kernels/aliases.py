@@ -9,7 +9,7 @@ import numpy as np
 from jitgrad.graph.ir import Memory, Scalar, Step, Value, Write
 from jitgrad.kernels.conventions import DTYPES
 from jitgrad.kernels.geometry import span
-from jitgrad.kernels.loops import NotNative
+from jitgrad.kernels.loops import NotNative, Path
 from jitgrad.kernels.records import packed, same_places
 
 Input = Value | Scalar
@@ -72,6 +72,28 @@ def _check_pair(target: Input, source: Input) -> None:
         raise NotNative("a carried value changes its strides")
     if target.dtype not in DTYPES:
         raise NotNative(f"a carried value of {target.dtype}")
+
+
+def check_exchanged(path: Path, inputs: Sequence[Input], carried: Sequence[Input]) -> None:
+    """Check that the exchanged inputs of a path stand for each other in all that a turn does.
+
+    Raises:
+        NotNative: they do not.
+    """
+    given = [target for target, _ in path.exchanged]
+    if {source for _, source in path.exchanged} != set(given):
+        raise NotNative("values do not change places in a circle")
+    if not set(given) <= set(inputs) - set(carried):
+        raise NotNative("a value is carried, and changes places with others")
+    if any(
+        (a.shape, a.strides, a.dtype) != (b.shape, b.strides, b.dtype) for a, b in path.exchanged
+    ):
+        raise NotNative("values change places that do not lie alike")
+    memories = [each.memory for each in inputs if isinstance(each, Value)]
+    if any(memories.count(each.memory) > 1 for each in given):
+        raise NotNative("a value changes places that shares its memory with another input")
+    for each in given:
+        check_reach(path.steps, [each])
 
 
 def check_reach(steps: Sequence[Step], shown: Sequence[Value]) -> None:

@@ -107,6 +107,7 @@ class _Assembler:
         incoming: the arrays that a run is given: what stays, what is streamed, the order.
         tapes: what each path records, and at last the order.
         marks: the paths of the turns are recorded.
+        current: for each input that is exchanged, by its place, the word that has its address.
     """
 
     def __init__(self, plans: Sequence[Plan], follows: bool, marks: bool) -> None:
@@ -125,13 +126,14 @@ class _Assembler:
         self.paths: list[_Path] = []
         self.entries: list[Any] = [0] * len(plans)
         self.one = [1]
+        self.current: dict[int, list[Any]] = {}
         self._arguments()
 
     def _arguments(self) -> None:
         """Note which arrays a run is called with, and where their addresses will be needed."""
         fixed = [each for each in self.plans[0].invariant if isinstance(each, Value)]
         streams = [each for plan in self.plans for each in plan.streams]
-        self.fixed = len(fixed)
+        self.fixed = fixed
         self.incoming = _Pointers(len(fixed) + len(streams) + self.follows)
         self.tapes = [_Pointers(len(each.tape)) for each in self.plans]
         self.tapes += [_Pointers(1)] * self.marks
@@ -144,6 +146,11 @@ class _Assembler:
         for each in self.plans[0].carried:
             if isinstance(each, Value):
                 self._touch(each)
+        for value in dict.fromkeys(each for plan in self.plans for each, _ in plan.exchanged):
+            position, word = fixed.index(value), [0]
+            self.current[position] = word
+            self.tables.append(word)
+            self.incoming.places[position].append((Slot(word, 0), 0))
 
     # memory
 
@@ -386,11 +393,38 @@ class _Assembler:
             elif isinstance(word, _End):
                 path = word.path
                 again = Slot(code, select if self.follows else starts[path.start])
-                pairs = self._advancing(path, increments, steps)
+                moves, pairs = self._exchanging(path)
+                code += [MOVE, len(moves), *chain(*moves)] if moves else []
+                pairs += self._advancing(path, increments, steps)
                 code += [NEXT, Slot(path.counts, 0), again, len(pairs), *chain(*pairs)]
             else:
                 code.append(word)
         return code, list(starts.values()), select
+
+    def _exchanging(self, path: _Path) -> tuple[list[Any], list[tuple[Slot, Slot]]]:
+        """Return what a turn on `path` moves, and then adds, so that inputs change places.
+
+        That is for the pointers of all paths, since any may come next.
+        """
+        pairs = [
+            (self.fixed.index(given), self.fixed.index(source))
+            for given, source in path.plan.exchanged
+            if given is not source
+        ]
+        held: list[Any] = [0] * len(pairs)
+        distances: list[Any] = []
+        self.tables += [held, distances]
+        moves = [
+            (Slot(self.current[source], 0), Slot(held, at)) for at, (_, source) in enumerate(pairs)
+        ]
+        added = []
+        for at, (given, _) in enumerate(pairs):
+            for slot, distance in self.incoming.places[given]:
+                moves.append((Slot(held, at), slot))
+                if distance:
+                    added.append((slot, Slot(distances, len(distances))))
+                    distances.append(distance)
+        return moves, added
 
     def _advancing(
         self, path: _Path, increments: list, steps: list[list[Any]]
@@ -399,7 +433,7 @@ class _Assembler:
         number = path.number
         before = sum(len(each.streams) for each in self.plans[:number])
         own = range(before, before + len(path.plan.streams))
-        moved = [(self.incoming.places[self.fixed + at], increments, at) for at in own]
+        moved = [(self.incoming.places[len(self.fixed) + at], increments, at) for at in own]
         moved += [
             (places, steps[number], at) for at, places in enumerate(self.tapes[number].places)
         ]

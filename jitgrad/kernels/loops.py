@@ -8,6 +8,8 @@ A path is a straight line of steps. A turn reads its inputs, each of which is on
 - *carried*: after a turn it becomes an output of this turn, for the next one;
 - *streamed*: read from a record with one entry for each turn that takes the path, as a backward
   loop reads a tape;
+- *exchanged*: after a turn it names the memory that another one of them named: tensors that change
+  places, without a copy;
 - *invariant*: all others, the same in every turn.
 
 Between the steps stand tests. Where one comes out otherwise than expected, nothing of that turn
@@ -19,8 +21,8 @@ loop may run again. A turn first tries the path of the turn before.
 Values keep the memory that they name. Carried values of one memory share memory in every turn, and
 must be carried together; those of different memories never do, so what makes two of them share, or
 one share with an input that stays, is declined if it is written. The arrays with which carried
-values begin are only read. Steps may write to those of invariant values: in their places, turn by
-turn, and not in a turn that is left.
+values begin are only read. Steps may write to those of invariant and exchanged values: in their
+places, turn by turn, and not in a turn that is left.
 
 One loop may run in several threads. A long run releases the interpreter lock, and lets Python look
 after signals every few milliseconds; an exception that comes of it leaves everything as it was,
@@ -73,6 +75,8 @@ class Path(NamedTuple):
             and dtype, or a number of the same type.
         kept: what is recorded on the tape, as it is at the end of each finished turn.
         streamed: the inputs that are read from records.
+        exchanged: inputs that are not carried, each with the one whose memory it names in the next
+            turn.
     """
 
     steps: Sequence[Step]
@@ -80,6 +84,7 @@ class Path(NamedTuple):
     outputs: Sequence[Value | Scalar]
     kept: Sequence[Value | Scalar] = ()
     streamed: Sequence[Value | Scalar] = ()
+    exchanged: Sequence[tuple[Value, Value]] = ()
 
 
 def written_by(path: Path) -> set[Memory]:

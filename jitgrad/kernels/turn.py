@@ -26,7 +26,7 @@ from jitgrad.graph.ir import (
     Write,
     number_type,
 )
-from jitgrad.kernels.aliases import Input, check_aliases, check_reach
+from jitgrad.kernels.aliases import Input, check_aliases, check_exchanged, check_reach
 from jitgrad.kernels.conventions import DTYPES
 from jitgrad.kernels.geometry import overlap
 from jitgrad.kernels.layout import allocate
@@ -88,6 +88,7 @@ class Plan:
         invariant: those of them that are the same in every turn.
         outputs: what becomes of what is carried.
         kept: what is recorded.
+        exchanged: as in the path.
         reads: all that it has to do with; a run may lack inputs that only other paths read.
         through: the memories that it writes to in their places.
         streams: what is read of each record.
@@ -103,6 +104,7 @@ class Plan:
         self.invariant = [each for each in inputs if each not in states]
         self.outputs = path.outputs
         self.kept = path.kept
+        self.exchanged = path.exchanged
         self.reads = operands_of(path)
         memories = {each.memory for each in self.invariant if isinstance(each, Value)}
         self.through = memories & written_by(path)
@@ -131,6 +133,7 @@ def _plan(
     if any(isinstance(each, Value) and each.memory in written for each in path.streamed):
         raise NotNative("what a record holds is written")
     check_aliases(path.steps, [*inputs, *path.streamed], pairs, written)
+    check_exchanged(path, inputs, carried)
     copied: set[Memory] = set()
     while True:
         planner = _Planner(Plan(inputs, carried, path), path, pairs, copied)

@@ -630,7 +630,8 @@ MUTANTS = [
     ),
     Mutant(
         "loop: versions of what turns write to", "graph/cycles.py",
-        "            raise_versions(self.ways, runs, turns.counts)\n", "            pass\n",
+        "            raise_versions(self.ways, runs, turns.counts, self.exchange.roots)\n",
+        "            pass\n",
     ),
     Mutant(
         "loop: versions of what turns have made and written", "graph/cycles.py",
@@ -638,7 +639,7 @@ MUTANTS = [
     ),
     Mutant(
         "loop: who relies on what turns write to", "graph/cycles.py",
-        "            announce(self.ways, runs)\n", "            pass\n",
+        "            announce(self.ways, runs, self.exchange.announced)\n", "            pass\n",
     ),
     Mutant(
         "loop: writes to what goes on", "graph/loop_writes.py",
@@ -651,7 +652,45 @@ MUTANTS = [
     ),
     Mutant(
         "loop: writes to what is saved", "graph/loop_writes.py",
-        "if not saved.isdisjoint(written):", "if False:",
+        "if any(not saved_by(way).isdisjoint(written) for way in ways):", "if False:",
+    ),
+    Mutant(
+        "loop: versions of what changes places", "graph/cycles.py",
+        "            self.exchange.raise_versions(turns, run)\n", "            pass\n",
+    ),
+    Mutant(
+        "loop: versions of what changes places, once", "graph/loop_writes.py",
+        "                if storage.root not in exchanged:\n", "                if True:\n",
+    ),
+    Mutant(
+        "loop: who relies on what changes places", "graph/cycles.py",
+        "announce(self.ways, runs, self.exchange.announced)", "announce(self.ways, runs, ())",
+    ),
+    Mutant(
+        "loop: which tensor is where in the end", "graph/exchanging.py",
+        "{root: run.roots[self.roots[which]] for root, which in pairs}",
+        "{root: run.roots[root] for root, _ in pairs}",
+    ),
+    Mutant(
+        "loop: what changes places and shares its memory", "graph/exchanging.py",
+        "if shown != entries or len(entries) > len(memories):", "if False:",
+    ),
+    Mutant(
+        "loop: what changes places and is appended", "graph/exchanging.py",
+        "if isinstance(each, Root) and way.state.roots[each.index] in entries:", "if False:",
+    ),
+    Mutant(
+        "loop: what changes places and is saved", "graph/exchanging.py",
+        "if layout is not None and any(not memories.isdisjoint(saved_by(each)) for each in ways):",
+        "if False:",
+    ),
+    Mutant(
+        "loop: what is asked of what changes on another way", "graph/loop_facts.py",
+        "_check_way(way, first | way.changing())", "_check_way(way, way.changing())",
+    ),
+    Mutant(
+        "loop: how far from the beginning of what has changed places", "kernels/assembly.py",
+        "                if distance:\n", "                if False:\n",
     ),
     Mutant(
         "loop: results of one turn depend on each other", "graph/loop_layout.py",
@@ -759,7 +798,7 @@ MUTANTS = [
         "if seen is None:", "if True:",
     ),
     Mutant(
-        "lists: nothing looks at them", "graph/ways.py",
+        "lists: nothing looks at them", "graph/loop_facts.py",
         "if place.is_root and place.base in growing:", "if False:",
     ),
     Mutant(

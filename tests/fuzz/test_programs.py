@@ -58,11 +58,13 @@ def test_random_programs(pytestconfig: pytest.Config) -> None:
     print(f"again by --hypothesis-seed={seed}")
     reached: list[int] = []
     written: list[int] = []
+    exchanged: list[bool] = []
 
     def check(source: str, calls: list, settings: dict) -> None:
         session = compare(source, calls, settings)
         reached.append(max(map(ways_taken, session.functions), default=0))
         written.append(max(map(what_is_written, session.functions), default=0))
+        exchanged.append(any(map(changes_places, session.functions)))
 
     each_program(check, count or USUAL, int(seed))
     # loops that turn natively, and decide in native code
@@ -70,6 +72,8 @@ def test_random_programs(pytestconfig: pytest.Config) -> None:
     assert share > 0.04, share
     # and such as write to tensors, with histories, too
     assert 2 in written, written
+    # and such in which tensors that are written change places
+    assert any(exchanged), exchanged
 
 
 def ways_taken(function: Any) -> int:
@@ -83,6 +87,12 @@ def what_is_written(function: Any) -> int:
     loops = [cycle for segment in function.graph.segments for cycle in segment.cycles]
     ways = [way for each in loops for way in each.ways if way.written]
     return max((2 if way.state.rebased else 1 for way in ways), default=0)
+
+
+def changes_places(function: Any) -> bool:
+    """Has a function a native loop in whose turns tensors that they write to change places?"""
+    loops = [cycle for segment in function.graph.segments for cycle in segment.cycles]
+    return any(each.exchange.announced for each in loops)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -11,11 +11,13 @@ class Turning(Library):
     Attributes:
         grown: what the turns of the loop at hand append to: a list of tensors, and one of anything.
         filled: the tensor that they write to.
+        buffers: tensors that are written, and change places.
         rows: the tensor over whose rows they go, and what a row is called.
     """
 
     grown: tuple[str, str] | None = None
     filled: str | None = None
+    buffers: tuple[str, ...] = ()
     rows: tuple[str, str] | None = None
 
     def many_turns(self) -> None:
@@ -44,6 +46,8 @@ class Turning(Library):
                 f"{shape}.reshape(-1).clone()", f"{wide}[1:]", f"{wide}.view(-1)",
             )  # fmt: skip
             self.emit(f"{self.filled} = {made}")
+        if self.number_up_to(0, 4) > 2:
+            self.make_buffers(shape)
         most, turn = self.pick("24", "n + 20", "n * 8", "40 - n"), self.new("i")
         if self.number_up_to(0, 4) > 2:
             self.over_rows(shape, most, turn)
@@ -69,6 +73,33 @@ class Turning(Library):
         if self.rows is not None:
             self.tensors.append(self.rows[0])
             self.rows = None
+        self.tensors.extend(self.buffers)
+        self.buffers = ()
+
+    def make_buffers(self, shape: str) -> None:
+        """Write tensors that are to change places."""
+        self.buffers = tuple(self.new("b") for _ in range(self.pick(2, 2, 3)))
+        own = (f"{shape}.detach() * 1", f"torch.zeros_like({shape})", f"{shape}.detach().clone()")
+        rare = (f"{shape}.detach()", f"{self.buffers[0]}", f"{self.buffers[0]}[:]", f"{shape} * 1")
+        for at, each in enumerate(self.buffers):
+            self.emit(f"{each} = {self.usually(own, rare) if at else self.pick(*own)}")
+
+    def exchange(self, names: list[str], turn: str) -> None:
+        """Write that one of the buffers is written, and that they change places."""
+        a, *others, w = self.buffers
+        b = self.pick(*self.buffers)
+        value = self.pick("1", f"{self.pick(*names)}.detach().sum()", turn, f"{b}.sum()")
+        self.emit(
+            self.pick(
+                f"{w}.copy_({a} + {value})", f"{w}.view(-1)[1:] = {a}.reshape(-1)[:-1]",
+                f"{w}.mul_(-1).add_({b})", f"{w}.view(-1)[{turn} % {w}.numel()] = {value}",
+                f"{w} += {b}.sum()", f"{w}.sub_({a} * 0.5).add_({value})", f"{w}.data.sub_({a})",
+            )
+        )  # fmt: skip
+        self.emit(f"{w}.remainder_(7)")
+        round_about = [*others, w, a] if self.maybe() else [w, a, *others]
+        usual = f"{', '.join(self.buffers)} = {', '.join(round_about)}"
+        self.emit(self.usually((usual,), ("pass", f"{a}, {w} = {w}, {w} * 1", f"{w} = {a}")))
 
     def over_rows(self, shape: str, most: str, turn: str) -> None:
         """Write a tensor of rows, and how a loop over them begins."""
@@ -171,6 +202,7 @@ class Turning(Library):
         more = ("append", "append", "append") if self.grown is not None else ()
         more += ("fill", "fill", "fill") if self.filled is not None else ()
         more += ("row", "row", "row", "row") if self.rows is not None else ()
+        more += ("exchange", "exchange", "exchange") if self.buffers else ()
         for at in range(count):
             kind = self.pick(
                 "assign", "way", "way", "number", "way", "leave", "mode", "other", *more
@@ -197,6 +229,8 @@ class Turning(Library):
                 self.append(names, numbers, turn)
             elif kind == "fill":
                 self.fill(names, turn)
+            elif kind == "exchange":
+                self.exchange(names, turn)
             elif kind == "row":
                 self.use_row(names, turn)
             elif kind == "leave" and at + 1 == count:

@@ -24,11 +24,13 @@ SCENES = scenes(
     "programs_selecting_loops",
     "programs_parts",
     "programs_rewriting_loops",
+    "programs_exchanging",
 )
 WAYS = [
-    *scenes("programs_ways", "programs_ways_back"),
+    *scenes("programs_ways", "programs_ways_back", "programs_exchanging_ways"),
     programs_autograd.scene_cotangents_of_other_kinds,
 ]
+OTHERS = scenes("programs_exchanging_not")
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +55,12 @@ def test_native_loops_do_what_eager_does(scene: Callable) -> None:
     session = agree(scene)
     reasons = [why for each in session.functions for why in each.graph.unmerged.values()]
     assert any(turns_of(each) > 30 for f in session.functions for each in loops_of(f)), reasons
+
+
+@pytest.mark.parametrize("scene", OTHERS, ids=lambda scene: scene.__name__[6:])
+def test_what_does_not_turn_natively_does_what_eager_does(scene: Callable) -> None:
+    """Or does so only up to a point: no turn goes on by what was true of the first."""
+    agree(scene)
 
 
 @pytest.mark.parametrize("scene", WAYS, ids=lambda scene: scene.__name__[6:])

@@ -107,12 +107,14 @@ def run(
     first: int = 0,
 ) -> tuple:
     """Return (count, stop, test, carried, tape, order) as `Loop.run` should, and what is left."""
-    state = dict(zip(inputs, values))
+    given = dict(zip(inputs, values))
+    state = dict(given)
     if order is not None:
         limit = min(limit, len(order))
     else:
         limit = min([limit, *(len(each) for records in streams[:1] for each in records)])
     tape: list[list[list]] = [[[] for _ in path.kept] for path in paths]
+    names = {each: each for each in inputs}  # by what the given arrays are called now
     taken: list[int] = []
     stop, test, now = Stop.LIMIT, None, first
     while len(taken) < limit:
@@ -145,9 +147,12 @@ def run(
         stays = [each for each in inputs if isinstance(each, Value) and each not in carried]
         state.update({each: _copy(held[each]) for each in stays})
         state.update({target: _copy(held[source]) for target, source in zip(carried, path.outputs)})
+        state.update({each: _copy(held[source]) for each, source in path.exchanged})
+        names.update({each: names[source] for each, source in path.exchanged})
         taken.append(now)
     carry = [_copy(state[each]) for each in carried]
-    left = [values[at] if each in carried else state[each] for at, each in enumerate(inputs)]
+    state.update(zip(carried, (given[each] for each in carried)))
+    left = [state[now] for each in inputs for now, then in names.items() if then is each]
     return len(taken), stop, test, carry, tape, taken, left
 
 
@@ -156,11 +161,17 @@ def _copy(value: Any) -> Any:
 
 
 def one_path(
-    steps: Any, inputs: Any, tests: Any, carried: Any, kept: Any = (), streamed: Any = ()
+    steps: Any,
+    inputs: Any,
+    tests: Any,
+    carried: Any,
+    kept: Any = (),
+    streamed: Any = (),
+    exchanged: Any = (),
 ) -> tuple:
     """Return what `lower_loop` takes for a loop of one path; `carried` are pairs."""
     fixed = [each for each in inputs if each not in streamed]
-    path = Path(steps, tests, [output for _, output in carried], kept, list(streamed))
+    path = Path(steps, tests, [output for _, output in carried], kept, list(streamed), exchanged)
     return fixed, [given for given, _ in carried], [path]
 
 
@@ -175,12 +186,13 @@ def check(
     streams: Any = (),
     limit: int = 1 << 62,
     close: float = 0.0,
+    exchanged: Any = (),
 ) -> Any:
     """Compare a loop of one path; return it and what it did, as of this path.
 
     Records whose input `streamed` gives -1 are read from their last entry back.
     """
-    parts = one_path(steps, inputs, tests, carried, kept, streamed)
+    parts = one_path(steps, inputs, tests, carried, kept, streamed, exchanged)
     records = [each[::direction] for each, direction in zip(streams, dict(streamed).values())]
     loop, turns = check_paths(*parts, values, [records], limit=limit, close=close)
     test = None if turns.test is None else turns.test[1]
@@ -226,6 +238,7 @@ def check_paths(
                 assert mine.dtype == theirs.dtype
     steps = [step for path in paths for step in path.steps]
     written = {step.target.memory for step in steps if isinstance(step, Write)}
+    written |= {each.memory for path in paths for each, _ in path.exchanged}
     rounded = [each not in carried and getattr(each, "memory", None) in written for each in inputs]
     for now, then, is_rounded in zip(values, before, rounded):
         if is_rounded:

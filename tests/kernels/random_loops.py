@@ -37,6 +37,7 @@ class RandomLoop:
         self.stays: dict[Memory, bool] = {}
         for each, given in zip(self.inputs, trace.given):
             self.use(each, given)
+        self.exchanged = self.places()
         self.kept = [each.noted for each in self.maker.tensors if self.random.random() < 0.4]
         self.numbers()
         self.tests = []
@@ -98,6 +99,24 @@ class RandomLoop:
                 return
         self.values.append(given)
 
+    def places(self):
+        """Let inputs that lie alike change places, if they are neither carried nor streamed."""
+        carried = [given for given, _ in self.carried]
+        inputs = [each for each in self.inputs if isinstance(each, Value)]
+        memories = [each.memory for each in inputs]
+        forms: dict[Any, list[Value]] = {}
+        for each in inputs:
+            is_alone = memories.count(each.memory) == 1
+            if is_alone and each not in carried and each not in self.streamed:
+                forms.setdefault((each.shape, each.dtype, each.strides), []).append(each)
+        if self.random.random() < 0.3:
+            return []
+        return [
+            (given, alike[at])
+            for alike in forms.values()
+            for given, at in zip(alike, self.random.permutation(len(alike)))
+        ]
+
     def following(self, each, others):
         """Return what `each` can be in the next turn."""
         form = (each.shape, each.dtype, each.strides)
@@ -115,7 +134,8 @@ class RandomLoop:
         arguments = (self.steps, self.inputs, self.tests, self.carried, self.kept, self.streamed)
         if not native:
             with contextlib.suppress(NotNative):  # where the step is dead
-                lower_loop(*one_path(*arguments))
+                lower_loop(*one_path(*arguments, self.exchanged))
             return
         with np.errstate(all="ignore"):
-            check(*arguments, self.values, self.streams, limit=4)
+            more = {"limit": 4, "exchanged": self.exchanged}
+            check(*arguments, self.values, self.streams, **more)

@@ -453,6 +453,66 @@ def test_what_stays_is_written_in_its_place(shape, behind):
     assert turns.finished == (5 if behind else 6) and turns.stop is Stop.TEST
 
 
+@pytest.mark.parametrize("limit", [0, 1, 2, 3, 8, 300])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_buffers_change_places(shape, limit):
+    a, b, c, d = (plain(shape, "int64") for _ in range(4))
+    given = [np.full(shape, each) for each in (1, 2, 3, 4)]
+    added = compute(r.ADD, b, a)
+    more = compute(r.ADD, c, 1)
+    steps = [added, Write(b, added.output), more, Write(c, more.output)]
+    for places in ([(a, b), (b, a)], [(a, b), (b, c), (c, a)], [(a, d), (d, b), (b, a), (c, c)]):
+        how = {"limit": limit, "exchanged": places}
+        _, turns = check(steps, [a, b, c, d], [], [], [a, b], {}, given, **how)
+        assert turns.finished == limit
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_parts_of_buffers_change_places(behind):
+    """A test that fails has let nothing change its place, whatever was written before."""
+    a, b, bound = plain((6, 3)), plain((6, 3)), plain()
+    down = Value((5, 3), (3, 1), FLOAT32, a.memory, 3)
+    up = Value((5, 3), (3, 1), FLOAT32, b.memory, 0)
+    shown = [
+        Compute(Primitive("part", Kind.VIEW, lambda array: array[1:]), (a,), {}, down),
+        Compute(Primitive("part", Kind.VIEW, lambda array: array[:-1]), (b,), {}, up),
+    ]
+    more = compute(r.ADD, down, up)
+    write = Write(up, more.output)
+    total = reduced(r.SUM, b if behind else a)
+    small = compute(r.LESS, total.output, bound, dtype="bool")
+    steps = [*shown, more, write, total, small]
+    steps = steps if behind else [total, small, *shown, more, write]
+    test = Condition(steps.index(small) + 1, small.output, True)
+    given = [np.ones((6, 3), "float32"), np.zeros((6, 3), "float32"), np.array(90, "float32")]
+    places = [(a, b), (b, a)]
+    how = {"limit": 50, "exchanged": places}
+    _, turns = check(steps, [a, b, bound], [test], [], [b], {}, given, **how)
+    assert turns.stop is Stop.TEST and 2 < turns.finished < 20
+
+
+def test_what_cannot_change_places_is_declined():
+    a, b, c = plain((3,)), plain((3,)), plain((3,))
+    more = compute(r.ADD, a, 1.0)
+    cases = [
+        ([a, b, c], [], [(a, b), (b, c)], "in a circle"),
+        ([a, b], [], [(a, c), (c, a)], "is carried"),
+        ([a, b], [(b, b)], [(a, b), (b, a)], "is carried"),
+        ([a, b, Value((2,), (1,), FLOAT32, b.memory, 1)], [], [(a, b), (b, a)], "shares its"),
+    ]
+    cases += [
+        ([a, other], [], [(a, other), (other, a)], "lie alike")
+        for other in (plain((4,)), plain((3,), "int32"), Value((3,), (2,), FLOAT32, Memory()))
+    ]
+    whole = Value((6,), (1,), FLOAT32, a.memory, 0)
+    view = Compute(TRANSPOSE, (a,), {}, whole)
+    for inputs, carried, exchanged, reason in cases:
+        with pytest.raises(NotNative, match=reason):
+            lower_loop(*one_path([more], inputs, [], carried, exchanged=exchanged))
+    with pytest.raises(NotNative, match="beyond"):
+        lower_loop(*one_path([view], [a, b], [], [], exchanged=[(a, b), (b, a)]))
+
+
 def test_large_tensors_are_not_copied_for_a_test():
     x = plain((5000,))
     more = compute(r.ADD, x, 1.0)

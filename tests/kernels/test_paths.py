@@ -106,6 +106,25 @@ def test_what_a_closed_path_reads_may_be_missing(writes):
     np.testing.assert_array_equal(block, held)
 
 
+@pytest.mark.parametrize("orders", [(0, 1), (1, 0), (1, 2)])
+def test_each_path_has_its_own_changes_of_places(orders):
+    """They count for all paths, which begin with what the one before has left."""
+    a, b, c = (plain((7,)) for _ in range(3))
+    count = Scalar(int)
+    odd = scalar_step(operator.mod, "{0} % {1}", count, 2, kind=int)
+    grown = scalar_step(operator.add, "{0} + {1}", count, 1, kind=int)
+    places = [[(a, b), (b, a)], [(a, b), (b, c), (c, a)], []]
+    paths = []
+    for number, truth in enumerate((False, True)):
+        made = compute(r.ADD, a, c) if number else compute(r.MUL, b, 0.5)
+        steps = [odd, grown, made, Write(b if number else c, made.output)]
+        test = Condition(1, odd.output, truth, 1 - number)
+        paths.append(Path(steps, [test], [grown.output], [a], (), places[orders[number]]))
+    given = [*(np.arange(7, dtype="float32") + each for each in range(3)), 0]
+    for limit in (0, 1, 2, 9):
+        check_paths([a, b, c, count], [count], paths, given, limit=limit)
+
+
 def test_a_test_without_another_path_ends_the_loop():
     three = Three()
     first, second, third = three.paths
