@@ -11,8 +11,10 @@ import inspect
 import linecache
 import re
 import runpy
+import threading
 from collections.abc import Callable
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, wraps
 from typing import Any
 
 import llvmlite.binding
@@ -75,6 +77,25 @@ _NATIVE: dict[str, Callable] = {
 }
 
 
+def _undisturbed(make: Callable[..., Code]) -> Callable[..., Code]:
+    """Let `make` run where no handler of a signal does: these are for the main thread.
+
+    LLVM calls Python, which drops what is raised there, or does not survive it. So Ctrl-C waits
+    until the kernel is made.
+    """
+
+    @wraps(make)
+    def run(*given: Any) -> Code:
+        in_main = threading.current_thread() is threading.main_thread()
+        if not in_main or global_compiler_lock.is_locked():
+            return make(*given)
+        with ThreadPoolExecutor(1, "jitgrad compiler") as other:
+            return other.submit(make, *given).result()
+
+    return run
+
+
+@_undisturbed
 @global_compiler_lock
 def kernel(name: str, source: str) -> Code:
     """Compile the function `name` of three int64: arguments, first, last."""
@@ -90,6 +111,7 @@ def kernel(name: str, source: str) -> Code:
     return _code(made.fndesc.llvm_func_name, library, library.emit_native_object())
 
 
+@_undisturbed
 @global_compiler_lock
 def function(name: str) -> Code:
     """Compile a function of int64s, to be called as C calls functions."""
