@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,15 @@ def test_nothing_is_loaded_that_kernels_do_not_need(tmp_path: Path) -> None:
 @pytest.mark.parametrize("first, then", [(KERNELS, USERS), (USERS, KERNELS)])
 def test_what_users_compile_is_as_ever(first: str, then: str, tmp_path: Path) -> None:
     run(first + then, tmp_path)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.01, 0.02, 0.04, 0.08])
+def test_ctrl_c_is_raised_behind_the_kernel(delay: float) -> None:
+    making = pytest.importorskip("jitgrad.kernels.compiler.making")
+    timer = threading.Timer(delay, _thread.interrupt_main)
+    with pytest.raises(KeyboardInterrupt):
+        timer.start()
+        for _ in range(1000):
+            making.function("unchanged")
+    timer.join()
+    assert making.function("unchanged").symbol == "jitgrad_unchanged"
