@@ -9,7 +9,7 @@ import types
 from typing import Any
 
 from jitgrad import config
-from jitgrad.errors import CompileError, is_interrupt
+from jitgrad.errors import CompileError
 from jitgrad.graph.cycles import count_return, turn
 from jitgrad.graph.entrance import Entrance, Going, Layout
 from jitgrad.graph.heads import Head
@@ -162,8 +162,8 @@ class Graph(Returns):
                 going, enabled = result, state.grad_enabled
             frames = standing(going, run if going is None else going.run, enabled)
             if not frames:
-                if frames is None or is_interrupt(error):
-                    # which may have come in front of what ends a block
+                if frames is None or not isinstance(error, Exception):
+                    # Ctrl-C may have come in front of what ends a block
                     state.grad_enabled = begun
                 raise
             failed = error

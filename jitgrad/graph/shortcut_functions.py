@@ -389,7 +389,8 @@ class Writer:
         named = f"tuple(kwargs) != {self.constant(self.names)}" if self.names else "kwargs"
         begin = [
             f"if {named} or not (graph.calls + 1) & {SAMPLED} or state.is_watched() "
-            "or config.eager or graph.lowered is not graph.function.__code__: return MISSED",
+            "or config.eager or graph.resting.left "
+            "or graph.lowered is not graph.function.__code__: return MISSED",
             f"values = {'(*args, *kwargs.values())' if self.names else 'args'}",
         ]
         ends = {"WRONG": MISSED, "STALE": MISSED}

@@ -931,11 +931,11 @@ MUTANTS = [
     ),
     Mutant(
         "direct: all runs eagerly", "graph/shortcut_functions.py",
-        '"or config.eager or graph.lowered', '"or graph.lowered',
+        '"or config.eager or graph.resting.left "', '"or graph.resting.left "',
     ),
     Mutant(
         "direct: other code", "graph/shortcut_functions.py",
-        " or graph.lowered is not graph.function.__code__: return MISSED", ": return MISSED",
+        '"or graph.lowered is not graph.function.__code__: return MISSED"', '": return MISSED"',
     ),
     Mutant(
         "direct: where the path is another one", "graph/shortcut_functions.py",
