@@ -54,6 +54,32 @@ def test_what_users_compile_is_as_ever(first: str, then: str, tmp_path: Path) ->
     run(first + then, tmp_path)
 
 
+@pytest.mark.parametrize("before", ["", "f(jitgrad.ones(8, 8))"])
+def test_kernels_are_compiled_while_the_interpreter_ends(before: str, tmp_path: Path) -> None:
+    marker = tmp_path / "is right"
+    run(
+        f"""
+import atexit, pathlib, warnings
+import jitgrad
+@jitgrad.compile
+def f(x):
+    return (x.sin() * 2).sum()
+@atexit.register
+def last():
+    warnings.simplefilter("error")
+    for _ in range(3):
+        f(jitgrad.ones(8))
+    assert f.explain().kernel_list and f.explain().compile_seconds > 0
+    pathlib.Path({str(marker)!r}).touch()
+for _ in range(3):
+    {before or "pass"}
+""",
+        tmp_path,
+    )
+    # what is raised there does not show in the status of the process
+    assert marker.exists()
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.01, 0.02, 0.04, 0.08])
 def test_ctrl_c_is_raised_behind_the_kernel(delay: float) -> None:
     making = pytest.importorskip("jitgrad.kernels.compiler.making")

@@ -13,7 +13,7 @@ import re
 import runpy
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cache, wraps
 from typing import Any
 
@@ -89,8 +89,24 @@ def _undisturbed(make: Callable[..., Code]) -> Callable[..., Code]:
         in_main = threading.current_thread() is threading.main_thread()
         if not in_main or global_compiler_lock.is_locked():
             return make(*given)
-        with ThreadPoolExecutor(1, "jitgrad compiler") as other:
-            return other.submit(make, *given).result()
+        future: Future[Code] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(make(*given))
+            except BaseException as error:
+                future.set_exception(error)
+
+        other = threading.Thread(target=work, name="jitgrad compiler")
+        try:
+            other.start()
+        except RuntimeError:
+            # functions registered with `atexit` may run when no thread can be started any more
+            return make(*given)
+        try:
+            return future.result()
+        finally:
+            other.join()
 
     return run
 
