@@ -8,7 +8,6 @@ as the graph does. The first turn that would take an unknown way is left to the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jitgrad import config
@@ -22,15 +21,16 @@ from jitgrad.graph.joins import (
     Again,
     Carried,
     Exchanged,
-    Join,
     Made,
     Moved,
     Rebuilt,
     Stays,
     Unsuitable,
+    changes,
+    shown,
 )
 from jitgrad.graph.loop_facts import check_facts
-from jitgrad.graph.loop_layout import LoopLayout, Way
+from jitgrad.graph.loop_layout import Held, LoopLayout, Way
 from jitgrad.graph.loop_tape import Past
 from jitgrad.graph.loop_writes import announce, check_writes, raise_versions
 from jitgrad.graph.run import Run
@@ -69,7 +69,7 @@ class Cycle:
         exchange: the tensors that change places.
         elements: what the turns append to lists, by way; `nothing` stands for it if that is so.
         writes: turns write to tensors that are there in all of them.
-        changes: these arguments, see `_changes`; `shown`: the tensors among them, by way.
+        changes: these arguments, see `changes`; `shown`: the tensors among them, by way.
         layout: what autograd has to know of it, None where nothing has a history.
         dependent: one of its results may depend on another one.
         left_soon: how many runs in a row have done one turn at most.
@@ -87,8 +87,8 @@ class Cycle:
         check_facts(ways)
         self.exchange = Exchange(ways)
         self.writes = any(way.written or way.announced or way.rewrites for way in ways)
-        self.changes = list(_changes(ways))
-        self.shown = [_shown(way) for way in ways]
+        self.changes = list(changes(ways))
+        self.shown = [shown(way) for way in ways]
         begun = list(self.carried.values())
         self.layout: LoopLayout | None = None
         self.dependent = False
@@ -249,10 +249,11 @@ class Cycle:
         if appended is None:
             records = [dict(zip(each, tape)) for each, tape in zip(self.recorded, turns.tape)]
             appended = Appended(self.elements, turns, runs, records)
-        values = self._values(turns, run, runs, going, appended)
+        taken = sum(1 << number for number, count in enumerate(turns.counts) if count)
+        values = self._values(turns, run, runs, going, appended, taken)
         given = values[: len(going.values)]
         gone = Going(going.layout, given, turned=None if turns.stop is Stop.LIMIT else self)
-        gone.turns = turns.finished
+        gone.turns, gone.taken = turns.finished, taken
         gone.trail = self._trail(turns)
         if self.layout is not None:
             self._remember(turns, runs, values, appended)
@@ -287,9 +288,9 @@ class Cycle:
         runs: list[Run | None],
         going: Going,
         appended: Appended | NothingAppended,
+        taken: int,
     ) -> list[Any]:
         """Return the arguments behind the last turn, and the parts of those that have some."""
-        taken = sum(1 << number for number, count in enumerate(turns.counts) if count)
         values = list(going.values)
         for holder, key, _ in self.ways[0].parts:
             values.append(values[holder][key])
@@ -325,17 +326,19 @@ class Cycle:
         """Give what comes out of the last turn its history, and what was appended in all turns."""
         assert self.layout is not None
         nodes: dict = {}
-        for way, run, count in zip(self.ways, runs, turns.counts):
+        held: list[Held | None] = [None] * len(runs)
+        for number, (way, run, count) in enumerate(zip(self.ways, runs, turns.counts)):
             if count and run is not None:
                 nodes.update(root_nodes(run, way.state.variables))
+                held[number] = self.layout.ways[number].held(run)
         numbers = {
             root: position
             for pairs, count in zip(self.shown, turns.counts)
             for position, root in pairs
             if count
         }
-        shown = {root: values[position]._storage for root, position in numbers.items()}
-        past = Past(self.layout, turns, runs, shown, appended.storages())
+        storages = {root: values[position]._storage for root, position in numbers.items()}
+        past = Past(self.layout, turns, held, storages, appended.storages())
         node = past.histories(nodes, self.dependent)
         if node is not None and node.is_chain:
             appended.give_histories(node)
@@ -367,26 +370,6 @@ def _found(places: list[tuple[int, int]], runs: list[Run | None]) -> Any:
         if run is not None:
             return run.slots[slot]
     return None
-
-
-def _changes(ways: Sequence[WayBack]) -> Iterator[tuple[int, Join, int]]:
-    """Yield the arguments that change, how, and as bits the numbers of the ways on which they do.
-
-    All ways on which one changes change it alike.
-    """
-    for position, joins in enumerate(zip(*(way.joins for way in ways))):
-        changing = [number for number, each in enumerate(joins) if not isinstance(each, Stays)]
-        if changing:
-            yield position, joins[changing[0]], sum(1 << number for number in changing)
-
-
-def _shown(way: WayBack) -> list[tuple[int, int]]:
-    """Return the arguments that are tensors made by turns, and the roots whose places they take."""
-    return [
-        (position, join.root)
-        for position, join in enumerate(way.joins)
-        if isinstance(join, Carried) and join.root is not None
-    ]
 
 
 def _following(way: WayBack, behind: Segment) -> Segment | None:

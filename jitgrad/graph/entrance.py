@@ -214,7 +214,10 @@ class Going:
         came: the first and the last segment of the path that came here.
         kept_bytes: what the call has kept for a backward pass on its way here.
         turns: how often the call has come back to this place.
+        taken: behind turns of a native loop, its ways that they have taken, as bits.
         trail: by which paths.
+        stages: what the call has gone through from its beginning on, see `Routes`; None if that is
+            no route.
         earlier: of integers that change from turn to turn, what they were before.
         error: what is raised at the place.
         run: the replay that has followed the graph from here.
@@ -232,6 +235,8 @@ class Going:
         "left",
         "performs",
         "run",
+        "stages",
+        "taken",
         "trail",
         "turned",
         "turns",
@@ -248,7 +253,9 @@ class Going:
         self.turned = turned
         self.came: tuple[Segment, Segment] | None = None
         self.turns = 0
+        self.taken = 0
         self.trail: tuple = ()
+        self.stages: tuple | None = None
         self.earlier: dict[int, int] = {}
         self.error: BaseException | None = None
         self.run: Run | None = None

@@ -16,13 +16,15 @@ from jitgrad.graph.heads import Head
 from jitgrad.graph.interrupts import OWN, raise_within, standing
 from jitgrad.graph.notes import Notes
 from jitgrad.graph.origins import KNOWN
+from jitgrad.graph.path_writer import MISSED
 from jitgrad.graph.recorder import Recorder
 from jitgrad.graph.replay import Miss, follow, frames_of, select
 from jitgrad.graph.resting import Resting
 from jitgrad.graph.returns import Returns
+from jitgrad.graph.routes import Routes, passed
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Evaluate, Exit, PathState, Segment
-from jitgrad.graph.shortcut_functions import MISSED, SAMPLED
+from jitgrad.graph.shortcut_functions import SAMPLED
 from jitgrad.graph.shortcuts import NO_DIRECT, Direct, add_shortcut, take_shortcut
 from jitgrad.graph.verify import Checks
 from jitgrad.modes import state
@@ -57,6 +59,7 @@ class Graph(Returns):
         notes: what is noted for reports.
         direct: what whole calls try before all else, and the shortcuts of the entrance for which
             that is so.
+        routes: counts which stages calls go through.
     """
 
     def __init__(self, function: Any, fullgraph: bool, verify: bool) -> None:
@@ -78,6 +81,7 @@ class Graph(Returns):
         self.notes = Notes(function)
         self.last: Segment | None = None
         self.direct: Direct = NO_DIRECT
+        self.routes = Routes()
         self.reason = ""
         self.locks: dict[int, Any] = {}
         self.recorded_by = 0
@@ -121,6 +125,7 @@ class Graph(Returns):
         """Drop everything that was recorded."""
         self.entrance = Entrance()
         self.entrances.clear()
+        self.routes = Routes()
         self.segments = []
 
     def __del__(self) -> None:
@@ -189,9 +194,22 @@ class Graph(Returns):
         self.resting.misses = 0
         shortcut, result = found
         self.last = shortcut.hot.last
-        if entrance is self.entrance and known is entrance.shortcuts:
+        if entrance is not self.entrance:
+            self.pass_by(given[-1], shortcut, result)
+            return result
+        if type(result) is Going:
+            result.stages = shortcut.stages
+        elif shortcut.hot.kept_bytes:
+            self.notes.keep(self.calls, shortcut.hot.kept_bytes)
+        if known is entrance.shortcuts:
             self.direct = shortcut.direct_at(known)
         return result
+
+    def pass_by(self, going: Going, stage: Any, result: Any) -> None:
+        """Note that a call has gone through a further stage of what may be a route."""
+        stages = passed(going, stage, result)
+        if stages is not None:
+            self.routes.count(stages, self.entrance, list(self.entrances.values()))
 
     def go_on(self, going: Going) -> Any:
         """Go on with a call from a place in the code, by replay or recording."""
@@ -238,6 +256,8 @@ class Graph(Returns):
         turned = turn(segment, run, going)
         if turned is not None:
             self.count_native_run(going.layout, going.turns)
+            if turned.turned is not None:
+                self.pass_by(going, (segment, turned.turned, turned.taken), turned)
             return turned
         result = self.replay(entrance, segment, run)
         going.came_to(self.last)

@@ -65,9 +65,11 @@ class FactWriter:
         watched: what is known without a look at it.
         failure: the statement where a fact fails.
         others_are_known: is something watched that was found elsewhere, too?
+        mark: in the names of what is found here, where others write to the same function.
     """
 
     failure = "return False"
+    mark = ""
     others_are_known = "not run.know(watch.numbers)"
 
     def __init__(self, first_root: int, watched: Watched | None = None) -> None:
@@ -289,7 +291,7 @@ class FactWriter:
         )
 
     def is_number(self, fact: IsNumber) -> None:
-        self.slots.append(self.take(fact.place, fact.kind, f"n{len(self.lines)}"))
+        self.slots.append(self.take(fact.place, fact.kind, f"n{self.mark}{len(self.lines)}"))
 
     def take(self, place: Place, kind: type, name: str) -> str:
         """Write that what is at a place, of a certain class, is taken; return its name."""
@@ -299,7 +301,7 @@ class FactWriter:
 
     def _take(self, place: Place, kind: type, number: int) -> tuple[str, int]:
         index = self.first_root + len(self.found)
-        name = self.take(place, kind, f"r{index}")
+        name = self.take(place, kind, f"r{self.mark}{index}")
         self.found.append((name, kind))
         self.roots.append(name)
         if number == index:
@@ -326,7 +328,7 @@ class FactWriter:
     def is_tensor(self, fact: IsTensor) -> None:
         spec = fact.spec
         name, index = self._take(fact.place, spec.key[0], spec.number)
-        storage = f"s{index}"
+        storage = f"s{self.mark}{index}"
         self.lines.append(f"{storage} = {name}._storage")
         self.versions.append(f"{storage}.version")
         self.slots.append(f"{name}._array")

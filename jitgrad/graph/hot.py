@@ -52,7 +52,10 @@ class HotPath:
         can_raise: its program may raise, and then the path is done step by step.
         credit: right guesses less wrong ones, bounded.
         is_tried: a shortcut has been written, if one can be.
+        kept_bytes: what a call has kept before its last path, if there is another one.
     """
+
+    kept_bytes = 0
 
     def __init__(
         self, last: Segment, program: Any, arguments: list[int], places: list[int], is_guess: bool

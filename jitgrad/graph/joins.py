@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jitgrad.graph.facts import (
@@ -210,3 +210,23 @@ def check_parts(
     before = {roots[each].value.memory for each in becomes}
     if len(set(found)) != len(found) or len(memories) < len(before):
         raise Unsuitable("one tensor is in two places")
+
+
+def changes(ways: Sequence[Any]) -> Iterator[tuple[int, Join, int]]:
+    """Yield the arguments that change, how, and as bits the numbers of the ways on which they do.
+
+    All ways on which one changes change it alike.
+    """
+    for position, joins in enumerate(zip(*(way.joins for way in ways))):
+        changing = [number for number, each in enumerate(joins) if not isinstance(each, Stays)]
+        if changing:
+            yield position, joins[changing[0]], sum(1 << number for number in changing)
+
+
+def shown(way: Any) -> list[tuple[int, int]]:
+    """Return the arguments that are tensors made by turns, and the roots whose places they take."""
+    return [
+        (position, join.root)
+        for position, join in enumerate(way.joins)
+        if isinstance(join, Carried) and join.root is not None
+    ]

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jitgrad.graph.ir import Scalar, Value
 from jitgrad.graph.origins import StorageEntry, Variable, ancestors
+from jitgrad.graph.run import Run
 from jitgrad.graph.tape_layout import TapeLayout
+from jitgrad.storage import Storage
+
+
+class Held(NamedTuple):
+    """What the turns of one run on one way have of what came in.
+
+    Attributes:
+        invariant: what is the same in all of them.
+        first: the storages of tensors, with their versions.
+    """
+
+    invariant: dict[Value | Scalar, Any]
+    first: dict[StorageEntry, tuple[Storage, Any]]
 
 
 class Way:
@@ -41,6 +55,15 @@ class Way:
         self.carried = carried
         self.seen = seen
         self.invariant = [item for item in layout.slots.items() if item[0] not in set(kept)]
+
+    def held(self, run: Run) -> Held:
+        """Return what the turns of a run have of what came in."""
+        slots, roots, versions = run.slots, run.roots, run.versions
+        given = self.layout.given_storages
+        return Held(
+            {each: slots[slot] for each, slot in self.invariant},
+            {each: (roots[root]._storage, versions[root]) for each, root in given.items()},
+        )
 
     def given(self, waiting: dict[Variable, Any]) -> dict[Variable, Any]:
         """Return, of what waits behind a turn, what goes into its derivative."""

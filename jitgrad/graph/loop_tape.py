@@ -10,10 +10,9 @@ import numpy as np
 
 from jitgrad.graph.derivative import only_numbers, rebuild
 from jitgrad.graph.ir import Scalar, Value
-from jitgrad.graph.loop_layout import LoopLayout, Way
+from jitgrad.graph.loop_layout import Held, LoopLayout, Way
 from jitgrad.graph.loop_node import LoopBackward
 from jitgrad.graph.origins import StorageEntry, Variable
-from jitgrad.graph.run import Run
 from jitgrad.graph.tape import Tape
 from jitgrad.kernels.layout import laid_out
 from jitgrad.kernels.loops import Turns
@@ -52,7 +51,7 @@ class _Passage:
     Args:
         way: the way; `number`: its own.
         turns: what the run has done.
-        run: in which it began.
+        held: what the turns have of what came in.
 
     Attributes:
         count: how many these turns are.
@@ -61,7 +60,7 @@ class _Passage:
         first: the storages of what came in, with their versions.
     """
 
-    def __init__(self, way: Way, number: int, turns: Turns, run: Run) -> None:
+    def __init__(self, way: Way, number: int, turns: Turns, held: Held) -> None:
         layout = self.layout = way.layout
         self.count = turns.counts[number]
         self._taken = number, turns.order
@@ -69,18 +68,11 @@ class _Passage:
         # the same of those that are freed in all of these turns
         self._gone: set[Variable] = set()
         self.records = dict(zip(way.kept, turns.tape[number]))
-        slots, roots, versions = run.slots, run.roots, run.versions
-        self.invariant: dict[Value | Scalar, Any] = {
-            each: slots[slot] for each, slot in way.invariant
-        }
+        self.invariant, self.first = held
         for value, _ in layout.arguments:
             if value in self.invariant:
                 # eager saved nothing of it, so that the caller may write to it
                 self.invariant[value] = laid_out(value, self.invariant[value])
-        self.first: dict[StorageEntry, tuple[Storage, Any]] = {
-            each: (roots[root]._storage, versions[root])
-            for each, root in layout.given_storages.items()
-        }
 
     @made_once
     def at(self) -> Any:
@@ -144,7 +136,7 @@ class Past:
     Args:
         layout: what is known of the loop.
         turns: what it has done.
-        runs: for each way the run in which it began, None for one that was not taken.
+        held: for each way what its turns have of what came in, None for one that was not taken.
         shown: the storages of the tensors that came out, by the root whose place they took.
         seen: for each way the storages of what it has appended, by what they are in the trace and
             by the number of the turn among those of the way.
@@ -159,7 +151,7 @@ class Past:
         self,
         layout: LoopLayout,
         turns: Turns,
-        runs: list[Run | None],
+        held: Sequence[Held | None],
         shown: dict[int, Storage],
         seen: Sequence[dict[StorageEntry, dict[int, Storage]]],
     ) -> None:
@@ -173,9 +165,9 @@ class Past:
         self.seen = seen
         self.layout = layout
         self.passages: dict[int, _Passage] = {
-            way: _Passage(layout.ways[way], way, turns, run)
-            for way, run in enumerate(runs)
-            if turns.counts[way] and run is not None
+            way: _Passage(layout.ways[way], way, turns, those)
+            for way, those in enumerate(held)
+            if turns.counts[way] and those is not None
         }
         self.shown = shown
 

@@ -127,7 +127,9 @@ def follow(segment: Segment, run: Run) -> Any:
         segment = following
     if isinstance(end, Result):
         result = give_back(run, end, first, segment)
-        if not segment.hits % (WARM << segment.given_up):
+        # not its hits: native loops add many at once
+        followed = segment.followed = segment.followed + 1
+        if not followed % (WARM << segment.given_up):
             make_hot(first, segment)
         return result
     assert isinstance(end, Evaluate)

@@ -317,6 +317,7 @@ class Segment:
         end: how it ends.
         can_raise: a step may raise on data, before any effect of the segment can be seen.
         hits: how often replays ran it.
+        followed: for the last of a path, how often replays came to it step by step.
         checked: how often its facts were found to hold, one by one.
         guards: the facts as one function, once they have been checked several times.
         hot: for the first of a path, whole paths that are guessed.
@@ -354,6 +355,7 @@ class Segment:
         self.start: Snapshot | None = None
         self.can_raise = False
         self.hits = 0
+        self.followed = 0
         self.checked = 0
         self.guards: Callable[[Any], bool] | None = None
         self.hot: tuple[Any, ...] = ()

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from jitgrad.graph.entrance import Entrance, Going
 from jitgrad.graph.guards import Unknown
 from jitgrad.graph.hot import MOST, PATIENCE, HotPath
+from jitgrad.graph.path_writer import MISSED, STALE, WRONG, Unfit
 from jitgrad.graph.segment import Segment
-from jitgrad.graph.shortcut_functions import MISSED, STALE, WRONG, Unfit, Writer
+from jitgrad.graph.shortcut_functions import Writer
 from jitgrad.locks import SHARED
 
 Direct = tuple[tuple | None, Callable[[Any, tuple, dict], Any]]
@@ -30,16 +31,21 @@ class Shortcut(NamedTuple):
 
     Attributes:
         first: the segment with which it begins.
-        hot: the path.
+        hot: the path, or the route.
         run: given the values of the call and the names of the last of them, returns its result;
             or MISSED or WRONG.
         direct: the same of a whole call, given the graph and the arguments; None if it is none.
     """
 
     first: Segment
-    hot: HotPath
+    hot: Any
     run: Callable[[Sequence[Any], tuple[str, ...]], Any]
     direct: Callable[[Any, tuple, dict], Any] | None
+
+    @property
+    def stages(self) -> tuple | None:
+        """What a call has gone through by it, see `Routes`; None if that is a route already."""
+        return (self,) if isinstance(self.hot, HotPath) else None
 
     def direct_at(self, shortcuts: tuple) -> Direct:
         """Return what calls try first, where this one of `shortcuts` has applied.
@@ -72,10 +78,10 @@ def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
     except Unfit as unfit:
         hot.is_tried = not unfit.early
         return
-    _try_first(entrance, made, is_new=True)
+    try_first(entrance, made, is_new=True)
 
 
-def _try_first(entrance: Entrance, shortcut: Shortcut, is_new: bool = False) -> None:
+def try_first(entrance: Entrance, shortcut: Shortcut, is_new: bool = False) -> None:
     """Try a shortcut before all others, unless another thread has dropped it meanwhile."""
     with SHARED:
         others = [each for each in entrance.shortcuts if each is not shortcut]
@@ -113,7 +119,7 @@ def take_shortcut(
         if going is not None:
             going.came_to(hot.last)
         elif each is not shortcuts[0]:
-            _try_first(entrance, each)
+            try_first(entrance, each)
         return each, result
     return None
 

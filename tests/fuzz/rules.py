@@ -914,6 +914,67 @@ MUTANTS = [
     ),
     # -- shortcuts ------------------------------------------------------------------------------
     Mutant(
+        "route: which ways the turns have taken", "graph/route_functions.py",
+        """wrong.append(f"{'not ' if taken else ''}{turns}.counts[{number}]")""", "pass",
+    ),
+    Mutant(
+        "route: the value of a number that decides", "graph/route_functions.py",
+        'facts.wrong_if(f"{given.name} != {self.constant(part[1])}")', "pass",
+    ),
+    Mutant(
+        "route: facts of what turns look at", "graph/route_functions.py",
+        "                        own.fact(fact)\n", "                        pass\n",
+    ),
+    Mutant(
+        "route: versions of what turns begin with", "graph/route_functions.py",
+        'f"({s}, {s}.version)"', 'f"({s}, 0)"',
+    ),
+    Mutant(
+        "route: an exception is raised in the function", "graph/route_functions.py",
+        '"    return interrupted(error, values)"', '"    raise"',
+    ),
+    Mutant(
+        "route: histories of what comes out of turns", "graph/route_functions.py",
+        """            if join.root in leading:
+""", """            if False:
+""",
+    ),
+    Mutant(
+        "route: which output of the turns", "graph/route_functions.py",
+        'f"node{mark}", leading.index(join.root)', 'f"node{mark}", 0',
+    ),
+    Mutant(
+        "route: what no turn has changed", "graph/route_functions.py",
+        "            if not changing & stage.taken:\n                continue\n", "",
+    ),
+    Mutant(
+        "route: one tensor at two places", "graph/route_functions.py",
+        "found[position] = found[join.position]", "pass",
+    ),
+    Mutant(
+        "route: what is made shares no memory", "graph/route_functions.py",
+        "            if value.memory in memories or isinstance(value.memory, Excerpt):\n"
+        "                raise Unfit\n",
+        "",
+    ),
+    Mutant(
+        "route: the mode behind a stage", "graph/route_functions.py",
+        "        if end.grad_enabled is not self.begun:\n            raise Unfit\n", "",
+    ),
+    Mutant(
+        "route: turns that write", "graph/route_functions.py",
+        "            cycle.writes\n            or cycle.nothing is None\n",
+        "            cycle.nothing is None\n",
+    ),
+    Mutant(
+        "route: results that depend on one another", "graph/route_functions.py",
+        "            or cycle.dependent\n", "",
+    ),
+    Mutant(
+        "route: parts of tuples", "graph/route_functions.py",
+        "            or cycle.ways[0].parts\n", "",
+    ),
+    Mutant(
         "shortcut: names of arguments", "graph/shortcut_functions.py",
         'begin = f"if names != {self.constant(self.names)}: return MISSED"', 'begin = "pass"',
     ),
@@ -950,49 +1011,49 @@ MUTANTS = [
         "if shortcuts is graph.entrance.shortcuts:", "if shortcuts is not None:",
     ),
     Mutant(
-        "shortcut: grad mode", "graph/shortcut_functions.py",
+        "shortcut: grad mode", "graph/path_writer.py",
         "or state.grad_enabled is not {enabled} ", "",
     ),
     Mutant(
-        "shortcut: default dtype", "graph/shortcut_functions.py",
+        "shortcut: default dtype", "graph/path_writer.py",
         "or default_dtype() is not {constant(dtype)}", "",
     ),
     Mutant(
-        "shortcut: keys of arguments", "graph/shortcut_functions.py",
+        "shortcut: keys of arguments", "graph/path_writer.py",
         'self.facts.has_key(f"a{number}", part)', "pass",
     ),
     Mutant(
-        "shortcut: values of arguments", "graph/shortcut_functions.py",
+        "shortcut: values of arguments", "graph/path_writer.py",
         'self.facts.is_value(f"a{number}", kind, value)', "pass",
     ),
     Mutant(
         "shortcut: what is watched is the same as before", "graph/shortcut_functions.py",
-        "self.facts = _Facts(pairs <= MOST_PAIRS and watched is None, watched)",
-        "self.facts = _Facts(True, watched)",
+        "PathFacts(pairs <= MOST_PAIRS and watched is None, watched)",
+        "PathFacts(True, watched)",
     ),
     Mutant(
-        "shortcut: the path is the right one", "graph/shortcut_functions.py",
+        "shortcut: the path is the right one", "graph/path_writer.py",
         'self.lines.append("if not flag: return WRONG")', "pass",
     ),
     Mutant(
-        "shortcut: what is watched by now", "graph/shortcut_functions.py",
+        "shortcut: what is watched by now", "graph/path_writer.py",
         'is not {self.constant(self.watch.plan)}: return STALE"', 'is None: return STALE"',
     ),
     Mutant(
-        "shortcut: arguments that are watched, too", "graph/shortcut_functions.py",
+        "shortcut: arguments that are watched, too", "graph/shortcut_facts.py",
         'others_are_known = "not numbers.keys().isdisjoint(watch.numbers.keys())"',
         'others_are_known = "False"',
     ),
     Mutant(
-        "shortcut: versions of what is saved", "graph/shortcut_functions.py",
+        "shortcut: versions of what is saved", "graph/path_writer.py",
         'kept[entry] = f"({storage}, {storage}.version)"', 'kept[entry] = f"({storage}, 0)"',
     ),
     Mutant(
-        "shortcut: writes to arguments that are read again", "graph/shortcut_functions.py",
+        "shortcut: writes to arguments that are read again", "graph/path_writer.py",
         'self.lines.append(f"{tape}.watch(({watched}))")', "pass",
     ),
     Mutant(
-        "shortcut: the mode that a call leaves", "graph/shortcut_functions.py",
+        "shortcut: the mode that a call leaves", "graph/path_writer.py",
         'self.lines.append(f"state.grad_enabled = {end.grad_enabled}")', "pass",
     ),
     Mutant(
@@ -1133,11 +1194,11 @@ MUTANTS = [
         "        _check_numbers(inputs, path)\n", "        pass\n",
     ),
     Mutant(
-        "shortcut: what was apart is apart", "graph/shortcut_functions.py",
+        "shortcut: what was apart is apart", "graph/shortcut_facts.py",
         "self.fail_if(\" or \".join(f\"{held} is {each}\" for each in others.values()))", "pass",
     ),
     Mutant(
-        "shortcut: what was the same is the same", "graph/shortcut_functions.py",
+        "shortcut: what was the same is the same", "graph/shortcut_facts.py",
         "self.fail_if(f\"{held} is not {others[expected]}\")", "pass",
     ),
     Mutant(

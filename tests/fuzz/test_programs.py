@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import jitgrad as torch
-from jitgrad.graph import cycles, heads, host_calls, replay, tape, watching
+from jitgrad.graph import cycles, heads, host_calls, replay, routes, tape, watching
 from tests.fuzz import running
 from tests.fuzz.drawing import each_program
 from tests.fuzz.rules import MUTANTS, Mutant
@@ -35,7 +35,7 @@ def compare(source: str, calls: list, settings: dict) -> Session:
         # by which what the kernels compute and what the guards check is compared from the first
         # replay on, and whole paths after a few
         patch.setattr(watching, "FAMILIAR", settings["familiar"])
-        for module in (replay, tape, cycles, host_calls):
+        for module in (replay, tape, cycles, host_calls, routes):
             patch.setattr(module, "WARM", settings["warm"])
         # and calls go to the heads of loops behind one turn
         patch.setattr(heads, "LONG", settings["warm"])

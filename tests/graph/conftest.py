@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import jitgrad
-from jitgrad.graph import cycles, heads, replay, tape, watching
+from jitgrad.graph import cycles, heads, replay, routes, tape, watching
 from jitgrad.kernels import later
 
 
@@ -25,6 +25,7 @@ def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         # and paths become one program, with a shortcut to it, when they are seen again
         monkeypatch.setattr(replay, "WARM", 2)
         monkeypatch.setattr(tape, "WARM", 2)
+        monkeypatch.setattr(routes, "WARM", 1)
     if request.param == "python":
         # and loops begin anew behind their second turn, or several are soon recorded in a row
         monkeypatch.setattr(jitgrad.config, "first_turns", 2)

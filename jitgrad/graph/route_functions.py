@@ -1,0 +1,363 @@
+"""The functions of routes: several paths, and the native loops between them, as one.
+
+A path gives the next one, or a loop, what is live: a row of values, tensors with histories among
+them. Nobody else sees these where a call usually takes the same route. So a route is written as one
+function, in which they are arrays and numbers: it makes only what comes out at its end.
+
+Nothing on a route can be seen before it has come to its end. Where a stage turns out to be another
+one, the function returns WRONG, and the call begins as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from jitgrad.graph import cycles
+from jitgrad.graph.entrance import Going
+from jitgrad.graph.facts import IsObject, IsTensor, SameOutcome
+from jitgrad.graph.hot import HotPath
+from jitgrad.graph.ir import Scalar, Value
+from jitgrad.graph.joins import Again, Carried
+from jitgrad.graph.loop_layout import Held
+from jitgrad.graph.loop_tape import Past
+from jitgrad.graph.origins import Excerpt, Variable
+from jitgrad.graph.path_writer import PathWriter, Unfit
+from jitgrad.graph.recipes import Constant, Fresh, Number, Recipe, Root
+from jitgrad.graph.route_facts import Given, Known, RouteFacts, StageFacts, Thing
+from jitgrad.graph.segment import Continue, Segment
+from jitgrad.graph.watching import WatchedGuards
+from jitgrad.kernels.records import strides_in_bytes
+from jitgrad.tensor import Tensor
+
+Values = list[Known | Given | Thing]
+
+
+class PathStage(NamedTuple):
+    """A path: the key of the entrance where it begins, its first segment, and its program."""
+
+    key: tuple
+    first: Segment
+    hot: HotPath
+
+
+class LoopStage(NamedTuple):
+    """Turns of a native loop: the key of its entrance, the first segment, and the ways taken.
+
+    Attributes:
+        taken: as bits.
+    """
+
+    key: tuple
+    first: Segment
+    cycle: cycles.Cycle
+    taken: int
+
+
+Stage = PathStage | LoopStage
+
+
+class _PathWriter(PathWriter):
+    """Writes a stage that is a path."""
+
+    def things(self) -> list[Thing]:
+        """Return the roots of the path."""
+        facts = self.facts
+        if isinstance(facts, StageFacts):
+            return facts.things
+        assert isinstance(facts, RouteFacts)
+        found: list[Thing] = []
+        for segment in self.hot.last.path():
+            for fact in segment.facts:
+                if isinstance(fact, (IsObject, IsTensor)):
+                    found.append(facts.thing(fact, facts.found[len(found)][0], found))
+        return found
+
+    def count(self) -> None:
+        """Nothing is counted before the end of the route."""
+
+    def results(self) -> Values:
+        """Return what the next stage is given."""
+        things = self.things()
+        memories = set(self.end.state.memories.values())
+        made: dict[Any, Thing] = {}
+        found: Values = []
+        for recipe in self.end.recipes():
+            found.append(self._result_of(recipe, things, made, memories))
+        return found
+
+    def _result_of(self, recipe: Recipe, things: list, made: dict, memories: set) -> Any:
+        if isinstance(recipe, Constant):
+            return Known(recipe.value)
+        if isinstance(recipe, Number):
+            return Given(recipe.scalar.type, self.slots[recipe.slot])
+        if isinstance(recipe, Root):
+            return things[recipe.index]
+        if type(recipe) is not Fresh or recipe.base is not None or recipe.unfollowed:
+            raise Unfit
+        if recipe.entry not in made:
+            value = recipe.entry.value
+            if value.memory in memories or isinstance(value.memory, Excerpt):
+                raise Unfit
+            memories.add(value.memory)
+            array = self.slots[recipe.slot]
+            storage = self._storage(recipe.entry.storage, array, recipe.version)
+            node, index = "", 0
+            if recipe.variable is not None:
+                if self.layout is None or recipe.variable not in self.layout.variables:
+                    raise Unfit
+                node, index = self.node, self.layout.variables.index(recipe.variable)
+            made[recipe.entry] = Thing.made(key_of(value, bool(node)), array, storage, node, index)
+        return made[recipe.entry]
+
+
+def key_of(value: Value, has_history: bool) -> tuple:
+    """Return the key of a tensor that the call makes, see `tensor_key`."""
+    kind = 2 if has_history else 0
+    return Tensor, value.shape, strides_in_bytes(value), value.dtype, kind, True, False
+
+
+class RouteWriter:
+    """Writes the function of a route.
+
+    Args:
+        stages: of which the first and the last are paths.
+        start: does the first one alone.
+        route: is told what calls keep that end with it.
+
+    Raises:
+        Unfit: there can be none.
+        Unknown: a fact has no faster way to be looked at.
+    """
+
+    def __init__(self, stages: Sequence[Stage], start: Callable, route: Any) -> None:
+        self.stages = stages
+        self.start = start
+        self.route = route
+        self.facts = RouteFacts()
+        self.lines, self.constant = self.facts.lines, self.facts.constant
+        self.early: list[str] = []
+        self.counts: list[str] = []
+        self.kept: list[str] = []
+        self.begun, self.dtype, *_ = stages[0].key
+        values: Values = []
+        for number, stage in enumerate(stages):
+            if isinstance(stage.first.guards, WatchedGuards):
+                raise Unfit
+            if isinstance(stage, LoopStage):
+                values = self._loop(stage, f"_{number}_", values)
+            else:
+                values = self._path(stage, number, values)
+        self.lines[self.computes : self.computes] = self.early
+
+    def _path(self, stage: PathStage, number: int, values: Values) -> Values:
+        facts = self.facts
+        if number:
+            facts = StageFacts(self.facts, f"_{number}_", values, self.early)
+            self._check_key(facts, stage.key, values)
+        writer = _PathWriter(stage.first, stage.hot, facts)
+        writer.lines = self.lines
+        if not number:
+            writer.entry(stage.key)
+        writer.take(stage.hot.last.path())
+        if not number:
+            writer.things()
+            self.computes = len(self.lines)
+        writer.compute()
+        writer.histories()
+        self.counts.append(f"{self.constant(stage.hot.last)}.hits += 1")
+        end = writer.end
+        if end.grad_enabled is not self.begun:
+            raise Unfit
+        if number < len(self.stages) - 1:
+            self.kept.append(str(end.kept_bytes))
+            return writer.results()
+        self.lines += self.counts
+        kept = " + ".join(self.kept)
+        if not isinstance(end, Continue):
+            self.lines.append(f"{self.constant(self.route)}.kept_bytes = {kept}")
+        writer.result(stage.key, kept)
+        return []
+
+    def _check_key(self, facts: StageFacts, key: tuple, values: Values) -> None:
+        """Make sure that an entrance would try the segments that have this key."""
+        enabled, dtype, names, *parts = key
+        if (enabled, dtype, names) != (self.begun, self.dtype, ()) or len(parts) != len(values):
+            raise Unfit
+        for part, given in zip(parts, values):
+            kind = type(given.value) if isinstance(given, Known) else given.kind
+            if isinstance(part, type):
+                holds = kind is part
+            elif len(part) == 2:
+                holds = kind is part[0]
+                if isinstance(given, Known):
+                    holds = holds and given.value == part[1]
+                elif isinstance(given, Given):
+                    facts.wrong_if(f"{given.name} != {self.constant(part[1])}")
+                else:
+                    raise Unfit
+            else:
+                holds = isinstance(given, Thing) and given.key == part
+            if not holds:
+                raise Unfit
+
+    # -- loops ------------------------------------------------------------------------------
+
+    def _loop(self, stage: LoopStage, mark: str, values: Values) -> Values:
+        cycle = stage.cycle
+        if (
+            cycle.writes
+            or cycle.nothing is None
+            or cycle.dependent
+            or cycle.exchange.roots
+            or cycle.ways[0].parts
+        ):
+            raise Unfit
+        facts = StageFacts(self.facts, mark, values, self.early)
+        self._check_key(facts, stage.key, values)
+        facts.write([each for each in stage.first.facts if not isinstance(each, SameOutcome)])
+        first: dict[int, Any] = dict(enumerate(facts.slots))
+        ways = []
+        slots: list[dict[int, Any]] = []
+        for number, way in enumerate(cycle.ways):
+            own, held = facts.fork(f"{mark}{number}_"), dict(first)
+            for segment in way.segments[1:]:
+                before = len(own.slots)
+                for fact in segment.facts:
+                    if not isinstance(fact, SameOutcome):
+                        own.fact(fact)
+                held.update(enumerate(own.slots[before:], segment.first_slot))
+            ways.append(own)
+            slots.append(held)
+        inputs = []
+        for places in cycle.sources.values():
+            number, slot = places[0] if places else (0, -1)
+            if places and slot not in slots[number]:
+                raise Unfit
+            inputs.append(slots[number][slot] if places else "None")
+        if cycle.layout is not None:
+            self._hold(stage, mark, ways, slots)
+        self._turn(stage, mark, inputs)
+        return self._behind(stage, mark, values, ways)
+
+    def _hold(
+        self, stage: LoopStage, mark: str, ways: list[StageFacts], slots: list[dict[int, Any]]
+    ) -> None:
+        """Write what the turns have of what came in."""
+        assert stage.cycle.layout is not None
+        held = []
+        for number, known in enumerate(stage.cycle.layout.ways):
+            if not stage.taken >> number & 1:
+                held.append("None")
+                continue
+            invariant = {each: slots[number].get(slot) for each, slot in known.invariant}
+            if None in invariant.values():
+                raise Unfit
+            given = known.layout.given_storages
+            storages = {each: ways[number].storage(root) for each, root in given.items()}
+            first = self._dict({each: f"({s}, {s}.version)" for each, s in storages.items()})
+            held.append(f"Held({self._dict(invariant)}, {first})")
+            self.kept.append(
+                f"sum(each.nbytes for each in turns{mark}.tape[{number}][:{len(known.kept)}])"
+            )
+        self.lines.append(f"held{mark} = [{', '.join(held)}]")
+
+    def _turn(self, stage: LoopStage, mark: str, inputs: list[str]) -> None:
+        """Write the turns of a loop.
+
+        Why they end is not asked: what follows them asks whether it does.
+        """
+        cycle, turns = stage.cycle, f"turns{mark}"
+        wrong = []
+        for number, way in enumerate(cycle.ways):
+            taken = stage.taken >> number & 1
+            wrong.append(f"{'not ' if taken else ''}{turns}.counts[{number}]")
+            if taken:
+                self.counts.append(f"{self.constant(way.last)}.hits += {turns}.counts[{number}]")
+        self.lines += [
+            "try:",
+            f"    {turns} = {self.constant(cycle.loop)}.run("
+            f"[{', '.join(inputs)}], (), {cycles.SLICE}, config.max_tape or {1 << 62})",
+            "except BaseException as error:",
+            "    return interrupted(error, values)",
+            f"if {' or '.join(wrong)}: return WRONG",
+            f"carried{mark} = {turns}.carried",
+        ]
+
+    def _behind(
+        self, stage: LoopStage, mark: str, values: Values, ways: list[StageFacts]
+    ) -> Values:
+        """Write what comes out of a loop, and return it."""
+        cycle = stage.cycle
+        found = list(values)
+        leading = [] if cycle.layout is None else [each.root for each in cycle.layout.leading]
+        shown: dict[int, str] = {}
+        for position, join, changing in cycle.changes:
+            if not changing & stage.taken:
+                continue
+            if isinstance(join, Again):
+                found[position] = found[join.position]
+                continue
+            if not isinstance(join, Carried):
+                raise Unfit
+            name, like = f"carried{mark}[{cycle.number[position]}]", cycle.carried[position]
+            if isinstance(like, Scalar):
+                found[position] = Given(like.type, name)
+                continue
+            storage = f"storage{mark}{position}"
+            self.lines.append(f"{storage} = Storage({name})")
+            if join.writes:
+                self.lines.append(f"{storage}.version = {join.writes}")
+            if join.root is not None:
+                shown[join.root] = storage
+            node, index = "", 0
+            if join.root in leading:
+                node, index = f"node{mark}", leading.index(join.root)
+            key = key_of(like, bool(node))
+            found[position] = Thing.made(key, name, storage, node, index)
+        if cycle.layout is not None:
+            self._remember(stage, mark, ways, shown)
+        return found
+
+    def _remember(
+        self, stage: LoopStage, mark: str, ways: list[StageFacts], shown: dict[int, str]
+    ) -> None:
+        """Write the history of the turns; `shown` are the storages of what comes out."""
+        cycle, constant = stage.cycle, self.constant
+        nodes: dict[Variable, str] = {}
+        for number, (way, facts) in enumerate(zip(cycle.ways, ways)):
+            if stage.taken >> number & 1:
+                for root, variable in way.state.variables.items():
+                    nodes[variable] = f"({', '.join(facts.node(root))})"
+        nothing = constant(cycle.nothing.storages())  # type: ignore[union-attr]
+        self.lines += [
+            f"past = Past({constant(cycle.layout)}, turns{mark}, held{mark}, "
+            f"{self._dict(shown)}, {nothing})",
+            f"node{mark} = past.histories({self._dict(nodes)}, False)",
+        ]
+
+    def _dict(self, items: dict) -> str:
+        pairs = (
+            f"{each if isinstance(each, int) else self.constant(each)}: {expression}"
+            for each, expression in items.items()
+        )
+        return f"{{{', '.join(pairs)}}}"
+
+    # -- the function -----------------------------------------------------------------------
+
+    def function(self) -> Callable[[Sequence[Any], tuple], Any]:
+        """Return the function of the values of a call, and the names of the last of them."""
+        start, names = self.start, self.stages[0].key[2]
+
+        def interrupted(error: BaseException, values: Sequence[Any]) -> Any:
+            """Return the call in front of the first loop, where the exception is to be raised."""
+            going = start(values, names)
+            if type(going) is not Going:
+                raise error
+            going.error = error
+            return going
+
+        writer = PathWriter(self.stages[0].first, self.stages[0].hot, self.facts)  # type: ignore[union-attr]
+        begin = [f"if names != {self.constant(names)}: return MISSED"]
+        own = {"Held": Held, "Past": Past, "interrupted": interrupted}
+        return writer.compiled("shortcut(values, names)", begin, own)
