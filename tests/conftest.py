@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -21,3 +22,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="make and free N graphs in several threads",
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _poison() -> Iterator[None]:
+    """Nothing may be read that is unwritten or freed, in any test."""
+    if os.name != "posix":
+        yield
+        return
+    # Numba is loaded by processes that run tests, not by those that only collect them
+    from tests.poison import poisoned
+
+    with poisoned():
+        yield
