@@ -1,6 +1,8 @@
 """What all tests share."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -21,3 +23,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="make and free N graphs in several threads",
     )
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Do not look for doctests in what tests share.
+
+    Where PyTorch is missing, a module that says so when it is imported would be left behind,
+    half of it, for the tests that import it.
+    """
+    name = collection_path.name
+    return True if name.endswith(".py") and not name.startswith("test_") else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _poison() -> Iterator[None]:
+    """Nothing may be read that is unwritten or freed, in any test."""
+    if os.name != "posix":
+        yield
+        return
+    # Numba is loaded by processes that run tests, not by those that only collect them
+    from tests.poison import poisoned
+
+    with poisoned():
+        yield

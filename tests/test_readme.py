@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from jitgrad import config
+from tests.processes import run_program
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -114,3 +115,20 @@ def test_a_block_that_fails_is_found(tmp_path: Path) -> None:
     ((first, second),) = blocks_of(page)
     assert (first.line, first.text, second.continues) == (2, "a = 1\n", True)
     assert second.expected == "1\n"
+
+
+def test_tests_are_skipped_where_there_is_no_pytorch(tmp_path: Path) -> None:
+    """Without it none is an error, and no test that needs none is left out with the others."""
+    source = f"""
+import os, sys
+import pytest
+
+os.chdir({str(ROOT)!r})
+sys.modules["torch"] = None
+names = ["ops", "nn/test_conv.py", "nn/test_module.py"]
+files = [os.path.join("tests", each) for each in names]
+sys.exit(pytest.main(["--collect-only", "-qq", "-n0", "-p", "no:cacheprovider", *files]))
+"""
+    told = run_program(tmp_path, source)
+    assert "tests/ops/test_rewriting.py: " in told and "tests/nn/test_module.py: " in told
+    assert "tests/ops/test_binary.py: " not in told and "tests/nn/test_conv.py: " not in told

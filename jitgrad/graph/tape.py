@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 from threading import get_ident
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from jitgrad.graph.ir import Scalar, Value
 from jitgrad.graph.origins import SavedValue, StorageEntry, Variable, ancestors
 from jitgrad.graph.plans import BackwardShortcut, Part, Plan, whole_plan
 from jitgrad.graph.tape_layout import TapeLayout
+from jitgrad.locks import SHARED
 from jitgrad.modes import state
 from jitgrad.node import Node, Unfold, Unfolding
 from jitgrad.storage import Storage
@@ -84,10 +86,12 @@ class Tape:
 
     def watch(self, arguments: Iterable[tuple[Value, Storage]]) -> None:
         """Have values in argument memory copied before somebody writes to it."""
-        for value, storage in arguments:
-            if not storage.watch(self):
-                self.copies[value] = self.values[value].copy()
-                self.moved = True
+        watcher = ref(self)
+        with SHARED:
+            unseen = [value for value, storage in arguments if not storage.watch(watcher)]
+        for value in unseen:
+            self.copies[value] = self.values[value].copy()
+            self.moved = True
 
     def copy_arguments(self) -> None:
         """Copy what lies in argument memory that is about to be written."""

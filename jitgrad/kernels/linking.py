@@ -16,6 +16,12 @@ import llvmlite.binding
 
 from jitgrad.kernels import scalars
 
+OLDEST = (0, 45)
+"""The llvmlite of Numba 0.62. With those before it, some kernels end the process."""
+
+if tuple(map(int, llvmlite.__version__.split(".")[:2])) < OLDEST:
+    raise ImportError(f"{llvmlite.__version__} is older than {OLDEST[0]}.{OLDEST[1]}")
+
 
 def keep_forever(obj: Any) -> Any:
     """Return an object that is never freed, because native code holds its address, or is its own.

@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 
 import jitgrad
-from bench import command, imports, memory, networks, run, subjects, table, timing, workloads
+from bench import (
+    command,
+    imports,
+    memory,
+    networks,
+    profile,
+    run,
+    subjects,
+    table,
+    timing,
+    workloads,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -174,3 +185,30 @@ def test_memory_is_told_of_each_subject(tmp_path: Path) -> None:
         assert 0 < found["built"] <= found["now"] <= found["peak"]
         assert found["grown"] >= 0
         assert "by a call" in done.stdout
+
+
+def test_a_profile_of_one_replay(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(profile, "LAYERS", 12)
+    trivial, tracked, frozen, trained = profile.replays().values()
+    for each, shape, history in (
+        (trivial, (8,), False),
+        (tracked, (8,), True),
+        (frozen, (4, 8), False),
+        (trained, (4, 8), True),
+    ):
+        each.graph.calls = 0
+        # all but the program, with its results; and what stops before it
+        made = each.timed["around"]()
+        assert tuple(made.shape) == shape and (made.grad_fn is not None) is history
+        assert each.timed["checks"]() is None
+        parts = each.parts(1, 1e-3)
+        assert parts["native"] > 0
+        assert sum(parts[name] for name in profile.PARTS) == pytest.approx(parts["call"])
+    assert frozen.has_guards and trained.has_guards and not trivial.has_guards
+    monkeypatch.setattr(profile, "replays", lambda: {"one": trivial})
+    profile.main(["--rounds", "1", "--seconds", "0.001"])
+    _, line, row = capsys.readouterr().out.splitlines()
+    assert line.count("|") == row.count("|") == len(profile.PARTS) + 3
+    assert row.startswith("| one | ")

@@ -319,11 +319,11 @@ MUTANTS = [
     ),
     Mutant(
         "tape: watch arguments", "storage.py",
-        "            watchers.append(weakref.ref(watcher))\n", "",
+        "            self.watchers = [watcher]\n", "",
     ),
     Mutant(
         "tape: copy what is lent", "storage.py",
-        "            if self.lent:\n", "            if False:\n",
+        "        if self.lent:\n            return False\n", "",
     ),
     Mutant(
         "tape: copies where they are needed", "graph/tape.py",

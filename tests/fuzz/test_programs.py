@@ -67,6 +67,9 @@ def test_random_programs(pytestconfig: pytest.Config) -> None:
         exchanged.append(any(map(changes_places, session.functions)))
 
     each_program(check, count or USUAL, int(seed))
+    if len(reached) < USUAL:
+        # so few need not reach what follows
+        return
     # loops that turn natively, and decide in native code
     share = sum(each > 1 for each in reached) / len(reached)
     assert share > 0.04, share

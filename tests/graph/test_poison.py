@@ -1,23 +1,28 @@
-"""Memory that is handed out unwritten holds NaN and -1 here: nobody may read it.
-
-So does what runs have done with and others take: the scratch of programs, the arenas of loops.
-"""
+"""All tests run in poisoned memory; here it is seen to be, and turns begin anew early in it."""
 
 from __future__ import annotations
 
+import ctypes
+import os
+import threading
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
-from numba.core import registry
 
 import jitgrad
 from jitgrad import config
 from jitgrad.graph import cycles, watching
-from jitgrad.kernels import driver, running, scratch
+from jitgrad.kernels import running
+from jitgrad.modes import run_quietly
 from tests.graph import programs_autograd, programs_cycles, programs_mixed, programs_tensors
 from tests.graph.agreement import agree
+from tests.poison import POISON, Poisoned
+
+pytestmark = pytest.mark.skipif(
+    os.name != "posix", reason="the C library is not where NumPy has it from"
+)
 
 SCENES = [
     scene
@@ -26,41 +31,9 @@ SCENES = [
     if name.startswith("scene_")
 ][::3]
 
-empty = np.empty
-# Numba knows functions of NumPy by identity, and gets to know them at its first use
-target: Any = registry.cpu_target
-target.typing_context.refresh()
-target.target_context.refresh()
-
-
-def poisoned(*given: Any, **named: Any) -> np.ndarray:
-    """Do what `numpy.empty` does, and write to all of it what shows in any result."""
-    made = empty(*given, **named)
-    if made.dtype.kind != "O":
-        made.reshape(-1).view(np.uint8)[...] = 0xFF
-    return made
-
-
-class Poisoned(scratch.Spare):
-    """Memory that nobody may read before writing to it."""
-
-    seen: ClassVar[set[type]] = set()
-
-    def append(self, memory: Any) -> None:
-        if isinstance(memory, running.Arena):
-            # the words before are instructions, which runs use again
-            memory.bytes[memory.words.nbytes :] = 0xFF
-        else:
-            memory[0][...] = 0xFF
-        self.seen.add(type(memory))
-        super().append(memory)
-
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
 def test_nothing_unwritten_is_read(scene: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(np, "empty", poisoned)
-    monkeypatch.setattr(driver, "Spare", Poisoned)
-    monkeypatch.setattr(running, "Spare", Poisoned)
     monkeypatch.setattr(config, "unroll", 3)
     monkeypatch.setattr(config, "max_range", 3)
     monkeypatch.setattr(cycles, "WARM", 2)
@@ -68,15 +41,40 @@ def test_nothing_unwritten_is_read(scene: Callable, monkeypatch: pytest.MonkeyPa
     agree(scene)
 
 
-def test_poison_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(np, "empty", poisoned)
-    assert np.isnan(np.empty((2, 3))).all()
+def test_unwritten_memory_shows() -> None:
+    made: list[np.ndarray] = []
+
+    def make() -> None:
+        for size in (3, 2000):
+            made.append(np.empty((2, size)))
+            made.append(run_quietly(np.empty, (size,)))
+
+    make()
+    # each thread may have its own handler, and so may each context
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    assert len(made) == 8 and all(np.isnan(each).all() for each in made)
     assert (np.empty(3, np.int32) == -1).all()
+    assert not np.zeros(3).any()
+
+
+def test_a_result_that_is_freed_shows() -> None:
+    @jitgrad.compile
+    def double(x: Any) -> Any:
+        return x * 2
+
+    for _ in range(2):
+        double(jitgrad.ones(100))
+    result = double(jitgrad.ones(100))
+    address = result.data_ptr()
+    assert ctypes.string_at(address, 400) == np.full(100, 2, np.float32).tobytes()
+    del result
+    # the C library itself writes to the beginning
+    assert ctypes.string_at(address + 64, 256) == bytes([POISON]) * 256
 
 
 def test_what_runs_have_done_with_is_poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "Spare", Poisoned)
-    monkeypatch.setattr(running, "Spare", Poisoned)
     monkeypatch.setattr(cycles, "WARM", 2)
     Poisoned.seen.clear()
 

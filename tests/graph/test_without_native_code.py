@@ -238,6 +238,7 @@ from jitgrad.kernels import linking
 def link(code): raise linking.LinkError("a test says so")
 linking.link = link
 """
+OLD = "import llvmlite; llvmlite.__version__ = '0.44.1'"
 OTHER_PYTHON = "sys.implementation.name = 'python of another kind'"
 
 
@@ -246,10 +247,11 @@ OTHER_PYTHON = "sys.implementation.name = 'python of another kind'"
     [
         (WITHOUT.format(name="llvmlite"), "llvmlite cannot be imported (ModuleNotFoundError: "),
         (WITHOUT.format(name="numba"), "Numba cannot be imported (ModuleNotFoundError: "),
+        (OLD, "llvmlite cannot be imported (ImportError: 0.44.1 is older than 0.45)"),
         (UNLINKABLE, "machine code cannot be linked (a test says so)"),
         (OTHER_PYTHON, "this Python is python of another kind, and native code knows how"),
     ],
-    ids=["llvmlite", "numba", "link", "python"],
+    ids=["llvmlite", "numba", "old", "link", "python"],
 )
 def test_without_what_native_code_needs(tmp_path: Path, before: str, why: str) -> None:
     said, _, told = printed(tmp_path, before, JITGRAD_CACHE_DIR="")
