@@ -12,12 +12,13 @@ import copy
 import functools
 import operator
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any
+from typing import Any, Final
 
 from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.changes import length_place
+from jitgrad.graph.holding import HELD
 from jitgrad.graph.imports import ImportRules
 from jitgrad.graph.keys import KeyRules
 from jitgrad.graph.knowledge import FreshObject, has_lasting_identity, is_plain_tensor
@@ -29,6 +30,9 @@ from jitgrad.graph.patterns import PatternRules
 from jitgrad.graph.performing import is_trusted
 from jitgrad.modes import state
 from jitgrad.python import driven, stand_ins
+from jitgrad.python.code import Instruction
+from jitgrad.python.frames import Frame
+from jitgrad.python.steps import STEPS, Step
 
 CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 """Library classes whose objects a recording makes and keeps: simple state, trusted methods."""
@@ -57,6 +61,11 @@ class Recorder(KeyRules, PatternRules, ImportRules):
     internal_files = Passing.internal_files
     leaves_long_lists = False
     """The recording begins behind a loop, where lists may be of another length each time."""
+
+    def begin_behind(self, slot: int) -> None:
+        """Begin behind the site of an instruction, which has decided by what is in a slot."""
+        self.decided = slot
+        self.evaluator.steps = DECIDED
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -345,3 +354,17 @@ class Recorder(KeyRules, PatternRules, ImportRules):
         if self.active:
             state.recorder = None
             self.finish(value, origin)
+
+
+def _perform_again(operations: Any, frame: Frame, instruction: Instruction) -> Any:
+    """Perform the instruction of a site, behind which a recording begins; no later one decided."""
+    evaluator = operations.evaluator
+    evaluator.steps = HELD if operations.open_generators() else STEPS
+    try:
+        return evaluator.steps[instruction[0]](operations, frame, instruction)
+    finally:
+        operations.decided = None
+
+
+DECIDED: Final[list[Step]] = [_perform_again] * len(STEPS)
+"""The first step of an evaluator that records behind a site."""
