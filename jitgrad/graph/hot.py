@@ -117,9 +117,9 @@ def hot_path(last: Segment) -> HotPath | None:
         wanted.update(dict.fromkeys(end.tape_layout.slots))
     made = {step.output for step in steps if not isinstance(step, Write)}
     outputs = [each for each in wanted if each in made]
-    # what is tested may have come in, and no step reads it
+    # what is tested may have come in, and no step of a segment reads it
     read = [each.operand for each in tests]
-    read += [each for segment in segments for each in segment.inputs]
+    read += [each for segment in segments for each in (*_decides(segment), *segment.inputs)]
     inputs = list(dict.fromkeys(each for each in read if each not in made))
     guessed = [] if flag is None else [flag]
     program = last.lower(steps, inputs, [*guessed, *outputs], "whole path to the end")
@@ -148,6 +148,11 @@ def _is_pure(segment: Segment) -> bool:
 def _tests(segment: Segment) -> list[SameOutcome]:
     """Return the facts of a segment that are about numbers which the path computes."""
     return [fact for fact in segment.facts if isinstance(fact, SameOutcome)]
+
+
+def _decides(segment: Segment) -> list[Scalar]:
+    """Return the numbers of run time that these facts are about."""
+    return [each for fact in _tests(segment) for each, slot in fact.operands if slot is not None]
 
 
 class _Test(NamedTuple):

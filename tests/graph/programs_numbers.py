@@ -199,3 +199,23 @@ def scene_gradients_read_behind_a_site(s: Session) -> None:
         box.momentum = momentum
         s.call(f, T([1.0, 2.0]), backward=False)
         s.see(w)
+
+
+def scene_library_code_relies_on_a_number(s: Session) -> None:
+    functional = torch.nn.functional
+
+    def norm(x, v):
+        return x.norm(v)
+
+    def pooled(x, v):
+        return functional.lp_pool1d(x.view(1, 1, 4), v, 2)
+
+    def counted(x, v):
+        return torch.histc(x.detach(), 4, -v, v)
+
+    kinds = (0.5, math.nan, 1.0, -math.inf, 2.0, -1.0, math.inf, 3.0)
+    for function, values in ((norm, kinds), (pooled, kinds), (counted, (0.3, 1.2, 0.3, 0.7))):
+        f = s.compile(function)
+        for v in (*values, *values):
+            # 0.3 as a float32 is more than 0.3, which counts where numbers are compared
+            s.call(f, grad(0.3, 1.2, 0.7, 2.0), v)
