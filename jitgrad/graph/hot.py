@@ -7,6 +7,7 @@ so, the call has skipped the sites between; if not, nothing has happened, and it
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -38,6 +39,8 @@ MOST = 8
 """How many paths are guessed where it is foreseen which one a call takes."""
 PATIENCE = 16
 """How many more wrong guesses than right ones a path may make before it is given up."""
+ENDLESS = (math.factorial, math.comb, math.perm, operator.lshift, operator.ilshift)
+"""Functions of numbers that may take any time, unless a call has looked at the numbers before."""
 
 
 class HotPath:
@@ -141,6 +144,7 @@ def _is_pure(segment: Segment) -> bool:
     return not any(
         isinstance(step, Write)
         or (isinstance(step, Compute) and step.primitive.kind is Kind.RANDOM)
+        or (isinstance(step, ScalarCompute) and step.function in ENDLESS)
         for step in segment.steps
     )
 
