@@ -219,3 +219,27 @@ def scene_library_code_relies_on_a_number(s: Session) -> None:
         for v in (*values, *values):
             # 0.3 as a float32 is more than 0.3, which counts where numbers are compared
             s.call(f, grad(0.3, 1.2, 0.7, 2.0), v)
+
+
+def scene_numbers_that_do_not_fit_a_tensor(s: Session) -> None:
+    def made(v):
+        return torch.tensor(v, dtype=torch.uint8)
+
+    def filled(v):
+        return torch.zeros(2, dtype=torch.int32).fill_(v)
+
+    def written(v):
+        x = torch.ones(2, dtype=torch.int64)
+        x[0] = v
+        return x
+
+    def masked(v):
+        return torch.ones(2, dtype=torch.uint8).masked_fill(T([True, False]), v)
+
+    def truth(v):
+        return torch.tensor(v, dtype=torch.bool)
+
+    for each in (made, filled, written, masked, truth):
+        f = s.compile(each)
+        for v in (1.5, 2.5, math.nan, 7.0, 1e20, -1.0, 3.0, 1, 2, -1, 300, 2**40, 2**63, 5):
+            s.attempt(f, v)
