@@ -45,9 +45,25 @@ WHOLE = (copy.deepcopy,)
 """Python functions that Python calls as a whole: they ask for the identities of objects."""
 WORLDLY = "random"
 """The module whose functions Python calls as a whole: each changes the state of a generator."""
+LEVELS = {
+    "critical": 50, "debug": 10, "error": 40, "exception": 40, "fatal": 50, "info": 20, "log": 0,
+    "warn": 30, "warning": 30,
+}  # fmt: skip
+"""What `logging`, and loggers, have for making records, which look for who has called them."""
 DISPATCHING = functools.singledispatch(copy.copy).__code__  # type: ignore[attr-defined]
 """That of all functions which choose another one by the class of their first argument."""
 GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
+
+
+def _makes_record(function: Any, logger: Any, args: Any) -> bool:
+    """Does it make a record of a log? What a logger does not want is evaluated; it does nothing."""
+    name = getattr(function, "__name__", "")
+    if name not in LEVELS or function.__module__ != "logging":
+        return False
+    if logger is None or (name == "log" and not args):
+        return True
+    level = args[0] if name == "log" else LEVELS[name]
+    return not isinstance(level, int) or logger.isEnabledFor(level)
 
 
 def is_stand_in(function: Any) -> bool:
@@ -151,7 +167,7 @@ class Recorder(KeyRules, PatternRules, ImportRules):
             if has_lasting_identity(chosen):
                 self._identical(place, chosen)
                 return self._call(chosen, KNOWN, args, ao, kwargs, ko)
-        if callee.__module__ == WORLDLY:
+        if callee.__module__ == WORLDLY or _makes_record(callee, None, args):
             return None
         if not is_trusted(callee):
             return self._enter(callee, co, args, ao, kwargs, ko)
@@ -184,7 +200,7 @@ class Recorder(KeyRules, PatternRules, ImportRules):
         function = getattr(callee.__func__, "__compiled_function__", callee.__func__)
         if isinstance(owner, TensorCore):
             return self._tensor_method(callee, args, ao, kwargs, ko)
-        if getattr(function, "__module__", "") == WORLDLY:
+        if getattr(function, "__module__", "") == WORLDLY or _makes_record(function, owner, args):
             return None
         if self.origin_of(owner) is not None and isinstance(function, FunctionType):
             if is_trusted(function):
