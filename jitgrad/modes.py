@@ -159,7 +159,11 @@ def fixed_number(value: Any) -> Any:
     For numbers that library code makes shapes or tables of: a trace then holds for this one only.
     """
     plain = plain_number(value)
-    operator.eq(value, plain)
+    if plain == plain:
+        operator.eq(value, plain)
+    else:
+        # equal to nothing, so that it would also be what differs from it
+        operator.ne(value, value)
     return plain
 
 

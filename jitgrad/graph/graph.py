@@ -383,9 +383,10 @@ class Graph(Returns):
             segment.start = recorder.start = branch.snapshot
             recorder.begin_segment(segment)
             recorder.arrivals = segment.path()[0].arrivals
-            recorder.resuming = branch.slot is not None
             recorder.evaluator = Evaluator(recorder)
             frames = frames_of(run, branch.snapshot, miss.segment, recorder)
+            if branch.slot is not None:
+                recorder.begin_behind(branch.slot)
             return self.evaluate(recorder, frames)
         finally:
             if recording:

@@ -7,6 +7,7 @@ so, the call has skipped the sites between; if not, nothing has happened, and it
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -38,6 +39,8 @@ MOST = 8
 """How many paths are guessed where it is foreseen which one a call takes."""
 PATIENCE = 16
 """How many more wrong guesses than right ones a path may make before it is given up."""
+ENDLESS = (math.factorial, math.comb, math.perm, operator.lshift, operator.ilshift)
+"""Functions of numbers that may take any time, unless a call has looked at the numbers before."""
 
 
 class HotPath:
@@ -120,9 +123,9 @@ def hot_path(last: Segment) -> HotPath | None:
         wanted.update(dict.fromkeys(end.tape_layout.slots))
     made = {step.output for step in steps if not isinstance(step, Write)}
     outputs = [each for each in wanted if each in made]
-    # what is tested may have come in, and no step reads it
+    # what is tested may have come in, and no step of a segment reads it
     read = [each.operand for each in tests]
-    read += [each for segment in segments for each in segment.inputs]
+    read += [each for segment in segments for each in (*_decides(segment), *segment.inputs)]
     inputs = list(dict.fromkeys(each for each in read if each not in made))
     guessed = [] if flag is None else [flag]
     program = last.lower(steps, inputs, [*guessed, *outputs], "whole path to the end")
@@ -144,6 +147,7 @@ def _is_pure(segment: Segment) -> bool:
     return not any(
         isinstance(step, Write)
         or (isinstance(step, Compute) and step.primitive.kind is Kind.RANDOM)
+        or (isinstance(step, ScalarCompute) and step.function in ENDLESS)
         for step in segment.steps
     )
 
@@ -151,6 +155,11 @@ def _is_pure(segment: Segment) -> bool:
 def _tests(segment: Segment) -> list[SameOutcome]:
     """Return the facts of a segment that are about numbers which the path computes."""
     return [fact for fact in segment.facts if isinstance(fact, SameOutcome)]
+
+
+def _decides(segment: Segment) -> list[Scalar]:
+    """Return the numbers of run time that these facts are about."""
+    return [each for fact in _tests(segment) for each, slot in fact.operands if slot is not None]
 
 
 class _Test(NamedTuple):

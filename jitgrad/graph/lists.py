@@ -194,7 +194,9 @@ class ListRules(ChangeRules):
 
     def _list_remove(self, x: Any, args: Any, ao: Any) -> Any:
         found = self._among_constants("index", x, args, ao) if len(args) == 1 else None
-        return None if found is None else self._changed(self.change_list(x, _delete(found[0])))
+        if found is None or self.fixed(*found) is not KNOWN:
+            return None
+        return self._changed(self.change_list(x, _delete(found[0])))
 
     def _among_constants(self, name: str, x: Any, args: Any, ao: Any) -> Any:
         if not all(each is KNOWN and type(arg) in PLAIN_TYPES for arg, each in zip(args, ao)):

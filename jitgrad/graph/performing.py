@@ -60,7 +60,12 @@ def is_trusted(function: Any) -> bool:
 class Performing(HeadRules, DictionaryRules, Operations):
     """What all rules of the recorder use."""
 
-    resuming = False
+    decided: int | None = None
+    """The slot of what the instruction at hand has decided by, if the recording begins behind it.
+
+    It is performed again then, with a value that it may not have met before: it may decide by
+    something else first, or by nothing.
+    """
 
     @property
     def counters(self) -> list[Any]:
@@ -239,8 +244,9 @@ class Performing(HeadRules, DictionaryRules, Operations):
 
     def _decide(self, test: Any, exact: bool, outcome: Any, answer: Any) -> Any:
         """Make a site of the instruction at hand, unless the recording begins behind it."""
-        if self.resuming:
-            self.resuming = False
+        slot, self.decided = self.decided, None
+        # what has no slot yet, the instruction has just computed again
+        if slot is not None and self.path.slot_of.get(test, slot) == slot:
             return answer
         self.begin()
         self._turn()

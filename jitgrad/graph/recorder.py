@@ -12,12 +12,13 @@ import copy
 import functools
 import operator
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any
+from typing import Any, Final
 
 from jitgrad.autograd.grad_mode import enable_grad, no_grad, set_grad_enabled
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.changes import length_place
+from jitgrad.graph.holding import HELD
 from jitgrad.graph.imports import ImportRules
 from jitgrad.graph.keys import KeyRules
 from jitgrad.graph.knowledge import FreshObject, has_lasting_identity, is_plain_tensor
@@ -29,6 +30,9 @@ from jitgrad.graph.patterns import PatternRules
 from jitgrad.graph.performing import is_trusted
 from jitgrad.modes import state
 from jitgrad.python import driven, stand_ins
+from jitgrad.python.code import Instruction
+from jitgrad.python.frames import Frame
+from jitgrad.python.steps import STEPS, Step
 
 CONTEXTS = (no_grad, enable_grad, set_grad_enabled)
 """Library classes whose objects a recording makes and keeps: simple state, trusted methods."""
@@ -41,9 +45,25 @@ WHOLE = (copy.deepcopy,)
 """Python functions that Python calls as a whole: they ask for the identities of objects."""
 WORLDLY = "random"
 """The module whose functions Python calls as a whole: each changes the state of a generator."""
+LEVELS = {
+    "critical": 50, "debug": 10, "error": 40, "exception": 40, "fatal": 50, "info": 20, "log": 0,
+    "warn": 30, "warning": 30,
+}  # fmt: skip
+"""What `logging`, and loggers, have for making records, which look for who has called them."""
 DISPATCHING = functools.singledispatch(copy.copy).__code__  # type: ignore[attr-defined]
 """That of all functions which choose another one by the class of their first argument."""
 GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
+
+
+def _makes_record(function: Any, logger: Any, args: Any) -> bool:
+    """Does it make a record of a log? What a logger does not want is evaluated; it does nothing."""
+    name = getattr(function, "__name__", "")
+    if name not in LEVELS or function.__module__ != "logging":
+        return False
+    if logger is None or (name == "log" and not args):
+        return True
+    level = args[0] if name == "log" else LEVELS[name]
+    return not isinstance(level, int) or logger.isEnabledFor(level)
 
 
 def is_stand_in(function: Any) -> bool:
@@ -57,6 +77,11 @@ class Recorder(KeyRules, PatternRules, ImportRules):
     internal_files = Passing.internal_files
     leaves_long_lists = False
     """The recording begins behind a loop, where lists may be of another length each time."""
+
+    def begin_behind(self, slot: int) -> None:
+        """Begin behind the site of an instruction, which has decided by what is in a slot."""
+        self.decided = slot
+        self.evaluator.steps = DECIDED
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -142,7 +167,7 @@ class Recorder(KeyRules, PatternRules, ImportRules):
             if has_lasting_identity(chosen):
                 self._identical(place, chosen)
                 return self._call(chosen, KNOWN, args, ao, kwargs, ko)
-        if callee.__module__ == WORLDLY:
+        if callee.__module__ == WORLDLY or _makes_record(callee, None, args):
             return None
         if not is_trusted(callee):
             return self._enter(callee, co, args, ao, kwargs, ko)
@@ -175,7 +200,7 @@ class Recorder(KeyRules, PatternRules, ImportRules):
         function = getattr(callee.__func__, "__compiled_function__", callee.__func__)
         if isinstance(owner, TensorCore):
             return self._tensor_method(callee, args, ao, kwargs, ko)
-        if getattr(function, "__module__", "") == WORLDLY:
+        if getattr(function, "__module__", "") == WORLDLY or _makes_record(function, owner, args):
             return None
         if self.origin_of(owner) is not None and isinstance(function, FunctionType):
             if is_trusted(function):
@@ -345,3 +370,17 @@ class Recorder(KeyRules, PatternRules, ImportRules):
         if self.active:
             state.recorder = None
             self.finish(value, origin)
+
+
+def _perform_again(operations: Any, frame: Frame, instruction: Instruction) -> Any:
+    """Perform the instruction of a site, behind which a recording begins; no later one decided."""
+    evaluator = operations.evaluator
+    evaluator.steps = HELD if operations.open_generators() else STEPS
+    try:
+        return evaluator.steps[instruction[0]](operations, frame, instruction)
+    finally:
+        operations.decided = None
+
+
+DECIDED: Final[list[Step]] = [_perform_again] * len(STEPS)
+"""The first step of an evaluator that records behind a site."""

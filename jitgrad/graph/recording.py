@@ -106,6 +106,9 @@ class Recording(Rebasing):
             return self.unknown(f"{name}: the shape of the result depends on data")
         if any(isinstance(each, TrackedFloat) for each in params.values()):
             return self.unknown(f"{name}: a number that changes is used as a parameter")
+        is_integer = output._array.dtype.kind in "iu" and not primitive.is_view
+        if is_integer and any(type(each) is TrackedFloat for each in inputs):
+            return self.unknown(f"{name}: a float that changes may not fit an integer dtype")
         operands = tuple(self.operand(each) for each in inputs)
         if any(each is None and given is not None for each, given in zip(operands, inputs)):
             return self.unknown(f"{name}: a tensor that does not come from this call or a guard")

@@ -69,7 +69,8 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     ):
         if bad:
             raise RuntimeError(describe("histc", came, rule))
-    return bind(HISTC, input, bins=bins, low=min, high=max)
+    # plain ones, which NumPy compares in the dtype of the elements
+    return bind(HISTC, input, bins=bins, low=float(min), high=float(max))
 
 
 def _between(array: np.ndarray, edges: np.ndarray, *weights: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from jitgrad.device import device as check_device
 from jitgrad.dispatch import FILL, TensorCore, bind, wrap
 from jitgrad.errors import describe
 from jitgrad.literals import PLAIN, array_of, as_dtype, convert
-from jitgrad.modes import state
+from jitgrad.modes import TrackedFloat, plain_number, state
 from jitgrad.primitive import Kind, Primitive
 from jitgrad.spec import dtype_of_number
 from jitgrad.storage import Storage
@@ -124,6 +124,11 @@ def tensor(
         made = wrap(array_of("tensor", data, numpy_dtype))
     elif type(data) in PLAIN:
         target: Any = dtype_of_number(data) if numpy_dtype is None else numpy_dtype
+        if target.kind in "iu" or (target.kind == "b" and type(data) is int):
+            if type(data) is TrackedFloat:
+                state.recorder.unknown("tensor() needs the exact value of a number")
+            # what does not fit raises here, as it does in eager mode
+            data = array_of("tensor", plain_number(data), target).item()
         made = bind(FILL, data, size=(), dtype=target)
     elif isinstance(data, TensorCore):
         made = data.detach().clone()  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """Scenes of exceptions: raised, handled, passed on, and raised on some of the calls only."""
 
 # what ruff would write otherwise is what is tested
-# ruff: noqa: B904, SIM105
+# ruff: noqa: B012, B904, SIM105
 
 from __future__ import annotations
 
@@ -301,6 +301,39 @@ def scene_known_arithmetic(s: Session) -> None:
     f = s.compile(f)
     for n, text in ((1, "3"), (2, "a"), (0, "3"), (0, "b"), (3, "3"), (0, "3")):
         s.call(f, grad(1.0, 2.0), n, text)
+
+
+def scene_arithmetic_that_raises_for_some_numbers(s: Session) -> None:
+    def divided(x, k):
+        try:
+            y = 1 // (k - 2)
+        except ZeroDivisionError:
+            y = 7
+        return (x * 2 if x.sum() > 0 else x * 3), y
+
+    def repeated(x, k):
+        y = 0
+        for divisor in (k, k - 1, k - 2):
+            try:
+                y += 6 // divisor
+            except ZeroDivisionError:
+                y += 100
+        return (x * 2 if x.sum() > 0 else x * 3), y
+
+    def returned(x, k):
+        try:
+            7 % (k - 2)
+            return x
+        finally:
+            if x.sum() > 0:
+                return x * 2
+
+    # who divides by a number that an earlier call could not divide by decides nothing by that
+    for each in (divided, repeated, returned):
+        f = s.compile(each)
+        for start in (1.0, -1.0, 2.0, -2.0, 1.0):
+            for k in (0, 2, -10, 1, 5):
+                s.call(f, grad(start), k)
 
 
 def scene_asserts(s: Session) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from types import SimpleNamespace
@@ -67,6 +68,42 @@ def scene_clock(s: Session) -> None:
     f = s.compile(f)
     for value in range(4):
         s.call(f, grad(float(value)))
+
+
+def scene_logs(s: Session) -> None:
+    records: list = []
+
+    class Kept(logging.Handler):
+        def emit(self, record):
+            # who has called is told, too
+            records.append((record.getMessage(), record.levelno, record.funcName, record.lineno))
+
+    logger = logging.Logger("scene_logs", logging.INFO)
+    logger.addHandler(Kept())
+
+    def halved(x):
+        logger.log(logging.INFO, "halved")
+        return x / 2
+
+    def f(x, n):
+        for i in range(n):
+            logger.debug("turn %d", i)
+            if x.sum() > 2:
+                logger.warning("sum %.1f", x.sum().item())
+                x = halved(x)
+            x = x + 1
+        try:
+            return x * (6 // (n - 3))
+        except ZeroDivisionError:
+            logger.exception("three")
+            return x
+
+    f = s.compile(f)
+    for level in (logging.INFO, logging.DEBUG, logging.ERROR, logging.INFO):
+        logger.setLevel(level)
+        for n in (1, 2, 5, 5, 3, 5):
+            s.call(f, grad(1.0), n)
+            s.see(records)
 
 
 def scene_data_dependent_shape(s: Session) -> None:

@@ -199,3 +199,47 @@ def scene_gradients_read_behind_a_site(s: Session) -> None:
         box.momentum = momentum
         s.call(f, T([1.0, 2.0]), backward=False)
         s.see(w)
+
+
+def scene_library_code_relies_on_a_number(s: Session) -> None:
+    functional = torch.nn.functional
+
+    def norm(x, v):
+        return x.norm(v)
+
+    def pooled(x, v):
+        return functional.lp_pool1d(x.view(1, 1, 4), v, 2)
+
+    def counted(x, v):
+        return torch.histc(x.detach(), 4, -v, v)
+
+    kinds = (0.5, math.nan, 1.0, -math.inf, 2.0, -1.0, math.inf, 3.0)
+    for function, values in ((norm, kinds), (pooled, kinds), (counted, (0.3, 1.2, 0.3, 0.7))):
+        f = s.compile(function)
+        for v in (*values, *values):
+            # 0.3 as a float32 is more than 0.3, which counts where numbers are compared
+            s.call(f, grad(0.3, 1.2, 0.7, 2.0), v)
+
+
+def scene_numbers_that_do_not_fit_a_tensor(s: Session) -> None:
+    def made(v):
+        return torch.tensor(v, dtype=torch.uint8)
+
+    def filled(v):
+        return torch.zeros(2, dtype=torch.int32).fill_(v)
+
+    def written(v):
+        x = torch.ones(2, dtype=torch.int64)
+        x[0] = v
+        return x
+
+    def masked(v):
+        return torch.ones(2, dtype=torch.uint8).masked_fill(T([True, False]), v)
+
+    def truth(v):
+        return torch.tensor(v, dtype=torch.bool)
+
+    for each in (made, filled, written, masked, truth):
+        f = s.compile(each)
+        for v in (1.5, 2.5, math.nan, 7.0, 1e20, -1.0, 3.0, 1, 2, -1, 300, 2**40, 2**63, 5):
+            s.attempt(f, v)

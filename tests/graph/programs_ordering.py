@@ -83,6 +83,23 @@ def scene_where_a_number_is_not_raises(s: Session) -> None:
     s.call(f, grad(1.0), math.nan)
 
 
+def scene_what_equals_a_number_is_removed(s: Session) -> None:
+    def f(x, outer, k):
+        values = [x.sum().item(), 1.5, k, 4]
+        values.remove(k)
+        outer.remove(k)
+        if x.sum() > 1:
+            values.remove(4)
+        return x * values[0], values
+
+    f = s.compile(f)
+    for value in VALUES:
+        for k in (1, 2, 3, 4, 2, 3):
+            outer = [1, 2, 3, 4]
+            s.call(f, grad(value), outer, k)
+            s.see(outer)
+
+
 def scene_bisection(s: Session) -> None:
     knots = [0.0, 1.0, 2.0, 4.0]
 

@@ -1,5 +1,7 @@
 """Programs of whole paths: guessed, checked, and given up; never believed when they are wrong."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -125,3 +127,20 @@ def test_saved_values_are_checked_in_whole_plans():
     y.sum().backward()
     with pytest.raises(RuntimeError, match="second time"):
         y.sum().backward()
+
+
+def test_what_may_take_any_time_is_not_guessed():
+    def weighed(x, order):
+        return x * math.factorial(order) if order < 20 else x
+
+    def shifted(x, bits):
+        return x * (1 << bits) if bits < 20 else x
+
+    for function in (weighed, shifted):
+        compiled = jitgrad.compile(function)
+        for number in (2, 3, 4) * WARM:
+            assert compiled(jitgrad.ones(1), number).item() == function(1, number)
+        # eager computes neither for a number that is this large, which would take for ever
+        entries = compiled.graph.entrance.entries.values()
+        assert not any(segment.hot for candidates in entries for segment in candidates)
+        assert compiled(jitgrad.ones(1), 10**9).item() == 1
