@@ -948,33 +948,6 @@ MUTANTS = [
         "            if not changing & stage.taken:\n                continue\n", "",
     ),
     Mutant(
-        "route: one tensor at two places", "graph/route_functions.py",
-        "found[position] = found[join.position]", "pass",
-    ),
-    Mutant(
-        "route: what is made shares no memory", "graph/route_functions.py",
-        "            if value.memory in memories or isinstance(value.memory, Excerpt):\n"
-        "                raise Unfit\n",
-        "",
-    ),
-    Mutant(
-        "route: the mode behind a stage", "graph/route_functions.py",
-        "        if end.grad_enabled is not self.begun:\n            raise Unfit\n", "",
-    ),
-    Mutant(
-        "route: turns that write", "graph/route_functions.py",
-        "            cycle.writes\n            or cycle.nothing is None\n",
-        "            cycle.nothing is None\n",
-    ),
-    Mutant(
-        "route: results that depend on one another", "graph/route_functions.py",
-        "            or cycle.dependent\n", "",
-    ),
-    Mutant(
-        "route: parts of tuples", "graph/route_functions.py",
-        "            or cycle.ways[0].parts\n", "",
-    ),
-    Mutant(
         "shortcut: names of arguments", "graph/shortcut_functions.py",
         'begin = f"if names != {self.constant(self.names)}: return MISSED"', 'begin = "pass"',
     ),
