@@ -1,0 +1,187 @@
+"""Random functions without effects, with loops: done by one function each, and right each time.
+
+The other random programs do so much else that few of their calls have routes. These have little
+else than that: some arithmetic, one loop or two with ways and numbers, and a gradient within.
+"""
+
+from __future__ import annotations
+
+import linecache
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import jitgrad as torch
+from jitgrad.graph import cycles, heads, host_calls, replay, routes, tape
+from jitgrad.graph.routes import Route
+from tests.graph.test_routes import described
+
+USUAL = 24
+"""How many functions a usual run compares."""
+
+# all is exact: small numbers of few bits
+OPERATIONS = (
+    "{a} + {b}", "{a} - {b}", "{a} * 0.5", "({a} * 2).clamp(-16, 16)", "-{a}", "{a}.abs()",
+    "{a} + {k}", "torch.maximum({a}, {b})", "({a} * w).clamp(-16, 16)", "{a}.flip(0)",
+    "{a}.detach() + {b}", "({a} + {b}).clamp(-8, 8)", "{a} * 0.5 + w", "{a}.sum() + {b}",
+)  # fmt: skip
+
+TESTS = (
+    "{a}.sum() < {c}", "{a}.abs().sum() > {c}", "{k} > {c}", "({a} > {b}).any()", "{a}[0] < {c}",
+)  # fmt: skip
+
+
+class Writer:
+    """Writes a function of tensors `x`, `y` and of a number `n`."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.names = ["x", "y"]
+        self.lines: list[str] = []
+
+    def fill(self, form: str, names: list[str]) -> str:
+        pick = self.random.choice
+        return form.format(a=pick(names), b=pick(names), k="k", c=pick([0, 1, -2, 4]))
+
+    def assign(self, indent: str, names: list[str], among: list[str]) -> None:
+        operation = self.fill(self.random.choice(OPERATIONS), among)
+        # the sum of a tensor may stand for it
+        self.lines.append(f"{indent}{self.random.choice(names)} = {operation}")
+
+    def loop(self) -> None:
+        inner = self.random.sample(["a", "b"], self.random.choice([1, 2, 2]))
+        among = ["a", "b", *self.names]
+        self.lines.append("    while k > 0:")
+        if self.random.random() < 0.4:
+            self.lines.append(f"        if {self.fill(self.random.choice(TESTS), among)}:")
+            self.assign("            ", inner, among)
+            if self.random.random() < 0.5:
+                self.lines.append("        else:")
+                self.assign("            ", inner, among)
+        for _ in range(self.random.choice([1, 2, 3])):
+            self.assign("        ", inner, among)
+        if self.random.random() < 0.2:
+            self.lines.append(f"        if {self.fill(self.random.choice(TESTS), among)}:")
+            self.lines.append("            break")
+        self.lines.append("        k = k - 1")
+
+    def source(self) -> str:
+        among = ["x", "y"]
+        self.lines.append(f"    w = {self.random.choice(['x.sign()', 'y', '2.0', 'SCALE'])}")
+        self.lines.append("    k = n * 1.0")
+        for name in ("a", "b"):
+            self.lines.append(f"    {name} = {self.fill(self.random.choice(OPERATIONS), among)}")
+        self.loop()
+        if self.random.random() < 0.3:
+            self.assign("    ", ["a", "b"], ["a", "b", "x", "y"])
+            self.lines.append("    k = n * 0.5")
+            self.loop()
+        if self.random.random() < 0.3:
+            self.lines.append(f"    if {self.fill(self.random.choice(TESTS), ['a', 'b'])}:")
+            self.assign("        ", ["a"], ["a", "b", "x", "y"])
+        # what depends on another result has no route
+        results = ["a", "a", "b", "k", "b is a", "a * 2 + b"]
+        made = ", ".join(self.random.sample(results, self.random.choice([1, 2, 2])))
+        if self.random.random() < 0.5:
+            made = self.random.choice(["total", "total", "total, k", made])
+            self.lines.append("    total = (a * 1.0 + b * 0.5).sum()")
+            self.lines.append("    g = None")
+            self.lines.append("    if total.requires_grad:")
+            self.lines.append(
+                "        g = torch.autograd.grad(total, (x, y), allow_unused=True, "
+                f"retain_graph={self.random.random() < 0.5})"
+            )
+            made += ", g"
+        self.lines.append(f"    return {made},")
+        return "def f(x, y, n):\n" + "\n".join(self.lines) + "\n"
+
+
+def build(source: str, seed: int) -> Callable:
+    """Return the function of a source."""
+    file = f"<fuzz/routes {seed}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
+    space = {"torch": torch, "SCALE": torch.tensor([1.0, -1.0, 1.0], dtype=torch.float64)}
+    exec(compile(source, file, "exec", dont_inherit=True), space)
+    return space["f"]
+
+
+def calls(seed: int) -> Iterator[dict[str, Any]]:
+    """Yield how it is called: alike at first, and then now so, now otherwise."""
+    chosen = random.Random(seed)
+
+    def values() -> list[float]:
+        return [chosen.choice([-2.0, -1.0, 0.0, 0.5, 1.0, 3.0]) for _ in range(3)]
+
+    usual = {"x": values(), "y": values(), "n": 8, "history": "both", "same": False}
+    for _ in range(14):
+        yield usual
+    for _ in range(14):
+        other = dict(usual)
+        for name in chosen.sample(sorted(usual), chosen.choice([1, 1, 2])):
+            if name in ("x", "y"):
+                other[name] = values()
+            elif name == "n":
+                other[name] = chosen.choice([0, 1, 2, 3, 5, 8, 12, 0.5, -1])
+            elif name == "same":
+                other[name] = True
+            else:
+                other[name] = chosen.choice(["none", "x", "made"])
+        yield other
+        yield usual
+
+
+def outcome(function: Callable, call: dict[str, Any]) -> Any:
+    """Return what can be seen of a call, and of backward passes from what it returns."""
+    history = call["history"]
+    x = torch.tensor(call["x"], dtype=torch.float64, requires_grad=history != "none")
+    y = torch.tensor(call["y"], dtype=torch.float64, requires_grad=history in ("both", "made"))
+    leaves = [each for each in (x, y) if each.requires_grad]
+    given = [each * 1 for each in (x, y)] if history == "made" else [x, y]
+    if call["same"]:
+        given[1] = given[0]
+    try:
+        result = function(*given, call["n"])
+    except Exception as error:
+        return type(error), str(error)
+    found = [described(result)]
+    for each in result:
+        if isinstance(each, torch.Tensor):
+            found.append((each._version, each.is_leaf, [each is one for one in given]))
+            if each.requires_grad and each.grad_fn is not None:
+                try:
+                    flows = torch.autograd.grad(each.sum(), leaves, allow_unused=True)
+                    found.append(described(flows))
+                except RuntimeError as error:
+                    found.append(str(error))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.config, "unroll", 2)
+    monkeypatch.setattr(heads, "LONG", 2)
+    for module in (cycles, replay, tape, host_calls, routes):
+        monkeypatch.setattr(module, "WARM", 2)
+
+
+@pytest.mark.parametrize("checks", [False, True])
+def test_random_functions(
+    checks: bool, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = pytestconfig.getoption("--fuzz") or USUAL
+    first = int(pytestconfig.getoption("--hypothesis-seed") or 0)
+    monkeypatch.setattr(torch.config, "verify", checks)
+    applied = 0
+    for seed in range(first, first + count):
+        source = Writer(seed).source()
+        function = build(source, seed)
+        compiled = torch.compile(function)
+        for number, call in enumerate(calls(seed)):
+            found, expected = outcome(compiled, call), outcome(function, call)
+            # NaN is not equal to itself
+            assert repr(found) == repr(expected), f"{source}\nseed {seed}, call {number}: {call}"
+        shortcuts = compiled.graph.entrance.shortcuts
+        applied += any(isinstance(each.hot, Route) for each in shortcuts)
+    assert applied > count // 8, applied
