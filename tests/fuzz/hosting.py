@@ -147,6 +147,8 @@ class Hosting(Turning):
                 f"checked({a}, {self.number_up_to(-3, 6)})",
                 f"if {self.condition()}: raise Refused('here')",
                 f"{self.new('u')} = 1 / {self.number()}",
+                # where it does not raise, what follows is decided anew
+                f"{self.new('u')} = 6 // (k - {self.number_up_to(-1, 3)})",
                 f"{a}[n]",
                 "box.table['t']",
                 f"{a}.sum().backward(retain_graph=True)",
