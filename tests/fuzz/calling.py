@@ -44,9 +44,9 @@ def calls(draw: Callable) -> list[dict[str, Any]]:
         if changes and at >= steady and draw(st.booleans()):
             call["change"] = draw(st.sampled_from(changes))
         made.append(call)
-    # so often that whole calls with their loops are done by one function
-    again = draw(st.sampled_from([0, 0, 0, 0, 16]))
-    return [dict(made[0]) for _ in range(again)] + made
+    # so often that whole calls with their loops are done by one function, by these ways or those
+    again = draw(st.sampled_from([0, 0, 0, 16]))
+    return [dict(made[at % 2]) for at in range(again)] + made
 
 
 def kinds_of_call() -> st.SearchStrategy:

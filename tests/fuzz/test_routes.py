@@ -115,7 +115,9 @@ def calls(seed: int) -> Iterator[dict[str, Any]]:
     def values() -> list[float]:
         return [chosen.choice([-2.0, -1.0, 0.0, 0.5, 1.0, 3.0]) for _ in range(3)]
 
-    usual = {"x": values(), "y": values(), "n": 8, "history": "both", "same": False}
+    usual = {
+        "x": values(), "y": values(), "n": 8, "history": "both", "same": False, "form": "vector"
+    }  # fmt: skip
     for _ in range(14):
         yield usual
     for _ in range(14):
@@ -127,17 +129,38 @@ def calls(seed: int) -> Iterator[dict[str, Any]]:
                 other[name] = chosen.choice([0, 1, 2, 3, 5, 8, 12, 0.5, -1])
             elif name == "same":
                 other[name] = True
+            elif name == "form":
+                other[name] = chosen.choice(FORMS)
             else:
                 other[name] = chosen.choice(["none", "x", "made"])
         yield other
         yield usual
 
 
+FORMS = ("single", "number", "empty", "matrix", "strided", "integers", "one")
+"""What may stand for a vector of three numbers."""
+
+
+def formed(values: list[float], form: str) -> Any:
+    """Return a tensor of another dtype or shape, or that lies otherwise."""
+    if form == "single":
+        return torch.tensor(values, dtype=torch.float32)
+    if form == "integers":
+        return torch.tensor([int(each) for each in values])
+    made = torch.tensor(values, dtype=torch.float64)
+    if form == "strided":
+        return torch.stack([made, made + 1], 1)[:, 0]
+    shown = {"number": made[0], "one": made[:1], "empty": made[:0], "matrix": made.expand(2, 3)}
+    return shown[form].clone() if form in shown else made
+
+
 def outcome(function: Callable, call: dict[str, Any]) -> Any:
     """Return what can be seen of a call, and of backward passes from what it returns."""
-    history = call["history"]
-    x = torch.tensor(call["x"], dtype=torch.float64, requires_grad=history != "none")
-    y = torch.tensor(call["y"], dtype=torch.float64, requires_grad=history in ("both", "made"))
+    history, form = call["history"], call["form"]
+    x, y = (formed(call[name], form) for name in "xy")
+    if x.dtype.is_floating_point:
+        x.requires_grad_(history != "none")
+        y.requires_grad_(history in ("both", "made"))
     leaves = [each for each in (x, y) if each.requires_grad]
     given = [each * 1 for each in (x, y)] if history == "made" else [x, y]
     if call["same"]:

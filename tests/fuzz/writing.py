@@ -45,7 +45,7 @@ class Writer(Hosting):
         if is_open:
             kinds += [self.branch, self.while_loop, self.for_loop, self.closure, self.grad_mode]
             if self.is_outermost:
-                kinds.append(self.many_turns)
+                kinds += [self.many_turns, self.many_turns]
             if self.hosts:
                 kinds += [
                     self.make_object, self.generate, self.count_turns, self.attempt, self.manage,

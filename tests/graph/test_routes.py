@@ -5,86 +5,33 @@ from __future__ import annotations
 import signal
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import jitgrad as torch
 from jitgrad import config
-from jitgrad.graph import cycles, heads, host_calls, replay, routes, tape
-from jitgrad.graph.path_writer import MISSED, WRONG
-from jitgrad.graph.routes import Route
+from jitgrad.graph import cycles
+from tests.graph.routing import (
+    RATE,
+    USUAL,
+    X,
+    agree,
+    assert_alike,
+    have_routes_soon,
+    known,
+    routes_of,
+    takes,
+)
 from tests.graph.test_shortcuts import described
 from tests.leaves import leaf
 from tests.timers import needs_timers
 
-USUAL = 80
-
 
 @pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(config, "unroll", 4)
-    monkeypatch.setattr(heads, "LONG", 3)
-    for module in (cycles, replay, tape, host_calls, routes):
-        monkeypatch.setattr(module, "WARM", 2)
-    yield
-
-
-def routes_of(compiled: Any) -> list[Any]:
-    """Return the routes that calls try."""
-    return [each for each in compiled.graph.entrance.shortcuts if isinstance(each.hot, Route)]
-
-
-def takes(compiled: Any, *args: Any, **kwargs: Any) -> bool:
-    """Is this call done by a route? It is done on the way."""
-    values, names = [*args, *kwargs.values()], tuple(kwargs)
-    results = (each.run(values, names) for each in routes_of(compiled))
-    return any(result is not MISSED and result is not WRONG for result in results)
-
-
-def known(function: Callable, *args: Any, **kwargs: Any) -> Any:
-    """Return the function compiled, once a call like this one is done by a route."""
-    compiled = torch.compile(function)
-    for _ in range(USUAL):
-        compiled(*args, **kwargs)
-    assert takes(compiled, *args, **kwargs)
-    return compiled
-
-
-def seen(function: Callable, *args: Any, **kwargs: Any) -> Any:
-    """Return what can be seen of a call, and of a backward pass from all that it returns."""
-    leaves = [each for each in args if isinstance(each, torch.Tensor) and each.requires_grad]
-    try:
-        result = function(*args, **kwargs)
-    except Exception as error:
-        return type(error), str(error)
-    found: list[Any] = [described(result)]
-    for each in result if isinstance(result, (tuple, list)) else [result]:
-        if isinstance(each, torch.Tensor) and each.requires_grad:
-            try:
-                found.append(described(torch.autograd.grad(each.sum(), leaves, allow_unused=True)))
-            except RuntimeError as error:
-                found.append(str(error))
-    return found
-
-
-def agree(function: Callable, compiled: Any, *args: Any, **kwargs: Any) -> None:
-    """Compare a call, eager and compiled, time and again."""
-    for _ in range(12):
-        assert_alike(seen(compiled, *args, **kwargs), seen(function, *args, **kwargs))
-
-
-def assert_alike(found: Any, expected: Any) -> None:
-    """Compare what has been seen; numbers may differ by rounding."""
-    if isinstance(expected, (list, tuple)):
-        assert type(found) is type(expected) and len(found) == len(expected), (found, expected)
-        for pair in zip(found, expected):
-            assert_alike(*pair)
-    elif isinstance(expected, float):
-        assert found == pytest.approx(expected, rel=1e-12, nan_ok=True)
-    else:
-        assert found == expected
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    have_routes_soon(monkeypatch)
 
 
 def grow(x: Any, rate: Any, end: float = 100.0) -> Any:
@@ -93,9 +40,6 @@ def grow(x: Any, rate: Any, end: float = 100.0) -> Any:
     while x.sum() < end:
         x = x * rate + 1
     return x * 2 + rate, x
-
-
-X, RATE = (1.0, 2.0), (1.5, 1.25)
 
 
 def test_a_loop_between_two_paths() -> None:
@@ -407,156 +351,3 @@ def test_other_code() -> None:
     compiled = known(f, leaf(*X))
     step.__code__ = other.__code__
     agree(f, compiled, leaf(*X))
-
-
-def two_names(x: Any) -> Any:
-    x = x * 1.0
-    last = x
-    while x.sum() < 100:
-        x = x * 2
-        last = x
-    return x + last, last * 2, last is x
-
-
-def without_histories(x: Any) -> Any:
-    x = x * 1.0
-    with torch.no_grad():
-        while x.sum() < 100:
-            x = x * 2
-    return x + 1, torch.is_grad_enabled()
-
-
-def a_mode_that_stays(x: Any) -> Any:
-    x = x * 1.0
-    torch.set_grad_enabled(False)
-    while x.sum() < 100:
-        x = x * 2
-    torch.set_grad_enabled(True)
-    return x + 1
-
-
-def a_buffer(x: Any) -> Any:
-    buffer, x = torch.zeros(2, dtype=torch.float64), x * 1.0
-    while x.sum() < 100:
-        buffer += 1
-        x = x * 2 + buffer
-    return x + buffer, buffer, buffer._version
-
-
-def results_that_depend(x: Any) -> Any:
-    x = x * 1.0
-    y = x * 1.0
-    while x.sum() < 100:
-        x = x * 2
-        y = x * 3
-    return y + 1, x, *torch.autograd.grad(y.sum(), x, retain_graph=True)
-
-
-def a_tuple(x: Any) -> Any:
-    state = x * 1.0, x + 1
-    while state[0].sum() < 100:
-        first, second = state
-        state = first * 2, second + first
-    return state[0] + state[1]
-
-
-def two_states(x: Any) -> Any:
-    x, y = x * 1.0, x + 1
-    while x.sum() < 100:
-        x = x * 2
-        y = y * 0.5 + 1
-    return x + 1, y * 3, y
-
-
-def one_of_two_ways(x: Any, limit: float = 1000.0) -> Any:
-    x, y = x * 1.0, x + 1
-    while x.sum() < 100:
-        if x.sum() > limit:
-            y = y * 0.5 + 1
-        x = x * 2
-    return x + 1, y * 3, y
-
-
-def one_memory(x: Any) -> Any:
-    x = x * 1.0
-    shown, part = x.detach(), x[:1]
-    while x.sum() < 100:
-        x = x * 2 + shown
-    shown += 1
-    return x + part, part, shown
-
-
-def numbers(x: Any) -> Any:
-    n, x = 0, x * 1.0
-    while x.sum() < 100:
-        x = x * 2
-        n += 1
-    return x * n, n, f"{n} turns", {"x": x}
-
-
-def two_loops(x: Any) -> Any:
-    x = x * 1.0
-    while x.sum() < 100:
-        x = x * 2
-    y = x - 1
-    while y.sum() > 1:
-        y = y * 0.5
-    return x + y
-
-
-def leaves_with_gradients(x: Any) -> Any:
-    x.grad, y = None, x * 1.0
-    while y.sum() < 100:
-        y = y * 2 + x
-    y.sum().backward()
-    return y.detach(), x.grad
-
-
-def counted(x: Any, n: Any = 20.0) -> Any:
-    x, k = x * 1.0, n - 3
-    while k > 0:
-        x = x * 0.5 + 1
-        k = k - 1
-    if k > -0.5:
-        return x, k
-    return x * 2, k
-
-
-def the_loop_itself(x: Any, n: Any = 20) -> Any:
-    for _ in range(n):
-        x = x * 0.5 + 1
-    return x
-
-
-@pytest.mark.parametrize(
-    "function",
-    [
-        two_names,
-        without_histories,
-        a_mode_that_stays,
-        a_buffer,
-        results_that_depend,
-        a_tuple,
-        two_states,
-        one_of_two_ways,
-        one_memory,
-        numbers,
-        two_loops,
-        leaves_with_gradients,
-        counted,
-        the_loop_itself,
-    ],
-)
-def test_many_functions(function: Callable) -> None:
-    compiled = torch.compile(function)
-    for begin in (X, (0.5, 0.25), (30.0, 3.0), (200.0, 1.0), (3.0, 1.0), X):
-        for _ in range(3):
-            agree(function, compiled, leaf(*begin))
-        agree(function, compiled, leaf(*begin) * 1)
-    if function is one_of_two_ways:
-        for limit in (10.0, 1000.0, 90.0, 0.0, 1000.0):
-            agree(function, compiled, leaf(*X), limit)
-    if function in (counted, the_loop_itself):
-        kind = float if function is counted else int
-        for n in (20, 7, 4, 3, 2, 1, 0, -1, 3.75, 3.25, 9.75, 9.25, 100, 20):
-            agree(function, compiled, leaf(*X), kind(n))
