@@ -85,6 +85,12 @@ class Form:
         strides = (self.length, *self.strides)
         return np.ndarray((turns, *self.shape), self.dtype, block, 0, strides)
 
+    def shortened(self, record: np.ndarray, turns: int) -> np.ndarray:
+        """Return the first entries of a record, in memory of their own."""
+        made = self.record(turns)
+        made[...] = record[:turns]
+        return made
+
     def conforming(self, record: np.ndarray) -> np.ndarray:
         """Return `record` with entries that lie as kernels expect them."""
         if record.shape[1:] != self.shape or record.dtype != self.dtype:

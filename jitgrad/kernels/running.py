@@ -16,6 +16,7 @@ from jitgrad.kernels.loops import Stop, Turns
 from jitgrad.kernels.machine import machine
 from jitgrad.kernels.records import Form, strides_in_bytes
 from jitgrad.kernels.scratch import Spare
+from jitgrad.kernels.short_runs import ShortRun, writer_for
 
 SHORT = 20_000.0
 """Estimated ns of the turns that are done before the interpreter lock is released."""
@@ -48,7 +49,7 @@ class Arena:
     """
 
     def __init__(self, loop: Loop) -> None:
-        layout = loop.layout
+        self.layout = layout = loop.layout
         block = np.zeros(layout.size + 64, np.uint8)
         address = block.__array_interface__["data"][0]
         start = -address % 64
@@ -58,15 +59,16 @@ class Arena:
         self.words[layout.moving] += address + start
         self.run, self.place = machine(self.words)
         memory = memoryview(self.bytes)  # type: ignore[arg-type]
-        self._integers, self._floats = memory.cast("q"), memory.cast("d")
-        self._open = self._integers[loop.entries : loop.entries + loop.paths]
+        self.integers, self.floats = memory.cast("q"), memory.cast("d")
+        self._open = self.integers[loop.entries : loop.entries + loop.paths]
         self.entries = self._open.tolist()
         self.closed: Collection[int] = ()
-        self.counts = [self._integers[at : at + 2] for at in loop.counts]
+        self.counts = [self.integers[at : at + 2] for at in loop.counts]
         self.fill = {each: self._filling(each, layout) for each in loop.filled}
         values = [each for each in loop.carried if isinstance(each, Value)]
         self._memories = [each.memory for each in values]
         self._reads = [self._reading(each, layout) for each in loop.carried]
+        self.run_shortly: ShortRun | None = None if loop.shortly is None else loop.shortly(self)
 
     def close(self, paths: Collection[int]) -> None:
         """Let no turn take one of `paths`."""
@@ -77,26 +79,30 @@ class Arena:
 
     def begin_with(self, path: int) -> None:
         """Let the next turn try this path first."""
-        self._integers[CURRENT] = self._open[path]
+        self.integers[CURRENT] = self._open[path]
 
     def _filling(self, each: Value | Scalar, layout: Any) -> Callable[[Any], Any]:
         offset = layout.offset(each)
         if isinstance(each, Scalar):
-            numbers = self._floats if each.type is float else self._integers
+            numbers = self.floats if each.type is float else self.integers
             return partial(numbers.__setitem__, offset // 8)
-        array = np.ndarray(each.shape, each.dtype, self.bytes, offset, strides_in_bytes(each))
-        return partial(np.copyto, array)
+        return partial(np.copyto, self.array(each))
+
+    def array(self, value: Value) -> np.ndarray:
+        """Return the memory of a carried value."""
+        offset, strides = self.layout.offset(value), strides_in_bytes(value)
+        return np.ndarray(value.shape, value.dtype, self.bytes, offset, strides)
 
     def _reading(self, each: Value | Scalar, layout: Any) -> Callable[[dict], Any]:
         offset = layout.offset(each)
         if isinstance(each, Scalar):
-            numbers = self._floats if each.type is float else self._integers
+            numbers = self.floats if each.type is float else self.integers
             place, is_bool = offset // 8, each.type is bool
             return lambda copies: bool(numbers[place]) if is_bool else numbers[place]
         memory, strides = each.memory, strides_in_bytes(each)
         first, length = layout.blocks[memory]
         block = self.bytes[first : first + length]
-        array = np.ndarray(each.shape, each.dtype, self.bytes, offset, strides)
+        array = self.array(each)
         if self._memories.count(memory) == 1 and array.copy().strides == strides:
             return lambda copies: array.copy()
 
@@ -154,15 +160,16 @@ class Loop:
         self.turn_bytes = [sum(form.length for form in forms) for forms in self.forms]
         self.expected = [max(16, LEAST_BYTES // max(each, 1)) for each in self.turn_bytes]
         self._constants = assembler.constants
-        self._given = [each if each in self.filled else None for each in inputs]
-        self._follows = assembler.follows
-        self._tests = [
+        self.given = [each if each in self.filled else None for each in inputs]
+        self.follows = assembler.follows
+        self.tests = [
             (path, number) for path, plan in enumerate(plans) for number in range(len(plan.tests))
         ]
-        self._increments = layout.position(increments)
-        self._incoming = [[Form(each) for each in plan.streams] for plan in plans]
-        self._portion = max(1, int(SHORT / (5 + self.nanoseconds)))
+        self.increments = layout.position(increments)
+        self.incoming = [[Form(each) for each in plan.streams] for plan in plans]
+        self.portion = max(1, int(SHORT / (5 + self.nanoseconds)))
         self._spare = Spare()
+        self.shortly = writer_for(self, LEAST_BYTES, ENDLESS)
 
     def run(
         self,
@@ -191,9 +198,21 @@ class Loop:
             arena = self._spare.pop()
         except IndexError:
             arena = Arena(self)
+        run_shortly = arena.run_shortly
+        if (
+            run_shortly is not None
+            and not (closed or first or arena.closed)
+            and most_bytes >= ENDLESS
+        ):
+            made = run_shortly(values, streams, limit, order)
+            if type(made) is Turns:
+                self._spare.append(arena)
+                return made
+            if made is not None:
+                return self._turns(arena, made[0], most_bytes, made[1:])
         fixed = []
         try:
-            for each, value in zip(self._given, values, strict=True):
+            for each, value in zip(self.given, values, strict=True):
                 if each is None:
                     fixed.append(_NOTHING if value is None else value)
                 elif value is not None:
@@ -203,20 +222,20 @@ class Loop:
                 raise
             return self._nothing(values)
         records = []
-        for forms, given in zip(self._incoming, streams or [()] * self.paths, strict=True):
+        for forms, given in zip(self.incoming, streams or [()] * self.paths, strict=True):
             for form, record in zip(forms, given, strict=True):
                 records.append(form.conforming(record))
         if order is not None:
             limit = min(limit, len(order))
             records.append(order)
-        elif self._incoming[0]:
+        elif self.incoming[0]:
             limit = min(limit, *map(len, streams[0]))
-        for place, record in enumerate(records, self._increments):
+        for place, record in enumerate(records, self.increments):
             arena.words[place] = record.strides[0]
         if fixed or records:
             arena.place(0, *fixed, *records)
         arena.close(closed)
-        if not self._follows:
+        if not self.follows:
             arena.begin_with(first)
         return self._turns(arena, limit, most_bytes)
 
@@ -224,18 +243,19 @@ class Loop:
         """Return what it is to have done no turn, for Python has numbers beyond int64."""
         held = {
             each: value.copy("K") if isinstance(value, np.ndarray) else value
-            for each, value in zip(self._given, values)
+            for each, value in zip(self.given, values)
         }
         tape = [[form.record(0) for form in forms] for forms in self.forms]
         order = np.empty(0, np.uint8) if self.marks else None
         carried = [held[each] for each in self.carried]
         return Turns(0, Stop.PYTHON, None, carried, [0] * self.paths, tape, order)
 
-    def _turns(self, arena: Arena, limit: int, most_bytes: int) -> Turns:
-        tape = _Tape(self, arena, most_bytes)
+    def _turns(self, arena: Arena, limit: int, most_bytes: int, begun: Any = None) -> Turns:
+        """Do turns, behind a portion if one is `begun`."""
+        tape = _Tape(self, arena, most_bytes, begun)
         made = None
         try:
-            number, stop = self._portions(arena, limit, tape)
+            number, stop = self._portions(arena, limit, tape, begun)
             made = self._done(arena, tape, number, stop)
             if stop is not Stop.PYTHON:  # a failure leaves its mark
                 self._spare.append(arena)
@@ -249,16 +269,22 @@ class Loop:
         return made._replace(stop=Stop.ERROR, error=error)
 
     def _done(self, arena: Arena, tape: _Tape, number: int, stop: Stop) -> Turns:
-        test = self._tests[number - FIRST_TEST] if stop is Stop.TEST else None
+        test = self.tests[number - FIRST_TEST] if stop is Stop.TEST else None
         counts = [each[0] for each in arena.counts]
         done = sum(counts)
         return Turns(done, stop, test, arena.carried(), counts, *tape.finished(done, counts))
 
-    def _portions(self, arena: Arena, limit: int, tape: _Tape) -> tuple[int, Stop]:
+    def _portions(self, arena: Arena, limit: int, tape: _Tape, begun: Any) -> tuple[int, Stop]:
         """Do turns in portions, between which Python has a look; return why they end."""
-        done, number, portion, release = 0, FINISHED, self._portion, self._portion == 1
+        done, number, portion, release = 0, FINISHED, self.portion, self.portion == 1
         started = 0.0
         stop = Stop.LIMIT
+        if begun is not None:
+            done, number = begun[:2]
+            if number == FAILED:
+                return number, Stop.PYTHON
+            if done == portion:
+                portion, release, started = 4 * portion, True, time.perf_counter()
         while done < limit:
             room = tape.grow(done, limit)
             if not room:
@@ -281,10 +307,14 @@ class Loop:
 class _Tape:
     """What a run records, in arrays that grow: by path, and in which order the paths were taken."""
 
-    def __init__(self, loop: Loop, arena: Arena, most_bytes: int) -> None:
+    def __init__(self, loop: Loop, arena: Arena, most_bytes: int, begun: Any = None) -> None:
         self._loop = loop
         self._arena = arena
         self._most = most_bytes
+        if begun is not None:
+            *_, self._records, self._rooms, order = begun
+            self._order = _NO_MARKS if order is None else order
+            return
         self._rooms = [0] * loop.paths
         self._records: list[list[np.ndarray]] = [[] for _ in range(loop.paths)]
         self._order = _NO_MARKS
@@ -353,9 +383,8 @@ class _Tape:
         if not size:
             return []
         if own < room // 2 and room * size > LEAST_BYTES:
-            records = [form.record(own) for form in forms]
-            for old, new in zip(self._records[path], records):
-                new[...] = old[:own]
+            pairs = zip(forms, self._records[path])
+            records = [form.shortened(record, own) for form, record in pairs]
         else:
             records = [each[:own] for each in self._records[path]] or [
                 form.record(0) for form in forms
