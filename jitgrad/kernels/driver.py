@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import linecache
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from itertools import count as numbers
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from jitgrad.graph.ir import Memory, Scalar, Value
+from jitgrad.graph.ir import Scalar, Value
 from jitgrad.kernels import calling, cpu
 from jitgrad.kernels.conventions import ARRAY, CONSTANT, FLOAT, INTEGER
+from jitgrad.kernels.driver_memory import BLOCK, KEPT, WITHIN, DriverMemory, geometry_of
 from jitgrad.kernels.emit import emit_kernels
 from jitgrad.kernels.entries import Emitted, Integer, Pointer
 from jitgrad.kernels.fusion import Group
-from jitgrad.kernels.geometry import row_major
 from jitgrad.kernels.instructions import (
     Footprint,
     Instruction,
@@ -29,7 +30,6 @@ from jitgrad.kernels.instructions import (
     result_bytes,
     steps_of,
 )
-from jitgrad.kernels.layout import allocate, fresh, view_of
 from jitgrad.kernels.operations import (
     Call,
     Constant,
@@ -42,20 +42,24 @@ from jitgrad.kernels.operations import (
 )
 from jitgrad.kernels.products import emit_product
 from jitgrad.kernels.schedule import Schedule, Unit, parts_of
-from jitgrad.kernels.scratch import Scratch, Spare, lend
+from jitgrad.kernels.scratch import Spare, lend
 from jitgrad.kernels.threads import WORTH_SPLITTING, pieces
-from jitgrad.modes import run_quietly
 
 _programs = numbers()
 
-_BLOCK = "scratch"
-"""The name of the block of memory that does not leave a run."""
 
-
-class Driver:
+class Driver(DriverMemory):
     """Generates the driver of one program.
 
+    Args:
+        schedule, inputs, outputs: what it does, and with what.
+        together: outputs that come out in one block of bytes, behind the others, if kernels make
+            them.
+        within: inputs that lie in such a block, which comes before the others: the bytes where
+            they begin.
+
     Attributes:
+        offsets: the bytes where outputs begin that lie in a block.
         kernels: those that it calls, each once, in order.
         native_calls: kernels and products of one run.
         source: the text.
@@ -68,138 +72,28 @@ class Driver:
         schedule: Schedule,
         inputs: Sequence[Value | Scalar],
         outputs: Sequence[Value | Scalar],
+        together: Collection[Value] = (),
+        within: Mapping[Value, int] = MappingProxyType({}),
     ) -> None:
         self.kernels: list[cpu.Kernel] = []
         self.native_calls = 0
         self._schedule = schedule
-        self._inputs = inputs
-        self._outputs = outputs
-        self._lines: list[str] = []
-        self._names: dict[Any, str] = {}
-        self._counters: dict[str, int] = {}
-        self._namespace: dict[str, Any] = {
-            "empty": np.empty,
-            "ndarray": np.ndarray,
-            "as_strided": np.lib.stride_tricks.as_strided,
-            "copyto": np.copyto,
-            "run_quietly": run_quietly,
-            "fresh": fresh,
-        }
-        self._base: dict[Memory, tuple[str, Value]] = {}
-        self._views: dict[tuple, str] = {}
-        self._outside = {each.memory for each in inputs if isinstance(each, Value)}
-        self._escaping = {each.memory for each in outputs if isinstance(each, Value)}
-        self._introduced: dict[Memory, Value] = {}
-        self._scratch = Scratch(self._introduced)
-        self._lent: list[tuple[str, Callable[[np.ndarray], np.ndarray]]] = []
+        super().__init__(inputs, outputs)
+        self._within = within
         self._stored = schedule.stored(self._outside | self._escaping)
-        self._generate()
-
-    # names
-
-    def _new(self, prefix: str) -> str:
-        number = self._counters.get(prefix, 0)
-        self._counters[prefix] = number + 1
-        return f"{prefix}{number}"
-
-    def _constant(self, prefix: str, value: Any) -> str:
-        """Return the name of an object that the driver uses."""
-        key = (prefix, id(value))
-        name = self._names.get(key)
-        if name is None:
-            name = self._names[key] = self._new(prefix)
-            self._namespace[name] = value
-        return name
-
-    def _dtype(self, dtype: np.dtype) -> str:
-        self._namespace[dtype.name] = dtype
-        return dtype.name
-
-    def _line(self, text: str) -> None:
-        self._lines.append(text)
-
-    # memory
-
-    def _prepare(self, value: Value) -> None:
-        """Make sure that there is memory for the elements that an operation of ours writes."""
-        memory = value.memory
-        if memory in self._base or memory in self._scratch:
-            return
-        first = self._introduced.get(memory, value)
-        name = self._new("out")
-        self._line(f"{name} = {self._allocation(first)}")
-        self._base[memory] = (name, first)
-        self._views[_geometry(first)] = name
-
-    def _allocation(self, value: Value) -> str:
-        shape, dtype = value.shape, self._dtype(value.dtype)
-        order = sorted(range(len(shape)), key=lambda dim: -value.strides[dim])
-        for axes in (tuple(range(len(shape))), tuple(order)):
-            sizes = tuple(shape[axis] for axis in axes)
-            back = tuple(axes.index(dim) for dim in range(len(shape)))
-            trial = np.empty(sizes, np.bool_).transpose(back)
-            if trial.strides == value.strides:
-                text = f"empty({sizes}, {dtype})"
-                return text if back == tuple(range(len(shape))) else f"{text}.transpose({back})"
-        self._namespace["allocate"] = allocate
-        return f"allocate({self._constant('layout', value)})"
-
-    def _array(self, value: Value) -> str:
-        """Return the name of the array for `value`."""
-        if value.shift is not None:
-            return self._shifted(value, *value.shift)
-        key = _geometry(value)
-        self._prepare(value)
-        name = self._views.get(key)
-        if name is None:
-            name = self._new("view")
-            if value.memory in self._scratch:
-                strides = tuple(stride * value.dtype.itemsize for stride in value.strides)
-                layout = (value.shape, value.dtype, strides, self._scratch.offset(value))
-                self._lent.append((name, partial(view_of, layout=layout)))
-            else:
-                base, first = self._base[value.memory]
-                self._line(f"{name} = {self._view(base, first, value)}")
-            self._views[key] = name
-        return name
-
-    def _shifted(self, value: Value, number: Scalar, distance: int) -> str:
-        """Return the name of an array that is made for one use."""
-        base, offset = self._address(value)
-        size, dtype = value.dtype.itemsize, self._dtype(value.dtype)
-        strides = tuple(stride * size for stride in value.strides)
-        self._namespace["view_of"] = view_of
-        name = self._new("view")
-        place = f"{offset} + {self._names[number]} * {distance * size}"
-        self._line(f"{name} = view_of({base}, ({value.shape}, {dtype}, {strides}, {place}))")
-        return name
-
-    def _view(self, base: str, first: Value, value: Value) -> str:
-        is_same = first.offset == value.offset and first.dtype == value.dtype
-        pairs = list(zip(first.shape, first.strides))
-        if is_same and sorted(pairs) == sorted(zip(value.shape, value.strides)):
-            axes = []
-            for pair in zip(value.shape, value.strides):
-                axis = next(k for k, held in enumerate(pairs) if held == pair and k not in axes)
-                axes.append(axis)
-            return f"{base}.transpose({tuple(axes)})"
-        itemsize = value.dtype.itemsize
-        offset = (value.offset - first.offset) * itemsize
-        strides = tuple(stride * itemsize for stride in value.strides)
-        is_block = first.strides == row_major(first.shape) and value.memory not in self._outside
-        if is_block and min(value.strides, default=0) >= 0:
-            dtype = self._dtype(value.dtype)
-            return f"ndarray({value.shape}, {dtype}, {base}, {offset}, {strides})"
-        self._namespace["view_of"] = view_of
-        layout = (value.shape, value.dtype, strides, offset)
-        return f"view_of({base}, {self._constant('layout', layout)})"
+        self._in_blocks = {each.memory for each in within}
+        self._generate(together)
 
     # the parts
 
-    def _generate(self) -> None:
-        parameters = [self._parameter(each) for each in self._inputs]
+    def _generate(self, together: Collection[Value]) -> None:
+        given = [each for each in self._inputs if each not in self._within]
+        parameters = [WITHIN] * bool(self._within) + [self._parameter(each) for each in given]
+        for each, offset in self._within.items():
+            self._put(each, WITHIN, offset)  # type: ignore[arg-type]
         units = [(unit, self._kernels(unit)) for unit in self._schedule.units]
         self._place(units)
+        self._join(together)
         pending: list[Emitted] = []
         for unit, kernels in units:
             pending += kernels or ()
@@ -208,7 +102,8 @@ class Driver:
                 pending = []
                 self._operation(unit)  # type: ignore[arg-type]
         self._launch(pending)
-        results = [self._result(each) for each in self._outputs]
+        results = [self._result(each) for each in self._outputs if each not in self.offsets]
+        results += [KEPT] * bool(self.offsets)
         self._finish(parameters, results)
         self.instructions = [
             _instruction(unit, kernels) for unit, kernels in units if not isinstance(unit, Constant)
@@ -227,6 +122,7 @@ class Driver:
                     self._introduced.setdefault(each.target.memory, each.whole or each.target)
                     if isinstance(each, (Call, Constant)):
                         elsewhere.add(each.target.memory)
+                        self._by_numpy_made.add(each.target.memory)
         for time, (unit, kernels) in enumerate(units):
             used = [
                 entry.value
@@ -248,7 +144,7 @@ class Driver:
             return name
         name = self._new("in")
         self._base.setdefault(value.memory, (name, value))
-        self._views.setdefault(_geometry(value), name)
+        self._views.setdefault(geometry_of(value), name)
         return name
 
     def _result(self, value: Value | Scalar) -> str:
@@ -272,7 +168,7 @@ class Driver:
             name = self._new("declined")
             self._lent.append((name, lambda block: np.zeros(1, np.int64)))
             self._base[declined.memory] = (name, declined)
-            self._views[_geometry(declined)] = name
+            self._views[geometry_of(declined)] = name
         return unit.routine.kernels
 
     def _launch(self, kernels: Sequence[Emitted]) -> None:
@@ -315,14 +211,6 @@ class Driver:
                 table.append((kind, position, 0))
         return table
 
-    def _address(self, value: Value) -> tuple[str, int]:
-        """Return an array, and how many bytes behind its beginning `value` begins."""
-        self._prepare(value)
-        if value.memory in self._scratch:
-            return _BLOCK, self._scratch.offset(value)
-        name, first = self._base[value.memory]
-        return name, (value.offset - first.offset) * value.dtype.itemsize
-
     def _operation(self, operation: Operation) -> None:
         if isinstance(operation, Native):
             self._ask_again(operation)
@@ -335,7 +223,7 @@ class Driver:
             assert operation.target is not None
             name = self._constant("constant", operation.array)
             self._base[operation.target.memory] = (name, operation.target)
-            self._views[_geometry(operation.target)] = name
+            self._views[geometry_of(operation.target)] = name
         elif isinstance(operation, Number):
             name = self._names[operation.output] = self._new("number")
             function = self._constant("function", operation.function)
@@ -390,12 +278,12 @@ class Driver:
             made = f"fresh({made}, {self._constant('layout', layout)}, ({arrays}))"
         self._line(f"{name} = {made}")
         self._base[target.memory] = (name, target)
-        self._views[_geometry(target)] = name
+        self._views[geometry_of(target)] = name
 
     def _finish(self, parameters: list[str], results: list[str]) -> None:
         body = []
         if self._scratch.size or self._lent:
-            names = ", ".join([_BLOCK, *(name for name, _ in self._lent)])
+            names = ", ".join([BLOCK, *(name for name, _ in self._lent)])
             body += [
                 "try:",
                 f"    lent = {names}, = spare.pop()",
@@ -428,10 +316,6 @@ def _instruction(unit: Unit, kernels: Sequence[Emitted] | None) -> Instruction:
     if isinstance(unit, (Number, Extract)):
         return Instruction("Python", names, steps)
     return Instruction("kernel" if names else "NumPy", names, steps)
-
-
-def _geometry(value: Value) -> tuple:
-    return (value.memory, value.offset, value.shape, value.strides, value.dtype)
 
 
 def _identifier(name: str) -> str:

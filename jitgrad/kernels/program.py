@@ -5,7 +5,8 @@ Where there is no native code (see `availability`), the steps of a trace are int
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from jitgrad.graph.ir import Memory, Scalar, Step, Value, Write, flat, operands
@@ -31,6 +32,7 @@ class Program:
             process had left on disk; and loading the compiler, if that was needed first.
         instructions: what it does, to be read.
         footprint: what memory a run takes.
+        offsets: of the outputs that are in one block of bytes, where they begin.
         source: the driver, as Python; empty where there is none.
         why_not: why it is interpreted, empty if it is native.
     """
@@ -41,6 +43,7 @@ class Program:
         "instructions",
         "kernels",
         "native_calls",
+        "offsets",
         "run",
         "source",
         "why_not",
@@ -65,12 +68,15 @@ class Program:
         self.compile_seconds = compile_seconds
         self.source = source
         self.why_not = why_not
+        self.offsets: dict[Value, int] = {}
 
 
 def lower(
     steps: Sequence[Step],
     inputs: Sequence[Value | Scalar],
     outputs: Sequence[Value | Scalar],
+    together: Collection[Value] = (),
+    within: Mapping[Value, int] = MappingProxyType({}),
 ) -> Program:
     """Return a program that performs `steps`.
 
@@ -80,20 +86,27 @@ def lower(
             inputs; different memories must not overlap.
         outputs: what it returns. One in an input's memory is a view on it; the others are in
             memory that no other run touches.
+        together: those of the outputs that had better come out in one block of bytes, behind the
+            others, than as arrays of their own; the program's `offsets` tell which of them do.
+        within: those of the inputs that are in such a block, with their offsets. The program is
+            called with the block before the others.
 
     Raises:
+        Unavailable: there is no native code, and so no such block to be read.
         ValueError: something is read or returned that is no input and that no step has made.
     """
     _check(steps, inputs, outputs)
     before = compiling.seconds
     try:
-        driver = natively(lambda: _driver(steps, inputs, outputs))
+        driver = natively(lambda: _driver(steps, inputs, outputs, together, within))
     except Unavailable as why:
+        if within:
+            raise
         interpreter = Interpreter(steps, inputs, outputs)
         return Program(
             interpreter.run, interpreter.instructions, interpreter.footprint, why_not=str(why)
         )
-    return Program(
+    program = Program(
         driver.run,
         driver.instructions,
         driver.footprint,
@@ -102,18 +115,23 @@ def lower(
         compiling.seconds - before,
         driver.source,
     )
+    program.offsets = driver.offsets
+    return program
 
 
 def _driver(
     steps: Sequence[Step],
     inputs: Sequence[Value | Scalar],
     outputs: Sequence[Value | Scalar],
+    together: Collection[Value],
+    within: Mapping[Value, int],
 ) -> Driver:
     from jitgrad.kernels.driver import Driver  # the first time, makes what calls kernels
     from jitgrad.kernels.reading import operations
     from jitgrad.kernels.schedule import Schedule
 
-    return Driver(Schedule(operations(steps, inputs, outputs)), inputs, outputs)
+    schedule = Schedule(operations(steps, inputs, outputs))
+    return Driver(schedule, inputs, outputs, together, within)
 
 
 def _check(

@@ -218,3 +218,11 @@ def program(seed: int):
 def test_random_traces_run_as_written(seed):
     trace, outputs = program(seed)
     trace.check(*outputs)
+
+
+def test_outputs_in_one_block():
+    counts = []
+    for seed in range(120):
+        trace, outputs = program(seed)
+        counts.append(trace.check_block(*outputs))
+    assert sum(each > 1 for each in counts) > 10, counts

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Step, Value, Write
+from jitgrad.kernels.geometry import row_major
 from jitgrad.kernels.program import Program, lower
 from jitgrad.modes import run_quietly
 from jitgrad.primitive import Kind, Primitive
+from tests.kernels import records as r
 
 
 class Traced:
@@ -148,6 +150,36 @@ class Trace:
                 same(found, traced.now, close)
             self._check_sharing(list(made) + arguments, [*outputs, *self.inputs])
         return program
+
+    def check_block(self, *outputs: Traced) -> int:
+        """Have outputs in one block, and read them there; return how many are."""
+        inputs, noted = [each.noted for each in self.inputs], [each.noted for each in outputs]
+        values = [each for each in noted if isinstance(each, Value)]
+        program = lower(self.steps, inputs, noted, together=values)
+        offsets = program.offsets
+        if not offsets:
+            return 0
+        *others, block = program.run(*self.arguments())
+        # nothing of it is written by a later run
+        program.run(*self.arguments())
+        rest = [each for each in outputs if each.noted not in offsets]
+        for found, expected in zip(others, rest, strict=True):
+            same(found, expected.now, 0.0)
+        inside = [each for each in outputs if each.noted in offsets]
+        steps, made = [], []
+        for each in inside:
+            value = Value(each.now.shape, row_major(each.now.shape), each.now.dtype, Memory())
+            steps.append(Compute(r.MAXIMUM, (each.noted, each.noted), {}, value))
+            made.append(value)
+        read = [each.noted for each in inside]
+        reader = lower(steps, read, [*made, *read], within=offsets)
+        for found, expected in zip(reader.run(block), [*inside, *inside], strict=True):
+            np.testing.assert_array_equal(found, expected.now)
+            assert found.dtype == expected.now.dtype
+        for found, expected in zip(reader.run(block)[len(made) :], inside, strict=True):
+            same(found, expected.now, 0.0)
+            assert np.may_share_memory(found, block) or not found.size
+        return len(inside)
 
     def _check_sharing(self, arrays: list[Any], traced: list[Traced]) -> None:
         for i, first in enumerate(arrays):
