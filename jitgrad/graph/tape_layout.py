@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from jitgrad.graph.ir import Compute, Scalar, Value
+from jitgrad.graph.ir import Compute, Memory, Scalar, Value
 from jitgrad.graph.origins import SavedValue, StorageEntry, Variable, ancestors
 from jitgrad.graph.plans import Plan
 from jitgrad.graph.segment import PathState, Segment
@@ -23,7 +23,8 @@ class TapeLayout:
         owned: for each segment the variables that it made, results before inputs.
         dependent: one live tensor's history runs through another's.
         slots: the slots of the run that the derivative may read.
-        read: what other values are recomputed from.
+        read: what other values are recomputed from, which nobody looks after. A view that is saved
+            is another matter: eager raises where its memory has been written since.
         arguments: those among them that lie in argument memory, with their roots. Eager may not
             have saved them, so that whoever writes to them must not spoil the derivative.
         shown: the storages made by the trace that somebody can see.
@@ -105,31 +106,34 @@ class TapeLayout:
 
     def _slots(self) -> dict[Value | Scalar, int]:
         slot_of = self.state.slot_of
-        pending: list[Value | Scalar] = []
+        # with the memory of what is saved there, whose version is looked at before it is read
+        pending: list[tuple[Value | Scalar, Memory | None]] = []
         for variable in self.order:
             history = variable.history
             if history is None or variable in self.freed:
                 continue
             pending.extend(
-                each.value
+                (each.value, each.value.memory)
                 for each in history.saved()
                 if self.state.writes.get(each.storage, 0) == each.version
             )
-            pending.extend(each for each in history.inputs if isinstance(each, Scalar))
+            pending.extend((each, None) for each in history.inputs if isinstance(each, Scalar))
         needed: dict[Value | Scalar, int] = {}
-        seen: set[Value | Scalar] = set()
+        seen: set[tuple[Value | Scalar, Memory | None]] = set()
         while pending:
-            each = pending.pop()
-            if each in seen:
+            each, checked = pending.pop()
+            if (each, checked) in seen:
                 continue
-            seen.add(each)
+            seen.add((each, checked))
             if each in slot_of:
                 needed[each] = slot_of[each]
             elif isinstance(each, Value):
-                inputs = self.makers[each].inputs
-                found = [other for other in inputs if isinstance(other, (Value, Scalar))]
-                pending.extend(found)
-                self.read.update(found)
+                for other in self.makers[each].inputs:
+                    if isinstance(other, Value) and other.memory is checked:
+                        pending.append((other, checked))
+                    elif isinstance(other, (Value, Scalar)):
+                        pending.append((other, None))
+                        self.read.add(other)
         return needed
 
     def freed_by(self, given: tuple, wanted: tuple) -> frozenset[Variable]:
