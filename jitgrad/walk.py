@@ -55,6 +55,8 @@ def run(
         targets = None if wanted is None else {each for each, _ in wanted}
         if line and targets is not None:
             line = _up_to(line, targets)
+        if line and len(line) == 1 and wanted is not None:
+            return _run_one(line[0], index, cotangents[0], keep, wanted, targets)
         if line:
             return _run_line(line, index, cotangents[0], keep, wanted, targets)
     return run_nodes(roots, cotangents, keep, create_graph, wanted)
@@ -140,7 +142,11 @@ def _run_line(
                 for position, edge in enumerate(edges):
                     flow = flows[position]
                     if flow is not None and needed[position]:
-                        walk.add(edge, indices[position] if indices else 0, flow)
+                        if edge.outputs == 1 and edge not in waiting:
+                            # as `add` does, of which hundreds of leaves need nothing else
+                            waiting[edge] = [flow]
+                        else:
+                            walk.add(edge, indices[position] if indices else 0, flow)
                 del flows
             if targets is None:
                 for edge in dict.fromkeys(edges):
@@ -151,6 +157,34 @@ def _run_line(
     if wanted is None:
         return []
     return [waiting[each][0] if each in waiting else None for each, _ in wanted]
+
+
+def _run_one(
+    node: Node, index: int, cotangent: Any, keep: bool, wanted: Sequence[tuple], targets: Any
+) -> list:
+    """Walk back through a node behind which there are only leaves, the `targets` among them."""
+    cotangents: list[Any] = [None] * node.outputs
+    cotangents[index] = cotangent
+    needed = [edge in targets for edge in node.edges]
+    found: dict[Node, Any] = {}
+    enabled = state.grad_enabled
+    state.grad_enabled = False
+    try:
+        try:
+            flows = node.backward(cotangents, needed)
+        except Unfold:
+            flows = None
+        if flows is None:
+            return _go_on({}, node, cotangents, keep, wanted)
+        if not keep:
+            node.release()
+        for edge, flow, want in zip(node.edges, flows, needed):
+            if want and flow is not None:
+                held = found.get(edge)
+                found[edge] = flow if held is None else held + flow
+    finally:
+        state.grad_enabled = enabled
+    return [found.get(each) for each, _ in wanted]
 
 
 def _needed_in(line: list[Node], targets: set) -> dict[Node, list[bool]]:

@@ -179,4 +179,4 @@ def test_compiled_calls_one_behind_the_other(monkeypatch, lines):
     one, other = in_both_ways(monkeypatch, act)
     assert one == other
     assert len(lines) == 2
-    assert any(each.name() == "LoopBackward" for each in lines[0])
+    assert any(each.name() == "RouteBackward" for each in lines[0])

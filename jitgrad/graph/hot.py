@@ -55,16 +55,24 @@ class HotPath:
         can_raise: its program may raise, and then the path is done step by step.
         credit: right guesses less wrong ones, bounded.
         is_tried: a shortcut has been written, if one can be.
+        trace: what the program was lowered from: steps, inputs, outputs.
         kept_bytes: what a call has kept before its last path, if there is another one.
     """
 
     kept_bytes = 0
 
     def __init__(
-        self, last: Segment, program: Any, arguments: list[int], places: list[int], is_guess: bool
+        self,
+        last: Segment,
+        program: Any,
+        trace: tuple[list, list, list],
+        arguments: list[int],
+        places: list[int],
+        is_guess: bool,
     ) -> None:
         self.last = last
         self.program = program
+        self.trace = trace
         self.arguments = arguments
         self.places = places
         self.is_guess = is_guess
@@ -128,9 +136,10 @@ def hot_path(last: Segment) -> HotPath | None:
     read += [each for segment in segments for each in (*_decides(segment), *segment.inputs)]
     inputs = list(dict.fromkeys(each for each in read if each not in made))
     guessed = [] if flag is None else [flag]
-    program = last.lower(steps, inputs, [*guessed, *outputs], "whole path to the end")
+    trace = steps, inputs, [*guessed, *outputs]
+    program = last.lower(*trace, "whole path to the end")
     arguments, places = ([slot_of[each] for each in row] for row in (inputs, outputs))
-    return HotPath(last, program, arguments, places, flag is not None)
+    return HotPath(last, program, trace, arguments, places, flag is not None)
 
 
 def _single(segment: Segment) -> HotPath:
@@ -139,7 +148,8 @@ def _single(segment: Segment) -> HotPath:
     assert isinstance(end, Result)
     slots = end.state.slots
     places = list(range(slots - len(segment.outputs), slots))
-    return HotPath(segment, segment.ready(), segment.arguments, places, False)
+    trace = segment.steps, segment.inputs, segment.outputs
+    return HotPath(segment, segment.ready(), trace, segment.arguments, places, False)
 
 
 def _is_pure(segment: Segment) -> bool:

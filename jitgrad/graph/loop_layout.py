@@ -165,6 +165,10 @@ class LoopLayout:
             self._changed[tuple(ways)] = found
         return found
 
+    def has_lasting_roots(self, ways: Sequence[int]) -> bool:
+        """Do the results of turns on these ways depend on the same, whatever their order?"""
+        return tuple(ways) in self._lasting
+
     def roots(self, taken: Sequence[int] | np.ndarray, ways: Sequence[int]) -> list[Variable]:
         """Return what comes from outside that the results of these turns depend on.
 

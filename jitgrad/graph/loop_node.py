@@ -120,6 +120,17 @@ class LoopBackward(Node):
         for number, *what in self._reached.pop(get_ident()):
             self.past.passages[number].free(*what)
 
+    def free(self, saved: Iterable[tuple[int, frozenset[Variable]]]) -> None:
+        """Free what variables have saved in all turns on some ways."""
+        for number, those in saved:
+            passage = self.past.passages[number]
+            passage.free(those, slice(0, passage.count))
+
+    def free_all(self) -> None:
+        """Free everything."""
+        ways = self.layout.ways
+        self.free((each, frozenset(ways[each].layout.saving)) for each in self.past.passages)
+
     def _given(self, cotangents: list) -> dict[Variable, Any]:
         """Return what arrives at the leading variables."""
         pairs = zip(self.layout.leading, cotangents)

@@ -39,6 +39,12 @@ class ReverseShortcut:
 
     Attributes:
         roots: the variables with which the turns begin, see `LoopBackward`.
+        fixed: what is the same in all turns, each with a way that has it; None if nobody reads it.
+        given: the outputs whose cotangents go in.
+        results: for each of the roots where its cotangent is in what the loop carries, and how it
+            lies; None if there is none.
+        reached: the ways gone through, with what is freed then.
+        checks: nothing saved must have been written since.
     """
 
     def __init__(self, node: Any, reverse: Reverse, wanted: list[Variable]) -> None:
@@ -47,23 +53,23 @@ class ReverseShortcut:
         known = [(way, plan) for way, plan in plans.items() if plan is not None]
         self.roots = node.roots
         self._loop = reverse.loop
-        self._given = [layout.leading.index(each) for each in reverse.values]
+        self.given = [layout.leading.index(each) for each in reverse.values]
         # what is freed behind such a pass
-        self._reached = [
+        self.reached = [
             (way, layout.ways[way].layout.freed_by(tuple(plan.given), tuple(plan.through)))
             for way, plan in known
         ]
-        self._checks = any(plan.checks for _, plan in known)
+        self.checks = any(plan.checks for _, plan in known)
         self.is_suitable = all(plan.writes_nothing or not plan.checks for _, plan in known)
         held = {way: dict(layout.ways[way].invariant) for way in ways}
-        self._fixed = [
+        self.fixed = [
             (each, next((way for way in among if way in ways and each in held[way]), None))
             for each, among in reverse.fixed
         ]
         self._zeros = [np.zeros(each.shape, each.dtype) for each in reverse.totals.values()]
         # what each path of the loop reads of the turns, or stands for it if none takes the path
         self._streams = [
-            ((way, taped), [])
+            ((way, [layout.ways[way].kept.index(each) for each in taped]), [])
             if way in ways and not kinds
             else (None, reverse.no_turns((way, kinds)))
             for (way, kinds), taped in zip(reverse.plans, reverse.taped)
@@ -74,7 +80,7 @@ class ReverseShortcut:
             for path, (way, kinds) in enumerate(reverse.plans):
                 if not kinds:
                     self._paths[way] = path
-        self._results = [self._result(reverse, known, each, wanted) for each in self.roots]
+        self.results = [self._result(reverse, known, each, wanted) for each in self.roots]
 
     @staticmethod
     def _result(reverse: Reverse, known: list, root: Variable, wanted: list[Variable]) -> Any:
@@ -94,37 +100,57 @@ class ReverseShortcut:
         past = node.past
         passages = past.passages
         reached = []
-        for way, saved in self._reached:
+        for way, saved in self.reached:
             passage = passages[way]
             if passage.is_freed:
                 return None
             reached.append((way, saved, slice(0, passage.count)))
-        if self._checks and not past.is_as_it_was():
+        if self.checks and not past.is_as_it_was():
             return None
         values = [
-            None if way is None else passages[way].invariant[each] for each, way in self._fixed
+            None if way is None else passages[way].invariant[each] for each, way in self.fixed
         ]
-        values += [cotangents[at]._array for at in self._given]
+        values += [cotangents[at]._array for at in self.given]
+        # which fails where another thread has freed them meanwhile
+        tape = {
+            way: [passage.records[each] for each in node.layout.ways[way].kept]
+            for way, passage in passages.items()
+        }
+        flows = self.go_back(values, tape, past.order, past.turns)
+        return reached, tuple(None if each is None else wrap(each) for each in flows)
+
+    def go_back(self, values: list, tape: Any, order: np.ndarray | None, count: int) -> list:
+        """Go back through turns.
+
+        Args:
+            values: what is the same in all of them, and the cotangents.
+            tape: for each way that they took its records.
+            order: the way of each turn.
+            count: how many they are.
+
+        Returns:
+            The cotangents of the roots, as arrays.
+        """
         values += self._zeros
         streams = []
         for taken, found in self._streams:
             if taken is not None:
                 way, taped = taken
-                records = passages[way].records
+                records = tape[way]
                 found = [records[each][::-1] for each in taped]
             streams.append(found)
-        order = None
         if self._paths is not None:
-            order = self._paths[past.order[::-1]]
-        turns = self._loop.run(values, streams, limit=past.turns, order=order)
-        if turns.finished != past.turns:
+            order = self._paths[order[::-1]]  # type: ignore[index]
+        else:
+            order = None
+        turns = self._loop.run(values, streams, limit=count, order=order)
+        if turns.finished != count:
             raise KeyError("what the turns have left")
-        flows = []
-        for result in self._results:
+        carried, flows = turns.carried, []
+        for result in self.results:
             if result is None:
                 flows.append(None)
                 continue
             at, like = result
-            made = turns.carried[at]
-            flows.append(wrap(made if like is None else laid_out(like, made)))
-        return reached, tuple(flows)
+            flows.append(carried[at] if like is None else laid_out(like, carried[at]))
+        return flows

@@ -70,7 +70,7 @@ class _Passage:
         self.records = dict(zip(way.kept, turns.tape[number]))
         self.invariant, self.first = held
         for value, _ in layout.arguments:
-            if value in self.invariant:
+            if self.invariant.get(value) is not None:
                 # eager saved nothing of it, so that the caller may write to it
                 self.invariant[value] = laid_out(value, self.invariant[value])
 

@@ -12,16 +12,18 @@ from jitgrad.errors import VerificationError, is_interrupt
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.facts import SameOutcome
 from jitgrad.graph.hot import HotPath
+from jitgrad.graph.ir import Value
 from jitgrad.graph.origins import StorageEntry
 from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root
 from jitgrad.graph.replay import give_back
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Continue, Exit, Result, Segment
-from jitgrad.graph.shortcut_facts import PathFacts
+from jitgrad.graph.shortcut_facts import Made, PathFacts
 from jitgrad.graph.tape import CompiledBackward, Tape
 from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.graph.text_recipes import Written
 from jitgrad.graph.watching import Watch, WatchedGuards
+from jitgrad.kernels.records import strides_in_bytes
 from jitgrad.modes import state
 from jitgrad.storage import Storage
 
@@ -48,10 +50,12 @@ class PathWriter:
     Attributes:
         slots: the names of arrays and numbers.
         watch: what is watched of the facts, None if nothing is.
+        block, offsets: the name of the block in which outputs are, and where they begin in it.
     """
 
     watch: Watch | None = None
     guards: WatchedGuards | None = None
+    block = ""
 
     def __init__(self, first: Segment, hot: HotPath, facts: PathFacts) -> None:
         assert isinstance(hot.last.end, Result)
@@ -69,7 +73,7 @@ class PathWriter:
     def new(self, kind: str, expression: str) -> str:
         """Give a name to what an expression makes."""
         name = f"{kind}{len(self.lines)}"
-        self.lines.append(f"{name} = {expression}")
+        self.lines.append(Made(name, f"{name} = {expression}"))
         return name
 
     # -- what must hold ---------------------------------------------------------------------
@@ -125,9 +129,14 @@ class PathWriter:
         hot = self.hot
         arguments = row([self.slots[at] for at in hot.arguments])
         names = [f"m{self.facts.mark}{number}" for number in range(len(hot.places))]
+        run, self.offsets = self.program()
+        if self.offsets:
+            self.block = f"block{self.facts.mark}"
+            names = self._parts(names)
         made = ["flag", *names] if hot.is_guess else names
+        made = [each for each in made if each.isidentifier()] + [self.block] * bool(self.offsets)
         target = "".join(f"{each}, " for each in made)
-        call = f"{self.constant(hot.program.run)}({arguments})"
+        call = f"{self.constant(run)}({arguments})"
         call = f"{target}= {call}" if made else call
         if hot.is_guess or hot.can_raise:
             self.lines += [
@@ -146,6 +155,22 @@ class PathWriter:
         self.slots.update(zip(hot.places, names))
         self.count()
 
+    def program(self) -> tuple[Callable, dict[Value, int]]:
+        """Return what computes the path, and of outputs in one block where they begin."""
+        return self.hot.program.run, {}
+
+    def _parts(self, names: list[str]) -> list[str]:
+        """Return the expressions of outputs, of those that are in a block as parts of it."""
+        outputs = self.hot.trace[-1][int(self.hot.is_guess) :]
+        found = []
+        for name, value in zip(names, outputs):
+            offset = self.offsets.get(value)
+            if offset is not None:
+                layout = value.shape, value.dtype, strides_in_bytes(value), offset
+                name = f"part({self.block}, {self.constant(layout)})"
+            found.append(name)
+        return found
+
     def count(self) -> None:
         """Count that the path was taken."""
         self.lines.append(f"{self.constant(self.hot.last)}.hits += 1")
@@ -161,7 +186,7 @@ class PathWriter:
         if name is None:
             name = self.storages[entry] = self.new("storage", f"Storage({array})")
             if version:
-                self.lines.append(f"{name}.version = {version}")
+                self.lines.append(Made(name, f"{name}.version = {version}"))
         return name
 
     def histories(self) -> None:
@@ -177,24 +202,31 @@ class PathWriter:
             raise Unfit
         number_of = {each: number for number, each in end.state.variables.items()}
         edges, indices = self._edges([number_of[each] for each in layout.roots])
-        values = ", ".join(
-            f"{self.constant(each)}: {self.slots[at]}" for each, at in layout.slots.items()
-        )
-        kept: dict[StorageEntry, str] = {}
-        for entry in layout.given_storages:
-            storage = self._storage(entry, "", 0)
-            kept[entry] = f"({storage}, {storage}.version)"
+        self.values = {each: self.value(self.slots[at]) for each, at in layout.slots.items()}
+        self.kept = self.given_storages(layout)
         for entry, (slot, writes) in layout.seen_storages.items():
-            kept[entry] = f"({self._storage(entry, self.slots[slot], writes)}, 0)"
-        storages = ", ".join(f"{self.constant(each)}: {text}" for each, text in kept.items())
+            self.kept[entry] = self._storage(entry, self.slots[slot], writes), "0"
+        values, storages = self.facts.dict(self.values), self.facts.dict(self.kept)
+        tape = self.new("tape", f"Tape({self.constant(layout)}, {values}, {storages})")
+        self.watch_arguments(tape, layout)
+        self.node = self.new("node", f"CompiledBackward({tape}, {edges}, {indices})")
+
+    def value(self, slot: str) -> str:
+        """Return the expression of what a tape has of a slot."""
+        return slot
+
+    def given_storages(self, layout: TapeLayout) -> dict[StorageEntry, tuple[str, str]]:
+        """Return the expressions of what is saved that came in: the storages, and versions."""
+        return {entry: self.facts.version(root) for entry, root in layout.given_storages.items()}
+
+    def watch_arguments(self, tape: str, layout: TapeLayout) -> None:
+        """Have a tape know of writes to what it needs, though eager would not have saved it."""
         watched = "".join(
             f"({self.constant(value)}, {self.facts.storage(root)}), "
             for value, root in layout.arguments
         )
-        tape = self.new("tape", f"Tape({self.constant(layout)}, {{{values}}}, {{{storages}}})")
         if watched:
-            self.lines.append(f"{tape}.watch(({watched}))")
-        self.node = self.new("node", f"CompiledBackward({tape}, {edges}, {indices})")
+            self.lines.append(Made(tape, f"{tape}.watch(({watched}))"))
 
     def _edges(self, roots: list[int]) -> tuple[str, str]:
         """Return the nodes of root tensors, and which of their outputs they are."""
@@ -283,31 +315,33 @@ class PathWriter:
             begin: the lines before all others.
             ends: further names that it knows.
         """
-        space = self.facts.space()
-        space |= {
-            "CompiledBackward": CompiledBackward,
-            "Going": Going,
-            "MISSED": MISSED,
-            "Run": Run,
-            "STALE": STALE,
-            "Storage": Storage,
-            "Tape": Tape,
-            "VerificationError": VerificationError,
-            "WRONG": WRONG,
-            "default_dtype": dtypes.get_default_dtype,
-            "give_back": give_back,
-            "is_interrupt": is_interrupt,
-            "node_of": node_of,
-            "config": config,
-            "state": state,
-            "wrap": wrap,
-            **ends,
-        }
+        space = {**self.facts.space(), **NAMES, **ends}
         if not self.facts.compares:
             begin = [*begin, "numbers = {}", "setdefault = numbers.setdefault"]
         body = "".join(f"    {line}\n" for line in (*begin, *self.lines))
         exec(compile(f"def {head}:\n{body}", "<jitgrad shortcut>", "exec"), space)
         return space.pop(head.partition("(")[0])  # which is part of no cycle then
+
+
+NAMES = {
+    "CompiledBackward": CompiledBackward,
+    "Going": Going,
+    "MISSED": MISSED,
+    "Run": Run,
+    "STALE": STALE,
+    "Storage": Storage,
+    "Tape": Tape,
+    "VerificationError": VerificationError,
+    "WRONG": WRONG,
+    "default_dtype": dtypes.get_default_dtype,
+    "give_back": give_back,
+    "is_interrupt": is_interrupt,
+    "node_of": node_of,
+    "config": config,
+    "state": state,
+    "wrap": wrap,
+}
+"""What these functions know besides constants."""
 
 
 def tuple_of(expressions: Iterable[str]) -> str:

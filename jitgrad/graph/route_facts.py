@@ -41,6 +41,7 @@ class Thing:
         key: of a tensor, see `tensor_key`.
         array, storage, node, index: expressions of the parts of a tensor; without a history `node`
             is empty.
+        version: that of the storage of a tensor that the call makes.
         storage_of, memory_of: the first thing known to have the same.
         offset: where its elements begin, in bytes from those of the latter.
     """
@@ -53,16 +54,20 @@ class Thing:
         self.array = f"{name}._array"
         self.storage = f"{name}._storage"
         self.node, self.index = node_expression(name)
+        self.version = ""
         self.storage_of = self.memory_of = self
         self.offset = 0
 
     @classmethod
-    def made(cls, key: tuple, array: str, storage: str, node: str, index: int) -> Thing:
+    def made(
+        cls, key: tuple, array: str, storage: str, version: int, node: str, index: int
+    ) -> Thing:
         """Return a tensor that is not made, with a storage of its own."""
         thing = cls(key[0], "")
         thing.is_outside = False
         thing.key = key
-        thing.array, thing.storage, thing.node, thing.index = array, storage, node, str(index)
+        thing.array, thing.storage, thing.version = array, storage, str(version)
+        thing.node, thing.index = node, str(index)
         return thing
 
 
@@ -77,6 +82,7 @@ class RouteFacts(PathFacts):
         asked: the conditions that are checked.
         parts: by the name of a tensor, those of its array and its storage.
         outside: by their names, the things from outside that are known by now.
+        edges: the histories from outside, as names of nodes and numbers of outputs.
     """
 
     def __init__(self) -> None:
@@ -85,6 +91,7 @@ class RouteFacts(PathFacts):
         self.asked: set[str] = set()
         self.parts: dict[str, tuple[str, str]] = {}
         self.outside: dict[str, Thing] = {}
+        self.edges: dict[tuple[str, str], None] = {}
 
     def fail_if(self, condition: str) -> None:
         # `found` is now this and now that
@@ -110,6 +117,16 @@ class RouteFacts(PathFacts):
 
     def storage(self, number: int) -> str:
         return self.parts[self.root(number)][1]
+
+    def version(self, number: int) -> tuple[str, str]:
+        storage, version = super().version(number)
+        return storage, self.hold(version)
+
+    def node(self, number: int) -> tuple[str, str]:
+        node, index = super().node(number)
+        edge = self.hold(node), self.hold(index)
+        self.edges[edge] = None
+        return edge
 
     def thing(self, fact: IsObject | IsTensor, name: str, things: list[Thing]) -> Thing:
         """Return what a fact takes behind `things`; one of them, if it is the same."""
@@ -141,7 +158,6 @@ class StageFacts(RouteFacts):
         early: the lines that look at what is outside.
 
     Attributes:
-        late: the lines that compute.
         things: the roots of the stage.
     """
 
@@ -150,13 +166,18 @@ class StageFacts(RouteFacts):
     ) -> None:
         super().__init__()
         self.mark = mark
-        self.lines, self.late = early, before.lines
+        self.lines, self.before = early, before
         self.constants, self.named = before.constants, before.named
         self.seen_classes = before.seen_classes
         self.looked, self.asked = before.looked, before.asked
         self.parts, self.outside = before.parts, before.outside
+        self.held, self.edges = before.held, before.edges
         self.given = given
         self.things: list[Thing] = []
+
+    @property
+    def late(self) -> list[str]:
+        return self.before.lines
 
     def fork(self, mark: str) -> StageFacts:
         """Return another that goes on from here by itself."""
@@ -196,9 +217,18 @@ class StageFacts(RouteFacts):
     def storage(self, number: int) -> str:
         return self.things[number].storage
 
+    def version(self, number: int) -> tuple[str, str]:
+        thing = self.things[number]
+        version = thing.version or self.hold(f"{thing.storage}.version")
+        return thing.storage, version
+
     def node(self, number: int) -> tuple[str, str]:
         thing = self.things[number]
-        return thing.node, thing.index
+        if not thing.is_outside:
+            return thing.node, thing.index
+        edge = self.hold(thing.node), self.hold(thing.index)
+        self.edges[edge] = None
+        return edge
 
     # -- facts ------------------------------------------------------------------------------
 

@@ -19,13 +19,13 @@ from jitgrad.graph.facts import IsObject, IsTensor, SameOutcome
 from jitgrad.graph.hot import HotPath
 from jitgrad.graph.ir import Scalar, Value
 from jitgrad.graph.joins import Again, Carried
-from jitgrad.graph.loop_layout import Held
-from jitgrad.graph.loop_tape import Past
 from jitgrad.graph.origins import Excerpt, Variable
 from jitgrad.graph.path_writer import PathWriter, Unfit
 from jitgrad.graph.recipes import Constant, Fresh, Number, Recipe, Root
 from jitgrad.graph.route_facts import Given, Known, RouteFacts, StageFacts, Thing
+from jitgrad.graph.route_history import NAMES, KeptLoop, KeptPath, leave_for_later
 from jitgrad.graph.segment import Continue, Segment
+from jitgrad.graph.shortcut_facts import Made
 from jitgrad.graph.watching import WatchedGuards
 from jitgrad.kernels.records import strides_in_bytes
 from jitgrad.tensor import Tensor
@@ -107,7 +107,8 @@ class _PathWriter(PathWriter):
                 if self.layout is None or recipe.variable not in self.layout.variables:
                     raise Unfit
                 node, index = self.node, self.layout.variables.index(recipe.variable)
-            made[recipe.entry] = Thing.made(key_of(value, bool(node)), array, storage, node, index)
+            key = key_of(value, bool(node))
+            made[recipe.entry] = Thing.made(key, array, storage, recipe.version, node, index)
         return made[recipe.entry]
 
 
@@ -139,6 +140,8 @@ class RouteWriter:
         self.early: list[str] = []
         self.counts: list[str] = []
         self.kept: list[str] = []
+        self.passed: dict[str, KeptPath | KeptLoop] = {}
+        self.watched: dict[str, tuple[str, ...]] = {}
         self.begun, self.dtype, *_ = stages[0].key
         values: Values = []
         for number, stage in enumerate(stages):
@@ -149,6 +152,7 @@ class RouteWriter:
             else:
                 values = self._path(stage, number, values)
         self.lines[self.computes : self.computes] = self.early
+        leave_for_later(self.facts, self.passed, self.watched)
 
     def _path(self, stage: PathStage, number: int, values: Values) -> Values:
         facts = self.facts
@@ -165,6 +169,10 @@ class RouteWriter:
             self.computes = len(self.lines)
         writer.compute()
         writer.histories()
+        if writer.layout is not None:
+            self.passed[writer.node] = KeptPath(writer.layout, writer.values, writer.kept)
+            arguments = (facts.storage(root) for _, root in writer.layout.arguments)
+            self.watched[writer.node] = tuple(dict.fromkeys(arguments))
         self.counts.append(f"{self.constant(stage.hot.last)}.hits += 1")
         end = writer.end
         if number < len(self.stages) - 1:
@@ -243,22 +251,26 @@ class RouteWriter:
     ) -> None:
         """Write what the turns have of what came in."""
         assert stage.cycle.layout is not None
-        held = []
+        held: list[tuple[dict, dict] | None] = []
         for number, known in enumerate(stage.cycle.layout.ways):
             if not stage.taken >> number & 1:
-                held.append("None")
+                held.append(None)
                 continue
             invariant = {each: slots[number].get(slot) for each, slot in known.invariant}
             if None in invariant.values():
                 raise Unfit
+            for value, _ in known.layout.arguments:
+                if value in invariant:
+                    # eager saved nothing of it, so that the caller may write to it
+                    copy = f"laid_out({self.constant(value)}, {invariant[value]})"
+                    invariant[value] = self.facts.hold(copy)
             given = known.layout.given_storages
-            storages = {each: ways[number].storage(root) for each, root in given.items()}
-            first = self._dict({each: f"({s}, {s}.version)" for each, s in storages.items()})
-            held.append(f"Held({self._dict(invariant)}, {first})")
+            storages = {each: ways[number].version(root) for each, root in given.items()}
+            held.append((invariant, storages))
             self.kept.append(
                 f"sum(each.nbytes for each in turns{mark}.tape[{number}][:{len(known.kept)}])"
             )
-        self.lines.append(f"held{mark} = [{', '.join(held)}]")
+        self.held = held
 
     def _turn(self, stage: LoopStage, mark: str, inputs: list[str]) -> None:
         """Write the turns of a loop.
@@ -303,16 +315,16 @@ class RouteWriter:
                 found[position] = Given(like.type, name)
                 continue
             storage = f"storage{mark}{position}"
-            self.lines.append(f"{storage} = Storage({name})")
+            self.lines.append(Made(storage, f"{storage} = Storage({name})"))
             if join.writes:
-                self.lines.append(f"{storage}.version = {join.writes}")
+                self.lines.append(Made(storage, f"{storage}.version = {join.writes}"))
             if join.root is not None:
                 shown[join.root] = storage
             node, index = "", 0
             if join.root in leading:
                 node, index = f"node{mark}", leading.index(join.root)
             key = key_of(like, bool(node))
-            found[position] = Thing.made(key, name, storage, node, index)
+            found[position] = Thing.made(key, name, storage, join.writes, node, index)
         if cycle.layout is not None:
             self._remember(stage, mark, ways, shown)
         return found
@@ -322,24 +334,27 @@ class RouteWriter:
     ) -> None:
         """Write the history of the turns; `shown` are the storages of what comes out."""
         cycle, constant = stage.cycle, self.constant
-        nodes: dict[Variable, str] = {}
+        nodes: dict[Variable, tuple[str, str]] = {}
         for number, (way, facts) in enumerate(zip(cycle.ways, ways)):
             if stage.taken >> number & 1:
                 for root, variable in way.state.variables.items():
-                    nodes[variable] = f"({', '.join(facts.node(root))})"
+                    nodes[variable] = facts.node(root)
         nothing = constant(cycle.nothing.storages())  # type: ignore[union-attr]
-        self.lines += [
-            f"past = Past({constant(cycle.layout)}, turns{mark}, held{mark}, "
-            f"{self._dict(shown)}, {nothing})",
-            f"node{mark} = past.histories({self._dict(nodes)}, False)",
-        ]
-
-    def _dict(self, items: dict) -> str:
-        pairs = (
-            f"{each if isinstance(each, int) else self.constant(each)}: {expression}"
-            for each, expression in items.items()
+        text = self.facts.dict
+        held = "".join(
+            "None, " if each is None else f"Held({text(each[0])}, {text(each[1])}), "
+            for each in self.held
         )
-        return f"{{{', '.join(pairs)}}}"
+        past, node = f"past{mark}", f"node{mark}"
+        made = f"Past({constant(cycle.layout)}, turns{mark}, [{held}], {text(shown)}, {nothing})"
+        self.lines += [
+            Made(past, f"{past} = {made}"),
+            Made(node, f"{node} = {past}.histories({text(nodes)}, False)"),
+        ]
+        assert cycle.layout is not None
+        self.passed[node] = KeptLoop(
+            cycle.layout, f"turns{mark}", f"carried{mark}", self.held, [*shown.values()]
+        )
 
     # -- the function -----------------------------------------------------------------------
 
@@ -357,5 +372,5 @@ class RouteWriter:
 
         writer = PathWriter(self.stages[0].first, self.stages[0].hot, self.facts)  # type: ignore[union-attr]
         begin = [f"if names != {self.constant(names)}: return MISSED"]
-        own = {"Held": Held, "Past": Past, "interrupted": interrupted}
+        own = {**NAMES, "interrupted": interrupted}
         return writer.compiled("shortcut(values, names)", begin, own)

@@ -10,7 +10,7 @@ from jitgrad.graph.ir import Memory, Scalar, Step, Value
 from jitgrad.graph.lookups import ABSENT
 from jitgrad.graph.origins import Excerpt, StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Recipe
-from jitgrad.kernels.availability import tell
+from jitgrad.kernels.availability import Unavailable, tell
 from jitgrad.kernels.later import LaterProgram, is_small
 from jitgrad.kernels.program import Program, lower
 from jitgrad.locks import LOWERING
@@ -386,6 +386,25 @@ class Segment:
                 )
         tell()
         return self.program
+
+    def lower_with_block(
+        self, steps: Any, inputs: Any, outputs: Any, together: Any = (), within: Any = None
+    ) -> Program | None:
+        """Return a program some outputs or inputs of which are in one block of bytes.
+
+        None where there is none: programs that check themselves look at each array.
+
+        Args:
+            steps, inputs, outputs, together, within: as for `kernels.program.lower`.
+        """
+        if self.check is not None:
+            return None
+        try:
+            return lower(steps, inputs, outputs, together, within or {})
+        except Unavailable:
+            return None
+        finally:
+            tell()
 
     def lower(
         self, steps: Any, inputs: Any, outputs: Any, what: str, waits: bool = False

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from jitgrad.graph.guards import FactWriter, Unknown, Watched
 from jitgrad.graph.lookups import Argument, Place
+
+
+class Made(str):
+    """A line that makes something, or adds to it, and does nothing else: it may be left out.
+
+    Args:
+        name: of what it makes.
+        line: the line.
+        waits: it may be done later, when others have written to tensors.
+    """
+
+    name: str
+    waits: bool
+
+    def __new__(cls, name: str, line: str, waits: bool = True) -> Made:
+        self = super().__new__(cls, line)
+        self.name = name
+        self.waits = waits
+        return self
 
 
 class PathFacts(FactWriter):
@@ -17,6 +37,8 @@ class PathFacts(FactWriter):
 
     Attributes:
         kinds: the classes of the arguments, which the entry's key says.
+        storages: by the numbers of roots the names of their storages, if they have any.
+        held: by expressions of what others may change, the names of what they are in the call.
     """
 
     failure = "return MISSED"
@@ -26,7 +48,22 @@ class PathFacts(FactWriter):
         super().__init__(0, watched)
         self.compares = compares
         self.kinds: list[type] = []
+        self.held: dict[str, str] = {}
+        self.storages: dict[int, str] = {}
         self._firsts: dict[Any, dict[int, str]] = {}
+
+    @property
+    def late(self) -> list[str]:
+        """The lines that compute."""
+        return self.lines
+
+    def hold(self, expression: str) -> str:
+        """Return the name of what an expression is now."""
+        name = self.held.get(expression)
+        if name is None:
+            name = self.held[expression] = f"h{len(self.held)}"
+            self.late.append(Made(name, f"{name} = {expression}", waits=False))
+        return name
 
     def flush(self) -> None:
         """Nothing is put into a run: there is none."""
@@ -65,7 +102,21 @@ class PathFacts(FactWriter):
 
     def storage(self, number: int) -> str:
         """Return the expression of the storage of a root."""
-        return f"{self.root(number)}._storage"
+        return self.storages.get(number) or f"{self.root(number)}._storage"
+
+    def version(self, number: int) -> tuple[str, str]:
+        """Return the expressions of the storage of a root, and of its version."""
+        storage = self.storage(number)
+        return storage, f"{storage}.version"
+
+    def dict(self, items: Mapping[Any, Any]) -> str:
+        """Return the expression of a dictionary; tuples are such of expressions."""
+        pairs = (
+            f"{key if isinstance(key, int) else self.constant(key)}: "
+            f"{each if isinstance(each, str) else '(' + ', '.join(each) + ')'}"
+            for key, each in items.items()
+        )
+        return f"{{{', '.join(pairs)}}}"
 
     def node(self, number: int) -> tuple[str, str]:
         """Return the expressions of the history of a root, and of which of its outputs it is."""

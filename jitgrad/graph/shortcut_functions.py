@@ -8,19 +8,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from jitgrad.graph.facts import IsObject, IsTensor
 from jitgrad.graph.guards import FactWriter
 from jitgrad.graph.hot import HotPath
+from jitgrad.graph.ir import Value
+from jitgrad.graph.origins import StorageEntry
 from jitgrad.graph.path_writer import MISSED, PathWriter, Unfit
+from jitgrad.graph.recipes import Fresh, walk
+from jitgrad.graph.route_history import NAMES, leave_for_later
+from jitgrad.graph.route_reverse import KeptPath
 from jitgrad.graph.segment import Continue, Segment
 from jitgrad.graph.shortcut_facts import PathFacts
+from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.graph.watching import Watch, WatchedGuards
 
 SAMPLED = 7
 """The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
 call would take 5 % of the shortest ones."""
+
+LEAST_TOGETHER = 4
+"""How many tensors must be kept to have one block for all of them."""
 
 MOST_ROOTS = 16
 """How many tensors and objects from outside a shortcut may name one by one."""
@@ -65,6 +75,10 @@ class Writer(PathWriter):
         try:
             self.histories()
             self.result(key)
+            if self.layout is not None and self.watch is not None:
+                kept = KeptPath(self.layout, self.values, self.kept, self.block, self.offsets)
+                storages = [self.facts.storage(root) for _, root in self.layout.arguments]
+                leave_for_later(self.facts, {self.node: kept}, {self.node: storages}, self.edges)
         except Unfit:
             del self.lines[written:]
             names = [self.constant(each) for each in (self.end, self.first, self.hot.last)]
@@ -77,10 +91,65 @@ class Writer(PathWriter):
             self.lines.append(f"run.slots = [{slots}]")
             self.lines.append(f"return give_back(run, {', '.join(names)})")
 
+    # the tape of a model with hundreds of parameters is made where it is asked for
+
+    def program(self) -> tuple[Callable, dict[Value, int]]:
+        """Return one that puts into one block what nothing but a backward pass reads."""
+        hot, layout = self.hot, self.end.tape_layout
+        if self.watch is None or layout is None:
+            return super().program()
+        places, seen = set(hot.places), {slot for slot, _ in layout.seen_storages.values()}
+        shown = {each.entry.value for each in walk(self.end.recipes()) if type(each) is Fresh}
+        together = [
+            each
+            for each, slot in layout.slots.items()
+            if isinstance(each, Value) and slot in places and slot not in seen and each not in shown
+        ]
+        if len(together) < LEAST_TOGETHER:
+            return super().program()
+        made = hot.last.lower_with_block(*hot.trace, together=together)
+        return super().program() if made is None else (made.run, made.offsets)
+
+    def value(self, slot: str) -> str:
+        is_lasting = slot.startswith(("known_slots[", "part("))
+        if self.watch is None or slot.isidentifier() or is_lasting:
+            return slot
+        return self.facts.hold(slot)
+
+    def given_storages(self, layout: TapeLayout) -> dict[StorageEntry, tuple[str, str]]:
+        if self.watch is None:
+            return super().given_storages(layout)
+        places = self.watch.plan.roots
+        watched = [each for each, root in layout.given_storages.items() if root in places]
+        found = {}
+        for entry, root in layout.given_storages.items():
+            if entry not in watched or len(watched) < 2:
+                storage, version = self.facts.version(root)
+                found[entry] = self.facts.hold(storage), self.facts.hold(version)
+        if len(watched) > 1:
+            pick = itemgetter(*(places[layout.given_storages[each]] for each in watched))
+            storages = self.facts.hold(f"{self.constant(pick)}(watch.storages)")
+            versions = self.facts.hold(f"[each.version for each in {storages}]")
+            for at, entry in enumerate(watched):
+                found[entry] = f"{storages}[{at}]", f"{versions}[{at}]"
+        return found
+
+    def watch_arguments(self, tape: str, layout: TapeLayout) -> None:
+        for _, root in layout.arguments if self.watch is not None else ():
+            self.facts.storages[root] = self.facts.hold(self.facts.storage(root))
+        super().watch_arguments(tape, layout)
+
+    def _edges(self, roots: list[int]) -> tuple[str, str]:
+        edges, indices = super()._edges(roots)
+        if self.watch is not None:
+            edges, indices = self.facts.hold(edges), self.facts.hold(indices)
+        self.edges = edges, indices
+        return self.edges
+
     def function(self) -> Callable[[Sequence[Any], tuple], Any]:
         """Return the function of the values of a call, and the names of the last of them."""
         begin = f"if names != {self.constant(self.names)}: return MISSED"
-        return self.compiled("shortcut(values, names)", [begin], {})
+        return self.compiled("shortcut(values, names)", [begin], NAMES)
 
     def direct(self) -> Callable[[Any, tuple, dict], Any] | None:
         """Return the same as a function of the graph and the arguments, MISSED where it fails.
@@ -98,5 +167,5 @@ class Writer(PathWriter):
             "or graph.lowered is not graph.function.__code__: return MISSED",
             f"values = {'(*args, *kwargs.values())' if self.names else 'args'}",
         ]
-        ends = {"WRONG": MISSED, "STALE": MISSED}
+        ends = {**NAMES, "WRONG": MISSED, "STALE": MISSED}
         return self.compiled("direct(graph, args, kwargs)", begin, ends)

@@ -90,8 +90,10 @@ class Tape:
         with SHARED:
             unseen = [value for value, storage in arguments if not storage.watch(watcher)]
         for value in unseen:
-            self.copies[value] = self.values[value].copy()
-            self.moved = True
+            # of what is freed already there is nothing left
+            if self.values[value] is not None:
+                self.copies[value] = self.values[value].copy()
+                self.moved = True
 
     def copy_arguments(self) -> None:
         """Copy what lies in argument memory that is about to be written."""
@@ -217,7 +219,15 @@ class CompiledBackward(Node):
     def release(self) -> None:
         layout = self.tape.layout
         if layout.saving:
-            self.tape.free(layout.freed_by(*self._reached.pop(get_ident())))
+            self.free(layout.freed_by(*self._reached.pop(get_ident())))
+
+    def free(self, saved: Collection[Variable]) -> None:
+        """Free what these variables have saved."""
+        self.tape.free(saved)
+
+    def free_all(self) -> None:
+        """Free everything."""
+        self.tape.free(self.tape.layout.saving)
 
 
 def natively(tape: Tape, given: dict, wanted: list[Variable]) -> dict:

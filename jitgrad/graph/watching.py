@@ -69,7 +69,7 @@ class Watch:
 
     Attributes:
         plan: which of the facts are watched.
-        nodes: the histories of the roots that are tensors.
+        nodes, storages: the histories and the storages of the roots that are tensors.
         bases: the identities of the objects through which all others were found.
         words: what is compared, each with the number of the root that it belongs to.
         unchanged: compares the words.
@@ -103,8 +103,9 @@ class Watch:
         tensors = [(at, each) for at, each in enumerate(roots) if isinstance(each, TensorCore)]
         self._storages = [(at, each._storage) for at, each in tensors]
         self.nodes: list[Node | None] = [None] * len(roots)
+        self.storages: list[Storage | None] = [None] * len(roots)
         for at, each in tensors:
-            self.nodes[at] = each._node
+            self.nodes[at], self.storages[at] = each._node, each._storage
 
     def versions(self) -> list[int | None]:
         """Return how often the memory of each root has been written to."""

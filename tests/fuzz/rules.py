@@ -873,7 +873,7 @@ MUTANTS = [
     ),
     Mutant(
         "all turns back: what was written", "graph/loop_shortcuts.py",
-        "if self._checks and not past.is_as_it_was():", "if False:",
+        "if self.checks and not past.is_as_it_was():", "if False:",
     ),
     Mutant(
         "all turns back: layouts of cotangents", "graph/loop_shortcuts.py",
@@ -910,7 +910,7 @@ MUTANTS = [
     ),
     Mutant(
         "all turns back: the order of the ways", "graph/loop_shortcuts.py",
-        "order = self._paths[past.order[::-1]]", "order = self._paths[past.order]",
+        "order = self._paths[order[::-1]]", "order = self._paths[order]",
     ),
     # -- shortcuts ------------------------------------------------------------------------------
     Mutant(
@@ -926,8 +926,120 @@ MUTANTS = [
         "                        own.fact(fact)\n", "                        pass\n",
     ),
     Mutant(
-        "route: versions of what turns begin with", "graph/route_functions.py",
-        'f"({s}, {s}.version)"', 'f"({s}, 0)"',
+        "route: versions of what is kept", "graph/route_facts.py",
+        "        return storage, self.hold(version)\n", '        return storage, "0"\n',
+    ),
+    Mutant(
+        "route: versions when it was kept", "graph/route_facts.py",
+        "        return storage, self.hold(version)\n", "        return storage, version\n",
+    ),
+    Mutant(
+        "route: writes to arguments that are read again", "graph/route_history.py",
+        "    if those:\n", "    if False:\n",
+    ),
+    Mutant(
+        "route: copies before a write", "graph/route_node.py",
+        "                node.tape.copy_arguments()\n", "                pass\n",
+    ),
+    Mutant(
+        "route: memory that may be written unseen", "graph/route_node.py",
+        "        if not all(seen):\n            self.chain()\n", "",
+    ),
+    Mutant(
+        "route back: what was written", "graph/route_reverse.py",
+        'self.checks[f"{storage}.version - {version} != {behind}"] = None', "pass",
+    ),
+    Mutant(
+        "route back: what was written of many", "graph/route_reverse.py",
+        'self.checks[f"[each.version for each in {name}] != {those}"] = None', "pass",
+    ),
+    Mutant(
+        "route back: results that turns have saved", "graph/route_reverse.py",
+        'self.checks[f"{storage}.version"] = None', "pass",
+    ),
+    Mutant(
+        "route back: stages that nothing leads to are not freed", "graph/route_reverse.py",
+        "                self.frees_all = False\n", "                pass\n",
+    ),
+    Mutant(
+        "route back: what a pass leaves of a stage", "graph/route_reverse.py",
+        "self.frees_all = self.frees_all and freed.issuperset(layout.saving)", "pass",
+    ),
+    Mutant(
+        "route back: cotangents that meet", "graph/route_reverse.py",
+        "add({held}, {name})", "{name}",
+    ),
+    Mutant(
+        "route back: writes meanwhile", "graph/route_node.py",
+        "            if self._kept is not kept:\n                raise Unfold\n", "",
+    ),
+    Mutant(
+        "route back: once only", "graph/route_node.py",
+        "        if type(kept) is Freed:\n            raise Unfold\n", "",
+    ),
+    Mutant(
+        "route back: everything is freed", "graph/route_node.py",
+        "                        node.free_all()\n", "                        pass\n",
+    ),
+    Mutant(
+        "route back: arrays are let go", "graph/route_node.py",
+        "            left[at] = None\n", "            pass\n",
+    ),
+    Mutant(
+        "route back: how cotangents lie", "graph/route_node.py",
+        "kind = tuple(needed), tuple(kinds)", "kind = tuple(needed)",
+    ),
+    Mutant(
+        "route back: anomalies", "graph/route_node.py",
+        "if state.grad_enabled or state.detect_anomaly:", "if state.grad_enabled:",
+    ),
+    Mutant(
+        "route back: recorded passes", "graph/route_node.py",
+        "if state.grad_enabled or state.detect_anomaly:", "if state.detect_anomaly:",
+    ),
+    Mutant(
+        "route back: what leads where", "graph/route_node.py",
+        "found = chain[-1].leads(output, self._needs(chain, needed)[chain[-1]])", "found = True",
+    ),
+    Mutant(
+        "block: results are no part of it", "graph/shortcut_functions.py",
+        " and each not in shown", "",
+    ),
+    Mutant(
+        "block: what others see is no part of it", "graph/shortcut_functions.py",
+        " and slot not in seen", "",
+    ),
+    Mutant(
+        "block: each has its place", "kernels/driver_memory.py",
+        "            size += aligned(length * itemsize)\n", "",
+    ),
+    Mutant(
+        "short runs: where the rest begins", "kernels/running.py",
+        "            done, number = begun[:2]\n", "            number = begun[1]\n",
+    ),
+    Mutant(
+        "short runs: ways that are closed", "kernels/running.py",
+        "not (closed or first or arena.closed)", "not (first or arena.closed)",
+    ),
+    Mutant(
+        "short runs: ways that were closed", "kernels/running.py",
+        "not (closed or first or arena.closed)", "not (closed or first)",
+    ),
+    Mutant(
+        "short runs: the way to begin with", "kernels/running.py",
+        "not (closed or first or arena.closed)", "not (closed or arena.closed)",
+    ),
+    Mutant(
+        "short runs: the bytes of the tape", "kernels/running.py",
+        "            and most_bytes >= ENDLESS\n", "",
+    ),
+    Mutant(
+        "short runs: turns for Python to do", "kernels/running.py",
+        "            if number == FAILED:\n                return number, Stop.PYTHON\n", "",
+    ),
+    Mutant(
+        "short runs: how records lie", "kernels/short_runs.py",
+        'f"or {name}.strides[1:] != {form.strides}"', '""',
     ),
     Mutant(
         "route: an exception is raised in the function", "graph/route_functions.py",
@@ -973,7 +1085,7 @@ MUTANTS = [
     ),
     Mutant(
         "direct: where the path is another one", "graph/shortcut_functions.py",
-        'ends = {"WRONG": MISSED, "STALE": MISSED}', "ends = {}",
+        'ends = {**NAMES, "WRONG": MISSED, "STALE": MISSED}', "ends = NAMES",
     ),
     Mutant(
         "direct: a call that goes on", "graph/shortcut_functions.py",
@@ -1018,12 +1130,12 @@ MUTANTS = [
         'others_are_known = "False"',
     ),
     Mutant(
-        "shortcut: versions of what is saved", "graph/path_writer.py",
-        'kept[entry] = f"({storage}, {storage}.version)"', 'kept[entry] = f"({storage}, 0)"',
+        "shortcut: versions of what is saved", "graph/shortcut_facts.py",
+        'return storage, f"{storage}.version"', 'return storage, "0"',
     ),
     Mutant(
         "shortcut: writes to arguments that are read again", "graph/path_writer.py",
-        'self.lines.append(f"{tape}.watch(({watched}))")', "pass",
+        'self.lines.append(Made(tape, f"{tape}.watch(({watched}))"))', "pass",
     ),
     Mutant(
         "shortcut: the mode that a call leaves", "graph/path_writer.py",

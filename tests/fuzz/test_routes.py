@@ -27,6 +27,7 @@ OPERATIONS = (
     "{a} + {b}", "{a} - {b}", "{a} * 0.5", "({a} * 2).clamp(-16, 16)", "-{a}", "{a}.abs()",
     "{a} + {k}", "torch.maximum({a}, {b})", "({a} * w).clamp(-16, 16)", "{a}.flip(0)",
     "{a}.detach() + {b}", "({a} + {b}).clamp(-8, 8)", "{a} * 0.5 + w", "{a}.sum() + {b}",
+    "{a} * {b}.sign()", "({a} * {b}.sign()).clamp(-16, 16)", "{a}.clamp(-4, 4).square() * 0.25",
 )  # fmt: skip
 
 TESTS = (
@@ -116,7 +117,8 @@ def calls(seed: int) -> Iterator[dict[str, Any]]:
         return [chosen.choice([-2.0, -1.0, 0.0, 0.5, 1.0, 3.0]) for _ in range(3)]
 
     usual = {
-        "x": values(), "y": values(), "n": 8, "history": "both", "same": False, "form": "vector"
+        "x": values(), "y": values(), "n": 8, "history": "both", "same": False, "form": "vector",
+        "then": "gradients",
     }  # fmt: skip
     for _ in range(14):
         yield usual
@@ -131,6 +133,8 @@ def calls(seed: int) -> Iterator[dict[str, Any]]:
                 other[name] = True
             elif name == "form":
                 other[name] = chosen.choice(FORMS)
+            elif name == "then":
+                other[name] = chosen.choice(THEN)
             else:
                 other[name] = chosen.choice(["none", "x", "made"])
         yield other
@@ -139,6 +143,13 @@ def calls(seed: int) -> Iterator[dict[str, Any]]:
 
 FORMS = ("single", "number", "empty", "matrix", "strided", "integers", "one")
 """What may stand for a vector of three numbers."""
+
+
+THEN = (
+    "again", "weighted", "one by one", "backward", "graph", "hook", "hook of a result", "anomaly",
+    "write", "write", "write a result", "retain_grad", "between", "lend",
+)  # fmt: skip
+"""What is done with the results instead of asking for their gradients."""
 
 
 def formed(values: list[float], form: str) -> Any:
@@ -175,11 +186,66 @@ def outcome(function: Callable, call: dict[str, Any]) -> Any:
             found.append((each._version, each.is_leaf, [each is one for one in given]))
             if each.requires_grad and each.grad_fn is not None:
                 try:
-                    flows = torch.autograd.grad(each.sum(), leaves, allow_unused=True)
-                    found.append(described(flows))
+                    then(call["then"], each, leaves, given, found)
                 except RuntimeError as error:
                     found.append(str(error))
     return found
+
+
+def then(what: str, result: Any, leaves: list, given: list, found: list) -> None:
+    """Do something with a result that has a history; add to `found` what is seen of it."""
+
+    def gradients(**options: Any) -> tuple:
+        made = torch.autograd.grad(result.sum(), leaves, allow_unused=True, **options)
+        found.append(described(made))
+        return made
+
+    if what == "again":
+        gradients(retain_graph=True)
+        gradients(retain_graph=True)
+    elif what == "weighted":
+        weights = torch.arange(1, result.numel() + 1, dtype=result.dtype).reshape(result.shape)
+        for each in (weights, weights.flip(0) if weights.ndim else weights):
+            flows = torch.autograd.grad(
+                result, leaves, each, allow_unused=True, retain_graph=True
+            )  # fmt: skip
+            found.append(described(flows))
+    elif what == "one by one":
+        for each in leaves[::-1]:
+            flow = torch.autograd.grad(result.sum(), each, allow_unused=True, retain_graph=True)
+            found.append(described(flow))
+    elif what == "backward":
+        result.sum().backward(retain_graph=True)
+        (result * 0.5).sum().backward()
+        found.append(described([each.grad for each in leaves]))
+    elif what == "graph":
+        flows = [each for each in gradients(create_graph=True) if each is not None]
+        if flows and sum(flows).requires_grad:
+            again = torch.autograd.grad(sum(flows).sum(), leaves, allow_unused=True)
+            found.append(described(again))
+    elif what in ("hook", "hook of a result"):
+        (leaves[0] if what == "hook" else result).register_hook(lambda flow: flow * 2)
+    elif what == "anomaly":
+        with torch.autograd.detect_anomaly():
+            gradients(retain_graph=True)
+    elif what in ("write", "write a result"):
+        with torch.no_grad():
+            (given[0] if what == "write" else result).add_(1)
+    elif what == "retain_grad":
+        result.retain_grad()
+        result.sum().backward(retain_graph=True)
+        found.append(described([result.grad, *(each.grad for each in leaves)]))
+    elif what == "between":
+        flows = torch.autograd.grad(result.sum(), given, allow_unused=True, retain_graph=True)
+        found.append(described(flows))
+    elif what == "lend":
+        given[0].detach().numpy()[...] += 1
+    if what == "graph":
+        # a pass through a recorded one frees less of compiled calls than of eager ones
+        return
+    gradients()
+    # which raises where something was saved
+    gradients()
 
 
 def plain(seen: Any) -> str:

@@ -1,0 +1,259 @@
+"""The node of a route: it stands for the histories of all stages."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection, Iterable, Sequence
+from threading import get_ident
+from typing import Any
+from weakref import ref
+
+import numpy as np
+
+from jitgrad.graph.ir import Scalar
+from jitgrad.graph.route_reverse import KeptLoop, KeptPath, RouteReverse, write_reverse
+from jitgrad.graph.tape import CompiledBackward
+from jitgrad.kernels.loops import Turns
+from jitgrad.locks import SHARED
+from jitgrad.modes import state
+from jitgrad.node import Node, Unfold, Unfolding
+from jitgrad.storage import Storage
+from jitgrad.waiting import Waiting
+
+MOST = 16
+"""How many kinds of passes a route knows."""
+
+
+class RouteLayout:
+    """What the nodes of all calls that took one route have in common.
+
+    Args:
+        names: of what is kept.
+        chain: given that, makes the nodes of the stages.
+        stages: what they have kept, by the same names.
+
+    Attributes:
+        outputs: how many the last node has.
+        reverses: functions that go back, by kinds of passes.
+        leading: what `RouteBackward.leads` has found.
+    """
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        chain: Callable[[Sequence[Any]], tuple[Any, ...]],
+        stages: list[KeptPath | KeptLoop],
+    ) -> None:
+        self.names = names
+        self.chain = chain
+        self.stages = stages
+        last = stages[-1]
+        layout: Any = last.layout
+        self.outputs = len(layout.variables if isinstance(last, KeptPath) else layout.leading)
+        self.reverses: dict[tuple, RouteReverse] = {}
+        self.leading: dict[tuple, bool] = {}
+        self._arrays: list[int] | None = None
+        # where the turns of loops are, and which of their records are numbers
+        self._loops = [
+            (
+                names.index(each.turns),
+                [
+                    (way, number)
+                    for way, known in enumerate(each.layout.ways)
+                    for number, kept in enumerate(known.kept)
+                    if isinstance(kept, Scalar)
+                ],
+            )
+            for each in stages
+            if isinstance(each, KeptLoop)
+        ]
+        carried = [each.carried for each in stages if isinstance(each, KeptLoop)]
+        self._carried = [at for at, each in enumerate(names) if each in carried]
+
+    def freed(self, kept: Sequence[Any]) -> Freed:
+        """Return what is left when all that stages save is freed: numbers, and what has none."""
+        if self._arrays is None:
+            # a name stands for a value of the same class in each call
+            self._arrays = [at for at, each in enumerate(kept) if isinstance(each, np.ndarray)]
+        left = Freed(kept)
+        for at in self._arrays:
+            left[at] = None
+        for at, numbers in self._loops:
+            turns: Turns = left[at]
+            tape: list[Any] = [[None] * len(records) for records in turns.tape]
+            for way, number in numbers:
+                tape[way][number] = turns.tape[way][number]
+            left[at] = Turns(
+                turns.finished, turns.stop, None, _left(turns.carried), turns.counts, tape,
+                turns.order,
+            )  # fmt: skip
+        for at in self._carried:
+            left[at] = _left(left[at])
+        return left
+
+
+class Freed(list):
+    """What a node keeps of a call behind a backward pass that has freed everything."""
+
+
+def _left(carried: list[Any]) -> list[Any]:
+    return [None if isinstance(each, np.ndarray) else each for each in carried]
+
+
+class RouteBackward(Node):
+    """The history of what comes out of a route.
+
+    It stands for a chain of nodes, one for each stage that has any, which are made where they are
+    asked for: the last one has the same outputs.
+
+    Args:
+        kept: what they are made of.
+    """
+
+    __slots__ = ("_chain", "_kept", "_reached", "layout")
+
+    unfolds = True
+
+    def __init__(
+        self, layout: RouteLayout, kept: Sequence[Any], edges: tuple, indices: tuple[int, ...]
+    ) -> None:
+        Node.__init__(self, edges, indices, layout.outputs)
+        self.layout = layout
+        self._kept: Sequence[Any] | None = kept
+        self._chain: tuple[Any, ...] = ()
+        # by thread, what a pass that may be about to free has gone through
+        self._reached: dict[int, RouteReverse | list[Node]] = {}
+
+    def watch(self, storages: Iterable[Storage]) -> None:
+        """Have the chain made before somebody writes to what it needs, see `Tape.watch`."""
+        watcher = ref(self)
+        with SHARED:
+            seen = [each.watch(watcher) for each in storages]
+        if not all(seen):
+            self.chain()
+
+    def copy_arguments(self) -> None:
+        """Have the chain copy what is about to be written."""
+        for node in self.chain():
+            if isinstance(node, CompiledBackward):
+                node.tape.copy_arguments()
+
+    def chain(self) -> tuple[Any, ...]:
+        """Return the nodes that it stands for, the first stage's first."""
+        with SHARED:
+            if not self._chain:
+                kept: Any = self._kept
+                chain = self.layout.chain(kept)
+                if type(kept) is Freed:
+                    for node in chain:
+                        node.free_all()
+                # in this order, since another thread looks at them in the other one
+                self._chain = chain
+                self._kept = None
+        return self._chain
+
+    def backward(self, cotangents: list, needed: list[bool]) -> tuple:
+        if state.recorder is not None:
+            state.recorder.unknown("a backward pass through a compiled call made before")
+        if state.grad_enabled or state.detect_anomaly:
+            raise Unfold
+        kept = self._kept
+        if type(kept) is Freed:
+            raise Unfold
+        kinds = []
+        for each in cotangents:
+            array = None if each is None else each._array
+            kinds.append(None if array is None else (array.shape, array.strides, array.dtype))
+        kind = tuple(needed), tuple(kinds)
+        reverse = None if kept is None else self.layout.reverses.get(kind)
+        if reverse is not None and kept is not None and self._has_different_edges():
+            flows = reverse.run(kept, cotangents)
+            # behind that, since another thread may have written to what was read
+            if self._kept is not kept:
+                raise Unfold
+            self._reached[get_ident()] = reverse
+            return flows
+        return self._along(self.chain(), cotangents, needed, kind)
+
+    def _has_different_edges(self) -> bool:
+        edges = self.edges
+        return len(edges) < 2 or len(set(zip(edges, self.indices or ()))) == len(edges)
+
+    def _needs(self, chain: Sequence[Any], needed: list[bool]) -> dict[Any, list[bool]]:
+        """Return which edges of the nodes of the chain lead along one of the `needed` edges."""
+        wanted = {edge for edge, want in zip(self._ends(), needed) if want}
+        needs: dict[Any, list[bool]] = {}
+        for node in chain:
+            needs[node] = [
+                edge in wanted or (edge[0] in needs and edge[0].leads(edge[1], needs[edge[0]]))
+                for edge in zip(node.edges, node.indices)
+            ]
+        return needs
+
+    def _ends(self) -> Iterable[tuple[Node, int]]:
+        return zip(self.edges, self.indices or ())
+
+    def _along(
+        self, chain: Sequence[Any], cotangents: list, needed: list[bool], kind: tuple
+    ) -> tuple:
+        """Go back node by node, and learn how to do it at once."""
+        needs = self._needs(chain, needed)
+        walk = Waiting(alone=True)
+        for at, cotangent in enumerate(cotangents):
+            if cotangent is not None:
+                walk.add(chain[-1], at, cotangent)
+        given: dict[Any, list] = {}
+        for node in reversed(chain):
+            arrived = walk.waiting.pop(node, None)
+            if arrived is None or True not in needs[node]:
+                continue
+            given[node] = arrived
+            flows = node.backward(arrived, needs[node])
+            for edge, index, flow, want in zip(node.edges, node.indices, flows, needs[node]):
+                if want and flow is not None:
+                    walk.add(edge, index, flow)
+        self._reached[get_ident()] = [*given]
+        flowing: dict[Any, Any] = {
+            (edge, at): each
+            for edge, arrived in walk.waiting.items()
+            for at, each in enumerate(arrived)
+        }
+        # along one of several edges to the same end
+        found = [flowing.pop(edge, None) for edge in self._ends()]
+        layout = self.layout
+        is_new = kind not in layout.reverses and len(layout.reverses) < MOST
+        if is_new and self._has_different_edges():
+            made = write_reverse(self, chain, given, needs)
+            if made is not None:
+                layout.reverses[kind] = made
+        return tuple(found)
+
+    def leads(self, output: int, needed: list[bool]) -> bool:
+        key = output, tuple(needed)
+        found = self.layout.leading.get(key)
+        if found is None:
+            chain = self.chain()
+            found = chain[-1].leads(output, self._needs(chain, needed)[chain[-1]])
+            self.layout.leading[key] = found
+        return found
+
+    def unfold(self, outputs: Collection[int], unfolding: Unfolding) -> dict[int, tuple[Node, int]]:
+        # a copy, since it gets the hooks of this node for one walk
+        last = copy.copy(self.chain()[-1])
+        return {at: (last, at) for at in outputs}
+
+    def release(self) -> None:
+        reached = self._reached.pop(get_ident())
+        if isinstance(reached, list):
+            for node in reached:
+                node.release()
+            return
+        with SHARED:
+            kept = self._kept
+            if kept is not None and reached.frees_all:
+                if type(kept) is not Freed:
+                    self._kept = self.layout.freed(kept)
+                return
+            chain = self.chain()
+        for node, through in zip(chain, reached.through):
+            node.free(through)
