@@ -96,6 +96,10 @@ class Freed(list):
     """What a node keeps of a call behind a backward pass that has freed everything."""
 
 
+class _Chain(tuple):
+    """The nodes of the stages, once somebody has asked for them."""
+
+
 def _left(carried: list[Any]) -> list[Any]:
     return [None if isinstance(each, np.ndarray) else each for each in carried]
 
@@ -110,7 +114,7 @@ class RouteBackward(Node):
         kept: what they are made of.
     """
 
-    __slots__ = ("_chain", "_kept", "_reached", "layout")
+    __slots__ = ("_kept", "_reached", "layout")
 
     unfolds = True
 
@@ -119,8 +123,8 @@ class RouteBackward(Node):
     ) -> None:
         Node.__init__(self, edges, indices, layout.outputs)
         self.layout = layout
-        self._kept: Sequence[Any] | None = kept
-        self._chain: tuple[Any, ...] = ()
+        # that, or what is left of it, or the chain: replaced by one store
+        self._kept: Sequence[Any] = kept
         # by thread, what a pass that may be about to free has gone through
         self._reached: dict[int, RouteReverse | list[Node]] = {}
 
@@ -140,17 +144,18 @@ class RouteBackward(Node):
 
     def chain(self) -> tuple[Any, ...]:
         """Return the nodes that it stands for, the first stage's first."""
+        kept = self._kept
+        if type(kept) is _Chain:
+            return kept
         with SHARED:
-            if not self._chain:
-                kept: Any = self._kept
-                chain = self.layout.chain(kept)
+            kept = self._kept
+            if type(kept) is not _Chain:
+                chain = _Chain(self.layout.chain(kept))
                 if type(kept) is Freed:
                     for node in chain:
                         node.free_all()
-                # in this order, since another thread looks at them in the other one
-                self._chain = chain
-                self._kept = None
-        return self._chain
+                self._kept = kept = chain
+        return kept  # type: ignore[return-value]
 
     def backward(self, cotangents: list, needed: list[bool]) -> tuple:
         if state.recorder is not None:
@@ -165,8 +170,8 @@ class RouteBackward(Node):
             array = None if each is None else each._array
             kinds.append(None if array is None else (array.shape, array.strides, array.dtype))
         kind = tuple(needed), tuple(kinds)
-        reverse = None if kept is None else self.layout.reverses.get(kind)
-        if reverse is not None and kept is not None and self._has_different_edges():
+        reverse = None if type(kept) is _Chain else self.layout.reverses.get(kind)
+        if reverse is not None and self._has_different_edges():
             flows = reverse.run(kept, cotangents)
             # behind that, since another thread may have written to what was read
             if self._kept is not kept:
@@ -250,9 +255,10 @@ class RouteBackward(Node):
             return
         with SHARED:
             kept = self._kept
-            if kept is not None and reached.frees_all:
-                if type(kept) is not Freed:
-                    self._kept = self.layout.freed(kept)
+            if type(kept) is Freed:
+                return
+            if type(kept) is not _Chain and reached.frees_all:
+                self._kept = self.layout.freed(kept)
                 return
             chain = self.chain()
         for node, through in zip(chain, reached.through):
