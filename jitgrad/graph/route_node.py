@@ -23,6 +23,9 @@ from jitgrad.waiting import Waiting
 MOST = 16
 """How many kinds of passes a route knows."""
 
+PERIOD = 16
+"""Behind every how many passes of a kind it is tried to write a function for it."""
+
 
 class RouteLayout:
     """What the nodes of all calls that took one route have in common.
@@ -52,6 +55,7 @@ class RouteLayout:
         self.outputs = len(layout.variables if isinstance(last, KeptPath) else layout.leading)
         self.reverses: dict[tuple, RouteReverse] = {}
         self.leading: dict[tuple, bool] = {}
+        self._passes: dict[tuple, int] = {}
         self._arrays: list[int] | None = None
         # where the turns of loops are, and which of their records are numbers
         self._loops = [
@@ -69,6 +73,17 @@ class RouteLayout:
         ]
         carried = [each.carried for each in stages if isinstance(each, KeptLoop)]
         self._carried = [at for at, each in enumerate(names) if each in carried]
+
+    def may_learn(self, kind: tuple) -> bool:
+        """Count a pass; is it to be tried whether the next one can go back at once?
+
+        Not behind each: some stages never do it in one step.
+        """
+        passes = self._passes.get(kind, 0)
+        if kind in self.reverses or (not passes and len(self._passes) >= MOST):
+            return False
+        self._passes[kind] = passes + 1
+        return passes % PERIOD == 0
 
     def freed(self, kept: Sequence[Any]) -> Freed:
         """Return what is left when all that stages save is freed: numbers, and what has none."""
@@ -225,12 +240,10 @@ class RouteBackward(Node):
         }
         # along one of several edges to the same end
         found = [flowing.pop(edge, None) for edge in self._ends()]
-        layout = self.layout
-        is_new = kind not in layout.reverses and len(layout.reverses) < MOST
-        if is_new and self._has_different_edges():
+        if self.layout.may_learn(kind) and self._has_different_edges():
             made = write_reverse(self, chain, given, needs)
             if made is not None:
-                layout.reverses[kind] = made
+                self.layout.reverses[kind] = made
         return tuple(found)
 
     def leads(self, output: int, needed: list[bool]) -> bool:

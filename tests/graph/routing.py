@@ -13,11 +13,40 @@ from jitgrad.graph import cycles, heads, host_calls, replay, routes, tape
 from jitgrad.graph.path_writer import MISSED, WRONG
 from jitgrad.graph.routes import Route
 from tests.graph.test_shortcuts import described
+from tests.leaves import leaf
 
 USUAL = 80
 """So many calls that are alike have a route."""
 
 X, RATE = (1.0, 2.0), (1.5, 1.25)
+
+
+def x_of() -> Any:
+    """Return a new leaf to begin with."""
+    return leaf(0.75, -0.5)
+
+
+def rate_of() -> Any:
+    """Return a new leaf by which it grows."""
+    return leaf(1.25, 1.5)
+
+
+def solve(x: Any, rate: Any) -> Any:
+    """Tensors of all kinds are saved: from outside, carried by turns, and made behind them."""
+    x = x * rate
+    while x.abs().sum() < 100:
+        x = x * rate + x.tanh()
+        if x.sum() > 40:
+            x = x * x.detach() + rate.sin()
+    return (x * rate).exp().sum() * rate.sum()
+
+
+def two(x: Any, rate: Any) -> Any:
+    """Two results, of which one comes from the loop."""
+    x = x * rate
+    while x.abs().sum() < 100:
+        x = x * rate
+    return (x * rate).sum(), (rate * rate).exp()
 
 
 def have_routes_soon(monkeypatch: pytest.MonkeyPatch) -> None:

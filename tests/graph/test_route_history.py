@@ -14,7 +14,17 @@ import pytest
 import jitgrad as torch
 from jitgrad.graph import route_node
 from jitgrad.graph.route_node import RouteBackward
-from tests.graph.routing import RATE, USUAL, X, assert_alike, have_routes_soon
+from tests.graph.routing import (
+    RATE,
+    USUAL,
+    X,
+    assert_alike,
+    have_routes_soon,
+    rate_of,
+    solve,
+    two,
+    x_of,
+)
 from tests.graph.test_shortcuts import described
 from tests.leaves import leaf
 
@@ -50,23 +60,6 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def solve(x: Any, rate: Any) -> Any:
-    """Tensors of all kinds are saved: from outside, carried by turns, and made behind them."""
-    x = x * rate
-    while x.abs().sum() < 100:
-        x = x * rate + x.tanh()
-        if x.sum() > 40:
-            x = x * x.detach() + rate.sin()
-    return (x * rate).exp().sum() * rate.sum()
-
-
-def two(x: Any, rate: Any) -> Any:
-    x = x * rate
-    while x.abs().sum() < 100:
-        x = x * rate
-    return (x * rate).sum(), (rate * rate).exp()
-
-
 def known(function: Callable, *made: Callable[[], Any], **options: Any) -> Any:
     """Return the function compiled, once passes from each of its results go back in one step."""
     compiled = torch.compile(function)
@@ -74,16 +67,9 @@ def known(function: Callable, *made: Callable[[], Any], **options: Any) -> Any:
         args = [make() for make in made]
         result = compiled(*args)
         for each in result if isinstance(result, tuple) else [result]:
-            torch.autograd.grad(each.sum(), args, retain_graph=True, **options)
+            for loss in (each.sum(), (each * 1.5).sum()):
+                torch.autograd.grad(loss, args, retain_graph=True, **options)
     return compiled
-
-
-def x_of() -> Any:
-    return leaf(0.75, -0.5)
-
-
-def rate_of() -> Any:
-    return leaf(1.25, 1.5)
 
 
 def compare(use: Callable[[Any, list], Any], function: Callable = solve, *made: Any) -> Any:
@@ -262,34 +248,32 @@ def test_memory_that_was_lent_before(function: Callable) -> None:
     compare(use, function, x_of, rate)
 
 
-def test_writing_to_a_result_that_is_saved() -> None:
-    def function(x: Any, rate: Any) -> Any:
+def saved_behind(x: Any, rate: Any) -> Any:
+    x = x * rate
+    while x.abs().sum() < 100:
         x = x * rate
-        while x.abs().sum() < 100:
-            x = x * rate
-        return x.exp()
+    return x.exp()
 
+
+def saved_in_turns(x: Any, rate: Any) -> Any:
+    x = x * rate
+    while x.abs().sum() < 100:
+        x = (x * rate).exp()
+    return x
+
+
+@pytest.mark.parametrize("function", [saved_behind, saved_in_turns])
+def test_writing_to_a_result_that_is_saved(function: Callable) -> None:
     def use(y: Any, args: list) -> Any:
         with torch.no_grad():
             y.mul_(2)
-        return torch.autograd.grad(y.sum(), args)
+        return torch.autograd.grad(y, args, torch.ones_like(y) * 1.5)
 
-    compare(use, function)
-
-
-def test_writing_to_a_result_that_turns_have_saved() -> None:
-    def function(x: Any, rate: Any) -> Any:
-        x = x * rate
-        while x.abs().sum() < 100:
-            x = (x * rate).exp()
-        return x
-
-    def use(y: Any, args: list) -> Any:
-        with torch.no_grad():
-            y.mul_(2)
-        return torch.autograd.grad(y.sum(), args)
-
-    compare(use, function)
+    node = compare(use, function)
+    assert isinstance(node, RouteBackward) and node.layout.reverses
+    with pytest.raises(RuntimeError, match="modified"):
+        args = [x_of(), rate_of()]
+        use(function(*args), args)
 
 
 def test_cotangents_of_other_kinds() -> None:
