@@ -2,7 +2,7 @@
 
 import itertools
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from jitgrad.locks import SHARED
@@ -77,6 +77,10 @@ class Node:
     def leads(self, output: int, needed: list[bool]) -> bool:
         """Does what arrives at an output flow on along one of the `needed` edges?"""
         return True in needed
+
+    def edges_from(self, outputs: Collection[int]) -> Sequence[bool]:
+        """Return along which edges what arrives at some outputs flows on."""
+        return [edge is not None for edge in self.edges]
 
     def unfold(
         self, outputs: Collection[int], unfolding: "Unfolding"

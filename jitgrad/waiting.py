@@ -1,8 +1,8 @@
 """What waits where a history is walked back, and what is still to come."""
 
 import heapq
-from collections.abc import Collection, Sequence
-from itertools import repeat
+from collections.abc import Collection, Iterable, Sequence
+from itertools import compress, repeat
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,8 @@ class Pass(Waiting):
         self.found: dict[tuple[Node, int], Any] = {}
         self.ready: list[tuple[int, Node]] = []
         self.missing: dict[Node, int] = {}
+        # of nodes whose outputs lead on along some of their edges, those from the ones at hand
+        self._open: dict[Node, Sequence[bool]] = {}
         # those from which something is wanted behind them
         self.useful: set[Node] | None = None if targets is None else set()
         # of those among them that have several outputs
@@ -98,7 +100,7 @@ class Pass(Waiting):
     ) -> None:
         """Begin at `roots`; what comes behind `ends` is known already."""
         nodes = [node for node in dict.fromkeys(node for node, _ in roots) if node not in ends]
-        self._count(nodes, ends)
+        self._count(roots, nodes, ends)
         if self.targets is not None:
             self._find_useful(nodes, ends)
         for (node, index), cotangent in zip(roots, cotangents):
@@ -145,7 +147,7 @@ class Pass(Waiting):
         if self.targets is not None:
             self.targets.update(made[at] for at in asked)
             self.asked_nodes.update(made[at][0] for at in asked)
-        ends = [edge for edge in node.edges if edge is not None]
+        ends = [edge for edge in self.edges(node) if edge is not None]
         for edge in ends:
             self.missing[edge] -= 1
         self.begin([made[at] for at in given], list(given.values()), ends)
@@ -153,17 +155,51 @@ class Pass(Waiting):
             if not self.missing[edge]:
                 self.is_ready(edge)
 
-    def _count(self, roots: list[Node], ends: Collection[Node]) -> None:
-        missing = self.missing
-        stack = list(roots)
+    def _count(self, roots: Sequence, nodes: list[Node], ends: Collection[Node]) -> None:
+        """Count how often something is still to arrive at what lies behind `roots`."""
+        arrivals: dict[Node, int] = {}
+        stack = list(nodes)
         seen = {*stack, *ends}
         while stack:
-            for edge in stack.pop().edges:
+            node = stack.pop()
+            if node.unfolds and node.outputs > 1:
+                arrivals = self._arrivals(roots, nodes, ends)
+                break
+            for edge in node.edges:
                 if edge is not None:
-                    missing[edge] = missing.get(edge, 0) + 1
+                    arrivals[edge] = arrivals.get(edge, 0) + 1
                     if edge not in seen:
                         seen.add(edge)
                         stack.append(edge)
+        missing = self.missing
+        for node, count in arrivals.items():
+            missing[node] = missing.get(node, 0) + count
+
+    def _arrivals(
+        self, roots: Sequence, nodes: list[Node], ends: Collection[Node]
+    ) -> dict[Node, int]:
+        """Return that where not every output of a node leads on along all of its edges."""
+        outputs: dict[Node, set[int]] = {}
+        for node, index in roots:
+            outputs.setdefault(node, set()).add(index)
+        arrivals: dict[Node, int] = {}
+        for node in reversed(_ordered(nodes, ends)):
+            if node not in outputs:
+                continue
+            pairs: Iterable[tuple[Any, int]] = zip(node.edges, node.indices or repeat(0))
+            if node.unfolds and node.outputs > 1:
+                is_open = self._open[node] = node.edges_from(outputs[node])
+                pairs = compress(pairs, is_open)
+            for edge, index in pairs:
+                if edge is not None:
+                    arrivals[edge] = arrivals.get(edge, 0) + 1
+                    outputs.setdefault(edge, set()).add(index)
+        return arrivals
+
+    def edges(self, node: Node) -> Iterable[Node | None]:
+        """Return the edges along which something may come from a node."""
+        is_open = self._open.get(node)
+        return node.edges if is_open is None else compress(node.edges, is_open)
 
     def needed(self, node: Node) -> list[bool]:
         """Return which edges of a node lead to what is wanted."""
@@ -190,23 +226,28 @@ class Pass(Waiting):
 
     def _find_useful(self, roots: list[Node], ends: Collection[Node]) -> None:
         useful: Any = self.useful
-        order: list[Node] = []
-        seen = set(ends)
-        stack: list[tuple[Node, bool]] = [(root, False) for root in roots]
-        while stack:
-            node, done = stack.pop()
-            if done:
-                order.append(node)
-            elif node not in seen:
-                seen.add(node)
-                stack.append((node, True))
-                stack.extend((edge, False) for edge in node.edges if edge is not None)
-        for node in order:
+        for node in _ordered(roots, ends):
             needed = self.needed(node)
             if True in needed or (node.is_chain and self.asked(node)):
                 useful.add(node)
                 if node.outputs > 1:
                     self._needed[node] = needed
+
+
+def _ordered(roots: Iterable[Node], ends: Collection[Node]) -> list[Node]:
+    """Return what lies behind `roots`, up to `ends`: each node behind those to which it leads."""
+    order: list[Node] = []
+    seen = set(ends)
+    stack: list[tuple[Node, bool]] = [(root, False) for root in roots]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((edge, False) for edge in node.edges if edge is not None)
+    return order
 
 
 def _are_alike(one: np.ndarray, other: np.ndarray) -> bool:

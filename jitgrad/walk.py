@@ -1,8 +1,8 @@
 """Walking a history back: cotangents go from results to leaves."""
 
 import heapq
-from collections.abc import Sequence
-from itertools import repeat
+from collections.abc import Iterable, Sequence
+from itertools import compress, repeat
 from typing import Any
 
 from jitgrad.dispatch import node_of, wrap
@@ -116,9 +116,7 @@ def _run_line(
         targets: the leaves among `wanted`.
     """
     # behind which node all has arrived at a leaf
-    last: dict[Node, Node] = {}
-    if targets is None:
-        last = {edge: node for node in line for edge in node.edges if type(edge) is AccumulateGrad}
+    last = _last_in(line, index) if targets is None else {}
     needs = None if targets is None else _needed_in(line, targets)
     walk = Waiting(alone=True)
     waiting = walk.waiting
@@ -157,6 +155,20 @@ def _run_line(
     if wanted is None:
         return []
     return [waiting[each][0] if each in waiting else None for each, _ in wanted]
+
+
+def _last_in(line: list[Node], index: int) -> dict[Node, Node]:
+    """Return behind which node of a line nothing more arrives at a leaf."""
+    found: dict[Node, Node] = {}
+    reached = {(line[0], index)}
+    for node in line:
+        pairs: Iterable[tuple[Any, int]] = zip(node.edges, node.indices or repeat(0))
+        if node.outputs > 1:
+            outputs = [at for one, at in reached if one is node]
+            pairs = compress(pairs, node.edges_from(outputs))
+        reached = set(pairs)
+        found.update((edge, node) for edge, _ in reached if type(edge) is AccumulateGrad)
+    return found
 
 
 def _run_one(
@@ -277,12 +289,15 @@ def _visit(node: Any, walk: Pass) -> None:
                         _check_nan(node, flows)
                 if not walk.keep:
                     node.release()
-    indices, missing = node.indices, walk.missing
-    for position, edge in enumerate(node.edges):
+    if flows:
+        indices = node.indices or repeat(0)
+        for edge, index, flow, want in zip(node.edges, indices, flows, needed):
+            if want and flow is not None:
+                walk.add(edge, index, flow, fresh)
+    missing = walk.missing
+    for edge in walk.edges(node):
         if edge is None:
             continue
-        if flows and flows[position] is not None and needed[position]:
-            walk.add(edge, indices[position] if indices else 0, flows[position], fresh)
         missing[edge] -= 1
         if not missing[edge]:
             walk.is_ready(edge)

@@ -156,6 +156,10 @@ class LoopLayout:
             )
         return found
 
+    def is_lasting(self, ways: Sequence[int], live: frozenset[Variable]) -> bool:
+        """Does `live` come from the same variables, whatever the turns on these ways?"""
+        return all(self.reached(each, live)[0] == live for each in ways)
+
     def changed(self, ways: Sequence[int]) -> list[tuple[int, Variable]]:
         """Return which leading variables change in turns on these ways, with their numbers."""
         found = self._changed.get(tuple(ways))

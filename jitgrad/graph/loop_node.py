@@ -268,6 +268,48 @@ class LoopBackward(Node):
         way = layout.ways[self.past.way(turn)]
         return variable in way.layout.useful((*held, *others))
 
+    def leads_always(self, needed: list[bool]) -> bool:
+        """Does the same lead on along the `needed` edges, whatever the turns on its ways?"""
+        layout = self.layout
+        wanted = [each for each, want in zip(self.roots, needed) if want]
+        held = frozenset(each for each in wanted if each in layout.leading)
+        return layout.is_steady(self.ways, held, frozenset(wanted) - held)
+
+    def is_lasting(self, outputs: Collection[int]) -> bool:
+        """Does the same lead on from these outputs, whatever the turns on its ways?"""
+        layout = self.layout
+        leading = len(layout.leading)
+        live = frozenset(layout.leading[at] for at in outputs if at < leading)
+        return max(outputs, default=0) < leading and layout.is_lasting(self.ways, live)
+
+    def edges_from(self, outputs: Collection[int]) -> Sequence[bool]:
+        layout, past = self.layout, self.past
+        leading = len(layout.leading)
+        live = frozenset(layout.leading[at] for at in outputs if at < leading)
+        by_turn: dict[int, set[Variable]] = {}
+        for at in outputs:
+            if at >= leading:
+                number, variable = self._output(at)
+                by_turn.setdefault(number, set()).add(variable)
+        first = min(by_turn, default=self.end)
+        found: set[Variable] = set()
+        for turn in range(self.end - 1, self.begin - 1, -1):
+            if turn < first and layout.is_lasting(self.ways, live):
+                rest = self._ways_until(turn + 1)
+                found.update(root for each in rest for root in layout.reached(each, live)[1])
+                break
+            made = frozenset(by_turn.get(turn, ()))
+            live, roots = layout.reached(past.way(turn), live, made)
+            found.update(each for each in roots if each not in layout.leading)
+        found.update(live)
+        return [each in found for each in self.roots]
+
+    def _ways_until(self, turn: int) -> list[int]:
+        order = self.past.order
+        if turn == self.end or order is None:
+            return self.ways
+        return np.unique(order[self.begin : turn]).tolist()
+
     def unfold(self, outputs: Collection[int], unfolding: Unfolding) -> dict[int, tuple[Node, int]]:
         layout, past = self.layout, self.past
         leading = len(layout.leading)

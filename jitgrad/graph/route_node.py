@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import compress
 from threading import get_ident
 from typing import Any
 from weakref import ref
@@ -11,7 +12,14 @@ from weakref import ref
 import numpy as np
 
 from jitgrad.graph.ir import Scalar
-from jitgrad.graph.route_reverse import KeptLoop, KeptPath, RouteReverse, write_reverse
+from jitgrad.graph.loop_node import LoopBackward
+from jitgrad.graph.route_reverse import (
+    KeptLoop,
+    KeptPath,
+    RouteReverse,
+    lead_always,
+    write_reverse,
+)
 from jitgrad.graph.tape import CompiledBackward
 from jitgrad.kernels.loops import Turns
 from jitgrad.locks import SHARED
@@ -38,7 +46,8 @@ class RouteLayout:
     Attributes:
         outputs: how many the last node has.
         reverses: functions that go back, by kinds of passes.
-        leading: what `RouteBackward.leads` has found.
+        leading: what `RouteBackward.leads` has found, where that holds for all calls.
+        ends: what `RouteBackward.edges_from` has found, in the same way.
     """
 
     def __init__(
@@ -55,6 +64,7 @@ class RouteLayout:
         self.outputs = len(layout.variables if isinstance(last, KeptPath) else layout.leading)
         self.reverses: dict[tuple, RouteReverse] = {}
         self.leading: dict[tuple, bool] = {}
+        self.ends: dict[frozenset[int], list[bool]] = {}
         self._passes: dict[tuple, int] = {}
         self._arrays: list[int] | None = None
         # where the turns of loops are, and which of their records are numbers
@@ -251,8 +261,27 @@ class RouteBackward(Node):
         found = self.layout.leading.get(key)
         if found is None:
             chain = self.chain()
-            found = chain[-1].leads(output, self._needs(chain, needed)[chain[-1]])
-            self.layout.leading[key] = found
+            needs = self._needs(chain, needed)
+            found = chain[-1].leads(output, needs[chain[-1]])
+            if lead_always(needs):
+                self.layout.leading[key] = found
+        return found
+
+    def edges_from(self, outputs: Collection[int]) -> Sequence[bool]:
+        key = frozenset(outputs)
+        found = self.layout.ends.get(key)
+        if found is None:
+            chain = self.chain()
+            reached = {(chain[-1], at) for at in key}
+            is_lasting = True
+            for node in reversed(chain):
+                own = [at for one, at in reached if one is node]
+                is_lasting &= not isinstance(node, LoopBackward) or node.is_lasting(own)
+                pairs = zip(node.edges, node.indices or ())
+                reached.update(compress(pairs, node.edges_from(own)))
+            found = [end in reached for end in self._ends()]
+            if is_lasting:
+                self.layout.ends[key] = found
         return found
 
     def unfold(self, outputs: Collection[int], unfolding: Unfolding) -> dict[int, tuple[Node, int]]:

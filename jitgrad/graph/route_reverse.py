@@ -14,6 +14,7 @@ from jitgrad.dispatch import wrap
 from jitgrad.graph.derivative import add_cotangents, described, kinds_of
 from jitgrad.graph.ir import Scalar, Value
 from jitgrad.graph.loop_layout import LoopLayout
+from jitgrad.graph.loop_node import LoopBackward
 from jitgrad.graph.loop_shortcuts import ReverseShortcut, kind_of_pass
 from jitgrad.graph.origins import StorageEntry, Variable
 from jitgrad.graph.path_writer import tuple_of
@@ -83,6 +84,16 @@ class _NotYet(Exception):
     """A stage does not go back in one step, up to now."""
 
 
+def lead_always(needs: Mapping[Any, list[bool]]) -> bool:
+    """Do these edges of the nodes of a chain lead on in all calls that take its route?
+
+    Loops take other turns there.
+    """
+    return all(
+        node.leads_always(needed) for node, needed in needs.items() if type(node) is LoopBackward
+    )
+
+
 def write_reverse(
     node: Any, chain: Sequence[Any], given: Mapping[Any, list], needs: Mapping[Any, list[bool]]
 ) -> RouteReverse | None:
@@ -94,6 +105,8 @@ def write_reverse(
         given: what arrived at them.
         needs: which of their edges were wanted.
     """
+    if not lead_always(needs):
+        return None
     try:
         return _Writer(node, chain, given, needs).reverse()
     except _NotYet:

@@ -8,7 +8,7 @@ derivative's trace.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from threading import get_ident
 from typing import Any
@@ -208,6 +208,9 @@ class CompiledBackward(Node):
         layout = self.tape.layout
         wanted = tuple(each for each, want in zip(layout.roots, needed) if want)
         return layout.variables[output] in layout.useful(wanted)
+
+    def edges_from(self, outputs: Collection[int]) -> Sequence[bool]:
+        return self.tape.layout.roots_of(frozenset(outputs))
 
     def unfold(self, outputs: Collection[int], unfolding: Unfolding) -> dict[int, tuple[Node, int]]:
         layout = self.tape.layout

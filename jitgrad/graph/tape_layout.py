@@ -83,6 +83,7 @@ class TapeLayout:
         self.shortcut: Any = None
         self._freed_by: dict[Any, frozenset[Variable]] = {}
         self._useful: dict[tuple[Variable, ...], set[Variable]] = {}
+        self._roots_of: dict[frozenset[int], list[bool]] = {}
         self.read: set[Value | Scalar] = set()
         self.slots = self._slots()
         self.arguments = self._arguments()
@@ -154,6 +155,14 @@ class TapeLayout:
                 if each.history is not None and any(edge in found for edge in each.history.edges):
                     found.add(each)
             self._useful[wanted] = found
+        return found
+
+    def roots_of(self, outputs: frozenset[int]) -> list[bool]:
+        """Return which of the roots some of the variables come from, given by their numbers."""
+        found = self._roots_of.get(outputs)
+        if found is None:
+            reached = set(ancestors([self.variables[at] for at in outputs]))
+            found = self._roots_of[outputs] = [each in reached for each in self.roots]
         return found
 
     def _arguments(self) -> list[tuple[Value, int]]:

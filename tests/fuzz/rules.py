@@ -999,7 +999,37 @@ MUTANTS = [
     ),
     Mutant(
         "route back: what leads where", "graph/route_node.py",
-        "found = chain[-1].leads(output, self._needs(chain, needed)[chain[-1]])", "found = True",
+        "found = chain[-1].leads(output, needs[chain[-1]])", "found = True",
+    ),
+    Mutant(
+        "leading on: another number of turns", "graph/route_node.py",
+        "if lead_always(needs):", "if True:",
+    ),
+    Mutant(
+        "leading on: another number of turns, in one step", "graph/route_reverse.py",
+        "if not lead_always(needs):", "if False:",
+    ),
+    Mutant(
+        "leading on: from outputs, another number of turns", "graph/route_node.py",
+        "if is_lasting:", "if True:",
+    ),
+    Mutant(
+        "leading on: leaves wait for all edges", "waiting.py",
+        "        return node.edges if is_open is None else compress(node.edges, is_open)\n",
+        "        return node.edges\n",
+    ),
+    Mutant(
+        "leading on: everything arrives from everywhere", "waiting.py",
+        "                arrivals = self._arrivals(roots, nodes, ends)\n                break\n",
+        "                pass\n",
+    ),
+    Mutant(
+        "leading on: leaves at a line wait for all edges", "walk.py",
+        "            pairs = compress(pairs, node.edges_from(outputs))\n", "            pass\n",
+    ),
+    Mutant(
+        "leading on: only from the last turn", "graph/loop_node.py",
+        "if turn < first and layout.is_lasting(self.ways, live):", "if turn < first:",
     ),
     Mutant(
         "block: results are no part of it", "graph/shortcut_functions.py",
