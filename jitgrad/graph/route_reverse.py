@@ -175,7 +175,7 @@ class _Writer:
         """Write all stages, the last one first."""
         layout, last = self.node.layout, self.chain[-1]
         begin = [f"{tuple_of(layout.names)} = kept"] if layout.names else []
-        for at, cotangent in enumerate(self.given[last]):
+        for at, cotangent in enumerate(self.given.get(last, ())):
             if cotangent is not None:
                 self.names[last, at] = f"g{at}"
                 begin.append(f"g{at} = cotangents[{at}]._array")

@@ -42,6 +42,7 @@ class Writer:
         self.random = random.Random(seed)
         self.names = ["x", "y"]
         self.lines: list[str] = []
+        self.passes_on = self.random.random() < 0.3
 
     def fill(self, form: str, names: list[str]) -> str:
         pick = self.random.choice
@@ -52,9 +53,14 @@ class Writer:
         # the sum of a tensor may stand for it
         self.lines.append(f"{indent}{self.random.choice(names)} = {operation}")
 
+    def pass_on(self, indent: str) -> None:
+        """Let what one variable gets come to others some turns later."""
+        made = [self.fill(self.random.choice(OPERATIONS[:7]), [each]) for each in "bcd"]
+        self.lines.append(f"{indent}a, b, c, d = {', '.join(made)}, d.clamp(-8, 8) + y")
+
     def loop(self) -> None:
         inner = self.random.sample(["a", "b"], self.random.choice([1, 2, 2]))
-        among = ["a", "b", *self.names]
+        among = ["a", "b"] if self.passes_on else ["a", "b", *self.names]
         self.lines.append("    while k > 0:")
         if self.random.random() < 0.4:
             self.lines.append(f"        if {self.fill(self.random.choice(TESTS), among)}:")
@@ -62,7 +68,9 @@ class Writer:
             if self.random.random() < 0.5:
                 self.lines.append("        else:")
                 self.assign("            ", inner, among)
-        for _ in range(self.random.choice([1, 2, 3])):
+        if self.passes_on:
+            self.pass_on("        ")
+        for _ in range(self.random.choice([0, 0, 1] if self.passes_on else [1, 2, 3])):
             self.assign("        ", inner, among)
         if self.random.random() < 0.2:
             self.lines.append(f"        if {self.fill(self.random.choice(TESTS), among)}:")
@@ -70,10 +78,11 @@ class Writer:
         self.lines.append("        k = k - 1")
 
     def source(self) -> str:
-        among = ["x", "y"]
-        self.lines.append(f"    w = {self.random.choice(['x.sign()', 'y', '2.0', 'SCALE'])}")
+        among = ["x"] if self.passes_on else ["x", "y"]
+        scales = ["x.sign()", "2.0", "SCALE", "y"][: 3 if self.passes_on else 4]
+        self.lines.append(f"    w = {self.random.choice(scales)}")
         self.lines.append("    k = n * 1.0")
-        for name in ("a", "b"):
+        for name in "abcd"[: 4 if self.passes_on else 2]:
             self.lines.append(f"    {name} = {self.fill(self.random.choice(OPERATIONS), among)}")
         self.loop()
         if self.random.random() < 0.3:
@@ -86,7 +95,9 @@ class Writer:
         # what depends on another result has no route
         results = ["a", "a", "b", "k", "b is a", "a * 2 + b"]
         made = ", ".join(self.random.sample(results, self.random.choice([1, 2, 2])))
-        if self.random.random() < 0.5:
+        if self.passes_on:
+            made = self.random.choice(["a", "a.sum()", "a, b", "(a * 2).sum(), k"])
+        elif self.random.random() < 0.5:
             made = self.random.choice(["total", "total", "total, k", made])
             self.lines.append("    total = (a * 1.0 + b * 0.5).sum()")
             self.lines.append("    g = None")
@@ -116,12 +127,14 @@ def calls(seed: int) -> Iterator[dict[str, Any]]:
     def values() -> list[float]:
         return [chosen.choice([-2.0, -1.0, 0.0, 0.5, 1.0, 3.0]) for _ in range(3)]
 
+    # what few turns find out is then asked by many, the other way round, or neither
+    few = chosen.random() < 0.5
     usual = {
         "x": values(), "y": values(), "n": 8, "history": "both", "same": False, "form": "vector",
-        "then": "gradients",
+        "then": "one by one" if few else "gradients",
     }  # fmt: skip
     for _ in range(14):
-        yield usual
+        yield {**usual, "n": chosen.choice([3, 3, 4, 5])} if few else usual
     for _ in range(14):
         other = dict(usual)
         for name in chosen.sample(sorted(usual), chosen.choice([1, 1, 2])):
@@ -189,6 +202,9 @@ def outcome(function: Callable, call: dict[str, Any]) -> Any:
                     then(call["then"], each, leaves, given, found)
                 except RuntimeError as error:
                     found.append(str(error))
+                if call["then"] == "graph":
+                    # a pass through a recorded one frees less of compiled calls than of eager ones
+                    break
     return found
 
 
@@ -241,7 +257,6 @@ def then(what: str, result: Any, leaves: list, given: list, found: list) -> None
     elif what == "lend":
         given[0].detach().numpy()[...] += 1
     if what == "graph":
-        # a pass through a recorded one frees less of compiled calls than of eager ones
         return
     gradients()
     # which raises where something was saved
