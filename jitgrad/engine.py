@@ -48,7 +48,11 @@ def _with_default_cotangents(operation: str, outputs: Sequence, given: Any) -> l
 def _one(output: Any) -> Any:
     if state.recorder is not None:
         return output.new_ones(output._array.shape)
-    array = output._array
+    return one_like(output._array)
+
+
+def one_like(array: np.ndarray) -> Any:
+    """Return the cotangent of a result of one element, a tensor; `array` is that result."""
     if array.ndim:
         return wrap(np.ones(array.shape, array.dtype))
     one = _ONES.get(array.dtype)

@@ -3,7 +3,7 @@
 import contextvars
 import operator
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -29,6 +29,9 @@ class Note(Protocol):
 
     def write_grad(self, leaf: Any, gradient: Any) -> None:
         """`gradient` was just stored as `.grad` of `leaf`."""
+
+    def goes_back(self, nodes: Iterable[Any]) -> None:
+        """The engine is about to begin, and will run the derivatives of `nodes`."""
 
     def visit(self, node: Any) -> None:
         """The engine is about to run the derivative of `node`."""

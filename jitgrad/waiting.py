@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.modes import run_quietly, state
-from jitgrad.node import Node, PrimitiveNode, Unfolding
+from jitgrad.node import AccumulateGrad, Node, PrimitiveNode, Unfolding
 
 
 class Waiting:
@@ -108,6 +108,16 @@ class Pass(Waiting):
         for node in nodes:
             if not self.missing.get(node):
                 self.is_ready(node)
+
+    def ahead(self) -> list[Node]:
+        """Return the nodes that are to be run, as far as nothing unfolds."""
+        nodes = {*self.missing, *(node for _, node in self.ready)}
+        return [
+            node
+            for node in nodes
+            if not isinstance(node, AccumulateGrad)
+            and (self.useful is None or (node in self.useful and True in self.needed(node)))
+        ]
 
     def is_ready(self, node: Node) -> None:
         """Note that nothing more will arrive at a node."""

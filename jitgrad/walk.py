@@ -62,6 +62,22 @@ def run(
     return run_nodes(roots, cotangents, keep, create_graph, wanted)
 
 
+def run_alone(node: Node, index: int, cotangent: Any, keep: bool, wanted: Sequence) -> list | None:
+    """Do what `run_nodes` does from one output, if nothing but its node is gone through.
+
+    None where more would be, or hooks or code of users might run: nothing has been done then.
+    """
+    line = _line_from(node)
+    targets = {each for each, _ in wanted}
+    if not line or any(type(each) is not AccumulateGrad for each in targets):
+        return None
+    targets.intersection_update(_leaves_of(line))
+    line = _up_to(line, targets)
+    if not line or len(line) > 1:
+        return None
+    return _run_one(node, index, cotangent, keep, wanted, targets)
+
+
 def _line_from(node: Any) -> list[Node] | None:
     """Return the nodes of a history in which each leads to leaves and to one other node at most.
 
@@ -93,11 +109,15 @@ def _line_from(node: Any) -> list[Node] | None:
 
 def _up_to(line: list[Node], targets: set) -> list[Node] | None:
     """Return what leads to `targets`, None if they are not among the leaves behind it."""
-    leaves = {edge for node in line for edge in node.edges if type(edge) is AccumulateGrad}
-    if not targets or not targets <= leaves:
+    if not targets or not targets <= _leaves_of(line):
         return None
     last = max(at for at, node in enumerate(line) if not targets.isdisjoint(node.edges))
     return line[: last + 1]
+
+
+def _leaves_of(line: list[Node]) -> set[Node]:
+    """Return the leaves behind the nodes of a line."""
+    return {edge for node in line for edge in node.edges if type(edge) is AccumulateGrad}
 
 
 def _run_line(
@@ -247,6 +267,8 @@ def run_nodes(
     state.grad_enabled = create_graph
     try:
         walk.begin(roots, cotangents)
+        if state.recorder is not None:
+            state.recorder.goes_back(walk.ahead())  # type: ignore[attr-defined]
         while walk.ready:
             _, node = heapq.heappop(walk.ready)
             _visit(node, walk)

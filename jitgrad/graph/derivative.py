@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -234,6 +235,9 @@ class DerivativeNotes:
     def write_grad(self, leaf: Any, gradient: Any) -> None:
         """Nothing in a derivative stores `.grad`."""
         self.unknown("a derivative stores .grad")
+
+    def goes_back(self, nodes: Iterable[Any]) -> None:
+        """A derivative is walked from one end to the other; there is nothing to note."""
 
     def visit(self, node: Any) -> None:
         """What follows is the derivative of a line."""

@@ -16,15 +16,14 @@ from jitgrad.graph.heads import Head
 from jitgrad.graph.interrupts import OWN, raise_within, standing
 from jitgrad.graph.notes import Notes
 from jitgrad.graph.origins import KNOWN
-from jitgrad.graph.path_writer import MISSED
+from jitgrad.graph.path_writer import MISSED, SAMPLED
 from jitgrad.graph.recorder import Recorder
 from jitgrad.graph.replay import Miss, follow, frames_of, select
 from jitgrad.graph.resting import Resting
 from jitgrad.graph.returns import Returns
-from jitgrad.graph.routes import Routes, passed
+from jitgrad.graph.routes import Routes, passed, stage_of
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Evaluate, Exit, PathState, Segment
-from jitgrad.graph.shortcut_functions import SAMPLED
 from jitgrad.graph.shortcuts import NO_DIRECT, Direct, add_shortcut, take_shortcut
 from jitgrad.graph.verify import Checks
 from jitgrad.modes import state
@@ -132,22 +131,19 @@ class Graph(Returns):
         for each in self.segments if self.checks is None else ():
             each.let_go()
 
-    def call(self, args: tuple, kwargs: dict) -> Any:
-        """Call the function: replay what is known, record what is not."""
-        if self.lowered is not self.function.__code__ and not self.lower():
-            return self.function(*args, **kwargs)
-        if self.reason or config.eager or state.is_watched():
-            return self.function(*args, **kwargs)
-        if self.resting.left and self.resting.rests():
+    def call(self, args: tuple, kwargs: dict, result: Any = MISSED) -> Any:
+        """Call the function, or go on from `result`: replay what is known, record what is not."""
+        if result is MISSED and self.is_eager():
             return self.function(*args, **kwargs)
         self.calls += 1
         began = time.perf_counter() if self.calls & SAMPLED == 0 else 0.0
         traces = self.traces
         entrance, values, names = self.entrance, [*args, *kwargs.values()], tuple(kwargs)
         begun = enabled = state.grad_enabled
-        going = run = result = failed = frames = None
+        going = run = failed = frames = None
         try:
-            result = self.cut_short(entrance, values, names) if entrance.shortcuts else MISSED
+            if result is MISSED and entrance.shortcuts:
+                result = self.cut_short(entrance, values, names)
             if result is MISSED:
                 run = Run(values)
                 candidates = entrance.entries.get(entrance.key(values, names))
@@ -185,6 +181,13 @@ class Graph(Returns):
             self.notes.samples.append(time.perf_counter() - began)
         return result
 
+    def is_eager(self) -> bool:
+        """Is a call that begins left to Python as a whole?"""
+        is_lowered = self.lowered is self.function.__code__ or self.lower()
+        if not is_lowered or self.reason or config.eager or state.is_watched():
+            return True
+        return bool(self.resting.left) and self.resting.rests()
+
     def cut_short(self, entrance: Entrance, *given: Any) -> Any:
         """Return the result of a call by a shortcut, MISSED where none applies."""
         known = entrance.shortcuts
@@ -219,7 +222,11 @@ class Graph(Returns):
         if going.kept_bytes:
             self.notes.keep(self.calls, going.kept_bytes)
         if going.performs:
-            return self.notes.perform(going, self.hopeless)
+            stage = stage_of(going)
+            result = self.notes.perform(going, self.hopeless)
+            if stage is not None:
+                self.pass_by(going, stage, result)
+            return result
         if self.reason or state.detect_anomaly:
             return going.finish()
         return self.begin_anew(going)

@@ -111,6 +111,7 @@ class HostCall:
         self.count = count
         self.display = sources[0] if isinstance(sources[0], Display) else None
         plain = [0] if self.display is not None else sources
+        self.sources = plain
         # of one place a tuple is made, too
         self.take = itemgetter(*plain, plain[0])
         self.place = None if after is None else after.place[-1]

@@ -7,6 +7,7 @@ kind only looks at what may have changed: what was freed, and what was written.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from jitgrad.dispatch import wrap
 from jitgrad.graph.loop_reverse import Reverse
 from jitgrad.graph.origins import Variable
+from jitgrad.graph.path_writer import tuple_of
 from jitgrad.kernels.layout import laid_out
 
 MOST = 64
@@ -45,6 +47,10 @@ class ReverseShortcut:
             lies; None if there is none.
         reached: the ways gone through, with what is freed then.
         checks: nothing saved must have been written since.
+        zeros: with what sums over turns begin.
+        go_back: given what is the same in all turns, the cotangents, and with what sums begin; for
+            each way that the turns took its records; the way of each turn; and how many they are.
+            Returns the cotangents of the roots, as arrays.
     """
 
     def __init__(self, node: Any, reverse: Reverse, wanted: list[Variable]) -> None:
@@ -52,7 +58,6 @@ class ReverseShortcut:
         plans = {way: reverse.plans[way, ()] for way in ways}
         known = [(way, plan) for way, plan in plans.items() if plan is not None]
         self.roots = node.roots
-        self._loop = reverse.loop
         self.given = [layout.leading.index(each) for each in reverse.values]
         # what is freed behind such a pass
         self.reached = [
@@ -66,21 +71,46 @@ class ReverseShortcut:
             (each, next((way for way in among if way in ways and each in held[way]), None))
             for each, among in reverse.fixed
         ]
-        self._zeros = [np.zeros(each.shape, each.dtype) for each in reverse.totals.values()]
-        # what each path of the loop reads of the turns, or stands for it if none takes the path
-        self._streams = [
-            ((way, [layout.ways[way].kept.index(each) for each in taped]), [])
-            if way in ways and not kinds
-            else (None, reverse.no_turns((way, kinds)))
-            for (way, kinds), taped in zip(reverse.plans, reverse.taped)
-        ]
-        self._paths: np.ndarray | None = None
+        self.zeros = [np.zeros(each.shape, each.dtype) for each in reverse.totals.values()]
+        self.results = [self._result(reverse, known, each, wanted) for each in self.roots]
+        self.go_back = self._written(layout, reverse, ways)
+
+    def _written(self, layout: Any, reverse: Reverse, ways: list[int]) -> Callable:
+        """Write the function `go_back`."""
+        space: dict[str, Any] = {"laid_out": laid_out, "run": reverse.loop.run}
+        streams = []
+        for at, ((way, kinds), taped) in enumerate(zip(reverse.plans, reverse.taped)):
+            if way in ways and not kinds:
+                records = (layout.ways[way].kept.index(each) for each in taped)
+                streams.append(tuple_of(f"tape[{way}][{each}][::-1]" for each in records))
+            else:
+                # none takes the path
+                space[f"none{at}"] = reverse.no_turns((way, kinds))
+                streams.append(f"none{at}")
+        order = "None"
         if len(reverse.plans) > 1:
-            self._paths = np.zeros(len(layout.ways), np.uint8)
+            order, paths = "paths[order[::-1]]", np.zeros(len(layout.ways), np.uint8)
             for path, (way, kinds) in enumerate(reverse.plans):
                 if not kinds:
-                    self._paths[way] = path
-        self.results = [self._result(reverse, known, each, wanted) for each in self.roots]
+                    paths[way] = path
+            space["paths"] = paths
+        flows = []
+        for number, result in enumerate(self.results):
+            flow = "None" if result is None else f"carried[{result[0]}]"
+            if result is not None and result[1] is not None:
+                space[f"like{number}"] = result[1]
+                flow = f"laid_out(like{number}, {flow})"
+            flows.append(flow)
+        text = (
+            "def go_back(values, tape, order, count):\n"
+            f"    turns = run(values, {tuple_of(streams)}, count, order={order}, known=True)\n"
+            "    if turns.finished != count:\n"
+            "        raise KeyError('what the turns have left')\n"
+            "    carried = turns.carried\n"
+            f"    return {tuple_of(flows)}\n"
+        )
+        exec(compile(text, "<jitgrad loop back>", "exec"), space)
+        return space.pop("go_back")
 
     @staticmethod
     def _result(reverse: Reverse, known: list, root: Variable, wanted: list[Variable]) -> Any:
@@ -111,6 +141,7 @@ class ReverseShortcut:
             None if way is None else passages[way].invariant[each] for each, way in self.fixed
         ]
         values += [cotangents[at]._array for at in self.given]
+        values += self.zeros
         # which fails where another thread has freed them meanwhile
         tape = {
             way: [passage.records[each] for each in node.layout.ways[way].kept]
@@ -118,39 +149,3 @@ class ReverseShortcut:
         }
         flows = self.go_back(values, tape, past.order, past.turns)
         return reached, tuple(None if each is None else wrap(each) for each in flows)
-
-    def go_back(self, values: list, tape: Any, order: np.ndarray | None, count: int) -> list:
-        """Go back through turns.
-
-        Args:
-            values: what is the same in all of them, and the cotangents.
-            tape: for each way that they took its records.
-            order: the way of each turn.
-            count: how many they are.
-
-        Returns:
-            The cotangents of the roots, as arrays.
-        """
-        values += self._zeros
-        streams = []
-        for taken, found in self._streams:
-            if taken is not None:
-                way, taped = taken
-                records = tape[way]
-                found = [records[each][::-1] for each in taped]
-            streams.append(found)
-        if self._paths is not None:
-            order = self._paths[order[::-1]]  # type: ignore[index]
-        else:
-            order = None
-        turns = self._loop.run(values, streams, limit=count, order=order)
-        if turns.finished != count:
-            raise KeyError("what the turns have left")
-        carried, flows = turns.carried, []
-        for result in self.results:
-            if result is None:
-                flows.append(None)
-                continue
-            at, like = result
-            flows.append(carried[at] if like is None else laid_out(like, carried[at]))
-        return flows

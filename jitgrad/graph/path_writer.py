@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -26,6 +26,10 @@ from jitgrad.graph.watching import Watch, WatchedGuards
 from jitgrad.kernels.records import strides_in_bytes
 from jitgrad.modes import state
 from jitgrad.storage import Storage
+
+SAMPLED = 7
+"""The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
+call would take 5 % of the shortest ones."""
 
 MISSED: Any = object()
 """What a shortcut returns that does not apply."""
@@ -148,7 +152,7 @@ class PathWriter:
                 "    if is_interrupt(error): raise",
                 "    return WRONG",
             ]
-        else:
+        elif made:
             self.lines.append(call)
         if hot.is_guess:
             self.lines.append("if not flag: return WRONG")
@@ -321,6 +325,26 @@ class PathWriter:
         body = "".join(f"    {line}\n" for line in (*begin, *self.lines))
         exec(compile(f"def {head}:\n{body}", "<jitgrad shortcut>", "exec"), space)
         return space.pop(head.partition("(")[0])  # which is part of no cycle then
+
+    def compiled_directly(
+        self, names: tuple[str, ...], ends: dict[str, Any], begin: Sequence[str] = ()
+    ) -> Callable[[Any, tuple, dict], Any]:
+        """Return the function of the graph and the arguments; it returns MISSED where it fails.
+
+        It looks at what a graph looks at before it tries a shortcut.
+
+        Args:
+            names: those of the last values.
+        """
+        named = f"tuple(kwargs) != {self.constant(names)}" if names else "kwargs"
+        first = [
+            f"if {named} or not (graph.calls + 1) & {SAMPLED} or state.is_watched() "
+            "or config.eager or graph.resting.left "
+            "or graph.lowered is not graph.function.__code__: return MISSED",
+            f"values = {'(*args, *kwargs.values())' if names else 'args'}",
+        ]
+        ends = {**ends, "WRONG": MISSED, "STALE": MISSED}
+        return self.compiled("direct(graph, args, kwargs)", [*first, *begin], ends)
 
 
 NAMES = {

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
@@ -217,9 +217,20 @@ class Recording(Rebasing):
         if not self.active:
             return
         self.went_back = True
-        variable = self.variables.get((node, 0))
-        if variable is None or variable.history is None:
+        if not self._is_recorded(node):
             self.unknown("a backward pass through history made before the call")
+
+    def goes_back(self, nodes: Iterable[Any]) -> None:
+        """Note that the engine is about to run `nodes`.
+
+        Before it does: then nothing has to be done again where one does not come from the trace.
+        """
+        if self.active and not all(map(self._is_recorded, nodes)):
+            self.unknown("a backward pass through history made before the call")
+
+    def _is_recorded(self, node: Any) -> bool:
+        variable = self.variables.get((node, 0))
+        return variable is not None and variable.history is not None
 
     def grad_mode(self, enabled: bool) -> None:
         """The grad mode is read where a snapshot is made; nothing is to be noted."""

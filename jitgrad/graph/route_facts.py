@@ -71,6 +71,17 @@ class Thing:
         return thing
 
 
+class Row(NamedTuple):
+    """A tuple or a list that the call has made, and nobody else has seen."""
+
+    kind: type
+    items: list[Any]
+
+
+Values = list[Known | Given | Thing | Row]
+"""What a stage is given."""
+
+
 class RouteFacts(PathFacts):
     """Writes the facts of the first stage.
 
@@ -128,6 +139,16 @@ class RouteFacts(PathFacts):
         self.edges[edge] = None
         return edge
 
+    def tensor(self, thing: Thing) -> str:
+        """Return the name of a thing; a tensor that the call has made up to here is made for it."""
+        if not thing.name:
+            name = f"t{len(self.late)}"
+            self.late.append(f"{name} = wrap({thing.array}, {thing.storage})")
+            if thing.node:
+                self.late.append(f"{name}._node, {name}._index = {thing.node}, {thing.index}")
+            thing.name = name
+        return thing.name
+
     def thing(self, fact: IsObject | IsTensor, name: str, things: list[Thing]) -> Thing:
         """Return what a fact takes behind `things`; one of them, if it is the same."""
         index = len(things)
@@ -162,7 +183,11 @@ class StageFacts(RouteFacts):
     """
 
     def __init__(
-        self, before: RouteFacts, mark: str, given: list[Known | Given | Thing], early: list[str]
+        self,
+        before: RouteFacts,
+        mark: str,
+        given: Values,
+        early: list[str],
     ) -> None:
         super().__init__()
         self.mark = mark
@@ -195,14 +220,7 @@ class StageFacts(RouteFacts):
     # -- roots ------------------------------------------------------------------------------
 
     def root(self, number: int) -> str:
-        thing = self.things[number]
-        if not thing.name:
-            name = f"t{len(self.late)}"
-            self.late.append(f"{name} = wrap({thing.array}, {thing.storage})")
-            if thing.node:
-                self.late.append(f"{name}._node, {name}._index = {thing.node}, {thing.index}")
-            thing.name = name
-        return thing.name
+        return self.tensor(self.things[number])
 
     def base(self, place: Place) -> tuple[str, type | None]:
         if place.is_root and not self.things[place.base].is_outside:

@@ -21,16 +21,15 @@ from jitgrad.graph.ir import Scalar, Value
 from jitgrad.graph.joins import Again, Carried
 from jitgrad.graph.origins import Excerpt, Variable
 from jitgrad.graph.path_writer import PathWriter, Unfit
-from jitgrad.graph.recipes import Constant, Fresh, Number, Recipe, Root
-from jitgrad.graph.route_facts import Given, Known, RouteFacts, StageFacts, Thing
+from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root
+from jitgrad.graph.route_facts import Given, Known, RouteFacts, Row, StageFacts, Thing, Values
+from jitgrad.graph.route_gradients import GradientStage, GradientWriter
 from jitgrad.graph.route_history import NAMES, KeptLoop, KeptPath, leave_for_later
-from jitgrad.graph.segment import Continue, Segment
+from jitgrad.graph.segment import Continue, Result, Segment
 from jitgrad.graph.shortcut_facts import Made
 from jitgrad.graph.watching import WatchedGuards
-from jitgrad.kernels.records import strides_in_bytes
+from jitgrad.kernels.records import entry, strides_in_bytes
 from jitgrad.tensor import Tensor
-
-Values = list[Known | Given | Thing]
 
 
 class PathStage(NamedTuple):
@@ -54,7 +53,7 @@ class LoopStage(NamedTuple):
     taken: int
 
 
-Stage = PathStage | LoopStage
+Stage = PathStage | LoopStage | GradientStage
 
 
 class _PathWriter(PathWriter):
@@ -93,6 +92,9 @@ class _PathWriter(PathWriter):
             return Given(recipe.scalar.type, self.slots[recipe.slot])
         if isinstance(recipe, Root):
             return things[recipe.index]
+        if isinstance(recipe, Container) and recipe.kind in (tuple, list):
+            items = [self._result_of(each, things, made, memories) for each in recipe.items]
+            return Row(recipe.kind, items)
         if type(recipe) is not Fresh or recipe.base is not None or recipe.unfollowed:
             raise Unfit
         if recipe.entry not in made:
@@ -142,9 +144,14 @@ class RouteWriter:
         self.kept: list[str] = []
         self.passed: dict[str, KeptPath | KeptLoop] = {}
         self.watched: dict[str, tuple[str, ...]] = {}
-        self.begun, self.dtype, *_ = stages[0].key
+        first = stages[0]
+        assert isinstance(first, PathStage)
+        self.begun, self.dtype, self.names, *_ = first.key
         values: Values = []
         for number, stage in enumerate(stages):
+            if isinstance(stage, GradientStage):
+                values = self._gradient(stage, number, values)
+                continue
             if isinstance(stage.first.guards, WatchedGuards):
                 raise Unfit
             if isinstance(stage, LoopStage):
@@ -152,7 +159,10 @@ class RouteWriter:
             else:
                 values = self._path(stage, number, values)
         self.lines[self.computes : self.computes] = self.early
-        leave_for_later(self.facts, self.passed, self.watched)
+        is_alone = leave_for_later(self.facts, self.passed, self.watched)
+        if not is_alone and any(isinstance(each, GradientStage) for each in stages):
+            # more nodes are seen than the one that a gradient goes through
+            raise Unfit
 
     def _path(self, stage: PathStage, number: int, values: Values) -> Values:
         facts = self.facts
@@ -178,17 +188,51 @@ class RouteWriter:
         if number < len(self.stages) - 1:
             self.kept.append(str(end.kept_bytes))
             return writer.results()
+        kept = self._end(not isinstance(end, Continue))
+        writer.result(stage.key, kept)
+        return []
+
+    def _end(self, is_whole: bool) -> str:
+        """Write what is counted where the route ends, and the call if `is_whole`.
+
+        Returns:
+            The expression of the bytes that have been kept.
+        """
+        self.is_whole = is_whole
         self.lines += self.counts
         kept = " + ".join(self.kept)
-        if not isinstance(end, Continue):
-            self.lines.append(f"{self.constant(self.route)}.kept_bytes = {kept}")
-        writer.result(stage.key, kept)
+        if is_whole:
+            route = self.constant(self.route)
+            self.lines.append(f"{route}.kept_bytes = {kept}")
+            note = f"call[0].notes.keep(call[0].calls + 1, {route}.kept_bytes)"
+            self.lines.append(f"if call: {note}")
+        return kept
+
+    # -- gradients --------------------------------------------------------------------------
+
+    def _gradient(self, stage: GradientStage, number: int, values: Values) -> Values:
+        writer = GradientWriter(self.facts, stage, values, number)
+        writer.write()
+        if number < len(self.stages) - 1:
+            following = self.stages[number + 1]
+            if not isinstance(following, PathStage):
+                raise Unfit
+            return writer.following(following.key)
+        before = self.stages[number - 1]
+        end = before.hot.last.end if isinstance(before, PathStage) else None
+        if not isinstance(end, Result) or end.grad_enabled is not self.begun:
+            raise Unfit
+        result = writer.result()
+        self._end(True)
+        self.lines.append(f"return {result}")
         return []
 
     def _check_key(self, facts: StageFacts, key: tuple, values: Values) -> None:
         """Make sure that an entrance would try the segments that have this key."""
         enabled, dtype, names, *parts = key
         if (enabled, dtype, names) != (self.begun, self.dtype, ()) or len(parts) != len(values):
+            raise Unfit
+        if any(isinstance(each, Row) for each in values):
             raise Unfit
         for part, given in zip(parts, values):
             kind = type(given.value) if isinstance(given, Known) else given.kind
@@ -267,9 +311,9 @@ class RouteWriter:
             given = known.layout.given_storages
             storages = {each: ways[number].version(root) for each, root in given.items()}
             held.append((invariant, storages))
-            self.kept.append(
-                f"sum(each.nbytes for each in turns{mark}.tape[{number}][:{len(known.kept)}])"
-            )
+            likes = map(entry, known.kept)
+            turn_bytes = sum(like.size * like.dtype.itemsize for like in likes)
+            self.kept.append(f"turns{mark}.counts[{number}] * {turn_bytes}")
         self.held = held
 
     def _turn(self, stage: LoopStage, mark: str, inputs: list[str]) -> None:
@@ -289,7 +333,7 @@ class RouteWriter:
             f"    {turns} = {self.constant(cycle.loop)}.run("
             f"[{', '.join(inputs)}], (), {cycles.SLICE}, config.max_tape or {1 << 62})",
             "except BaseException as error:",
-            "    return interrupted(error, values)",
+            "    return interrupted(error, values, *call)",
             f"if {' or '.join(wrong)}: return WRONG",
             f"carried{mark} = {turns}.carried",
         ]
@@ -360,17 +404,38 @@ class RouteWriter:
 
     def function(self) -> Callable[[Sequence[Any], tuple], Any]:
         """Return the function of the values of a call, and the names of the last of them."""
-        start, names = self.start, self.stages[0].key[2]
+        names = self.names
+        begin = [f"if names != {self.constant(names)}: return MISSED", "call = ()"]
+        return self._writer().compiled("shortcut(values, names)", begin, self._own())
 
-        def interrupted(error: BaseException, values: Sequence[Any]) -> Any:
-            """Return the call in front of the first loop, where the exception is to be raised."""
+    def direct(self) -> Callable[[Any, tuple, dict], Any] | None:
+        """Return the same as a function of the graph and the arguments, see `Writer.direct`."""
+        if not self.is_whole:
+            return None
+        begin = ["call = graph, args, kwargs"]
+        return self._writer().compiled_directly(self.names, self._own(), begin)
+
+    def _writer(self) -> PathWriter:
+        first = self.stages[0]
+        assert isinstance(first, PathStage)
+        return PathWriter(first.first, first.hot, self.facts)
+
+    def _own(self) -> dict[str, Any]:
+        start, names = self.start, self.names
+
+        def interrupted(error: BaseException, values: Sequence[Any], *call: Any) -> Any:
+            """Return the call in front of the first loop, where the exception is to be raised.
+
+            Args:
+                call: of a whole call the graph and the arguments; it goes on from there.
+            """
             going = start(values, names)
             if type(going) is not Going:
                 raise error
             going.error = error
-            return going
+            if not call:
+                return going
+            graph, args, kwargs = call
+            return graph.call(args, kwargs, going)
 
-        writer = PathWriter(self.stages[0].first, self.stages[0].hot, self.facts)  # type: ignore[union-attr]
-        begin = [f"if names != {self.constant(names)}: return MISSED"]
-        own = {**NAMES, "interrupted": interrupted}
-        return writer.compiled("shortcut(values, names)", begin, own)
+        return {**NAMES, "interrupted": interrupted}

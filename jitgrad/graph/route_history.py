@@ -37,10 +37,10 @@ def leave_for_later(
     passed: Mapping[str, KeptPath | KeptLoop],
     watched: Mapping[str, Sequence[str]],
     edges: tuple[str, str] | None = None,
-) -> None:
-    """Have the nodes of stages made when they are asked for, if results have but one of them.
+) -> bool:
+    """Have the nodes of stages made when they are asked for, if but one of them is seen.
 
-    Lines that make what nobody needs are left out.
+    Lines that make what nobody needs are left out. Returns whether that is so.
 
     Args:
         facts: whose lines these are.
@@ -54,7 +54,7 @@ def leave_for_later(
     if len(shown) != 1:
         needed = _needed(lines)
         lines[:] = [line for line in lines if not isinstance(line, Made) or line.name in needed]
-        return
+        return False
     (node,) = shown
     chain = {node}
     for line in reversed(lines):
@@ -94,6 +94,7 @@ def leave_for_later(
     if those:
         now.insert(at + 1, f"{node}.watch({tuple_of(those)})")
     lines[:] = now
+    return True
 
 
 def _needed(lines: Sequence[str], ends: Collection[str] = ()) -> set[str]:

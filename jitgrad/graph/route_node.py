@@ -13,6 +13,7 @@ import numpy as np
 
 from jitgrad.graph.ir import Scalar
 from jitgrad.graph.loop_node import LoopBackward
+from jitgrad.graph.path_writer import tuple_of
 from jitgrad.graph.route_reverse import (
     KeptLoop,
     KeptPath,
@@ -66,23 +67,7 @@ class RouteLayout:
         self.leading: dict[tuple, bool] = {}
         self.ends: dict[frozenset[int], list[bool]] = {}
         self._passes: dict[tuple, int] = {}
-        self._arrays: list[int] | None = None
-        # where the turns of loops are, and which of their records are numbers
-        self._loops = [
-            (
-                names.index(each.turns),
-                [
-                    (way, number)
-                    for way, known in enumerate(each.layout.ways)
-                    for number, kept in enumerate(known.kept)
-                    if isinstance(kept, Scalar)
-                ],
-            )
-            for each in stages
-            if isinstance(each, KeptLoop)
-        ]
-        carried = [each.carried for each in stages if isinstance(each, KeptLoop)]
-        self._carried = [at for at, each in enumerate(names) if each in carried]
+        self._freed: Callable[[Sequence[Any]], Freed] | None = None
 
     def may_learn(self, kind: tuple) -> bool:
         """Count a pass; is it to be tried whether the next one can go back at once?
@@ -95,26 +80,60 @@ class RouteLayout:
         self._passes[kind] = passes + 1
         return passes % PERIOD == 0
 
+    def reverse_for(self, cotangents: list, needed: list[bool]) -> RouteReverse | None:
+        """Return the function for passes of a kind, if there is one."""
+        return self.reverses.get(kind_of(cotangents, needed))
+
     def freed(self, kept: Sequence[Any]) -> Freed:
         """Return what is left when all that stages save is freed: numbers, and what has none."""
-        if self._arrays is None:
+        if self._freed is None:
             # a name stands for a value of the same class in each call
-            self._arrays = [at for at, each in enumerate(kept) if isinstance(each, np.ndarray)]
-        left = Freed(kept)
-        for at in self._arrays:
-            left[at] = None
-        for at, numbers in self._loops:
-            turns: Turns = left[at]
-            tape: list[Any] = [[None] * len(records) for records in turns.tape]
-            for way, number in numbers:
-                tape[way][number] = turns.tape[way][number]
-            left[at] = Turns(
-                turns.finished, turns.stop, None, _left(turns.carried), turns.counts, tape,
-                turns.order,
-            )  # fmt: skip
-        for at in self._carried:
-            left[at] = _left(left[at])
-        return left
+            self._freed = self._writer_of_freed(kept)
+        return self._freed(kept)
+
+    def _writer_of_freed(self, kept: Sequence[Any]) -> Callable[[Sequence[Any]], Freed]:
+        space: dict[str, Any] = {"Freed": Freed, "Turns": Turns}
+        left = {
+            name: "None" if isinstance(each, np.ndarray) else name
+            for name, each in zip(self.names, kept)
+        }
+        for stage in self.stages:
+            if not isinstance(stage, KeptLoop):
+                continue
+            turns: Turns = kept[self.names.index(stage.turns)]
+            tape = []
+            for way, known in enumerate(stage.layout.ways):
+                # of what is recorded besides, as by loops that check themselves, nothing is left
+                records = ["None"] * len(turns.tape[way])
+                for number, each in enumerate(known.kept):
+                    if isinstance(each, Scalar):
+                        records[number] = f"{stage.turns}.tape[{way}][{number}]"
+                tape.append(f"[{', '.join(records)}]")
+            carried = ", ".join(
+                "None" if isinstance(each, np.ndarray) else f"{stage.turns}.carried[{at}]"
+                for at, each in enumerate(turns.carried)
+            )
+            own = ("finished", "stop", "counts", "order")
+            finished, stop, counts, order = (f"{stage.turns}.{each}" for each in own)
+            parts = [finished, stop, "None", f"[{carried}]", counts, f"[{', '.join(tape)}]", order]
+            left[stage.turns] = f"Turns({', '.join(parts)})"
+            if stage.carried in left:
+                left[stage.carried] = f"[{carried}]"
+        text = (
+            f"def freed(kept):\n    {tuple_of(self.names)} = kept\n"
+            f"    return Freed({tuple_of(left.values())})\n"
+        )
+        exec(compile(text, "<jitgrad freed route>", "exec"), space)
+        return space.pop("freed")
+
+
+def kind_of(cotangents: list, needed: list[bool]) -> tuple:
+    """Return what decides about the way back: what arrives and how it lies, and what is wanted."""
+    kinds: list[Any] = []
+    for each in cotangents:
+        array = None if each is None else each._array
+        kinds.append(None if array is None else (array.shape, array.strides, array.dtype))
+    return tuple(needed), tuple(kinds)
 
 
 class Freed(list):
@@ -123,10 +142,6 @@ class Freed(list):
 
 class _Chain(tuple):
     """The nodes of the stages, once somebody has asked for them."""
-
-
-def _left(carried: list[Any]) -> list[Any]:
-    return [None if isinstance(each, np.ndarray) else each for each in carried]
 
 
 class RouteBackward(Node):
@@ -190,11 +205,7 @@ class RouteBackward(Node):
         kept = self._kept
         if type(kept) is Freed:
             raise Unfold
-        kinds = []
-        for each in cotangents:
-            array = None if each is None else each._array
-            kinds.append(None if array is None else (array.shape, array.strides, array.dtype))
-        kind = tuple(needed), tuple(kinds)
+        kind = kind_of(cotangents, needed)
         reverse = None if type(kept) is _Chain else self.layout.reverses.get(kind)
         if reverse is not None and self._has_different_edges():
             flows = reverse.run(kept, cotangents)
@@ -204,6 +215,22 @@ class RouteBackward(Node):
             self._reached[get_ident()] = reverse
             return flows
         return self._along(self.chain(), cotangents, needed, kind)
+
+    def back_at_once(self, reverse: RouteReverse, cotangents: list, keep: bool) -> tuple | None:
+        """Go back as one of the functions of the layout does, for a pass that sees nothing else.
+
+        None where that is not possible: nothing has been done then.
+        """
+        kept = self._kept
+        if type(kept) is not tuple:
+            return None
+        try:
+            flows = reverse.run(kept, cotangents)
+        except Unfold:
+            return None
+        if not keep:
+            self._kept = self.layout.freed(kept)
+        return flows
 
     def _has_different_edges(self) -> bool:
         edges = self.edges

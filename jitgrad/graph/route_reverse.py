@@ -203,7 +203,7 @@ class _Writer:
 
     def _flow(self, node: Any, names: Iterable[str | None]) -> None:
         """Let the cotangents of the edges of a node wait."""
-        for edge, want, name in zip(zip(node.edges, node.indices), self.needs[node], names):
+        for edge, want, name in zip(self._edges(node), self.needs[node], names):
             if not want or name is None:
                 continue
             held = self.names.get(edge)
@@ -256,6 +256,24 @@ class _Writer:
         self.frees_all = self.frees_all and freed.issuperset(layout.saving)
         return freed
 
+    def _begun(self, node: Any, shortcut: ReverseShortcut) -> list[str]:
+        """Return with what sums over turns begin: numbers with what has arrived there by now.
+
+        So they are summed in the order in which eager does it.
+        """
+        first = len(shortcut.given)
+        begun = [self.constant(each) for each in shortcut.zeros]
+        for edge, want, result in zip(self._edges(node), self.needs[node], shortcut.results):
+            if want and result is not None and result[0] >= first:
+                at, like = result
+                if like is None and not shortcut.zeros[at - first].ndim and edge in self.names:
+                    begun[at - first] = self.names.pop(edge)
+        return begun
+
+    @staticmethod
+    def _edges(node: Any) -> Iterable[tuple[Any, int]]:
+        return zip(node.edges, node.indices)
+
     def _loop(self, node: Any, stage: KeptLoop, arrived: list) -> Any:
         layout = stage.layout
         shortcut: ReverseShortcut | None = layout.shortcuts.get(
@@ -279,7 +297,8 @@ class _Writer:
         cotangents = [self._waiting(node, at) for at in shortcut.given]
         back = f"turned{len(self.lines)}"
         call = self.constant(shortcut.go_back)
-        values, turns = ", ".join(fixed + cotangents), stage.turns
+        begun = self._begun(node, shortcut)
+        values, turns = ", ".join(fixed + cotangents + begun), stage.turns
         self.lines.append(
             f"{back} = {call}([{values}], {turns}.tape, {turns}.order, {turns}.finished)"
         )

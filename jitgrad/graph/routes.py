@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from jitgrad import engine
 from jitgrad.graph.entrance import Entrance, Going
 from jitgrad.graph.guards import Unknown
+from jitgrad.graph.host_calls import HostCall
 from jitgrad.graph.hot import PATIENCE
 from jitgrad.graph.path_writer import Unfit
-from jitgrad.graph.route_functions import LoopStage, PathStage, RouteWriter, Stage
+from jitgrad.graph.route_functions import GradientStage, LoopStage, PathStage, RouteWriter, Stage
 from jitgrad.graph.segment import Segment
 from jitgrad.graph.shortcuts import Shortcut, try_first
 
@@ -32,13 +34,15 @@ class Route:
     """Stands for a path where shortcuts have one, see `HotPath`.
 
     Attributes:
+        stages: as they are counted.
         last: the last segment of the last path.
         credit: right guesses less wrong ones, bounded.
         is_tried: a function has been written.
         kept_bytes: what the latest call has kept for a backward pass before the last path.
     """
 
-    def __init__(self, last: Segment) -> None:
+    def __init__(self, stages: tuple, last: Segment) -> None:
+        self.stages = stages
         self.last = last
         self.credit = PATIENCE
         self.is_tried = True
@@ -65,7 +69,7 @@ class Routes:
 
         Args:
             stages: for each path its shortcut; for turns the first segment, the loop, and the ways
-                that they have taken.
+                that they have taken; for a gradient the host call.
             entrance: where calls begin.
             entrances: the others.
         """
@@ -79,9 +83,10 @@ class Routes:
         try:
             known = [entrance, *entrances]
             found = [_stage(each, known) for each in stages]
-            start, route = stages[0], Route(stages[-1].hot.last)
-            run = RouteWriter(found, start.run, route).function()
-            made = Shortcut(start.first, route, run, None)
+            last = [each.hot.last for each in stages if isinstance(each, Shortcut)][-1]
+            start, route = stages[0], Route(stages, last)
+            writer = RouteWriter(found, start.run, route)
+            made = Shortcut(start.first, route, writer.function(), writer.direct())
         except (Unknown, Unfit):
             return
         try_first(entrance, made, is_new=True)
@@ -89,6 +94,8 @@ class Routes:
 
 def _stage(taken: Any, entrances: list[Entrance]) -> Stage:
     """Return a stage with the key under which calls come to it."""
+    if isinstance(taken, HostCall):
+        return GradientStage(taken)
     first = taken.first if isinstance(taken, Shortcut) else taken[0]
     for entrance in entrances:
         for key, each in list(entrance.entries.items()):
@@ -108,8 +115,18 @@ def passed(going: Going, stage: Any, result: Any) -> tuple | None:
     if stages is None or len(stages) == MOST_STAGES:
         return None
     stages = (*stages, stage)
-    if type(result) is Going and not result.performs:
+    if type(result) is Going:
+        # what Python performs may be a stage, too
         result.stages = stages
-        return None
+        if not result.performs:
+            return None
     # at least one loop: without, there is little to be gained
     return stages if any(type(each) is tuple for each in stages) else None
+
+
+def stage_of(going: Going) -> HostCall | None:
+    """Return the host call that comes next, if a route may go through it: of `autograd.grad`."""
+    call = going.layout.host_call
+    if going.stages is None or not isinstance(call, HostCall):
+        return None
+    return call if going.values[call.callee] is engine.grad else None

@@ -16,7 +16,7 @@ from jitgrad.graph.guards import FactWriter
 from jitgrad.graph.hot import HotPath
 from jitgrad.graph.ir import Value
 from jitgrad.graph.origins import StorageEntry
-from jitgrad.graph.path_writer import MISSED, PathWriter, Unfit
+from jitgrad.graph.path_writer import PathWriter, Unfit
 from jitgrad.graph.recipes import Fresh, walk
 from jitgrad.graph.route_history import NAMES, leave_for_later
 from jitgrad.graph.route_reverse import KeptPath
@@ -24,10 +24,6 @@ from jitgrad.graph.segment import Continue, Segment
 from jitgrad.graph.shortcut_facts import PathFacts
 from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.graph.watching import Watch, WatchedGuards
-
-SAMPLED = 7
-"""The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
-call would take 5 % of the shortest ones."""
 
 LEAST_TOGETHER = 4
 """How many tensors must be kept to have one block for all of them."""
@@ -154,18 +150,9 @@ class Writer(PathWriter):
     def direct(self) -> Callable[[Any, tuple, dict], Any] | None:
         """Return the same as a function of the graph and the arguments, MISSED where it fails.
 
-        It looks at what a graph looks at before it tries a shortcut. None where calls go on
-        elsewhere, or with another mode.
+        None where calls go on elsewhere, or with another mode.
         """
         end = self.end
         if isinstance(end, Continue) or end.grad_enabled is not self.begun:
             return None
-        named = f"tuple(kwargs) != {self.constant(self.names)}" if self.names else "kwargs"
-        begin = [
-            f"if {named} or not (graph.calls + 1) & {SAMPLED} or state.is_watched() "
-            "or config.eager or graph.resting.left "
-            "or graph.lowered is not graph.function.__code__: return MISSED",
-            f"values = {'(*args, *kwargs.values())' if self.names else 'args'}",
-        ]
-        ends = {**NAMES, "WRONG": MISSED, "STALE": MISSED}
-        return self.compiled("direct(graph, args, kwargs)", begin, ends)
+        return self.compiled_directly(self.names, NAMES)

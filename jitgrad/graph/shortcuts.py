@@ -43,9 +43,9 @@ class Shortcut(NamedTuple):
     direct: Callable[[Any, tuple, dict], Any] | None
 
     @property
-    def stages(self) -> tuple | None:
-        """What a call has gone through by it, see `Routes`; None if that is a route already."""
-        return (self,) if isinstance(self.hot, HotPath) else None
+    def stages(self) -> tuple:
+        """What a call has gone through by it, see `Routes`."""
+        return (self,) if isinstance(self.hot, HotPath) else self.hot.stages
 
     def direct_at(self, shortcuts: tuple) -> Direct:
         """Return what calls try first, where this one of `shortcuts` has applied.

@@ -195,6 +195,7 @@ class CheckedLoop:
         order: np.ndarray | None = None,
         closed: Collection[int] = (),
         first: int = 0,
+        known: bool = False,
     ) -> Turns:
         """Do turns, as the loop does, and check them."""
         begun = dict(zip(self.inputs, values))
@@ -202,7 +203,7 @@ class CheckedLoop:
             limit = min(limit, MOST_TURNS)
             begun.update(_apart({each for path in self.paths for each in path.changed}, begun))
         left_in = dict(begun)
-        done = self.loop.run(values, streams, limit, most_bytes, order, closed, first)
+        done = self.loop.run(values, streams, limit, most_bytes, order, closed, first, known)
         taken = done.order if order is None else order
         positions = [0] * len(self.paths)
         path = 0 if taken is None or not done.finished else int(taken[0])

@@ -180,6 +180,7 @@ class Loop:
         order: np.ndarray | None = None,
         closed: Collection[int] = (),
         first: int = 0,
+        known: bool = False,
     ) -> Turns:
         """Do turns until a test fails.
 
@@ -193,6 +194,8 @@ class Loop:
             order: for a loop that follows one, the number of the path of each turn, as bytes.
             closed: the paths that must not be taken.
             first: the path that the first turn tries.
+            known: the entries of the records lie as those of the values that the loop was made for,
+                since another loop has recorded them.
         """
         try:
             arena = self._spare.pop()
@@ -204,7 +207,7 @@ class Loop:
             and not (closed or first or arena.closed)
             and most_bytes >= ENDLESS
         ):
-            made = run_shortly(values, streams, limit, order)
+            made = run_shortly(values, streams, limit, order, known)
             if type(made) is Turns:
                 self._spare.append(arena)
                 return made

@@ -21,8 +21,9 @@ from jitgrad.kernels.records import Form, strides_in_bytes
 if TYPE_CHECKING:
     from jitgrad.kernels.running import Arena, Loop
 
-ShortRun = Callable[[Sequence[Any], Sequence[Sequence[np.ndarray]], int, Any], Any]
-"""Given values, streams, the most turns and their order, returns the turns. It returns None where
+ShortRun = Callable[[Sequence[Any], Sequence[Sequence[np.ndarray]], int, Any, bool], Any]
+"""Given values, streams, the most turns and their order, and whether the streams are known to lie
+as they must, returns the turns. It returns None where
 nothing has been done, and what the general way goes on with where there is more to do: the turns
 done, the number with which the portion ended, and the records."""
 
@@ -72,7 +73,7 @@ class _Writer:
             "    integers, floats = arena.integers, arena.floats\n"
             "    run, place, words = arena.run, arena.place, arena.words\n"
             f"{made}"
-            "    def turns(values, streams, limit, order):\n"
+            "    def turns(values, streams, limit, order, known):\n"
             f"{body}"
             "    return turns\n"
         )
@@ -113,8 +114,9 @@ class _Writer:
             names = [f"s{path}_{at}" for at in range(len(forms))]
             if names:
                 self.lines.append(f"    {', '.join(names)}, = streams[{path}]")
-            for name, form in zip(names, forms):
-                self.lines.append(f"    if {self._differs(name, form)}: return None")
+            differ = " or ".join(map(self._differs, names, forms))
+            if differ:
+                self.lines.append(f"    if not known and ({differ}): return None")
             records += names
         if loop.follows:
             self.lines.append("    limit = min(limit, len(order))")

@@ -910,7 +910,7 @@ MUTANTS = [
     ),
     Mutant(
         "all turns back: the order of the ways", "graph/loop_shortcuts.py",
-        "order = self._paths[order[::-1]]", "order = self._paths[order]",
+        '"paths[order[::-1]]"', '"paths[order]"',
     ),
     # -- shortcuts ------------------------------------------------------------------------------
     Mutant(
@@ -983,11 +983,11 @@ MUTANTS = [
     ),
     Mutant(
         "route back: arrays are let go", "graph/route_node.py",
-        "            left[at] = None\n", "            pass\n",
+        'name: "None" if isinstance(each, np.ndarray) else name', "name: name",
     ),
     Mutant(
         "route back: how cotangents lie", "graph/route_node.py",
-        "kind = tuple(needed), tuple(kinds)", "kind = tuple(needed)",
+        "return tuple(needed), tuple(kinds)", "return (tuple(needed),)",
     ),
     Mutant(
         "route back: anomalies", "graph/route_node.py",
@@ -1000,6 +1000,44 @@ MUTANTS = [
     Mutant(
         "route back: what leads where", "graph/route_node.py",
         "found = chain[-1].leads(output, needs[chain[-1]])", "found = True",
+    ),
+    Mutant(
+        "gradient: what lies behind its inputs", "graph/route_gradients.py",
+        "            if type(edge) is not AccumulateGrad or edge.hooks is not None:\n"
+        "                return None\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "gradient: other inputs", "graph/route_gradients.py",
+        "if not isinstance(each, TensorCore) or node_of(each) is not edges[at]:",
+        "if not isinstance(each, TensorCore):",
+    ),
+    Mutant(
+        "gradient: what has none", "graph/route_gradients.py",
+        "if found is None or (not self.may_lack and any(each is None for each in found)):",
+        "if found is None:",
+    ),
+    Mutant(
+        "gradient: what is freed", "graph/route_node.py",
+        "        if not keep:\n            self._kept = self.layout.freed(kept)\n", "",
+    ),
+    Mutant(
+        "gradient: what is kept", "graph/route_node.py",
+        "        if not keep:\n            self._kept = ",
+        "        if True:\n            self._kept = ",
+    ),
+    Mutant(
+        "gradient: how it lies", "graph/route_gradients.py",
+        'lines.append(f"if {constant(tensor_key)}({name}) != {constant(key)}: return WRONG")',
+        "pass",
+    ),
+    Mutant(
+        "gradient: how many there are", "graph/route_gradients.py",
+        'self.facts.lines.append(f"if len({self.made}) != {call.count}: return WRONG")', "pass",
+    ),
+    Mutant(
+        "gradient: sums that begin with what has arrived", "graph/route_reverse.py",
+        "begun[at - first] = self.names.pop(edge)", "begun[at - first] = self.names[edge]",
     ),
     Mutant(
         "leading on: another number of turns", "graph/route_node.py",
@@ -1073,7 +1111,7 @@ MUTANTS = [
     ),
     Mutant(
         "route: an exception is raised in the function", "graph/route_functions.py",
-        '"    return interrupted(error, values)"', '"    raise"',
+        '"    return interrupted(error, values, *call)"', '"    raise"',
     ),
     Mutant(
         "route: histories of what comes out of turns", "graph/route_functions.py",
@@ -1094,28 +1132,28 @@ MUTANTS = [
         'begin = f"if names != {self.constant(self.names)}: return MISSED"', 'begin = "pass"',
     ),
     Mutant(
-        "direct: names of arguments", "graph/shortcut_functions.py",
-        'if self.names else "kwargs"', 'if self.names else "False"',
+        "direct: names of arguments", "graph/path_writer.py",
+        'if names else "kwargs"', 'if names else "False"',
     ),
     Mutant(
-        "direct: which arguments have names", "graph/shortcut_functions.py",
-        'f"tuple(kwargs) != {self.constant(self.names)}" if', '"False" if',
+        "direct: which arguments have names", "graph/path_writer.py",
+        'f"tuple(kwargs) != {self.constant(names)}" if', '"False" if',
     ),
     Mutant(
-        "direct: what sees every operation", "graph/shortcut_functions.py",
+        "direct: what sees every operation", "graph/path_writer.py",
         "or state.is_watched() ", "",
     ),
     Mutant(
-        "direct: all runs eagerly", "graph/shortcut_functions.py",
+        "direct: all runs eagerly", "graph/path_writer.py",
         '"or config.eager or graph.resting.left "', '"or graph.resting.left "',
     ),
     Mutant(
-        "direct: other code", "graph/shortcut_functions.py",
+        "direct: other code", "graph/path_writer.py",
         '"or graph.lowered is not graph.function.__code__: return MISSED"', '": return MISSED"',
     ),
     Mutant(
-        "direct: where the path is another one", "graph/shortcut_functions.py",
-        'ends = {**NAMES, "WRONG": MISSED, "STALE": MISSED}', "ends = NAMES",
+        "direct: where the path is another one", "graph/path_writer.py",
+        'ends = {**ends, "WRONG": MISSED, "STALE": MISSED}', "pass",
     ),
     Mutant(
         "direct: a call that goes on", "graph/shortcut_functions.py",

@@ -1,0 +1,304 @@
+"""Routes go on through `autograd.grad` of what turns have computed, and do what eager does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+import jitgrad as torch
+from jitgrad.graph import route_gradients
+from jitgrad.graph.host_calls import HostCall
+from tests.graph.routing import USUAL, assert_alike, have_routes_soon, routes_of
+from tests.graph.test_shortcuts import described
+from tests.leaves import leaf
+
+SHIFT = torch.tensor([0.5, 0.25])
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    have_routes_soon(monkeypatch)
+
+
+def loss_of(x: Any, rate: Any) -> Any:
+    """Turns, and what they come to."""
+    x = x * rate
+    while x.abs().sum() < 100:
+        x = x * rate + x.tanh()
+        if x.sum() > 40:
+            x = x * 0.75 + rate.sin()
+    return (x * rate).sum()
+
+
+def last(x: Any, rate: Any) -> Any:
+    """The call ends with the gradient."""
+    loss = loss_of(x, rate)
+    return (loss, *torch.autograd.grad(loss, (rate,)))
+
+
+def alone(x: Any, rate: Any) -> Any:
+    """It is all that is returned."""
+    return torch.autograd.grad(loss_of(x, rate), rate)
+
+
+def step(x: Any, rate: Any) -> Any:
+    """It is used."""
+    loss = loss_of(x, rate)
+    (slope,) = torch.autograd.grad(loss, rate)
+    return rate.detach() - 0.01 * slope.clamp(-1, 1), loss.detach()
+
+
+def step_seen(x: Any, rate: Any) -> Any:
+    """It is used, and returned with the value that has the history."""
+    loss = loss_of(x, rate)
+    (slope,) = torch.autograd.grad(loss, [rate])
+    return slope, slope * SHIFT, loss
+
+
+def kept(x: Any, rate: Any) -> Any:
+    """The history can be gone through once more."""
+    loss = loss_of(x, rate)
+    (slope,) = torch.autograd.grad(loss, rate, retain_graph=True)
+    return loss, slope + SHIFT
+
+
+def both(x: Any, rate: Any) -> Any:
+    """Gradients of two inputs."""
+    loss = loss_of(x, rate)
+    one, other = torch.autograd.grad([loss], (rate, x))
+    return one * other, loss
+
+
+def lacking(x: Any, rate: Any) -> Any:
+    """An input that the loss does not depend on."""
+    loss = loss_of(x, rate)
+    return torch.autograd.grad(loss, (rate, SHIFTED), allow_unused=True)
+
+
+SHIFTED = leaf(1.0, 1.0)
+
+
+def guarded(x: Any, rate: Any) -> Any:
+    """What is found decides what follows."""
+    loss = loss_of(x, rate)
+    (slope,) = torch.autograd.grad(loss, rate)
+    if slope.sum() > 700:
+        return slope * 2
+    return slope - 1
+
+
+FUNCTIONS = (last, alone, step, step_seen, kept, both, lacking, guarded)
+
+
+def args_of(first: float = 0.75, rate: float = 1.25) -> tuple[Any, Any]:
+    return leaf(first, -0.5), leaf(rate, 1.5)
+
+
+def known(function: Callable) -> Any:
+    """Return the function compiled, once its calls are done by a route through the gradient."""
+    compiled = torch.compile(function)
+    for _ in range(2 * USUAL):
+        compiled(*args_of())
+    assert goes_through(compiled), compiled.explain()
+    return compiled
+
+
+def goes_through(compiled: Any) -> bool:
+    """Is the route that is tried first one through a gradient?"""
+    routes = routes_of(compiled)
+    return bool(routes) and any(type(each) is HostCall for each in routes[0].hot.stages)
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Note whether gradients are found in one step of the route."""
+    found: list[bool] = []
+    real = route_gradients.Gradients.of
+
+    def noted(self: Any, *given: Any) -> Any:
+        made = real(self, *given)
+        found.append(made is not None)
+        return made
+
+    monkeypatch.setattr(route_gradients.Gradients, "of", noted)
+    return found
+
+
+def seen(function: Callable, x: Any, rate: Any) -> Any:
+    """Return what can be seen of a call, and of what is done with its results behind it."""
+    try:
+        results = function(x, rate)
+    except Exception as error:
+        return type(error), str(error)
+    results = results if isinstance(results, tuple) else (results,)
+    found: list[Any] = [described(results), described([x.grad, rate.grad])]
+    for each in results:
+        if each is not None:
+            found.append((each._version, each.is_leaf, str(each.grad_fn is None)))
+            for _ in range(2 if each.requires_grad else 0):
+                try:
+                    each.sum().backward()
+                except RuntimeError as error:
+                    found.append(str(error))
+        found.append(described([x.grad, rate.grad]))
+    for at, each in enumerate(results):
+        if each is not None:
+            # nobody else has the memory
+            with torch.no_grad():
+                each.add_(at + 1)
+    found.append(described([each for each in results if each is not None]))
+    return found
+
+
+def agree(function: Callable, compiled: Callable, prepare: Callable = args_of) -> None:
+    """Compare several calls."""
+    for _ in range(5):
+        assert_alike(seen(compiled, *prepare()), seen(function, *prepare()))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_what_is_returned(function: Callable, passes: list[bool]) -> None:
+    """Values, versions, histories that are freed or not, and memory of its own."""
+    compiled = known(function)
+    del passes[:]
+    agree(function, compiled)
+    assert passes == [True] * 5
+    agree(function, compiled, lambda: args_of(2.0, 1.5))
+    agree(function, compiled, lambda: args_of(60.0, 1.5))
+    agree(function, compiled)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_hooks_run(function: Callable) -> None:
+    """A hook of an input sees its gradient; a hook of another leaf, too, as in eager."""
+    compiled = known(function)
+    for number in (0, 1):
+        calls: list[Any] = []
+
+        def hooked(number: int = number, calls: list = calls) -> tuple:
+            args = args_of()
+            args[number].register_hook(lambda flow: calls.append(flow.tolist()))
+            return args
+
+        agree(function, compiled, hooked)
+        assert_alike(calls[0::2], calls[1::2])
+    agree(function, compiled)
+
+
+def without(number: int) -> tuple:
+    args = args_of()
+    args[number].requires_grad_(False)
+    return args
+
+
+def derived() -> tuple:
+    x, rate = args_of()
+    return x * 1, rate * 1
+
+
+def same() -> tuple:
+    _, rate = args_of()
+    return rate, rate
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize(
+    "prepare",
+    [partial(without, 0), partial(without, 1), derived, same],
+    ids=["without x", "without rate", "derived", "same"],
+)
+def test_other_arguments(function: Callable, prepare: Callable) -> None:
+    """Errors, and histories from outside that a gradient goes through as well."""
+    compiled = known(function)
+    agree(function, compiled, prepare)
+    agree(function, compiled)
+    agree(function, compiled, prepare)
+
+
+@pytest.mark.parametrize("function", [last, step])
+def test_a_history_from_outside_is_freed(function: Callable) -> None:
+    """Others know of it: what is freed of it is seen."""
+    compiled = known(function)
+
+    def outside(made: Callable) -> Any:
+        x, rate = args_of()
+        middle = rate.exp()
+        found = [seen(made, x, middle)]
+        try:
+            middle.sum().backward()
+        except RuntimeError as error:
+            found.append(str(error))
+        return found, described(rate.grad)
+
+    for _ in range(4):
+        assert_alike(outside(compiled), outside(function))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_modes(function: Callable) -> None:
+    """Anomalies, gradients that are off, and another default dtype."""
+    compiled = known(function)
+    for mode in (torch.autograd.detect_anomaly, torch.no_grad, torch.inference_mode):
+        with mode():
+            found = [seen_plainly(made) for made in (compiled, function)]
+        assert_alike(*found)
+    agree(function, compiled)
+
+
+def seen_plainly(made: Callable) -> Any:
+    try:
+        return described(made(*args_of()))
+    except RuntimeError as error:
+        return str(error)
+
+
+def test_another_function_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who replaces `autograd.grad` is called."""
+    compiled = known(step)
+    real = torch.autograd.grad
+    monkeypatch.setattr(torch.autograd, "grad", lambda *given: [2 * real(*given)[0]])
+    agree(step, compiled)
+
+
+def test_it_is_counted() -> None:
+    """A route says what it keeps, whether it is tried before all else or not."""
+    compiled = known(kept)
+    found = set()
+    for _ in range(20):
+        compiled(*args_of())
+        found.add(compiled.explain().kept_bytes)
+    assert len(found) == 1 and found.pop() > 0
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_an_interrupt_is_raised_within(direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C during the gradient is raised in the user's code, and the next call is right."""
+    seen_lines: list[int] = []
+
+    def watched(x: Any, rate: Any) -> Any:
+        try:
+            return last(x, rate)
+        except KeyboardInterrupt as error:
+            trace = error.__traceback__
+            while trace is not None:
+                seen_lines.append(trace.tb_lineno)
+                trace = trace.tb_next
+            raise
+
+    compiled = known(watched)
+    if not direct:
+        compiled.graph.calls |= 7
+    real = route_gradients.Gradients.of
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(route_gradients.Gradients, "of", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        compiled(*args_of())
+    assert seen_lines
+    monkeypatch.setattr(route_gradients.Gradients, "of", real)
+    agree(watched, compiled)
