@@ -302,3 +302,32 @@ def test_an_interrupt_is_raised_within(direct: bool, monkeypatch: pytest.MonkeyP
     assert seen_lines
     monkeypatch.setattr(route_gradients.Gradients, "of", real)
     agree(watched, compiled)
+
+
+def test_sums_of_numbers() -> None:
+    """What the stages behind the turns send to a number is the first part of its sum, once."""
+
+    def numbers() -> tuple[Any, Any]:
+        made = [torch.tensor(each, dtype=torch.float64) for each in (0.75, 1.5)]
+        return tuple(each.requires_grad_() for each in made)  # type: ignore[return-value]
+
+    compiled = torch.compile(last)
+    for _ in range(2 * USUAL):
+        compiled(*numbers())
+    assert goes_through(compiled)
+    agree(last, compiled, numbers)
+
+
+def passing_on(x: Any, rate: Any) -> Any:
+    """Behind few turns the result does not lead to `rate` yet, which is an error."""
+    a = b = d = x * 1
+    while d.sum() < 100:
+        a, b, d = b * 2, d * 2, d + rate.exp()
+    return torch.autograd.grad((a * 3).sum(), rate)
+
+
+def test_an_input_to_which_nothing_leads() -> None:
+    """The error is that of eager, whatever the calls before found out."""
+    compiled = known(passing_on)
+    for first in (60.0, 99.0, 98.0, 97.0, 95.0, 90.0, 60.0):
+        agree(passing_on, compiled, partial(args_of, first))
