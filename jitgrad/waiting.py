@@ -3,12 +3,16 @@
 import heapq
 from collections.abc import Collection, Iterable, Sequence
 from itertools import compress, repeat
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from jitgrad.modes import run_quietly, state
 from jitgrad.node import AccumulateGrad, Node, PrimitiveNode, Unfolding
+from jitgrad.topological import inputs_first
+
+_EDGES = attrgetter("edges")
 
 
 class Waiting:
@@ -193,7 +197,7 @@ class Pass(Waiting):
         for node, index in roots:
             outputs.setdefault(node, set()).add(index)
         arrivals: dict[Node, int] = {}
-        for node in reversed(_ordered(nodes, ends)):
+        for node in reversed(inputs_first(nodes, _EDGES, ends)):
             if node not in outputs:
                 continue
             pairs: Iterable[tuple[Any, int]] = zip(node.edges, node.indices or repeat(0))
@@ -236,28 +240,12 @@ class Pass(Waiting):
 
     def _find_useful(self, roots: list[Node], ends: Collection[Node]) -> None:
         useful: Any = self.useful
-        for node in _ordered(roots, ends):
+        for node in inputs_first(roots, _EDGES, ends):
             needed = self.needed(node)
             if True in needed or (node.is_chain and self.asked(node)):
                 useful.add(node)
                 if node.outputs > 1:
                     self._needed[node] = needed
-
-
-def _ordered(roots: Iterable[Node], ends: Collection[Node]) -> list[Node]:
-    """Return what lies behind `roots`, up to `ends`: each node behind those to which it leads."""
-    order: list[Node] = []
-    seen = set(ends)
-    stack: list[tuple[Node, bool]] = [(root, False) for root in roots]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend((edge, False) for edge in node.edges if edge is not None)
-    return order
 
 
 def _are_alike(one: np.ndarray, other: np.ndarray) -> bool:

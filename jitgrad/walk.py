@@ -182,9 +182,12 @@ def _last_in(line: list[Node], index: int) -> dict[Node, Node]:
     found: dict[Node, Node] = {}
     reached = {(line[0], index)}
     for node in line:
+        outputs = [at for one, at in reached if one is node]
+        if not outputs:
+            # the node before leads here from another one of its outputs
+            break
         pairs: Iterable[tuple[Any, int]] = zip(node.edges, node.indices or repeat(0))
         if node.outputs > 1:
-            outputs = [at for one, at in reached if one is node]
             pairs = compress(pairs, node.edges_from(outputs))
         reached = set(pairs)
         found.update((edge, node) for edge, _ in reached if type(edge) is AccumulateGrad)

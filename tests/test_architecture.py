@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "jitgrad"
 # From the ground up. A room is a package, or a module (which may live above the rest of its
 # package, or below it); rooms of one floor do not know each other.
 FLOORS = (
-    ("errors", "config", "locks"),
+    ("errors", "config", "locks", "topological"),
     ("bounded", "dtypes", "device"),
     ("spec", "storage", "strides"),
     ("primitive", "modes"),

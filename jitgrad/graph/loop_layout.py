@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -156,9 +157,20 @@ class LoopLayout:
             )
         return found
 
-    def is_lasting(self, ways: Sequence[int], live: frozenset[Variable]) -> bool:
-        """Does `live` come from the same variables, whatever the turns on these ways?"""
-        return all(self.reached(each, live)[0] == live for each in ways)
+    def is_lasting(
+        self,
+        ways: Sequence[int],
+        live: frozenset[Variable],
+        seen: Mapping[int, frozenset[Variable]] = MappingProxyType({}),
+    ) -> bool:
+        """Does `live` come from the same variables, whatever the turns on these ways?
+
+        Args:
+            seen: by way, variables of its turns that are live besides.
+        """
+        return all(
+            self.reached(each, live, seen.get(each, frozenset()))[0] == live for each in ways
+        )
 
     def changed(self, ways: Sequence[int]) -> list[tuple[int, Variable]]:
         """Return which leading variables change in turns on these ways, with their numbers."""
@@ -188,7 +200,7 @@ class LoopLayout:
         live = frozenset(each for way in used for each in self.ways[way].entering)
         found: dict[Variable, None] = {}
         for done, way in enumerate(reversed(taken)):
-            if all(self.reached(each, live, seen[each])[0] == live for each in used):
+            if self.is_lasting(used, live, seen):
                 # so it is in every turn
                 for each in used:
                     found.update(dict.fromkeys(self.reached(each, live, seen[each])[1]))

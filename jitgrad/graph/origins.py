@@ -7,10 +7,11 @@ before it meets such a value.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from jitgrad.graph.ir import Memory, Scalar, Value
+from jitgrad.topological import inputs_first
 
 
 class Origin:
@@ -234,17 +235,8 @@ class History:
 
 def ancestors(variables: Any) -> list[Variable]:
     """Return `variables` and all that their histories reach, results before their inputs."""
-    order: list[Variable] = []
-    seen: set[Variable] = set()
-    stack: list[tuple[Variable, bool]] = [(each, False) for each in variables]
-    while stack:
-        variable, done = stack.pop()
-        if done:
-            order.append(variable)
-        elif variable not in seen:
-            seen.add(variable)
-            stack.append((variable, True))
-            if variable.history is not None:
-                stack.extend((each, False) for each in variable.history.edges if each is not None)
-    order.reverse()
-    return order
+    return inputs_first(variables, _edges_of)[::-1]
+
+
+def _edges_of(variable: Variable) -> Iterable[Variable | None]:
+    return () if variable.history is None else variable.history.edges

@@ -436,6 +436,9 @@ class RouteWriter:
             if not call:
                 return going
             graph, args, kwargs = call
-            return graph.call(args, kwargs, going)
+            result = graph.call(args, kwargs, going)
+            # who has called this counts it, too
+            graph.calls -= 1
+            return result
 
         return {**NAMES, "interrupted": interrupted}

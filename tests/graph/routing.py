@@ -101,13 +101,13 @@ def agree(function: Callable, compiled: Any, *args: Any, **kwargs: Any) -> None:
         assert_alike(seen(compiled, *args, **kwargs), seen(function, *args, **kwargs))
 
 
-def assert_alike(found: Any, expected: Any) -> None:
-    """Compare what has been seen; numbers may differ by rounding."""
+def assert_alike(found: Any, expected: Any, rel: float = 1e-12) -> None:
+    """Compare what has been seen; numbers may differ by rounding, relative to them."""
     if isinstance(expected, (list, tuple)):
         assert type(found) is type(expected) and len(found) == len(expected), (found, expected)
         for pair in zip(found, expected):
-            assert_alike(*pair)
+            assert_alike(*pair, rel)
     elif isinstance(expected, float):
-        assert found == pytest.approx(expected, rel=1e-12, nan_ok=True)
+        assert found == pytest.approx(expected, rel=rel, nan_ok=True)
     else:
         assert found == expected
