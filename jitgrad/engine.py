@@ -48,18 +48,18 @@ def _with_default_cotangents(operation: str, outputs: Sequence, given: Any) -> l
 def _one(output: Any) -> Any:
     if state.recorder is not None:
         return output.new_ones(output._array.shape)
-    return one_like(output._array)
+    return wrap(one_like(output._array))
 
 
-def one_like(array: np.ndarray) -> Any:
-    """Return the cotangent of a result of one element, a tensor; `array` is that result."""
+def one_like(array: np.ndarray) -> np.ndarray:
+    """Return the cotangent of a result of one element; `array` is that result."""
     if array.ndim:
-        return wrap(np.ones(array.shape, array.dtype))
+        return np.ones(array.shape, array.dtype)
     one = _ONES.get(array.dtype)
     if one is None:
         one = _ONES[array.dtype] = np.array(1, array.dtype)
     # np.ones takes ten times as long for the usual scalar
-    return wrap(one.copy())
+    return one.copy()
 
 
 _ONES: dict[np.dtype, np.ndarray] = {}

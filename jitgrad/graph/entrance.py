@@ -288,6 +288,11 @@ class Going:
         return made
 
     @property
+    def is_plain(self) -> bool:
+        """Does nothing but its values tell how it goes on? So it is behind most host calls."""
+        return self.came is None and self.turned is None and self.stages is None
+
+    @property
     def source(self) -> Any:
         """What has led here: a native loop, or the last segment of a path."""
         if self.turned is not None:

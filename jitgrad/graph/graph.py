@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import types
 from typing import Any
 
 from jitgrad import config
@@ -24,14 +22,12 @@ from jitgrad.graph.returns import Returns
 from jitgrad.graph.routes import Routes, passed, stage_of
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Evaluate, Exit, PathState, Segment
-from jitgrad.graph.shortcuts import NO_DIRECT, Direct, add_shortcut, take_shortcut
+from jitgrad.graph.shortcuts import NO_DIRECT, Direct, Usual, add_shortcut, take_shortcut
 from jitgrad.graph.verify import Checks
 from jitgrad.modes import state
 from jitgrad.python.binding import bind_arguments
-from jitgrad.python.code import Code, Unlowerable
 from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import Frame
-from jitgrad.python.lower import code_for
 from jitgrad.python.operations import Leave, Operations
 
 UNSTABLE = 8
@@ -53,18 +49,17 @@ class Graph(Returns):
         recorded_by: the thread that made it.
         segments: all segments, in the order of their recording.
         traces: how many recordings were made.
-        reason: why the function runs eagerly, empty if it does not.
         checks: what has been checked, None if nothing is.
         notes: what is noted for reports.
         direct: what whole calls try before all else, and the shortcuts of the entrance for which
             that is so.
         routes: counts which stages calls go through.
+        usual: by place how calls have gone on behind host calls the last time.
     """
 
     def __init__(self, function: Any, fullgraph: bool, verify: bool) -> None:
-        self.function = function
+        super().__init__(function, fullgraph)
         self.checks = Checks() if verify else None
-        self.fullgraph = fullgraph
         self.entrance = Entrance()
         self.entrances: dict[Any, Entrance] = {}
         self.hopeless: set = set()
@@ -81,50 +76,15 @@ class Graph(Returns):
         self.last: Segment | None = None
         self.direct: Direct = NO_DIRECT
         self.routes = Routes()
-        self.reason = ""
-        self.locks: dict[int, Any] = {}
+        self.usual: dict[Layout, Usual] = {}
         self.recorded_by = 0
-        self.code: Code | None = None
-        self.lowered: types.CodeType | None = None
-
-    @property
-    def lock(self) -> Any:
-        """The lock of who records, which nobody waits for: meanwhile others do not record.
-
-        Each process has its own, since a child's may be taken by a thread that it does not have.
-        """
-        return self.locks.setdefault(os.getpid(), threading.RLock())
-
-    def lower(self) -> bool:
-        """Lower the function to register code, or note why it cannot be; False if others do so."""
-        lock = self.lock
-        if not lock.acquire(blocking=False):
-            return False
-        try:
-            python = self.function.__code__
-            code, reason = None, ""
-            try:
-                code = code_for(self.function)
-            except Unlowerable as why:
-                reason = why.reason
-                if self.fullgraph:
-                    raise CompileError(
-                        f"{self.function.__qualname__} cannot be compiled: {why}; "
-                        "without fullgraph=True it runs eagerly"
-                    ) from None
-            self.forget()
-            self.code, self.reason = code, reason
-            # last, since other threads go on as soon as they see it
-            self.lowered = python
-        finally:
-            lock.release()
-        return True
 
     def forget(self) -> None:
         """Drop everything that was recorded."""
         self.entrance = Entrance()
         self.entrances.clear()
         self.routes = Routes()
+        self.usual.clear()
         self.segments = []
 
     def __del__(self) -> None:
@@ -198,7 +158,10 @@ class Graph(Returns):
         shortcut, result = found
         self.last = shortcut.hot.last
         if entrance is not self.entrance:
-            self.pass_by(given[-1], shortcut, result)
+            going = given[-1]
+            if going.is_plain:
+                self.usual[going.layout] = Usual(entrance, known, shortcut)
+            self.pass_by(going, shortcut, result)
             return result
         if type(result) is Going:
             result.stages = shortcut.stages
@@ -222,7 +185,7 @@ class Graph(Returns):
         if going.kept_bytes:
             self.notes.keep(self.calls, going.kept_bytes)
         if going.performs:
-            stage = stage_of(going)
+            stage = None if going.stages is None else stage_of(going)
             result = self.notes.perform(going, self.hopeless)
             if stage is not None:
                 self.pass_by(going, stage, result)
@@ -233,6 +196,12 @@ class Graph(Returns):
 
     def begin_anew(self, going: Going) -> Any:
         """Go on with a call where another part of it has ended."""
+        known = self.usual.get(going.layout)
+        if known is not None and going.is_plain:
+            result = known.take(going.values)
+            if result is not MISSED:
+                self.resting.misses, self.last = 0, known.shortcut.hot.last
+                return result
         entrance = self.entrances.get(going.layout.key)
         if entrance is None:
             entrance = self.entrances.setdefault(going.layout.key, Entrance(going.layout))

@@ -3,27 +3,29 @@
 An evaluator performs the instruction, in frames that are made for it, and all behind it that is not
 worth recording. That takes longer than most of what is called. So where nothing else is done than
 to move values about, which a run on symbols instead of values shows, it is a call, and a row of
-values that the call goes on with.
+values that the call goes on with: one function that is written for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import itemgetter
-from types import GeneratorType
-from typing import Any
+from typing import Any, NamedTuple
 
-from jitgrad.graph.entrance import Going, Layout, has_finalizer
-from jitgrad.graph.host_symbols import FOLLOWING, Display, Following, Sources, Symbol, symbolic
+from jitgrad.graph.entrance import Going, Layout
+from jitgrad.graph.host_functions import Called, Course, HostWriter
+from jitgrad.graph.host_symbols import FOLLOWING, Following, Sources, Symbol, symbolic
 from jitgrad.graph.passing import DEPTH, Passing
 from jitgrad.graph.turning import OWN
 from jitgrad.python.code import Op
 from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import Frame
-from jitgrad.python.operations import LOOKS_AT_LOCALS, Leave, Operations
+from jitgrad.python.operations import Leave, Operations
 
 WARM = 8
 """How often a call goes on from one place behind a host call before it is known to do so."""
+
+MOST_PLACES = 8
+"""From how many places it may go on."""
 
 LOADING = (
     Op.CONST, Op.MOVE, Op.CHECK, Op.UNBIND, Op.FORGET, Op.LOAD_GLOBAL, Op.LOAD_CELL,
@@ -34,19 +36,18 @@ LOADING = (
 
 def perform(going: Going, hopeless: set) -> Any:
     """Let Python perform what was left to it; return the result of the call or a new Going."""
-    known = going.layout.host_call
-    if isinstance(known, HostCall):
+    layout = going.layout
+    known = layout.host_call
+    if type(known) is HostCall:
         return known.perform(going, hopeless)
-    before = going.layout
     result = evaluate(going, hopeless)
-    if known is not UNSUITABLE:
-        after = result.layout if type(result) is Going else None
-        # not what it is by now: another thread may have learned it meanwhile
-        times, usual = known or (0, after)
-        if after is not None or usual is None:
-            # where a loop may end, how its turns go on is what counts
-            times = times + 1 if usual is after else 0
-            before.host_call = (times, after) if times < WARM else _learned(before, after)
+    # not what it is by now: another thread may have learned it meanwhile
+    if known is None:
+        known = layout.host_call = Tried()
+    if type(known) is Tried:
+        after = known.count(result)
+        if after is not None:
+            layout.host_call = _learned(layout, *after, known)
     return result
 
 
@@ -66,137 +67,121 @@ def evaluate(going: Going, hopeless: set, **done: Any) -> Any:
     return going.following
 
 
-class HostCall:
-    """A call that Python performs, and the place from where the compiled call goes on.
+class Tried:
+    """How often calls have gone on from where behind a host call, until that is known.
 
-    Args:
-        after: that place, None where the call ends.
-        caller: calls from a frame as the user's.
-        function: which value is the function whose frame that is.
-        callee, arguments, names: which values are called, and given by position and by name.
-        steps: which values are iterators over ranges, the first of three, that go on one step.
-        constants: the values besides.
-        result: the number of what is returned, behind the values.
-        parts: which of the items of a tuple or list that is returned are lost, None if it is not
-            taken apart; `count`: how many items it has.
-        sources: where the values are found with which it goes on, or its result: among those
-            before, what is returned, the numbers at which the iterators are then, the items, the
-            constants. The result may be a tuple of such.
+    Attributes:
+        counts: by place, None for the end of the call.
     """
 
-    def __init__(
-        self,
-        after: Layout | None,
-        caller: Callable,
-        function: int,
-        callee: int,
-        arguments: list[int],
-        names: dict[str, int],
-        steps: list[int],
-        constants: list[Any],
-        result: int,
-        parts: list[int] | None,
-        count: int,
-        sources: list[int | Display],
-    ) -> None:
-        self.after = after
-        self.caller = caller
-        self.function = function
-        self.callee = callee
-        self.arguments = arguments
-        self.names = names
-        self.steps = steps
-        self.constants = constants
-        self.parts = parts
-        self.count = count
-        self.display = sources[0] if isinstance(sources[0], Display) else None
-        plain = [0] if self.display is not None else sources
-        self.sources = plain
-        # of one place a tuple is made, too
-        self.take = itemgetter(*plain, plain[0])
-        self.place = None if after is None else after.place[-1]
-        kept = sources if self.display is None else self.display.numbers()
-        self.drops = result not in kept and not parts
+    def __init__(self) -> None:
+        self.counts: dict[Layout | None, int] = {}
 
-    def perform(self, going: Going, hopeless: set) -> Any:
-        """Perform it; return a new Going, or what an evaluator has come to behind the call."""
-        values = going.values
-        callee, function = values[self.callee], values[self.function]
-        if (
-            self.place in hopeless
-            or id(callee) in LOOKS_AT_LOCALS
-            or self.caller.__globals__ is not function.__globals__
-        ):
-            return evaluate(going, hopeless)
-        made: Any = None
-        failed = None
-        try:
-            made = self.caller(
-                callee,
-                [values[at] for at in self.arguments],
-                {name: values[at] for name, at in self.names.items()},
-            )
-        except BaseException as error:
-            failed = error
-        if failed is not None:
-            # outside of the handler, which would be the context of what is raised then
-            try:
-                return evaluate(going, hopeless, exception=failed)
-            finally:
-                failed = None
-        moved = []
-        for at in self.steps:
-            position, stop, step = values[at : at + 3]
-            if position >= stop if step > 0 else position <= stop:
-                return evaluate(going, hopeless, answer=(made, None))
-            moved.append(position + step)
-        items: Any = ()
-        if self.parts is not None:
-            items = made
-            if type(made) not in (tuple, list) or len(made) != self.count:
-                return evaluate(going, hopeless, answer=(made, None))
-        if (self.drops and has_finalizer(made)) or (
-            self.parts and any(has_finalizer(items[at]) for at in self.parts)
-        ):
-            return evaluate(going, hopeless, answer=(made, None))
-        held = (*values, made, *moved, *items, *self.constants)
-        if self.display is not None:
-            if not self.display.suits(held):
-                return evaluate(going, hopeless, answer=(made, None))
-            going.left, going.values = [], []
-            return self.display.make(held)
-        *found, _ = self.take(held)
-        if self.after is None:
-            going.left, going.values = [], []
-            return found[0]
-        if GeneratorType in map(type, found):
-            return evaluate(going, hopeless, answer=(made, None))
-        going.following = Going(self.after, found)
-        going.values = []
-        return going.following
+    def count(self, result: Any) -> tuple[Layout | None] | None:
+        """Count the result of a host call; return the place as soon as there have been enough."""
+        after = result.layout if type(result) is Going else None
+        times = self.counts.get(after, 0) + 1
+        if times == 1 and len(self.counts) >= MOST_PLACES:
+            return None
+        self.counts[after] = times
+        return (after,) if times == WARM else None
+
+
+class HostCall:
+    """A call that Python performs, and the places from where the compiled call goes on.
+
+    Args:
+        called: what is called.
+        course: what becomes of values behind it.
+        tried: counts the places.
+
+    Attributes:
+        turn: that course, if it does not end a loop.
+        end: another one behind the end of the loop, where the first is a turn, or the other way
+            round. None if there is none, or it is not known.
+        perform: does it; returns a new Going, or what an evaluator has come to behind the call.
+    """
+
+    def __init__(self, called: Called, course: Course, tried: Tried) -> None:
+        self.called = called
+        self.turn: Course | None = None
+        self.end: Course | None = None
+        self._tried = tried
+        self._add(course)
+
+    def _add(self, course: Course) -> None:
+        if course.ended is None:
+            self.turn = course
+        else:
+            self.end = course
+        one_of = HostWriter(self.called, self.turn, self.end)
+        self.perform: Callable[[Going, set], Any] = one_of.function(
+            evaluate=evaluate, behind=behind, raised=raised, other=self._try_other
+        )
+
+    def _try_other(self, going: Going, hopeless: set, made: Any) -> Any:
+        """Go on by an evaluator, where the other course is not known yet."""
+        before = going.layout
+        result = behind(going, hopeless, made)
+        after = self._tried.count(result)
+        if after is not None:
+            found = _followed(before, *after, ends=self.end is None)
+            if found is not None:
+                self._add(found[1])
+        return result
+
+
+def behind(going: Going, hopeless: set, made: Any) -> Any:
+    """Go on by an evaluator behind the call, which has returned this."""
+    return evaluate(going, hopeless, answer=(made, None))
+
+
+def raised(going: Going, hopeless: set, error: BaseException) -> Any:
+    """Go on by an evaluator behind the call, which has raised this."""
+    return evaluate(going, hopeless, exception=error)
 
 
 UNSUITABLE = object()
 """Stands for a host call that cannot be told by symbols."""
 
 
-def _learned(before: Layout, after: Layout | None) -> Any:
-    """Follow what is done between two places on symbols; UNSUITABLE if it needs their values.
+def _learned(before: Layout, after: Layout | None, tried: Tried) -> Any:
+    """Return the host call between two places; UNSUITABLE if it needs what values are.
 
     Args:
-        after: the second place, None for the end of the call. The call may go on a little before.
+        after: the second place, None for the end of the call.
+        tried: counts from where calls go on.
+    """
+    for ends in (False, True):
+        found = _followed(before, after, ends)
+        if found is not None:
+            return HostCall(*found, tried)
+    return UNSUITABLE
+
+
+class _Followed(NamedTuple):
+    called: Called
+    course: Course
+
+
+def _followed(before: Layout, after: Layout | None, ends: bool) -> _Followed | None:
+    """Follow what is done between two places on symbols; None if it needs what values are.
+
+    Args:
+        after: the second place; the call may go on a little before.
+        ends: the first iterator that is asked for its next item is at its end.
     """
     if len(before.frames) > DEPTH or any(code.handled[at] >= 0 for code, at, *_ in before.frames):
-        return UNSUITABLE
+        return None
     code, position, *_ = before.frames[-1]
     if code.instructions[position][0] != Op.CALL or position not in code.callers:
-        return UNSUITABLE
+        return None
     numbers: dict[int, int] = {}
     frames, symbols = symbolic(before, numbers)
     counters = [each for each in symbols if type(each) in OWN]
     result = Symbol()
     evaluator = Evaluator(Operations())
-    evaluator.operations = operations = Following(evaluator, result, after)
+    evaluator.operations = operations = Following(evaluator, result, after, ends)
     evaluator.steps = FOLLOWING
     ended: list[Any] = []
     frames_then: list[Frame] = []
@@ -206,32 +191,38 @@ def _learned(before: Layout, after: Layout | None) -> Any:
         frames_then = evaluator.frames
     there = Layout.of_frames(frames_then, counters) if frames_then else None
     if operations.called is None or (there is not after and not _only_loads(there, after)):
-        return UNSUITABLE
+        return None
+    if ends is not (operations.ended is not None):
+        return None
     after = there
-    called, callee, arguments, names = operations.called
+    caller_frame, callee, arguments, names = operations.called
     if any(type(each) in OWN for each in (callee, *arguments, *names.values(), *ended)):
-        return UNSUITABLE
+        return None
     sources = Sources(operations, before.count, numbers)
     try:
         found: list[Any] = [sources.of_result(each) for each in ended]
         if after is not None:
             found += sources.of_frames(frames_then, after)
-        return HostCall(
-            after,
+        called = Called(
             code.callers[position],
-            numbers[id(called.function)],
+            before.count,
+            numbers[id(caller_frame.function)],
             sources.of(callee),
             [sources.of(each) for each in arguments],
             {name: sources.of(each) for name, each in names.items()},
-            list(sources.moved),
-            sources.constants,
-            before.count,
-            sources.lost(found),
-            sources.count,
-            found,
         )
     except Leave:
-        return UNSUITABLE
+        return None
+    course = Course(
+        after,
+        numbers[id(operations.ended)] if ends else None,
+        list(sources.moved),
+        sources.constants,
+        sources.lost(found),
+        sources.count,
+        found,
+    )
+    return _Followed(called, course)
 
 
 def _only_loads(there: Layout | None, after: Layout | None) -> bool:

@@ -16,7 +16,7 @@ from jitgrad.graph.turning import RANGE_ITERATOR, empty_of, width_of
 from jitgrad.python.code import Op
 from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import UNBOUND, Frame
-from jitgrad.python.operations import Leave, Operations
+from jitgrad.python.operations import EXHAUSTED, Leave, Operations
 from jitgrad.python.steps import STEPS, Step
 
 MOVING = (
@@ -52,29 +52,34 @@ class Display(NamedTuple):
         """Return where all values are found."""
         return [each if isinstance(each, int) else each[0] for each in self.parts]
 
-    def suits(self, held: tuple) -> bool:
-        """Can what is spread be spread without running user code?"""
-        return all(
-            isinstance(each, int) or type(held[each[0]]) in (tuple, list) for each in self.parts
-        )
 
-    def make(self, held: tuple) -> Any:
-        """Return it."""
-        made: list[Any] = []
-        for each in self.parts:
-            if isinstance(each, int):
-                made.append(held[each])
-            else:
-                made.extend(held[each[0]])
-        return made if self.kind is list else tuple(made)
+def numbers_in(sources: Sequence[int | Display]) -> set[int]:
+    """Return at which numbers all is found that is held in one of these places."""
+    found: set[int] = set()
+    for each in sources:
+        found.update(each.numbers() if isinstance(each, Display) else (each,))
+    return found
 
 
 class Following(Operations):
-    """The operations of an evaluator of symbols; it leaves where a value would be needed."""
+    """The operations of an evaluator of symbols; it leaves where a value would be needed.
 
-    def __init__(self, evaluator: Evaluator, result: Symbol, after: Layout | None) -> None:
+    Args:
+        result: what the call returns.
+        after: where the call goes on.
+        ends: the first iterator that is asked for its next item is at its end.
+
+    Attributes:
+        ended: that iterator.
+    """
+
+    def __init__(
+        self, evaluator: Evaluator, result: Symbol, after: Layout | None, ends: bool
+    ) -> None:
         self.evaluator = evaluator
         self.after = after
+        self.ends = ends
+        self.ended: Any = None
         self.result = result
         self.called: tuple | None = None
         self.items: list[Symbol] | None = None
@@ -98,8 +103,11 @@ class Following(Operations):
         return self.result, None
 
     def advance(self, it: Any, io: Any) -> Any:
-        if type(it) is not RANGE_ITERATOR or id(it) in self.advanced:
+        if type(it) is not RANGE_ITERATOR or id(it) in self.advanced or it is self.ended:
             raise Leave
+        if self.ends and self.ended is None:
+            self.ended = it
+            return EXHAUSTED
         item = Symbol()
         self.advanced[id(it)] = it, item
         return item, None
@@ -228,9 +236,7 @@ class Sources:
         """Return which items are in none of these places, None if nothing was taken apart."""
         if self._following.items is None:
             return None
-        kept: set[int] = set()
-        for each in sources:
-            kept.update(each.numbers() if isinstance(each, Display) else (each,))
+        kept = numbers_in(sources)
         return [at for at in range(len(self._items)) if self.first + at not in kept]
 
     @property

@@ -89,11 +89,12 @@ class ReverseShortcut:
                 streams.append(f"none{at}")
         order = "None"
         if len(reverse.plans) > 1:
-            order, paths = "paths[order[::-1]]", np.zeros(len(layout.ways), np.uint8)
+            order, paths = "order[::-1]", np.zeros(len(layout.ways), np.uint8)
             for path, (way, kinds) in enumerate(reverse.plans):
                 if not kinds:
                     paths[way] = path
-            space["paths"] = paths
+            if any(paths[way] != way for way in ways):
+                order, space["paths"] = f"paths[{order}]", paths
         flows = []
         for number, result in enumerate(self.results):
             flow = "None" if result is None else f"carried[{result[0]}]"

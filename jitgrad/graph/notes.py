@@ -16,6 +16,7 @@ from jitgrad.graph.facts import Fact, tensor_key
 from jitgrad.graph.host_calls import perform
 from jitgrad.graph.lookups import name_of
 from jitgrad.graph.naming import Outside, entry_names
+from jitgrad.graph.path_writer import SAMPLED
 from jitgrad.graph.replay import Miss
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Branch, Segment
@@ -50,12 +51,22 @@ class Missed(NamedTuple):
     why: str
 
 
+TIMED = 64
+"""How often something is timed each time that Python performs it; beyond, now and then."""
+
+
 class Cost:
-    """How often Python performed something, and the seconds that it took."""
+    """How often Python performed something, and how often that was timed, in seconds."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.seconds = 0.0
+        self.timed = 0
+        self.timed_seconds = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """What it took, as far as one can tell from when it was timed."""
+        return self.timed_seconds / self.timed * self.count if self.timed else 0.0
 
 
 class Notes:
@@ -86,15 +97,19 @@ class Notes:
 
     def perform(self, going: Going, hopeless: set) -> Any:
         """Let Python perform what was left to it, and note what that costs."""
+        line = going.layout.line
+        cost = self.performed.get(line)
+        if cost is None:
+            cost = self.performed.setdefault(line, Cost())
+        count = cost.count = cost.count + 1
+        if count > TIMED and count & SAMPLED:
+            return perform(going, hopeless)
         began = time.perf_counter()
         try:
             return perform(going, hopeless)
         finally:
-            cost = self.performed.get(going.layout.line)
-            if cost is None:
-                cost = self.performed.setdefault(going.layout.line, Cost())
-            cost.count += 1
-            cost.seconds += time.perf_counter() - began
+            cost.timed += 1
+            cost.timed_seconds += time.perf_counter() - began
 
     def miss_at_entrance(self, call: int, entrance: Entrance, values: list, names: tuple) -> None:
         """Note why no entry of `entrance` fits to these values."""

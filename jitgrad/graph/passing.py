@@ -34,6 +34,10 @@ COMPUTING = (
 """Instructions that compute if there is a tensor among their operands."""
 
 
+CALLING = "<jitgrad host call>"
+"""The file of the functions that are written for such instructions."""
+
+
 class Passing(Operations):
     """The operations of an evaluator that leaves before the next instruction worth recording.
 
@@ -44,7 +48,7 @@ class Passing(Operations):
         begun: is its first instruction, which it performs in any case, at work already?
     """
 
-    internal_files = frozenset(map(str, Path(__file__).parent.glob("*.py")))
+    internal_files = frozenset([CALLING, *map(str, Path(__file__).parent.glob("*.py"))])
 
     def __init__(
         self, evaluator: Evaluator, hopeless: set, counters: list[Any], begun: bool = False

@@ -6,6 +6,7 @@ from typing import Any
 
 from jitgrad.graph.entrance import Entrance, Going, Layout
 from jitgrad.graph.heads import Head, take_out, turns_before
+from jitgrad.graph.lowered import Lowered
 from jitgrad.graph.segment import Continue, Segment
 
 FEW_TURNS = "calls leave the loop behind few turns"
@@ -13,7 +14,7 @@ OTHER_TURNS = "one turn is not as the other"
 AHEAD = "they come in front of a native loop"
 
 
-class Returns:
+class Returns(Lowered):
     """A graph, as far as it counts what calls do at heads of loops; see `Graph`."""
 
     entrance: Entrance
@@ -21,11 +22,6 @@ class Returns:
     heads: dict[Any, Head]
     in_a_row: dict[tuple[str, int], str]
     segments: list[Segment]
-
-    @property
-    def lock(self) -> Any:
-        """The lock of who records."""
-        raise NotImplementedError
 
     def count_turn(self, going: Going, result: Any) -> None:
         """Count what became of a call that has gone on."""

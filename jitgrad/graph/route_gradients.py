@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jitgrad import engine
-from jitgrad.dispatch import TensorCore, node_of
+from jitgrad.dispatch import TensorCore, node_of, wrap
 from jitgrad.graph.facts import tensor_key
 from jitgrad.graph.host_calls import HostCall
 from jitgrad.graph.path_writer import Unfit, tuple_of
@@ -76,7 +76,7 @@ class Gradients:
             if end is None:
                 return None
             ends.append(end)
-        cotangent = engine.one_like(array)
+        cotangent = wrap(engine.one_like(array))
         wanted = [(end, each._index) for end, each in zip(ends, inputs)]
         found = run_alone(node, self.output, cotangent, self.keep, wanted)
         if found is None or (not self.may_lack and any(each is None for each in found)):
@@ -99,14 +99,10 @@ class Gradients:
         for each, at in zip(inputs, positions):
             if not isinstance(each, TensorCore) or node_of(each) is not edges[at]:
                 return None
-        cotangents = self._cotangents(node, engine.one_like(array))
-        flows = node.back_at_once(reverse, cotangents, self.keep)
+        arrays: list[Any] = [None] * node.outputs
+        arrays[self.output] = engine.one_like(array)
+        flows = node.back_at_once(reverse, arrays, self.keep)
         return None if flows is None else [flows[at] for at in positions]
-
-    def _cotangents(self, node: Any, cotangent: Any) -> list:
-        cotangents: list[Any] = [None] * node.outputs
-        cotangents[self.output] = cotangent
-        return cotangents
 
     def _learn(self, node: RouteBackward, cotangent: Any, ends: list) -> None:
         """Know how the usual call goes back, if all of it does so in one step."""
@@ -114,7 +110,9 @@ class Gradients:
         if len(set(edges)) < len(edges) or not set(ends) <= set(edges):
             return
         needed = [edge in ends for edge in edges]
-        reverse = node.layout.reverse_for(self._cotangents(node, cotangent), needed)
+        cotangents: list[Any] = [None] * node.outputs
+        cotangents[self.output] = cotangent
+        reverse = node.layout.reverse_for(cotangents, needed)
         if reverse is not None and (self.keep or reverse.frees_all):
             self._usual = reverse, [edges.index(end) for end in ends]
 
@@ -127,13 +125,20 @@ class GradientWriter:
         stage: the call.
         values: what it is given.
         number: that of the stage.
+
+    Raises:
+        Unfit: a step of a loop comes behind it.
     """
 
     def __init__(
         self, facts: RouteFacts, stage: GradientStage, values: Values, number: int
     ) -> None:
         self.facts = facts
-        self.call = stage.call
+        course = stage.call.turn
+        if course is None or course.steps:
+            raise Unfit
+        self.called = stage.call.called
+        self.course = course
         self.values = values
         self.made = f"flows_{number}"
 
@@ -143,14 +148,14 @@ class GradientWriter:
         Raises:
             Unfit: it is another one, or not done in one step.
         """
-        call, values, constant = self.call, self.values, self.facts.constant
-        callee = values[call.callee]
-        if call.steps or not isinstance(callee, Known) or callee.value is not engine.grad:
+        called, values, constant = self.called, self.values, self.facts.constant
+        callee = values[called.callee]
+        if not isinstance(callee, Known) or callee.value is not engine.grad:
             raise Unfit
         try:
             given = SIGNATURE.bind(
-                *(values[at] for at in call.arguments),
-                **{name: values[at] for name, at in call.names.items()},
+                *(values[at] for at in called.arguments),
+                **{name: values[at] for name, at in called.names.items()},
             ).arguments
         except TypeError:
             raise Unfit from None
@@ -182,8 +187,8 @@ class GradientWriter:
             "    return interrupted(error, values, *call)",
             f"if {self.made} is None: return WRONG",
         ]
-        if call.parts is not None:
-            self.facts.lines.append(f"if len({self.made}) != {call.count}: return WRONG")
+        if self.course.parts is not None:
+            self.facts.lines.append(f"if len({self.made}) != {self.course.length}: return WRONG")
 
     def _inputs(self, given: Any) -> str:
         """Return the expression of the inputs, one or several from outside."""
@@ -203,11 +208,11 @@ class GradientWriter:
 
     def result(self) -> str:
         """Return the expression of the result of a call that ends here."""
-        display = self.call.display
-        if self.call.after is not None:
+        if self.course.after is not None:
             raise Unfit
-        if display is None:
-            (only,) = self._source(self.call.sources[0], False)
+        (display,) = self.course.sources
+        if isinstance(display, int):
+            (only,) = self._source(display, False)
             return only
         parts = [
             expression
@@ -225,7 +230,7 @@ class GradientWriter:
             return [f"*{self.made}" if is_spread else f"tuple({self.made})"]
         if item < 0:
             return self._shown(self.values[number], is_spread)
-        if is_spread or item >= self.call.count:
+        if is_spread or item >= self.course.length:
             raise Unfit
         return [f"{self.made}[{item}]"]
 
@@ -241,22 +246,22 @@ class GradientWriter:
 
     def following(self, key: tuple) -> Values:
         """Return the values with which the call goes on at an entrance where it has this key."""
-        call, known = self.call, len(self.values) + 1
-        if call.display is not None or call.after is None:
+        course, known = self.course, len(self.values) + 1
+        if course.after is None:
             raise Unfit
         made: dict[int, Thing] = {}
         found: Values = []
-        sources: list[Any] = call.sources
+        sources: list[Any] = course.sources
         for at, number in enumerate(sources):
             if number < len(self.values):
                 found.append(self.values[number])
-            elif known <= number < known + call.count:
+            elif known <= number < known + course.length:
                 item = number - known
                 if item not in made:
                     made[item] = self._thing(item, key[3 + at])
                 found.append(made[item])
-            elif number >= known + call.count:
-                found.append(Known(call.constants[number - known - call.count]))
+            elif number >= known + course.length:
+                found.append(Known(course.constants[number - known - course.length]))
             else:
                 raise Unfit
         self._tell_apart(list(made.values()))

@@ -208,7 +208,8 @@ class RouteBackward(Node):
         kind = kind_of(cotangents, needed)
         reverse = None if type(kept) is _Chain else self.layout.reverses.get(kind)
         if reverse is not None and self._has_different_edges():
-            flows = reverse.run(kept, cotangents)
+            arrays = [None if each is None else each._array for each in cotangents]
+            flows = reverse.run(kept, arrays)
             # behind that, since another thread may have written to what was read
             if self._kept is not kept:
                 raise Unfold
@@ -216,16 +217,19 @@ class RouteBackward(Node):
             return flows
         return self._along(self.chain(), cotangents, needed, kind)
 
-    def back_at_once(self, reverse: RouteReverse, cotangents: list, keep: bool) -> tuple | None:
+    def back_at_once(self, reverse: RouteReverse, arrays: list, keep: bool) -> tuple | None:
         """Go back as one of the functions of the layout does, for a pass that sees nothing else.
 
         None where that is not possible: nothing has been done then.
+
+        Args:
+            arrays: the cotangents.
         """
         kept = self._kept
         if type(kept) is not tuple:
             return None
         try:
-            flows = reverse.run(kept, cotangents)
+            flows = reverse.run(kept, arrays)
         except Unfold:
             return None
         if not keep:

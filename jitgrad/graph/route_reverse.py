@@ -69,8 +69,8 @@ class RouteReverse(NamedTuple):
     """The way back for cotangents that come again and again.
 
     Attributes:
-        run: given what a node has kept and the cotangents of its outputs, returns those of its
-            edges; raises `Unfold` where something that is saved has been written.
+        run: given what a node has kept and the cotangents of its outputs as arrays, returns those
+            of its edges; raises `Unfold` where something that is saved has been written.
         through: for each node of the chain what a pass goes through, as its `free` wants it.
         frees_all: that is all that it saves.
     """
@@ -178,7 +178,7 @@ class _Writer:
         for at, cotangent in enumerate(self.given.get(last, ())):
             if cotangent is not None:
                 self.names[last, at] = f"g{at}"
-                begin.append(f"g{at} = cotangents[{at}]._array")
+                begin.append(f"g{at} = cotangents[{at}]")
         through: list[Any] = []
         for node, stage in zip(reversed(self.chain), reversed(layout.stages)):
             arrived = self.given.get(node)

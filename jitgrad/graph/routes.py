@@ -129,4 +129,4 @@ def stage_of(going: Going) -> HostCall | None:
     call = going.layout.host_call
     if going.stages is None or not isinstance(call, HostCall):
         return None
-    return call if going.values[call.callee] is engine.grad else None
+    return call if going.values[call.called.callee] is engine.grad else None

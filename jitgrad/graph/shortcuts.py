@@ -63,6 +63,27 @@ class Shortcut(NamedTuple):
             first.hot = tuple(each for each in first.hot if each is not self.hot)
 
 
+class Usual(NamedTuple):
+    """What has applied at an entrance, for calls of which nothing is known but their values.
+
+    Attributes:
+        shortcuts: those of the entrance then.
+        shortcut: the one that has applied.
+    """
+
+    entrance: Entrance
+    shortcuts: tuple
+    shortcut: Shortcut
+
+    def take(self, values: list) -> Any:
+        """Return the result of a call by it; MISSED where another one may have to be tried."""
+        entrance, shortcuts, (first, hot, run, _) = self
+        if entrance.shortcuts is not shortcuts or hot.credit < PATIENCE or first.cycles:
+            return MISSED
+        result = run(values, ())
+        return MISSED if result is WRONG or result is STALE else result
+
+
 def add_shortcut(entrance: Entrance, first: Segment, hot: HotPath) -> None:
     """Let calls at an entrance try a path from `first`, if a shortcut can be written."""
     hot.is_tried = True

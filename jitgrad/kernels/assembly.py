@@ -366,6 +366,7 @@ class _Assembler:
             *(Slot(each, 0) for each in lists),
         ]
         assert len(head) == PLACES + len(lists)
+        # who has all arrays may place them at once, since the lists follow one another
         parts = [code, self.entries, *counts, increments, *steps, self.one, *lists, *self.tables]
         layout.words([head, *parts])
         return Loop(self, layout, increments, counts)

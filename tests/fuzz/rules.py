@@ -1033,7 +1033,8 @@ MUTANTS = [
     ),
     Mutant(
         "gradient: how many there are", "graph/route_gradients.py",
-        'self.facts.lines.append(f"if len({self.made}) != {call.count}: return WRONG")', "pass",
+        'self.facts.lines.append(f"if len({self.made}) != {self.course.length}: return WRONG")',
+        "pass",
     ),
     Mutant(
         "gradient: sums that begin with what has arrived", "graph/route_reverse.py",
@@ -1293,42 +1294,56 @@ MUTANTS = [
     ),
     # -- host calls -----------------------------------------------------------------------------
     Mutant(
-        "host call: iterators that are at their end", "graph/host_calls.py",
-        "if position >= stop if step > 0 else position <= stop:", "if False:",
+        "host call: iterators that are at their end", "graph/host_functions.py",
+        'self.lines.append(f"if {_is_at_end(decides)}:")', 'self.lines.append("if False:")',
     ),
     Mutant(
-        "host call: how many items are taken apart", "graph/host_calls.py",
-        "if type(made) not in (tuple, list) or len(made) != self.count:",
-        "if type(made) not in (tuple, list):",
+        "host call: iterators that go on where another one ends", "graph/host_functions.py",
+        "            self._by_evaluator_if(_is_at_end(at))\n", "            pass\n",
     ),
     Mutant(
-        "host call: what is taken apart", "graph/host_calls.py",
-        "if type(made) not in (tuple, list) or len(made) != self.count:",
-        "if len(made) != self.count:",
+        "host call: the end of a loop that nobody has seen", "graph/host_functions.py",
+        'self.lines.append("return other(going, hopeless, made)")',
+        "self._course(self.turn or self.end)",
     ),
     Mutant(
-        "host call: items that are lost", "graph/host_calls.py",
-        "any(has_finalizer(items[at]) for at in self.parts)", "False",
+        "host call: how many items are taken apart", "graph/host_functions.py",
+        'self._by_evaluator_if(f"{is_other} or len(made) != {course.length}")',
+        "self._by_evaluator_if(is_other)",
+    ),
+    Mutant(
+        "host call: what is taken apart", "graph/host_functions.py",
+        'self._by_evaluator_if(f"{is_other} or len(made) != {course.length}")',
+        'self._by_evaluator_if(f"len(made) != {course.length}")',
+    ),
+    Mutant(
+        "host call: items that are lost", "graph/host_functions.py",
+        'self._by_evaluator_if(f"has_finalizer({each})")', "pass",
+    ),
+    Mutant(
+        "host call: an answer that is lost", "graph/host_functions.py",
+        'self._by_evaluator_if("made is not None and has_finalizer(made)")', "pass",
     ),
     Mutant(
         "host call: a tensor that is taken apart", "graph/host_symbols.py",
         "if goes_on_here or x is not self.result", "if x is not self.result",
     ),
     Mutant(
-        "host call: what is spread", "graph/host_calls.py",
-        "if not self.display.suits(held):", "if False:",
+        "host call: what is spread", "graph/host_functions.py",
+        'self._by_evaluator_if(f"type({name}) is not tuple and type({name}) is not list")', "pass",
     ),
     Mutant(
         "host call: lists of values", "graph/host_symbols.py",
         "if id(held) in self._following.built or id(held) in self._following.begun:", "if False:",
     ),
     Mutant(
-        "host call: iterators go on", "graph/host_calls.py",
-        "moved.append(position + step)", "moved.append(position)",
+        "host call: iterators go on", "graph/host_functions.py",
+        '[f"w{at} = v{at} + v{at + 2}" for', '[f"w{at} = v{at}" for',
     ),
     Mutant(
-        "host call: globals of the caller", "graph/host_calls.py",
-        "            or self.caller.__globals__ is not function.__globals__\n", "",
+        "host call: globals of the caller", "graph/host_functions.py",
+        'in LOOKS_AT_LOCALS or globals_of_caller is not "\n'
+        '            f"v{called.function}.__globals__: return', 'in LOOKS_AT_LOCALS: return',
     ),
     Mutant(
         "host call: in a handler", "graph/host_calls.py",

@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 
 import jitgrad as torch
-from jitgrad.graph import host_calls
+from jitgrad.graph import host_calls, notes
 from jitgrad.graph.entrance import Layout
-from jitgrad.graph.host_calls import HostCall
+from jitgrad.graph.host_calls import HostCall, Tried
 from jitgrad.python.code import Op
 from jitgrad.python.lower import code_for
 from tests.graph.agreement import agree, scenes
 from tests.graph.programs_host_calls import unseen
 
-SCENES = scenes("programs_host_calls", "programs_hosts", "programs_generators")
+SCENES = scenes(
+    "programs_host_calls", "programs_hosts", "programs_generators", "programs_ends_of_loops"
+)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
@@ -30,17 +32,18 @@ def test_scene(scene: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
 def performed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """By whom host calls are performed, one entry for each."""
     found: list[str] = []
-    plainly, evaluated = HostCall.perform, host_calls.evaluate
+    plainly, evaluated = host_calls.perform, host_calls.evaluate
 
-    def perform(self: HostCall, *given: Any) -> Any:
-        found.append("plainly")
-        return plainly(self, *given)
+    def perform(going: Any, *given: Any) -> Any:
+        if isinstance(going.layout.host_call, HostCall):
+            found.append("plainly")
+        return plainly(going, *given)
 
     def evaluate(*given: Any, **done: Any) -> Any:
         found.append("by an evaluator")
         return evaluated(*given, **done)
 
-    monkeypatch.setattr(HostCall, "perform", perform)
+    monkeypatch.setattr(notes, "perform", perform)
     monkeypatch.setattr(host_calls, "evaluate", evaluate)
     return found
 
@@ -66,8 +69,26 @@ def test_no_evaluator_performs_what_is_known(performed: list[str]) -> None:
     written.truncate()
     f(torch.zeros(2))
     # behind the last one the loop ends, and the call
-    assert performed == ["plainly"] * 8 + ["by an evaluator"]
+    assert performed == ["plainly"] * 8
     assert written.getvalue() == "".join(f"{k} inner {k} outer " for k in range(4))
+
+
+def test_an_end_of_a_loop_is_known(performed: list[str]) -> None:
+    """Both the next turn and the end are, whichever has been learned first."""
+
+    @torch.compile
+    def f(x: Any, n: int) -> Any:
+        for _ in range(n):
+            x = x * 0.5
+            print(end="")
+        return x.sin()
+
+    for n in (1, 4, 3, 7) * 12:
+        f(torch.ones(2), n)
+    performed.clear()
+    for n in (1, 3, 7):
+        f(torch.ones(2), n)
+    assert performed == ["plainly"] * 11
 
 
 def test_the_end_of_a_call_is_known(performed: list[str]) -> None:
@@ -128,18 +149,18 @@ def test_who_waits_only_takes_the_value(waiting: Callable, op: Op, suits: bool) 
     before = Layout(
         [(outer, waits, outer.live_at(waits), ()), (inner, call, inner.live_at(call), ())]
     )
-    ends = host_calls._learned(before, None)
+    ends = host_calls._learned(before, None, Tried())
     assert isinstance(ends, HostCall) is suits
     for after in range(waits + 1, len(outer.instructions)):
         there = Layout([(outer, after, outer.live_at(after), ())])
         outer.layouts[tuple(there.frames)] = there
-        assert host_calls._learned(before, there) is host_calls.UNSUITABLE
+        assert host_calls._learned(before, there, Tried()) is host_calls.UNSUITABLE
 
 
 def test_threads_learn_one_host_call_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What another thread has learned while one performs is not taken for what was known before."""
     evaluated = host_calls.evaluate
-    others = [(1, None), host_calls.UNSUITABLE]
+    others = [Tried(), host_calls.UNSUITABLE]
 
     def evaluate(going: Any, *given: Any, **done: Any) -> Any:
         layout = going.layout
