@@ -8,7 +8,7 @@ once for all its objects, and what was found at a place has a name of its own.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from types import MemberDescriptorType, ModuleType
 from typing import Any, NamedTuple
 
@@ -39,12 +39,14 @@ class Watched(NamedTuple):
         roots: by the numbers of the roots that they take, where they are in a list.
         slots: by fact, where what it puts into a slot is in a list.
         bases: the numbers of the roots through which all others were found.
+        own: attributes of classes that are watched, too: the classes and the names.
     """
 
     facts: Collection[Fact]
     roots: dict[int, int]
     slots: dict[Fact, int]
     bases: list[int]
+    own: Collection[tuple[type, str]]
 
 
 class Unknown(Exception):
@@ -181,13 +183,10 @@ class FactWriter:
             self.fail_if(f"{self.constant(kind)}.__mro__ is not {self.constant(kind.__mro__)}")
         if (id(kind), name) not in self.seen_classes:
             self.seen_classes.add((id(kind), name))
-            for each in kind.__mro__:
-                own = each.__dict__.get(name, ABSENT)
-                if not (own is ABSENT and is_immutable(each)):
+            for each, own in looked_through(kind, name):
+                if self.watched is None or (each, name) not in self.watched.own:
                     space = self.constant(each.__dict__)
                     self.fail_if(f"{space}.get({name!r}, ABSENT) is not {self.constant(own)}")
-                if own is not ABSENT:
-                    break
         return found
 
     # -- facts ------------------------------------------------------------------------------
@@ -354,6 +353,19 @@ class FactWriter:
             f"or (k[1] is not None and k[1].hooks is not None)):"
         )
         self.lines.append(f"    if tensor_key({name}) != {key}: {self.failure}")
+
+
+def looked_through(kind: type, name: str) -> Iterator[tuple[type, Any]]:
+    """Yield the classes that decide what an attribute of a class is, and what they have of it.
+
+    That is along its resolution order up to the first one that has it, but for immutable ones.
+    """
+    for each in kind.__mro__:
+        own = each.__dict__.get(name, ABSENT)
+        if not is_immutable(each):
+            yield each, own
+        if own is not ABSENT:
+            break
 
 
 def is_immutable(kind: type) -> bool:

@@ -239,7 +239,9 @@ class PathWriter:
             # leaves, as all tensors that are watched
             assert self.watch is not None
             pick = itemgetter(*(self.watch.plan.roots[each] for each in roots))
-            return f"{self.constant(pick)}(watch.nodes)", self.constant((0,) * len(roots))
+            return f"watch.picked({self.constant(pick)}, watch.nodes)", self.constant(
+                (0,) * len(roots)
+            )
         edges = [self.facts.node(each) for each in roots]
         nodes, indices = zip(*edges) if edges else ((), ())
         return tuple_of(nodes), tuple_of(indices)

@@ -62,6 +62,9 @@ class Writer(PathWriter):
         super().__init__(first, hot, PathFacts(pairs <= MOST_PAIRS and watched is None, watched))
         self.entry(key)
         self.take(path)
+        if watch is not None and not watch.unchanged():
+            # which is known of classes, too, whose attributes are written as they are
+            raise Unfit(early=True)
         self.compute()
         self._give_back(key)
 
@@ -124,7 +127,7 @@ class Writer(PathWriter):
                 found[entry] = self.facts.hold(storage), self.facts.hold(version)
         if len(watched) > 1:
             pick = itemgetter(*(places[layout.given_storages[each]] for each in watched))
-            storages = self.facts.hold(f"{self.constant(pick)}(watch.storages)")
+            storages = self.facts.hold(f"watch.picked({self.constant(pick)}, watch.storages)")
             versions = self.facts.hold(f"[each.version for each in {storages}]")
             for at, entry in enumerate(watched):
                 found[entry] = f"{storages}[{at}]", f"{versions}[{at}]"

@@ -13,18 +13,20 @@ import operator
 import weakref
 from collections import defaultdict
 from collections.abc import Callable
+from operator import itemgetter
 from types import NoneType
 from typing import Any
 
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.facts import Fact, IsNumber, IsObject, IsTensor, SameKeys, SameObject, SameValue
-from jitgrad.graph.guards import Watched, compile_guards
+from jitgrad.graph.guards import Watched, compile_guards, looked_through
 from jitgrad.graph.lookups import ABSENT, Argument, Place, RootKey
 from jitgrad.graph.run import Run
 from jitgrad.kernels.watches import (
     Word,
     class_word,
+    dictionary_of,
     dictionary_word,
     has_versions,
     list_words,
@@ -71,7 +73,7 @@ class Watch:
         plan: which of the facts are watched.
         nodes, storages: the histories and the storages of the roots that are tensors.
         bases: the identities of the objects through which all others were found.
-        words: what is compared, each with the number of the root that it belongs to.
+        words: what is compared, each with the class, or the number of the root, that it belongs to.
         unchanged: compares the words.
         roots, slots: what the facts take.
         numbers: the numbers of the roots, as in a run.
@@ -85,7 +87,7 @@ class Watch:
         self,
         plan: Plan,
         bases: tuple[int, ...],
-        words: list[tuple[Word, int]],
+        words: list[tuple[Word, Any]],
         unchanged: Callable[[], int],
         roots: list[Any],
         slots: list[Any],
@@ -104,8 +106,16 @@ class Watch:
         self._storages = [(at, each._storage) for at, each in tensors]
         self.nodes: list[Node | None] = [None] * len(roots)
         self.storages: list[Storage | None] = [None] * len(roots)
+        self._picked: dict[itemgetter, tuple] = {}
         for at, each in tensors:
             self.nodes[at], self.storages[at] = each._node, each._storage
+
+    def picked(self, pick: itemgetter, among: list) -> tuple:
+        """Return what `pick` takes of the nodes or the storages; it is the same at each call."""
+        found = self._picked.get(pick)
+        if found is None:
+            found = self._picked[pick] = pick(among)
+        return found
 
     def versions(self) -> list[int | None]:
         """Return how often the memory of each root has been written to."""
@@ -122,17 +132,18 @@ class Plan:
         facts: all of them.
         run: in which they have just been found to hold.
         first_root, first_slot: how many roots and slots it had before.
-        restless: the roots that are not to be watched.
+        restless: the roots and classes that are not to be watched.
 
     Attributes:
         facts: those that are watched.
         roots: by the numbers of the roots that they take, their places among these.
         slots: by fact, the place of what it puts into a slot among these.
         bases: the numbers of the roots through which all others were found.
+        classes: with their dictionaries, those whose attributes the facts look at.
     """
 
     def __init__(
-        self, facts: list[Fact], run: Run, first_root: int, first_slot: int, restless: set[int]
+        self, facts: list[Fact], run: Run, first_root: int, first_slot: int, restless: set[Any]
     ) -> None:
         self.facts: set[Fact] = set()
         self.roots: dict[int, int] = {}
@@ -161,7 +172,29 @@ class Plan:
             slot += takes_slot
         # what nothing was found through is no base
         self.bases = [each for each in self.bases if each in self._looked_at]
-        self.watched = Watched(self.facts, self.roots, self.slots, self.bases)
+        self.classes: dict[type, dict] = {}
+        own = self._attributes(facts, run)
+        self.watched = Watched(self.facts, self.roots, self.slots, self.bases, own)
+
+    def _attributes(self, facts: list[Fact], run: Run) -> set[tuple[type, str]]:
+        """Return which attributes of classes the facts look at, if these can be watched, too."""
+        found: set[tuple[type, str]] = set()
+        for fact in facts:
+            place = getattr(fact, "place", None)
+            if not isinstance(place, Place) or type(place.key) is not str:
+                continue
+            if place.is_root and place.read is lookups.static_lookup:
+                kind = type(run.roots[place.base])
+            elif not place.is_root and place.read is lookups.read_class:
+                kind = place.base
+            else:
+                continue
+            found.update((each, place.key) for each, _ in looked_through(kind, place.key))
+        for each in {kind for kind, _ in found} - self._restless:
+            dictionary = dictionary_of(each)
+            if dictionary is not None:
+                self.classes[each] = dictionary
+        return {each for each in found if each[0] in self.classes}
 
     def _is_base(self, fact: IsObject, root: int, run: Run) -> bool:
         found = run.roots[root]
@@ -206,9 +239,10 @@ class Plan:
 
     def watch(self, run: Run) -> Watch | None:
         """Return the state in a run in which all facts hold; None where it cannot be watched."""
-        words: list[tuple[Word, int]] = []
+        words: list[tuple[Word, Any]] = []
+        words += [(version_word(own), each) for each, own in self.classes.items()]
         numbers: dict[int, int] = {}
-        held: list[Any] = []
+        held: list[Any] = list(self.classes.values())
         # by identity, since one object may be several roots
         looked_at = {id(run.roots[number]) for number in self._looked_at}
         for number in (*self.bases, *self.roots):
@@ -318,7 +352,7 @@ class WatchedGuards:
         self.watched: tuple[Callable[[Run, Watch], bool], Watch] | None = None
         self._held = 0
         self._plans = 0
-        self._changes: dict[int, int] = {}
+        self._changes: dict[Any, int] = {}
 
     def __call__(self, run: Run) -> bool:
         """Do the facts hold? If so, what they take is in the run."""
@@ -347,10 +381,11 @@ class WatchedGuards:
         self.watched = None
         restless = {number for number, count in self._changes.items() if count >= RESTLESS}
         plan = Plan(self._facts, run, *self._first, restless)
-        holds = None
+        holds = now = None
         if len(plan.facts) >= LEAST and self._plans <= MOST_PLANS:
-            holds = compile_guards(self._facts, self._first[0], plan.watched)
-        now = None if holds is None else plan.watch(run)
+            # before the function is written: if a class is another one then, the words say so
+            now = plan.watch(run)
+            holds = now and compile_guards(self._facts, self._first[0], plan.watched)
         if holds is None or now is None:
             self._plans = MOST_PLANS + 1
             return True

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -56,6 +57,15 @@ def version_word(dictionary: dict) -> Word:
     """Return the word that changes with a dictionary."""
     address = id(dictionary) + _VERSION
     return Word(address, read(address))
+
+
+def dictionary_of(kind: type) -> dict | None:
+    """Return the dictionary in which a class has its own attributes, None if it is not known.
+
+    It has a version, too, which changes with the class.
+    """
+    found = gc.get_referents(kind.__dict__) if has_class_versions() else []
+    return found[0] if len(found) == 1 and type(found[0]) is dict else None
 
 
 def list_words(items: list) -> list[Word]:
@@ -159,6 +169,33 @@ def has_versions() -> bool:
     if any(read(word.address) != word.expected for word in list_words(some)):
         return False
     return all(map(_is_noticed, ({"a": 1, "b": 2, 3: 4}, defaultdict(int, a=1), attributes)))
+
+
+@functools.cache
+def has_class_versions() -> bool:
+    """Does the version of a class's dictionary change with each way to change the class?"""
+    kind: Any = type("Tried", (), {"__slots__": ()})
+    found = gc.get_referents(kind.__dict__)
+    if not has_versions() or len(found) != 1 or type(found[0]) is not dict:
+        return False
+    values = [object() for _ in range(3)]
+    changes: list[Callable[[], Any]] = [
+        lambda: setattr(kind, "new", values[0]),
+        lambda: setattr(kind, "new", values[1]),
+        lambda: type.__setattr__(kind, "new", values[2]),
+        lambda: delattr(kind, "new"),
+        lambda: setattr(kind, "__getattribute__", object.__getattribute__),
+        lambda: type.__delattr__(kind, "__getattribute__"),
+    ]
+    seen = {version_word(found[0])}
+    for change in changes * 20:  # stores become faster ones when they are repeated
+        change()
+        now = version_word(found[0])
+        looked_at = [hasattr(kind, "new"), kind(), kind.__mro__, dir(kind)]
+        if now in seen or not looked_at or now != version_word(found[0]):
+            return False
+        seen.add(now)
+    return True
 
 
 def _is_noticed(tried: dict) -> bool:

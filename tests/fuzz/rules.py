@@ -910,7 +910,7 @@ MUTANTS = [
     ),
     Mutant(
         "all turns back: the order of the ways", "graph/loop_shortcuts.py",
-        '"paths[order[::-1]]"', '"paths[order]"',
+        'order, paths = "order[::-1]"', 'order, paths = "order"',
     ),
     # -- shortcuts ------------------------------------------------------------------------------
     Mutant(
@@ -1188,6 +1188,19 @@ MUTANTS = [
     Mutant(
         "shortcut: the path is the right one", "graph/path_writer.py",
         'self.lines.append("if not flag: return WRONG")', "pass",
+    ),
+    Mutant(
+        "watch: classes", "graph/watching.py",
+        "words += [(version_word(own), each) for each, own in self.classes.items()]", "pass",
+    ),
+    Mutant(
+        "watch: which attributes of classes have been looked at", "graph/guards.py",
+        "(each, name) not in self.watched.own:",
+        "each not in {kind for kind, _ in self.watched.own}:",
+    ),
+    Mutant(
+        "watch: classes that change while a shortcut is written", "graph/shortcut_functions.py",
+        "if watch is not None and not watch.unchanged():", "if False:",
     ),
     Mutant(
         "shortcut: what is watched by now", "graph/path_writer.py",
