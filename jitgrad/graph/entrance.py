@@ -113,6 +113,17 @@ class Layout:
             layout = known.setdefault(key, cls(found))
         return layout
 
+    def variables(self) -> dict[int, int]:
+        """Return the numbers of the values that variables hold, each with that of its frame."""
+        found, number = {}, 0
+        for depth, (code, _, registers, forms) in enumerate(self.frames):
+            number += 1
+            for register, form in zip(registers, forms):
+                if register < code.named_count:
+                    found[number] = depth
+                number += width_of(form)
+        return found
+
     def values_of(self, frames: list[Frame]) -> list[Any]:
         """Return what is live in `frames`: of each the function, and what the registers hold."""
         values: list[Any] = []
@@ -193,12 +204,15 @@ def live_registers(frame: Frame) -> list[int]:
     return found + [each for each in variables if has_finalizer(values[each]) and each not in live]
 
 
+WITHOUT_FINALIZER = (TensorCore, *ARGUMENT_CONSTANTS, type, FunctionType, GeneratorType)
+
+
 def has_finalizer(value: Any) -> bool:
     """Is something done where nobody holds a value any longer, as a file is closed?
 
     Of generators see `holding`.
     """
-    if isinstance(value, (TensorCore, *ARGUMENT_CONSTANTS, type, FunctionType, GeneratorType)):
+    if isinstance(value, WITHOUT_FINALIZER):
         return False
     return type_lookup(type(value), "__del__") is not ABSENT or weakref.getweakrefcount(value) > 0
 

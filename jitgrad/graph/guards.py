@@ -8,7 +8,7 @@ once for all its objects, and what was found at a place has a name of its own.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MemberDescriptorType, ModuleType
 from typing import Any, NamedTuple
 
@@ -39,14 +39,15 @@ class Watched(NamedTuple):
         roots: by the numbers of the roots that they take, where they are in a list.
         slots: by fact, where what it puts into a slot is in a list.
         bases: the numbers of the roots through which all others were found.
-        own: attributes of classes that are watched, too: the classes and the names.
+        own: the attributes of classes that are watched, too, and at which the guards look that
+            check all facts: the identities of the classes, and the names.
     """
 
     facts: Collection[Fact]
     roots: dict[int, int]
     slots: dict[Fact, int]
     bases: list[int]
-    own: Collection[tuple[type, str]]
+    own: Collection[tuple[int, str]]
 
 
 class Unknown(Exception):
@@ -64,6 +65,8 @@ class FactWriter:
         first_root: how many roots the run has where the function begins.
         found: for roots that the function takes, the name and the class of what was found.
         roots, versions, slots: what is still to be put into the run, by their names.
+        own: by their identities and names the attributes of classes that the function looks at,
+            with the classes.
         watched: what is known without a look at it.
         failure: the statement where a fact fails.
         others_are_known: is something watched that was found elsewhere, too?
@@ -82,6 +85,7 @@ class FactWriter:
         self.named: dict[int, str] = {}
         self.found: list[tuple[str, type]] = []
         self.seen_classes: set[tuple[int, str]] = set()
+        self.own: dict[tuple[int, str], type] = {}
         self.roots: list[str | int] = []
         self.versions: list[str | int] = []
         self.slots: list[str | int] = []
@@ -184,7 +188,8 @@ class FactWriter:
         if (id(kind), name) not in self.seen_classes:
             self.seen_classes.add((id(kind), name))
             for each, own in looked_through(kind, name):
-                if self.watched is None or (each, name) not in self.watched.own:
+                if self.watched is None or (id(each), name) not in self.watched.own:
+                    self.own[id(each), name] = each
                     space = self.constant(each.__dict__)
                     self.fail_if(f"{space}.get({name!r}, ABSENT) is not {self.constant(own)}")
         return found
@@ -304,7 +309,7 @@ class FactWriter:
         self.found.append((name, kind))
         self.roots.append(name)
         if number == index:
-            self.first_with(name, kind, index, index)
+            self.first_with(name, id(kind), index, index)
         else:
             self.fail_if(f"{name} is not {self.root(number)}")
         return name, index
@@ -314,7 +319,7 @@ class FactWriter:
 
         Args:
             held: the expression of it.
-            what: STORAGE, MEMORY, or the class of the roots that are meant themselves.
+            what: STORAGE, MEMORY, or the identity of the class of roots that are meant themselves.
             number: the number of the root.
         """
         sign = {STORAGE: "~", MEMORY: "-"}.get(what, "")
@@ -373,10 +378,22 @@ def is_immutable(kind: type) -> bool:
     return not kind.__flags__ & (1 << 9)
 
 
+class Guards(NamedTuple):
+    """A function that checks facts.
+
+    Attributes:
+        hold: given a run, and the state of what is watched, if anything is.
+        own: at which attributes of classes it looks, by their identities and names.
+    """
+
+    hold: Callable[..., bool]
+    own: Mapping[tuple[int, str], type]
+
+
 def compile_guards(
     facts: list[Fact], first_root: int, watched: Watched | None = None
-) -> Callable[..., bool] | None:
-    """Return a function that checks `facts` and takes what they take, as one after the other does.
+) -> Guards | None:
+    """Return what checks `facts` and takes what they take, as one after the other does.
 
     Where a fact fails, the run is left with parts of what was taken: see `Run.forget`. None where
     the facts must be looked at one by one. The facts hold now.
@@ -407,4 +424,4 @@ def compile_guards(
     ]
     space = writer.space()
     exec(compile("\n".join(lines), "<jitgrad guards>", "exec"), space)
-    return space.pop("holds")  # which is part of no cycle then
+    return Guards(space.pop("holds"), writer.own)  # which is part of no cycle then

@@ -25,7 +25,10 @@ WARM = 8
 """How often a call goes on from one place behind a host call before it is known to do so."""
 
 MOST_PLACES = 8
-"""From how many places it may go on."""
+"""How many places are counted."""
+
+MOST_TRIES = 4
+"""How often it is tried to learn how a call gets to one of them."""
 
 LOADING = (
     Op.CONST, Op.MOVE, Op.CHECK, Op.UNBIND, Op.FORGET, Op.LOAD_GLOBAL, Op.LOAD_CELL,
@@ -41,13 +44,14 @@ def perform(going: Going, hopeless: set) -> Any:
     if type(known) is HostCall:
         return known.perform(going, hopeless)
     result = evaluate(going, hopeless)
-    # not what it is by now: another thread may have learned it meanwhile
-    if known is None:
-        known = layout.host_call = Tried()
-    if type(known) is Tried:
-        after = known.count(result)
-        if after is not None:
-            layout.host_call = _learned(layout, *after, known)
+    # what it is by now: the call itself, or another thread, may have learned it meanwhile
+    tried = layout.host_call
+    if tried is None:
+        tried = layout.host_call = Tried()
+    if type(tried) is Tried and tried.count(result):
+        learned = _learned(layout, tried.place, tried)
+        if learned is not None:
+            layout.host_call = learned
     return result
 
 
@@ -68,23 +72,25 @@ def evaluate(going: Going, hopeless: set, **done: Any) -> Any:
 
 
 class Tried:
-    """How often calls have gone on from where behind a host call, until that is known.
+    """Counts the places from which calls have gone on behind a host call, as far as not known.
 
     Attributes:
         counts: by place, None for the end of the call.
+        place: the latest one.
     """
 
     def __init__(self) -> None:
         self.counts: dict[Layout | None, int] = {}
+        self.place: Layout | None = None
 
-    def count(self, result: Any) -> tuple[Layout | None] | None:
-        """Count the result of a host call; return the place as soon as there have been enough."""
-        after = result.layout if type(result) is Going else None
-        times = self.counts.get(after, 0) + 1
+    def count(self, result: Any) -> bool:
+        """Count the result of a host call; is it time to learn how the call gets to this place?"""
+        place = self.place = result.layout if type(result) is Going else None
+        times = self.counts.get(place, 0) + 1
         if times == 1 and len(self.counts) >= MOST_PLACES:
-            return None
-        self.counts[after] = times
-        return (after,) if times == WARM else None
+            return False
+        self.counts[place] = times
+        return times % WARM == 0 and times <= MOST_TRIES * WARM
 
 
 class HostCall:
@@ -123,11 +129,11 @@ class HostCall:
         """Go on by an evaluator, where the other course is not known yet."""
         before = going.layout
         result = behind(going, hopeless, made)
-        after = self._tried.count(result)
-        if after is not None:
-            found = _followed(before, *after, ends=self.end is None)
+        tried = self._tried
+        if tried.count(result):
+            found = _followed(before, tried.place, ends=self.end is None)
             if found is not None:
-                self._add(found[1])
+                self._add(found.course)
         return result
 
 
@@ -141,12 +147,8 @@ def raised(going: Going, hopeless: set, error: BaseException) -> Any:
     return evaluate(going, hopeless, exception=error)
 
 
-UNSUITABLE = object()
-"""Stands for a host call that cannot be told by symbols."""
-
-
-def _learned(before: Layout, after: Layout | None, tried: Tried) -> Any:
-    """Return the host call between two places; UNSUITABLE if it needs what values are.
+def _learned(before: Layout, after: Layout | None, tried: Tried) -> HostCall | None:
+    """Return the host call between two places; None if it needs what values are.
 
     Args:
         after: the second place, None for the end of the call.
@@ -156,7 +158,7 @@ def _learned(before: Layout, after: Layout | None, tried: Tried) -> Any:
         found = _followed(before, after, ends)
         if found is not None:
             return HostCall(*found, tried)
-    return UNSUITABLE
+    return None
 
 
 class _Followed(NamedTuple):
@@ -206,6 +208,7 @@ def _followed(before: Layout, after: Layout | None, ends: bool) -> _Followed | N
         called = Called(
             code.callers[position],
             before.count,
+            before.variables(),
             numbers[id(caller_frame.function)],
             sources.of(callee),
             [sources.of(each) for each in arguments],

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from jitgrad.graph.entrance import Going, Layout, has_finalizer
 from jitgrad.graph.host_symbols import Display, numbers_in
 from jitgrad.graph.passing import CALLING
+from jitgrad.graph.path_writer import tuple_of
 from jitgrad.python.operations import LOOKS_AT_LOCALS
 
 
@@ -18,12 +19,14 @@ class Called(NamedTuple):
     Attributes:
         caller: calls from a frame as the user's.
         width: how many values there are.
+        variables: which of them variables hold, and the numbers of the frames of these.
         function: which of them is the function whose frame that is.
         callee, arguments, names: which are called, and given by position and by name.
     """
 
     caller: Any
     width: int
+    variables: dict[int, int]
     function: int
     callee: int
     arguments: list[int]
@@ -77,6 +80,8 @@ class HostWriter:
             "has_finalizer": has_finalizer,
         }
         self.lines: list[str] = []
+        # who goes on in another way is to hold nothing meanwhile
+        self.release = f"{''.join(f'v{at} = ' for at in range(called.width))}None"
 
     def function(self, **calls: Any) -> Callable[[Going, set], Any]:
         """Return the function of a call that goes on there, and of the places without hope.
@@ -87,6 +92,7 @@ class HostWriter:
         """
         self._call()
         turn, end = self.turn, self.end
+        # one iterator: the same code asks it
         decides = end.ended if end is not None else turn.steps[0] if turn and turn.steps else None
         if decides is None:
             assert turn is not None
@@ -97,10 +103,10 @@ class HostWriter:
             self.lines.append("else:")
             self._branch(turn)
         body = "".join(f"    {line}\n" for line in self.lines)
-        space = {**self.space, **calls}
-        exec(compile(f"def perform(going, hopeless):\n{body}", CALLING, "exec"), space)
+        self.space.update(calls)
+        exec(compile(f"def perform(going, hopeless):\n{body}", CALLING, "exec"), self.space)
         # which is part of no cycle then
-        return space.pop("perform")
+        return self.space.pop("perform")
 
     def _call(self) -> None:
         called = self.called
@@ -109,7 +115,9 @@ class HostWriter:
         self.lines += [
             f"{''.join(f'v{at}, ' for at in range(called.width))}= going.values",
             f"if id(v{called.callee}) in LOOKS_AT_LOCALS or globals_of_caller is not "
-            f"v{called.function}.__globals__: return evaluate(going, hopeless)",
+            f"v{called.function}.__globals__:",
+            f"    {self.release}",
+            "    return evaluate(going, hopeless)",
             "failed = None",
             "try:",
             f"    made = caller(v{called.callee}, [{arguments}], {{{names}}})",
@@ -117,6 +125,7 @@ class HostWriter:
             "    failed = error",
             # outside of the handler, which would be the context of what is raised then
             "if failed is not None:",
+            f"    {self.release}",
             "    try:",
             "        return raised(going, hopeless, failed)",
             "    finally:",
@@ -126,7 +135,7 @@ class HostWriter:
     def _branch(self, course: Course | None) -> None:
         outer, self.lines = self.lines, []
         if course is None:
-            self.lines.append("return other(going, hopeless, made)")
+            self.lines += [self.release, "return other(going, hopeless, made)"]
         else:
             self._course(course)
         outer += [f"    {line}" for line in self.lines]
@@ -138,6 +147,13 @@ class HostWriter:
         if course.after is not None:
             place = self._constant(course.after.place[-1])
             self._by_evaluator_if(f"{place} in hopeless")
+            kept, left = numbers_in(course.sources), len(course.after.frames)
+            variables = self.called.variables.items()
+            lost = [at for at, depth in variables if depth < left and at not in kept]
+            if lost:
+                # what variables hold ends with their frame, and not before
+                names = tuple_of(f"v{at}" for at in lost)
+                self._by_evaluator_if(f"True in map(has_finalizer, {names})")
         # the first iterator that goes on has been looked at
         for at in course.steps if course.ended is not None else course.steps[1:]:
             self._by_evaluator_if(_is_at_end(at))
@@ -188,7 +204,11 @@ class HostWriter:
         return f"[{row}]" if display.kind is list else f"({row})"
 
     def _by_evaluator_if(self, condition: str) -> None:
-        self.lines.append(f"if {condition}: return behind(going, hopeless, made)")
+        self.lines += [
+            f"if {condition}:",
+            f"    {self.release}",
+            "    return behind(going, hopeless, made)",
+        ]
 
     def _constant(self, value: Any) -> str:
         name = f"c{len(self.space)}"

@@ -56,17 +56,31 @@ TIMED = 64
 
 
 class Cost:
-    """How often Python performed something, and how often that was timed, in seconds."""
+    """How often Python performed something, and the seconds that it took.
+
+    Attributes:
+        count: how often.
+        first: the seconds of the first TIMED times.
+        later: the seconds of those of the others that were timed, `timed` of them.
+    """
 
     def __init__(self) -> None:
-        self.count = 0
-        self.timed = 0
-        self.timed_seconds = 0.0
+        self.count = self.timed = 0
+        self.first = self.later = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Note what it has taken."""
+        if self.count <= TIMED:
+            self.first += seconds
+        else:
+            self.timed += 1
+            self.later += seconds
 
     @property
     def seconds(self) -> float:
         """What it took, as far as one can tell from when it was timed."""
-        return self.timed_seconds / self.timed * self.count if self.timed else 0.0
+        each = self.later / self.timed if self.timed else 0.0
+        return self.first + each * max(self.count - TIMED, 0)
 
 
 class Notes:
@@ -108,8 +122,7 @@ class Notes:
         try:
             return perform(going, hopeless)
         finally:
-            cost.timed += 1
-            cost.timed_seconds += time.perf_counter() - began
+            cost.add(time.perf_counter() - began)
 
     def miss_at_entrance(self, call: int, entrance: Entrance, values: list, names: tuple) -> None:
         """Note why no entry of `entrance` fits to these values."""

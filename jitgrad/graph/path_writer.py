@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
+from types import MethodType
 from typing import Any
 
 from jitgrad import config, dtypes
@@ -14,7 +15,7 @@ from jitgrad.graph.facts import SameOutcome
 from jitgrad.graph.hot import HotPath
 from jitgrad.graph.ir import Value
 from jitgrad.graph.origins import StorageEntry
-from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root
+from jitgrad.graph.recipes import Constant, Container, Fresh, Method, Number, Recipe, Root
 from jitgrad.graph.replay import give_back
 from jitgrad.graph.run import Run
 from jitgrad.graph.segment import Continue, Exit, Result, Segment
@@ -258,6 +259,9 @@ class PathWriter:
             return self._tensor(recipe)
         if isinstance(recipe, Container) and recipe.kind in (tuple, list, dict):
             return self._container(recipe)
+        if isinstance(recipe, Method) and recipe.function is not None:
+            owner = self._expression(recipe.owner)
+            return f"MethodType({self.constant(recipe.function)}, {owner})"
         if isinstance(recipe, Written):
             given = "".join(f"{self._expression(each)}, " for each in recipe.given)
             return f"{self.constant(recipe.write)}(({given}))"
@@ -353,6 +357,7 @@ NAMES = {
     "CompiledBackward": CompiledBackward,
     "Going": Going,
     "MISSED": MISSED,
+    "MethodType": MethodType,
     "Run": Run,
     "STALE": STALE,
     "Storage": Storage,

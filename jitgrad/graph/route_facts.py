@@ -345,7 +345,7 @@ class StageFacts(RouteFacts):
 
     def _is_known(self, thing: Thing, index: int) -> None:
         """Have what is found later compared with a thing from outside."""
-        shared: dict[Any, str] = {thing.kind: thing.name}
+        shared: dict[Any, str] = {id(thing.kind): thing.name}
         if thing.key is not None:
             if thing.storage_of not in [each.storage_of for each in self.things]:
                 shared[STORAGE] = thing.storage

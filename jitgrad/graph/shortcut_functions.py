@@ -42,7 +42,7 @@ class Writer(PathWriter):
         path = hot.last.path()
         taken = [fact for segment in path for fact in segment.facts]
         kinds = Counter(
-            each.kind if isinstance(each, IsObject) else each.spec.key[0]
+            id(each.kind if isinstance(each, IsObject) else each.spec.key[0])
             for each in taken
             if isinstance(each, (IsObject, IsTensor))
         )
@@ -62,8 +62,8 @@ class Writer(PathWriter):
         super().__init__(first, hot, PathFacts(pairs <= MOST_PAIRS and watched is None, watched))
         self.entry(key)
         self.take(path)
-        if watch is not None and not watch.unchanged():
-            # which is known of classes, too, whose attributes are written as they are
+        if watch is not None and not watch.has_same_classes():
+            # what is written of them may be what they were in between
             raise Unfit(early=True)
         self.compute()
         self._give_back(key)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import operator
 import weakref
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import itemgetter
 from types import NoneType
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 from jitgrad.dispatch import TensorCore
 from jitgrad.graph import lookups
 from jitgrad.graph.facts import Fact, IsNumber, IsObject, IsTensor, SameKeys, SameObject, SameValue
-from jitgrad.graph.guards import Watched, compile_guards, looked_through
+from jitgrad.graph.guards import Guards, Watched, compile_guards
 from jitgrad.graph.lookups import ABSENT, Argument, Place, RootKey
 from jitgrad.graph.run import Run
 from jitgrad.kernels.watches import (
@@ -30,6 +30,7 @@ from jitgrad.kernels.watches import (
     dictionary_word,
     has_versions,
     list_words,
+    read,
     slot_word,
     version_word,
     watch,
@@ -73,7 +74,8 @@ class Watch:
         plan: which of the facts are watched.
         nodes, storages: the histories and the storages of the roots that are tensors.
         bases: the identities of the objects through which all others were found.
-        words: what is compared, each with the class, or the number of the root, that it belongs to.
+        words: what is compared, each with the number of the root that it belongs to; or with the
+            identity of a class, inverted. Those of classes come first.
         unchanged: compares the words.
         roots, slots: what the facts take.
         numbers: the numbers of the roots, as in a run.
@@ -87,7 +89,7 @@ class Watch:
         self,
         plan: Plan,
         bases: tuple[int, ...],
-        words: list[tuple[Word, Any]],
+        words: list[tuple[Word, int]],
         unchanged: Callable[[], int],
         roots: list[Any],
         slots: list[Any],
@@ -109,6 +111,11 @@ class Watch:
         self._picked: dict[itemgetter, tuple] = {}
         for at, each in tensors:
             self.nodes[at], self.storages[at] = each._node, each._storage
+
+    def has_same_classes(self) -> bool:
+        """Do the classes that are watched have the attributes that they had?"""
+        classes = self.words[: len(self.plan.classes)]
+        return all(read(word.address) == word.expected for word, _ in classes)
 
     def picked(self, pick: itemgetter, among: list) -> tuple:
         """Return what `pick` takes of the nodes or the storages; it is the same at each call."""
@@ -132,18 +139,25 @@ class Plan:
         facts: all of them.
         run: in which they have just been found to hold.
         first_root, first_slot: how many roots and slots it had before.
-        restless: the roots and classes that are not to be watched.
+        restless: the roots that are not to be watched, and classes, by their identities, inverted.
+        own: the attributes of classes at which guards look, see `Guards`.
 
     Attributes:
         facts: those that are watched.
         roots: by the numbers of the roots that they take, their places among these.
         slots: by fact, the place of what it puts into a slot among these.
         bases: the numbers of the roots through which all others were found.
-        classes: with their dictionaries, those whose attributes the facts look at.
+        classes: the dictionaries of those that are watched, too, by their identities, inverted.
     """
 
     def __init__(
-        self, facts: list[Fact], run: Run, first_root: int, first_slot: int, restless: set[Any]
+        self,
+        facts: list[Fact],
+        run: Run,
+        first_root: int,
+        first_slot: int,
+        restless: set[int],
+        own: Mapping[tuple[int, str], type],
     ) -> None:
         self.facts: set[Fact] = set()
         self.roots: dict[int, int] = {}
@@ -172,29 +186,14 @@ class Plan:
             slot += takes_slot
         # what nothing was found through is no base
         self.bases = [each for each in self.bases if each in self._looked_at]
-        self.classes: dict[type, dict] = {}
-        own = self._attributes(facts, run)
-        self.watched = Watched(self.facts, self.roots, self.slots, self.bases, own)
-
-    def _attributes(self, facts: list[Fact], run: Run) -> set[tuple[type, str]]:
-        """Return which attributes of classes the facts look at, if these can be watched, too."""
-        found: set[tuple[type, str]] = set()
-        for fact in facts:
-            place = getattr(fact, "place", None)
-            if not isinstance(place, Place) or type(place.key) is not str:
-                continue
-            if place.is_root and place.read is lookups.static_lookup:
-                kind = type(run.roots[place.base])
-            elif not place.is_root and place.read is lookups.read_class:
-                kind = place.base
-            else:
-                continue
-            found.update((each, place.key) for each, _ in looked_through(kind, place.key))
-        for each in {kind for kind, _ in found} - self._restless:
-            dictionary = dictionary_of(each)
+        # not by the classes themselves: a metaclass may say that they are equal
+        self.classes: dict[int, dict] = {}
+        for each in own.values():
+            dictionary = None if ~id(each) in restless else dictionary_of(each)
             if dictionary is not None:
-                self.classes[each] = dictionary
-        return {each for each in found if each[0] in self.classes}
+                self.classes[~id(each)] = dictionary
+        attributes = {key for key in own if ~key[0] in self.classes}
+        self.watched = Watched(self.facts, self.roots, self.slots, self.bases, attributes)
 
     def _is_base(self, fact: IsObject, root: int, run: Run) -> bool:
         found = run.roots[root]
@@ -239,8 +238,7 @@ class Plan:
 
     def watch(self, run: Run) -> Watch | None:
         """Return the state in a run in which all facts hold; None where it cannot be watched."""
-        words: list[tuple[Word, Any]] = []
-        words += [(version_word(own), each) for each, own in self.classes.items()]
+        words = [(version_word(own), each) for each, own in self.classes.items()]
         numbers: dict[int, int] = {}
         held: list[Any] = list(self.classes.values())
         # by identity, since one object may be several roots
@@ -336,23 +334,21 @@ class WatchedGuards:
 
     Args:
         facts: the facts of the segment.
-        guards: a function that checks them.
+        guards: what checks them.
         first_root, first_slot: how many roots and slots a run has before.
 
     Attributes:
         watched: what is looked at, together with the function that does so; None if nothing is.
     """
 
-    def __init__(
-        self, facts: list[Fact], guards: Callable[[Run], bool], first_root: int, first_slot: int
-    ) -> None:
+    def __init__(self, facts: list[Fact], guards: Guards, first_root: int, first_slot: int) -> None:
         self._facts = facts
-        self._guards = guards
+        self._guards, self._own = guards
         self._first = first_root, first_slot
         self.watched: tuple[Callable[[Run, Watch], bool], Watch] | None = None
         self._held = 0
         self._plans = 0
-        self._changes: dict[Any, int] = {}
+        self._changes: dict[int, int] = {}
 
     def __call__(self, run: Run) -> bool:
         """Do the facts hold? If so, what they take is in the run."""
@@ -380,16 +376,16 @@ class WatchedGuards:
         self._plans += 1
         self.watched = None
         restless = {number for number, count in self._changes.items() if count >= RESTLESS}
-        plan = Plan(self._facts, run, *self._first, restless)
-        holds = now = None
+        plan = Plan(self._facts, run, *self._first, restless, self._own)
+        guards = now = None
         if len(plan.facts) >= LEAST and self._plans <= MOST_PLANS:
             # before the function is written: if a class is another one then, the words say so
             now = plan.watch(run)
-            holds = now and compile_guards(self._facts, self._first[0], plan.watched)
-        if holds is None or now is None:
+            guards = now and compile_guards(self._facts, self._first[0], plan.watched)
+        if guards is None or now is None:
             self._plans = MOST_PLANS + 1
             return True
-        return self._keep(run, holds, now)
+        return self._keep(run, guards.hold, now)
 
     def _is_restless(self, before: Watch, now: Watch) -> bool:
         """Count what has changed; has something done so too often?"""
@@ -437,5 +433,5 @@ def guards_for(facts: list[Fact], first_root: int, first_slot: int) -> Callable[
     """Return a function that checks facts which hold now, as `compile_guards` does."""
     guards = compile_guards(facts, first_root)
     if guards is None or len(facts) < LEAST or not has_versions():
-        return guards
+        return guards and guards.hold
     return WatchedGuards(facts, guards, first_root, first_slot)

@@ -214,7 +214,7 @@ MUTANTS = [
     ),
     Mutant(
         "guard: a root that is new", "graph/guards.py",
-        "self.first_with(name, kind, index, index)", "pass",
+        "self.first_with(name, id(kind), index, index)", "pass",
     ),
     Mutant(
         "guard: the type of a value", "graph/guards.py",
@@ -1191,16 +1191,16 @@ MUTANTS = [
     ),
     Mutant(
         "watch: classes", "graph/watching.py",
-        "words += [(version_word(own), each) for each, own in self.classes.items()]", "pass",
+        "words = [(version_word(own), each) for each, own in self.classes.items()]", "words = []",
     ),
     Mutant(
         "watch: which attributes of classes have been looked at", "graph/guards.py",
-        "(each, name) not in self.watched.own:",
-        "each not in {kind for kind, _ in self.watched.own}:",
+        "(id(each), name) not in self.watched.own:",
+        "id(each) not in {kind for kind, _ in self.watched.own}:",
     ),
     Mutant(
         "watch: classes that change while a shortcut is written", "graph/shortcut_functions.py",
-        "if watch is not None and not watch.unchanged():", "if False:",
+        "if watch is not None and not watch.has_same_classes():", "if False:",
     ),
     Mutant(
         "shortcut: what is watched by now", "graph/path_writer.py",
@@ -1308,7 +1308,7 @@ MUTANTS = [
     # -- host calls -----------------------------------------------------------------------------
     Mutant(
         "host call: iterators that are at their end", "graph/host_functions.py",
-        'self.lines.append(f"if {_is_at_end(decides)}:")', 'self.lines.append("if False:")',
+        'return f"(v{at} >= v{at + 1} if', 'return f"(v{at} > v{at + 1} if',
     ),
     Mutant(
         "host call: iterators that go on where another one ends", "graph/host_functions.py",
@@ -1316,7 +1316,7 @@ MUTANTS = [
     ),
     Mutant(
         "host call: the end of a loop that nobody has seen", "graph/host_functions.py",
-        'self.lines.append("return other(going, hopeless, made)")',
+        'self.lines += [self.release, "return other(going, hopeless, made)"]',
         "self._course(self.turn or self.end)",
     ),
     Mutant(
@@ -1338,6 +1338,10 @@ MUTANTS = [
         'self._by_evaluator_if("made is not None and has_finalizer(made)")', "pass",
     ),
     Mutant(
+        "host call: variables that are read no longer", "graph/host_functions.py",
+        'self._by_evaluator_if(f"True in map(has_finalizer, {names})")', "pass",
+    ),
+    Mutant(
         "host call: a tensor that is taken apart", "graph/host_symbols.py",
         "if goes_on_here or x is not self.result", "if x is not self.result",
     ),
@@ -1356,7 +1360,7 @@ MUTANTS = [
     Mutant(
         "host call: globals of the caller", "graph/host_functions.py",
         'in LOOKS_AT_LOCALS or globals_of_caller is not "\n'
-        '            f"v{called.function}.__globals__: return', 'in LOOKS_AT_LOCALS: return',
+        '            f"v{called.function}.__globals__:"', 'in LOOKS_AT_LOCALS:"',
     ),
     Mutant(
         "host call: in a handler", "graph/host_calls.py",

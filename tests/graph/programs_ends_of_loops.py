@@ -132,3 +132,46 @@ def scene_the_module_changes_at_the_end(s: Session) -> None:
     for n in COUNTS * 3:
         s.call(f, grad(1.0, 2.0), n)
         names["factor"] = 2.0
+
+
+def scene_what_ends_with_the_call(s: Session) -> None:
+    """A variable that nobody reads any more lives on behind a loop, and behind a host call."""
+    log: list = []
+    loud = [False]
+
+    class Thing:
+        pass
+
+    class Loud:
+        def __del__(self) -> None:
+            log.append("gone")
+
+    space = {"log": log, "loud": loud, "Thing": Thing, "Loud": Loud}
+    make = unseen("def f(): return Loud() if loud[0] else Thing()", **space)
+    tell = unseen("def f(k): log.append(k)", log=log)
+    take = unseen("def f(k): log.append(type(k).__name__)", log=log)
+
+    def f(x, n):
+        thing = make()
+        for _ in range(n):
+            x = x * 1.5
+            take(thing)
+        y = x + 1
+        tell("end")
+        return y
+
+    def g(x):
+        thing = make()
+        take(thing)
+        y = x.sin() + 1
+        tell("end")
+        return y
+
+    f, g = s.compile(f), s.compile(g)
+    for turn in range(60):
+        loud[0] = turn % 7 == 6
+        s.call(f, grad(1.0, 2.0), 2)
+        s.see(log)
+        s.call(g, grad(1.0, 2.0))
+        s.see(log)
+        del log[:]

@@ -266,6 +266,23 @@ def test_host_calls_are_counted_and_timed() -> None:
     assert "call of sleep, 4 times, " in str(report)
 
 
+def test_the_seconds_of_many_host_calls_are_told_by_some() -> None:
+    """The first ones, which take longer, count for what they are."""
+    times = iter([0.2])
+
+    def waits(x):
+        y = x * 2
+        time.sleep(next(times, 0))
+        return y + 1
+
+    f = torch.compile(waits)
+    for _ in range(400):
+        f(T([1.0]))
+    (cost,) = f.explain().host_calls
+    assert cost["count"] == 399
+    assert cost["seconds"] < 0.6
+
+
 def test_a_host_call_that_raises_is_counted() -> None:
     def fails(x, parts):
         y = x * 2

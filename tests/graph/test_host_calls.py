@@ -154,13 +154,13 @@ def test_who_waits_only_takes_the_value(waiting: Callable, op: Op, suits: bool) 
     for after in range(waits + 1, len(outer.instructions)):
         there = Layout([(outer, after, outer.live_at(after), ())])
         outer.layouts[tuple(there.frames)] = there
-        assert host_calls._learned(before, there, Tried()) is host_calls.UNSUITABLE
+        assert host_calls._learned(before, there, Tried()) is None
 
 
 def test_threads_learn_one_host_call_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What another thread has learned while one performs is not taken for what was known before."""
     evaluated = host_calls.evaluate
-    others = [Tried(), host_calls.UNSUITABLE]
+    others = [None, Tried()]
 
     def evaluate(going: Any, *given: Any, **done: Any) -> Any:
         layout = going.layout
