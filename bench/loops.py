@@ -10,8 +10,8 @@ from bench.workload import Run, Workload, random
 TOLERANCE = 1e-5
 
 
-def adaptive(tools: Tools, end: float = 10.0) -> Run:
-    """Build an ODE solver of second order that adapts its step, with the slope by a parameter.
+def solver(tools: Tools, end: float) -> tuple[Callable[[], Any], Any]:
+    """Build an ODE solver of second order that adapts its step; return it with a parameter.
 
     Args:
         end: until when it goes; 10 takes 248 turns, 1 takes 42.
@@ -37,7 +37,31 @@ def adaptive(tools: Tools, end: float = 10.0) -> Run:
 
     y = torch.tensor(1.0, dtype=torch.float64)
     rate = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
-    return value_and_slope(tools, lambda: solve(y, rate), rate)
+    return lambda: solve(y, rate), rate
+
+
+def adaptive(tools: Tools, end: float = 10.0) -> Run:
+    """Build such a solver with the slope by its parameter."""
+    solve, rate = solver(tools, end)
+    return value_and_slope(tools, solve, rate)
+
+
+def descending(tools: Tools, end: float = 1.0) -> Run:
+    """Build a step of gradient descent on that parameter, as users write it."""
+    torch = tools.library
+    solve, rate = solver(tools, end)
+
+    @tools.whole
+    def step() -> Sequence[Any]:
+        loss = (solve() - 0.3) ** 2
+        loss.backward()
+        with torch.no_grad():
+            # so small that all steps are the same
+            rate.sub_(1e-18 * rate.grad)
+        rate.grad = None
+        return (loss,)
+
+    return step
 
 
 TURNS = 1000
@@ -235,6 +259,11 @@ WORKLOADS: Sequence[Workload] = (
         "loop-adaptive-short",
         "the same solver for 42 turns, value and slope",
         functools.partial(adaptive, end=1.0),
+    ),
+    Workload(
+        "loop-descending",
+        "a step of gradient descent on its parameter, with `backward()` and the update",
+        descending,
     ),
     Workload(
         "loop-long",

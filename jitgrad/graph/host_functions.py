@@ -81,7 +81,7 @@ class HostWriter:
         }
         self.lines: list[str] = []
         # who goes on in another way is to hold nothing meanwhile
-        self.release = f"{''.join(f'v{at} = ' for at in range(called.width))}None"
+        self.release = f"found = {''.join(f'v{at} = ' for at in range(called.width))}None"
 
     def function(self, **calls: Any) -> Callable[[Going, set], Any]:
         """Return the function of a call that goes on there, and of the places without hope.

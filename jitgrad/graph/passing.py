@@ -110,7 +110,10 @@ def is_worth_recording(frame: Frame, instruction: Instruction) -> bool:
     callee = values[instruction[2]]
     if isinstance(callee, MethodType):
         callee = callee.__func__
-    if isinstance(callee, (type, BuiltinFunctionType)):
+    if isinstance(callee, type):
+        # the library's: grad modes, modules, optimizers
+        return str(callee.__dict__.get("__module__")).startswith("jitgrad.")
+    if isinstance(callee, BuiltinFunctionType):
         return False
     return isinstance(callee, FunctionType) or isinstance(
         type_lookup(type(callee), "__call__"), FunctionType
