@@ -49,6 +49,7 @@ class Tape:
         values, storages: these.
         freed: variables whose saved values have been freed.
         moved: argument values were copied, so that they no longer lie as the trace expects.
+        unseen: some were copied at once, since others may write to their memory unseen.
         copies: these copies.
         notes: who notes what is read of it.
     """
@@ -56,6 +57,7 @@ class Tape:
     # most tapes never have others
     notes: Any = None
     moved = False
+    unseen = False
 
     def __init__(
         self,
@@ -93,7 +95,18 @@ class Tape:
             # of what is freed already there is nothing left
             if self.values[value] is not None:
                 self.copies[value] = self.values[value].copy()
-                self.moved = True
+                self.unseen = True
+
+    def is_as_copied(self) -> bool:
+        """Is argument memory to which others may write unseen as it was, bit by bit?
+
+        What eager has saved of it is what it is now; what is recomputed from it takes what it was.
+        """
+        if not self.unseen:
+            return True
+        values = self.values
+        pairs = [(values.get(value), copy) for value, copy in list(self.copies.items())]
+        return all(held is not None and held.tobytes() == copy.tobytes() for held, copy in pairs)
 
     def copy_arguments(self) -> None:
         """Copy what lies in argument memory that is about to be written."""
@@ -178,7 +191,7 @@ class CompiledBackward(Node):
                 raise Unfold from None
             raise
         # behind that, since another thread may have written to what was read
-        if tape.moved:
+        if tape.moved or not tape.is_as_copied():
             raise Unfold
         return flows
 

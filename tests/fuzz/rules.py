@@ -318,6 +318,14 @@ MUTANTS = [
         "    check_versions(tape, _checks(owned))\n", "",
     ),
     Mutant(
+        "tape: what is written unseen", "graph/tape.py",
+        "if tape.moved or not tape.is_as_copied():", "if tape.moved:",
+    ),
+    Mutant(
+        "tape: what is written unseen, bit by bit", "graph/tape.py",
+        "held.tobytes() == copy.tobytes()", "np.array_equal(held, copy)",
+    ),
+    Mutant(
         "tape: watch arguments", "storage.py",
         "            self.watchers = [watcher]\n", "",
     ),
@@ -1258,7 +1266,7 @@ MUTANTS = [
     ),
     Mutant(
         "shortcut back: what was moved", "graph/tape.py",
-        "        if tape.moved:\n            raise Unfold\n", "",
+        "if tape.moved or not tape.is_as_copied():", "if not tape.is_as_copied():",
     ),
     Mutant(
         "hot: how what goes in lies", "graph/tape.py",
