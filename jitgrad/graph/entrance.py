@@ -113,17 +113,6 @@ class Layout:
             layout = known.setdefault(key, cls(found))
         return layout
 
-    def variables(self) -> dict[int, int]:
-        """Return the numbers of the values that variables hold, each with that of its frame."""
-        found, number = {}, 0
-        for depth, (code, _, registers, forms) in enumerate(self.frames):
-            number += 1
-            for register, form in zip(registers, forms):
-                if register < code.named_count:
-                    found[number] = depth
-                number += width_of(form)
-        return found
-
     def values_of(self, frames: list[Frame]) -> list[Any]:
         """Return what is live in `frames`: of each the function, and what the registers hold."""
         values: list[Any] = []

@@ -15,7 +15,7 @@ from jitgrad.graph.entrance import Going, Layout
 from jitgrad.graph.host_functions import Called, Course, HostWriter
 from jitgrad.graph.host_symbols import FOLLOWING, Following, Sources, Symbol, symbolic
 from jitgrad.graph.passing import DEPTH, Passing
-from jitgrad.graph.turning import OWN
+from jitgrad.graph.turning import OWN, width_of
 from jitgrad.python.code import Op
 from jitgrad.python.evaluate import Evaluator
 from jitgrad.python.frames import Frame
@@ -208,7 +208,7 @@ def _followed(before: Layout, after: Layout | None, ends: bool) -> _Followed | N
         called = Called(
             code.callers[position],
             before.count,
-            before.variables(),
+            _variables(before),
             numbers[id(caller_frame.function)],
             sources.of(callee),
             [sources.of(each) for each in arguments],
@@ -226,6 +226,18 @@ def _followed(before: Layout, after: Layout | None, ends: bool) -> _Followed | N
         found,
     )
     return _Followed(called, course)
+
+
+def _variables(layout: Layout) -> dict[int, int]:
+    """Return the numbers of the values that variables hold, each with that of its frame."""
+    found, number = {}, 0
+    for depth, (code, _, registers, forms) in enumerate(layout.frames):
+        number += 1
+        for register, form in zip(registers, forms):
+            if register < code.named_count:
+                found[number] = depth
+            number += width_of(form)
+    return found
 
 
 def _only_loads(there: Layout | None, after: Layout | None) -> bool:
