@@ -64,6 +64,22 @@ def scene_loops_in_loops(s: Session) -> None:
             s.call(f, grad(1.0, 2.0), n, m, n % 2 == 0)
 
 
+def scene_loops_that_end_at_one_call(s: Session) -> None:
+    """Behind the end of the inner one comes the next turn of the outer one, or its end, too."""
+
+    def f(x, n, m):
+        for i in range(n):
+            x = x * 1.25
+            for j in range(m):
+                x = x + j
+                print(i, j)
+        return x.sin()
+
+    f = s.compile(f)
+    for n in COUNTS * 4:
+        s.call(f, grad(1.0, 2.0), n, 2)
+
+
 def scene_a_loop_with_an_else(s: Session) -> None:
     def f(x, n, last):
         for i in range(n):
