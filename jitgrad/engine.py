@@ -23,6 +23,11 @@ def _with_default_cotangents(operation: str, outputs: Sequence, given: Any) -> l
             )
         )
     for position, (output, cotangent) in enumerate(zip(outputs, cotangents)):
+        if not isinstance(output, TensorCore):
+            raise TypeError(
+                f"{operation}: element {position} of tensors has to be a Tensor, but got "
+                f"{type(output).__name__}"
+            )
         if node_of(output) is None:
             raise RuntimeError(
                 f"{operation}: element {position} of tensors does not require grad and does not "
@@ -36,6 +41,11 @@ def _with_default_cotangents(operation: str, outputs: Sequence, given: Any) -> l
                     "reduce it, for example with sum()"
                 )
             cotangents[position] = _one(output)
+        elif not isinstance(cotangent, TensorCore):
+            raise TypeError(
+                f"{operation}: gradients can be either Tensors or None, but got "
+                f"{type(cotangent).__name__} for element {position} of tensors"
+            )
         elif tuple(cotangent._array.shape) != tuple(output._array.shape):
             raise RuntimeError(
                 f"{operation}: Mismatch in shape: grad_output[{position}] has a shape of "
@@ -43,6 +53,25 @@ def _with_default_cotangents(operation: str, outputs: Sequence, given: Any) -> l
                 f"{tuple(output._array.shape)}"
             )
     return cotangents
+
+
+def _check_inputs(operation: str, inputs: Sequence) -> None:
+    if not inputs:
+        raise RuntimeError(
+            f"{operation}: inputs argument to {operation}() cannot be empty; give the tensors "
+            "whose gradients are wanted"
+        )
+    for position, each in enumerate(inputs):
+        if not isinstance(each, TensorCore):
+            raise RuntimeError(
+                f"{operation}: all inputs have to be Tensors, but got {type(each).__name__} for "
+                f"element {position}"
+            )
+        if node_of(each) is None:
+            raise RuntimeError(
+                f"{operation}: One of the differentiated Tensors does not require grad: element "
+                f"{position} of inputs; call requires_grad_() on it before the forward pass"
+            )
 
 
 def _one(output: Any) -> Any:
@@ -78,14 +107,7 @@ def backward(
     if inputs is None:
         run(tensors, cotangents, keep, create_graph, None)
         return
-    if not inputs:
-        raise RuntimeError("backward: inputs argument to backward cannot be empty")
-    for position, each in enumerate(inputs):
-        if node_of(each) is None:
-            raise RuntimeError(
-                f"backward: element {position} of inputs does not require grad; "
-                "call requires_grad_() on it before the forward pass"
-            )
+    _check_inputs("backward", inputs)
     found = run(tensors, cotangents, keep, create_graph, inputs)
     for each, cotangent in zip(inputs, found):
         if cotangent is not None:
@@ -113,7 +135,9 @@ def grad(
         materialize_grads: return zeros for these instead.
 
     Raises:
-        RuntimeError: an input is not part of the graph, shapes differ, the graph is freed.
+        RuntimeError: an input is no tensor, or not part of the graph; there is none; shapes differ;
+            the graph is freed.
+        TypeError: an output is no tensor, or a cotangent neither that nor None.
 
     Example:
         >>> import jitgrad as torch
@@ -129,12 +153,7 @@ def grad(
     if isinstance(grad_outputs, TensorCore):
         grad_outputs = (grad_outputs,)
     cotangents = _with_default_cotangents("grad", outputs, grad_outputs)
-    for position, each in enumerate(inputs):
-        if node_of(each) is None:
-            raise RuntimeError(
-                f"grad: One of the differentiated Tensors does not require grad: element "
-                f"{position} of inputs; call requires_grad_() on it before the forward pass"
-            )
+    _check_inputs("grad", inputs)
     keep = create_graph if retain_graph is None else retain_graph
     found = run(outputs, cotangents, keep, create_graph, inputs)
     if materialize_grads:

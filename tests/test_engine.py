@@ -199,6 +199,34 @@ def test_inputs_empty():
     x = leaf(1.0)
     with pytest.raises(RuntimeError, match="cannot be empty"):
         (x * 2).backward(inputs=[])
+    with pytest.raises(RuntimeError, match="cannot be empty"):
+        torch.autograd.grad(x * 2, [])
+
+
+@pytest.mark.parametrize("given", [None, 3, "x"])
+def test_what_is_no_tensor(given):
+    x = leaf(1.0)
+    got = f"but got {type(given).__name__} for element 1"
+    for call in (
+        lambda: torch.autograd.grad(x * 2, [x, given]),
+        lambda: torch.autograd.backward(x * 2, inputs=[x, given]),
+    ):
+        with pytest.raises(RuntimeError, match=f"all inputs have to be Tensors, {got}"):
+            call()
+    for call in (
+        lambda: torch.autograd.grad([x * 2, given], [x]),
+        lambda: torch.autograd.backward([x * 2, given]),
+    ):
+        with pytest.raises(TypeError, match="element 1 of tensors has to be a Tensor, but got"):
+            call()
+    if given is not None:
+        for call in (
+            lambda: torch.autograd.grad([x * 2, x * 3], [x], [None, given]),
+            lambda: torch.autograd.backward([x * 2, x * 3], [None, given]),
+        ):
+            with pytest.raises(TypeError, match=f"Tensors or None, {got}"):
+                call()
+    assert x.grad is None
 
 
 def test_what_leads_to_no_input_is_not_visited():
