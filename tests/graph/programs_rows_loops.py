@@ -177,7 +177,7 @@ def scene_what_rows_become(s: Session) -> None:
 
     # each of the results is differentiated
     for function in (f, listed):
-        over(s, function, lengths=(5, 40, 41, 40, 64, 40))
+        over(s, function, lengths=(5, 34, 35, 34, 36, 34))
 
 
 def scene_rows_of_what_the_call_has_made(s: Session) -> None:
