@@ -112,7 +112,7 @@ class Replay:
         taken: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(rounds):
             for name, each in self.timed.items():
-                # each eighth call is another one, which has a look at the clock
+                # some calls are other ones, which have a look at the clock
                 self.graph.calls = 0
                 taken[name].append(time_round(each, calls[name], seconds))
         time = {name: median(each) for name, each in taken.items()}

@@ -54,7 +54,7 @@ class Explanation:
         native_calls: kernel and BLAS calls of the latest replay, its derivative not counted.
         kept_bytes: what the latest call has left for the backward pass, if replays made it.
         call_seconds: the median of the latest calls that were timed, every eighth in which nothing
-            was recorded; None if there were none.
+            was recorded, of familiar ones every 64th; None if there were none.
         record_seconds: what was spent in recording.
         compile_seconds: what was spent on compiling kernels, and on loading the compiler.
         why_not_native: why what runs, or some of it, is no native code; empty if all is.

@@ -32,6 +32,9 @@ SAMPLED = 7
 """The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
 call would take 5 % of the shortest ones."""
 
+SAMPLED_OF_DIRECT = 63
+"""The same for calls that are done by one function, which has no clock: another way is taken."""
+
 MISSED: Any = object()
 """What a shortcut returns that does not apply."""
 
@@ -344,7 +347,7 @@ class PathWriter:
         """
         named = f"tuple(kwargs) != {self.constant(names)}" if names else "kwargs"
         first = [
-            f"if {named} or not (graph.calls + 1) & {SAMPLED} or state.is_watched() "
+            f"if {named} or not (graph.calls + 1) & {SAMPLED_OF_DIRECT} or state.is_watched() "
             "or config.eager or graph.resting.left "
             "or graph.lowered is not graph.function.__code__: return MISSED",
             f"values = {'(*args, *kwargs.values())' if names else 'args'}",

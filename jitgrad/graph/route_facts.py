@@ -11,9 +11,12 @@ from typing import Any, NamedTuple
 
 from jitgrad.graph.facts import Fact, IsNumber, IsObject, IsTensor, SameObject, SameValue
 from jitgrad.graph.guards import MEMORY, STORAGE
+from jitgrad.graph.ir import Value
 from jitgrad.graph.lookups import Argument, Place, RootKey
 from jitgrad.graph.path_writer import Unfit
 from jitgrad.graph.shortcut_facts import PathFacts, node_expression
+from jitgrad.kernels.records import strides_in_bytes
+from jitgrad.tensor import Tensor
 
 
 class Known(NamedTuple):
@@ -80,6 +83,12 @@ class Row(NamedTuple):
 
 Values = list[Known | Given | Thing | Row]
 """What a stage is given."""
+
+
+def key_of(value: Value, has_history: bool) -> tuple:
+    """Return the key of a tensor that the call makes, see `tensor_key`."""
+    kind = 2 if has_history else 0
+    return Tensor, value.shape, strides_in_bytes(value), value.dtype, kind, True, False
 
 
 class RouteFacts(PathFacts):

@@ -15,21 +15,30 @@ from typing import Any, NamedTuple
 
 from jitgrad.graph import cycles
 from jitgrad.graph.entrance import Going
-from jitgrad.graph.facts import IsObject, IsTensor, SameOutcome
+from jitgrad.graph.facts import SameOutcome
 from jitgrad.graph.hot import HotPath
-from jitgrad.graph.ir import Scalar, Value
+from jitgrad.graph.ir import Scalar
 from jitgrad.graph.joins import Again, Carried
-from jitgrad.graph.origins import Excerpt, Variable
+from jitgrad.graph.origins import Variable
 from jitgrad.graph.path_writer import PathWriter, Unfit
-from jitgrad.graph.recipes import Constant, Container, Fresh, Number, Recipe, Root
-from jitgrad.graph.route_facts import Given, Known, RouteFacts, Row, StageFacts, Thing, Values
+from jitgrad.graph.route_facts import (
+    Given,
+    Known,
+    RouteFacts,
+    Row,
+    StageFacts,
+    Thing,
+    Values,
+    key_of,
+)
 from jitgrad.graph.route_gradients import GradientStage, GradientWriter
 from jitgrad.graph.route_history import NAMES, KeptLoop, KeptPath, leave_for_later
+from jitgrad.graph.route_inlining import inline
+from jitgrad.graph.route_paths import StageWriter
 from jitgrad.graph.segment import Continue, Result, Segment
 from jitgrad.graph.shortcut_facts import Made
 from jitgrad.graph.watching import WatchedGuards
-from jitgrad.kernels.records import entry, strides_in_bytes
-from jitgrad.tensor import Tensor
+from jitgrad.kernels.records import entry
 
 
 class PathStage(NamedTuple):
@@ -54,70 +63,6 @@ class LoopStage(NamedTuple):
 
 
 Stage = PathStage | LoopStage | GradientStage
-
-
-class _PathWriter(PathWriter):
-    """Writes a stage that is a path."""
-
-    def things(self) -> list[Thing]:
-        """Return the roots of the path."""
-        facts = self.facts
-        if isinstance(facts, StageFacts):
-            return facts.things
-        assert isinstance(facts, RouteFacts)
-        found: list[Thing] = []
-        for segment in self.hot.last.path():
-            for fact in segment.facts:
-                if isinstance(fact, (IsObject, IsTensor)):
-                    found.append(facts.thing(fact, facts.found[len(found)][0], found))
-        return found
-
-    def count(self) -> None:
-        """Nothing is counted before the end of the route."""
-
-    def results(self) -> Values:
-        """Return what the next stage is given."""
-        things = self.things()
-        memories = set(self.end.state.memories.values())
-        made: dict[Any, Thing] = {}
-        found: Values = []
-        for recipe in self.end.recipes():
-            found.append(self._result_of(recipe, things, made, memories))
-        return found
-
-    def _result_of(self, recipe: Recipe, things: list, made: dict, memories: set) -> Any:
-        if isinstance(recipe, Constant):
-            return Known(recipe.value)
-        if isinstance(recipe, Number):
-            return Given(recipe.scalar.type, self.slots[recipe.slot])
-        if isinstance(recipe, Root):
-            return things[recipe.index]
-        if isinstance(recipe, Container) and recipe.kind in (tuple, list):
-            items = [self._result_of(each, things, made, memories) for each in recipe.items]
-            return Row(recipe.kind, items)
-        if type(recipe) is not Fresh or recipe.base is not None or recipe.unfollowed:
-            raise Unfit
-        if recipe.entry not in made:
-            value = recipe.entry.value
-            if value.memory in memories or isinstance(value.memory, Excerpt):
-                raise Unfit
-            memories.add(value.memory)
-            array = self.slots[recipe.slot]
-            storage = self._storage(recipe.entry.storage, array, recipe.version)
-            node, index = "", 0
-            if recipe.variable is not None:
-                if self.layout is None or recipe.variable not in self.layout.variables:
-                    raise Unfit
-                node, index = self.node, self.layout.variables.index(recipe.variable)
-            key = key_of(value, bool(node))
-            made[recipe.entry] = Thing.made(key, array, storage, recipe.version, node, index)
-        return made[recipe.entry]
-
-
-def key_of(value: Value, has_history: bool) -> tuple:
-    """Return the key of a tensor that the call makes, see `tensor_key`."""
-    kind = 2 if has_history else 0
-    return Tensor, value.shape, strides_in_bytes(value), value.dtype, kind, True, False
 
 
 class RouteWriter:
@@ -159,6 +104,7 @@ class RouteWriter:
             else:
                 values = self._path(stage, number, values)
         self.lines[self.computes : self.computes] = self.early
+        self.inlined: dict[str, Any] = {}
         is_alone = leave_for_later(self.facts, self.passed, self.watched)
         if not is_alone and any(isinstance(each, GradientStage) for each in stages):
             # more nodes are seen than the one that a gradient goes through
@@ -169,7 +115,7 @@ class RouteWriter:
         if number:
             facts = StageFacts(self.facts, f"_{number}_", values, self.early)
             self._check_key(facts, stage.key, values)
-        writer = _PathWriter(stage.first, stage.hot, facts)
+        writer = StageWriter(stage.first, stage.hot, facts)
         writer.lines = self.lines
         if not number:
             writer.entry(stage.key)
@@ -402,25 +348,33 @@ class RouteWriter:
 
     # -- the function -----------------------------------------------------------------------
 
-    def function(self) -> Callable[[Sequence[Any], tuple], Any]:
-        """Return the function of the values of a call, and the names of the last of them."""
+    def function(self, general: Any = None) -> Callable[[Sequence[Any], tuple], Any]:
+        """Return the function of the values of a call, and the names of the last of them.
+
+        Args:
+            general: the function in which no gradient is inlined, for one in which there is one.
+        """
         names = self.names
         begin = [f"if names != {self.constant(names)}: return MISSED", "call = ()"]
-        return self._writer().compiled("shortcut(values, names)", begin, self._own())
+        return self._writer().compiled("shortcut(values, names)", begin, self._own(general))
 
-    def direct(self) -> Callable[[Any, tuple, dict], Any] | None:
+    def direct(self, general: Any = None) -> Callable[[Any, tuple, dict], Any] | None:
         """Return the same as a function of the graph and the arguments, see `Writer.direct`."""
         if not self.is_whole:
             return None
         begin = ["call = graph, args, kwargs"]
-        return self._writer().compiled_directly(self.names, self._own(), begin)
+        return self._writer().compiled_directly(self.names, self._own(general), begin)
+
+    def inline(self) -> None:
+        """Let a gradient of which the way back is known be part of the functions."""
+        self.lines[:], self.inlined = inline(self.lines)
 
     def _writer(self) -> PathWriter:
         first = self.stages[0]
         assert isinstance(first, PathStage)
         return PathWriter(first.first, first.hot, self.facts)
 
-    def _own(self) -> dict[str, Any]:
+    def _own(self, general: Any) -> dict[str, Any]:
         start, names = self.start, self.names
 
         def interrupted(error: BaseException, values: Sequence[Any], *call: Any) -> Any:
@@ -441,4 +395,4 @@ class RouteWriter:
             graph.calls -= 1
             return result
 
-        return {**NAMES, "interrupted": interrupted}
+        return {**NAMES, **self.inlined, "general": general, "interrupted": interrupted}

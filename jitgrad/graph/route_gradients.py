@@ -19,7 +19,7 @@ from jitgrad.graph.facts import tensor_key
 from jitgrad.graph.host_calls import HostCall
 from jitgrad.graph.path_writer import Unfit, tuple_of
 from jitgrad.graph.route_facts import Given, Known, RouteFacts, Row, Thing, Values
-from jitgrad.graph.route_node import RouteBackward
+from jitgrad.graph.route_node import RouteBackward, RouteLayout
 from jitgrad.graph.route_reverse import RouteReverse
 from jitgrad.node import AccumulateGrad
 from jitgrad.walk import run_alone
@@ -37,6 +37,19 @@ class GradientStage(NamedTuple):
     call: HostCall
 
 
+class Usual(NamedTuple):
+    """How the usual call goes back.
+
+    Attributes:
+        layout: that of the node.
+        positions: which of the edges of the node the inputs are.
+    """
+
+    layout: RouteLayout
+    reverse: RouteReverse
+    positions: list[int]
+
+
 class Gradients:
     """What `autograd.grad` does at one place of a route.
 
@@ -44,14 +57,16 @@ class Gradients:
         output: which output of the node of the route is differentiated.
         keep: do not free what is saved.
         may_lack: inputs may have no gradient.
+
+    Attributes:
+        usual: how the usual call goes back; None until a call has done so in one step.
     """
 
     def __init__(self, output: int, keep: bool, may_lack: bool) -> None:
         self.output = output
         self.keep = keep
         self.may_lack = may_lack
-        # how the usual call goes back, and which of the edges of the node its inputs are
-        self._usual: tuple[RouteReverse, list[int]] | None = None
+        self.usual: Usual | None = None
 
     def of(self, node: Any, array: np.ndarray, inputs: Sequence) -> list | None:
         """Return the gradients; None where `autograd.grad` may do anything else besides.
@@ -64,10 +79,9 @@ class Gradients:
             array: the output, one number.
             inputs: the inputs, if they are tensors.
         """
-        usual = self._usual
+        usual = self.usual
         if usual is not None and type(node) is RouteBackward:
-            reverse, positions = usual
-            found = self._at_once(node, array, inputs, reverse, positions)
+            found = self._at_once(node, array, inputs, usual)
             if found is not None:
                 return found
         ends = []
@@ -86,10 +100,10 @@ class Gradients:
         return found
 
     def _at_once(
-        self, node: RouteBackward, array: Any, inputs: Sequence, reverse: Any, positions: list[int]
+        self, node: RouteBackward, array: Any, inputs: Sequence, usual: Usual
     ) -> list | None:
         """Do it in one step, if this is the usual call; None otherwise, and nothing is done."""
-        edges = node.edges
+        edges, positions = node.edges, usual.positions
         for edge in edges:
             # behind it there is nothing, and no hook runs there
             if type(edge) is not AccumulateGrad or edge.hooks is not None:
@@ -101,7 +115,7 @@ class Gradients:
                 return None
         arrays: list[Any] = [None] * node.outputs
         arrays[self.output] = engine.one_like(array)
-        flows = node.back_at_once(reverse, arrays, self.keep)
+        flows = node.back_at_once(usual.reverse, arrays, self.keep)
         return None if flows is None else [flows[at] for at in positions]
 
     def _learn(self, node: RouteBackward, cotangent: Any, ends: list) -> None:
@@ -109,12 +123,52 @@ class Gradients:
         edges = node.edges
         if len(set(edges)) < len(edges) or not set(ends) <= set(edges):
             return
+        if any(type(edge) is not AccumulateGrad for edge in edges):
+            return
         needed = [edge in ends for edge in edges]
         cotangents: list[Any] = [None] * node.outputs
         cotangents[self.output] = cotangent
         reverse = node.layout.reverse_for(cotangents, needed)
         if reverse is not None and (self.keep or reverse.frees_all):
-            self._usual = reverse, [edges.index(end) for end in ends]
+            self.usual = Usual(node.layout, reverse, [edges.index(end) for end in ends])
+
+
+class GradientStep(str):
+    """The lines by which the function of a route performs such a call.
+
+    Args:
+        made: the name of the list of gradients.
+        name: of what performs it.
+        gradients: what performs it.
+        node, array: expressions of the output.
+        inputs: those of the inputs, or the expression of the sequence in which they are.
+    """
+
+    gradients: Gradients
+    made: str
+    array: str
+    inputs: list[str] | str
+
+    def __new__(
+        cls,
+        made: str,
+        name: str,
+        gradients: Gradients,
+        node: str,
+        array: str,
+        inputs: list[str] | str,
+    ) -> GradientStep:
+        given = inputs if isinstance(inputs, str) else tuple_of(inputs)
+        self = super().__new__(
+            cls,
+            "try:\n"
+            f"        {made} = {name}.of({node}, {array}, {given})\n"
+            "    except BaseException as error:\n"
+            "        return interrupted(error, values, *call)\n"
+            f"    if {made} is None: return WRONG",
+        )
+        self.made, self.gradients, self.array, self.inputs = made, gradients, array, inputs
+        return self
 
 
 class GradientWriter:
@@ -179,25 +233,21 @@ class GradientWriter:
         keep, may_lack = options.get("retain_graph"), options.get("allow_unused")
         if keep is ... or may_lack is ...:
             raise Unfit
-        made = constant(Gradients(int(output.index), bool(keep), bool(may_lack)))
-        self.facts.lines += [
-            "try:",
-            f"    {self.made} = {made}.of({output.node}, {output.array}, {inputs})",
-            "except BaseException as error:",
-            "    return interrupted(error, values, *call)",
-            f"if {self.made} is None: return WRONG",
-        ]
+        made = Gradients(int(output.index), bool(keep), bool(may_lack))
+        self.facts.lines.append(
+            GradientStep(self.made, constant(made), made, output.node, output.array, inputs)
+        )
         if self.course.parts is not None:
             self.facts.lines.append(f"if len({self.made}) != {self.course.length}: return WRONG")
 
-    def _inputs(self, given: Any) -> str:
-        """Return the expression of the inputs, one or several from outside."""
+    def _inputs(self, given: Any) -> list[str] | str:
+        """Return the expressions of the inputs, one or several from outside."""
         if isinstance(given, Thing) and given.is_outside:
-            return tuple_of([given.name]) if given.key is not None else self._several(given)
+            return [given.name] if given.key is not None else self._several(given)
         if isinstance(given, Row):
             items = [each for each in given.items if isinstance(each, Thing) and each.is_outside]
             if len(items) == len(given.items) and all(each.key is not None for each in items):
-                return tuple_of(each.name for each in items)
+                return [each.name for each in items]
         raise Unfit
 
     @staticmethod

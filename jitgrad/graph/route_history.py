@@ -29,6 +29,37 @@ NAMES = {
 }
 """What the functions of routes know besides what those of paths do."""
 
+
+class NodeLine(str):
+    """The line that makes the node of a route.
+
+    Args:
+        name: of the node.
+        layout: the name of its layout.
+        kept: the expression of what it keeps.
+        edges: the expressions of what is behind it, and of which outputs of that.
+
+    Attributes:
+        is_watched: the next line has it told of writes.
+    """
+
+    name: str
+    layout: str
+    edges: tuple[str, str]
+    is_watched: bool
+
+    def __new__(cls, name: str, layout: str, kept: str, edges: tuple[str, str]) -> NodeLine:
+        self = super().__new__(cls, f"{name} = RouteBackward({layout}, {kept}, {', '.join(edges)})")
+        self.name, self.layout, self.edges = name, layout, edges
+        self.is_watched = False
+        return self
+
+
+def names_in(text: str) -> list[str]:
+    """Return the names in a text, as often as they are there."""
+    return _NAME.findall(text)
+
+
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -59,7 +90,7 @@ def leave_for_later(
     chain = {node}
     for line in reversed(lines):
         if isinstance(line, Made) and line.name in chain:
-            chain.update(_NAME.findall(line))
+            chain.update(names_in(line))
     later: list[str] = []
     now: list[str] = []
     for line in lines:
@@ -70,7 +101,7 @@ def leave_for_later(
             now.append(line)
         elif line.name in chain:
             (later if line.waits else now).append(line)
-    used = set(_NAME.findall("\n".join(later)))
+    used = set(names_in("\n".join(later)))
     kept = [each for each in _assigned(now) if each in used and each != node]
     nodes = [each for each in passed if each in used]
     text = "".join(f"    {line}\n" for line in later)
@@ -83,8 +114,7 @@ def leave_for_later(
         assert isinstance(facts, RouteFacts)
         own = [edge for edge in facts.edges if not used.isdisjoint(edge)]
         edges = tuple_of(each for each, _ in own), tuple_of(index for _, index in own)
-    ends, indices = edges
-    made = f"{node} = RouteBackward({facts.constant(layout)}, {tuple_of(kept)}, {ends}, {indices})"
+    made = NodeLine(node, facts.constant(layout), tuple_of(kept), edges)
     at = next(at for at, line in enumerate(now) if isinstance(line, Made) and line.name == node)
     now[at] = made
     # what the call has made and nobody is shown is written by nobody
@@ -93,6 +123,7 @@ def leave_for_later(
     those = [each for each in storages if each in seen]
     if those:
         now.insert(at + 1, f"{node}.watch({tuple_of(those)})")
+        made.is_watched = True
     lines[:] = now
     return True
 
@@ -102,7 +133,7 @@ def _needed(lines: Sequence[str], ends: Collection[str] = ()) -> set[str]:
     needed: set[str] = set()
     for line in reversed(lines):
         if not isinstance(line, Made) or (line.name in needed and line.name not in ends):
-            needed.update(_NAME.findall(line))
+            needed.update(names_in(line))
     return needed
 
 

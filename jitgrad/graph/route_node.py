@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import compress
 from threading import get_ident
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import ref
 
 import numpy as np
@@ -49,6 +49,7 @@ class RouteLayout:
         reverses: functions that go back, by kinds of passes.
         leading: what `RouteBackward.leads` has found, where that holds for all calls.
         ends: what `RouteBackward.edges_from` has found, in the same way.
+        leavings: what is left where all that is saved has been freed; None before a pass did that.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class RouteLayout:
         self.leading: dict[tuple, bool] = {}
         self.ends: dict[frozenset[int], list[bool]] = {}
         self._passes: dict[tuple, int] = {}
-        self._freed: Callable[[Sequence[Any]], Freed] | None = None
+        self.leavings: Leavings | None = None
 
     def may_learn(self, kind: tuple) -> bool:
         """Count a pass; is it to be tried whether the next one can go back at once?
@@ -86,45 +87,70 @@ class RouteLayout:
 
     def freed(self, kept: Sequence[Any]) -> Freed:
         """Return what is left when all that stages save is freed: numbers, and what has none."""
-        if self._freed is None:
+        if self.leavings is None:
             # a name stands for a value of the same class in each call
-            self._freed = self._writer_of_freed(kept)
-        return self._freed(kept)
+            self.leavings = _leavings(self, kept)
+        return self.leavings.of(kept)
 
-    def _writer_of_freed(self, kept: Sequence[Any]) -> Callable[[Sequence[Any]], Freed]:
-        space: dict[str, Any] = {"Freed": Freed, "Turns": Turns}
-        left = {
-            name: "None" if isinstance(each, np.ndarray) else name
-            for name, each in zip(self.names, kept)
-        }
-        for stage in self.stages:
-            if not isinstance(stage, KeptLoop):
-                continue
-            turns: Turns = kept[self.names.index(stage.turns)]
-            tape = []
-            for way, known in enumerate(stage.layout.ways):
-                # of what is recorded besides, as by loops that check themselves, nothing is left
-                records = ["None"] * len(turns.tape[way])
-                for number, each in enumerate(known.kept):
-                    if isinstance(each, Scalar):
-                        records[number] = f"{stage.turns}.tape[{way}][{number}]"
-                tape.append(f"[{', '.join(records)}]")
-            carried = ", ".join(
-                "None" if isinstance(each, np.ndarray) else f"{stage.turns}.carried[{at}]"
-                for at, each in enumerate(turns.carried)
-            )
-            own = ("finished", "stop", "counts", "order")
-            finished, stop, counts, order = (f"{stage.turns}.{each}" for each in own)
-            parts = [finished, stop, "None", f"[{carried}]", counts, f"[{', '.join(tape)}]", order]
-            left[stage.turns] = f"Turns({', '.join(parts)})"
-            if stage.carried in left:
-                left[stage.carried] = f"[{carried}]"
-        text = (
-            f"def freed(kept):\n    {tuple_of(self.names)} = kept\n"
-            f"    return Freed({tuple_of(left.values())})\n"
+
+class Leavings(NamedTuple):
+    """What is left of what a route has kept, when all that its stages save is freed.
+
+    Attributes:
+        parts: the expressions of that, by the names of what is kept.
+        of: returns these parts.
+        kept: given the parts, returns what is kept with nothing in the place of what was freed.
+    """
+
+    parts: list[str]
+    of: Callable[[Sequence[Any]], Freed]
+    kept: Callable[[Freed], tuple[Any, ...]]
+
+
+def _leavings(layout: RouteLayout, kept: Sequence[Any]) -> Leavings:
+    """Return what is left of what one call has `kept`, and of what others do."""
+    parts: dict[str, str] = {}
+
+    def left(expression: str) -> str:
+        return parts.setdefault(expression, f"left{len(parts)}")
+
+    made: dict[str, str] = {}
+    for stage in layout.stages:
+        if not isinstance(stage, KeptLoop):
+            continue
+        name = stage.turns
+        turns: Turns = kept[layout.names.index(name)]
+        tape = []
+        for way, known in enumerate(stage.layout.ways):
+            # of what is recorded besides, as by loops that check themselves, nothing is left
+            records = ["None"] * len(turns.tape[way])
+            for number, each in enumerate(known.kept):
+                if isinstance(each, Scalar):
+                    records[number] = left(f"{name}.tape[{way}][{number}]")
+            tape.append(f"[{', '.join(records)}]")
+        carried = ", ".join(
+            "None" if isinstance(each, np.ndarray) else left(f"{name}.carried[{at}]")
+            for at, each in enumerate(turns.carried)
         )
-        exec(compile(text, "<jitgrad freed route>", "exec"), space)
-        return space.pop("freed")
+        own = ("finished", "stop", "counts", "order")
+        finished, stop, counts, order = (left(f"{name}.{each}") for each in own)
+        made[name] = (
+            f"Turns({finished}, {stop}, None, [{carried}], {counts}, [{', '.join(tape)}], {order})"
+        )
+        made[stage.carried] = f"[{carried}]"
+    whole = [
+        made.get(name) or ("None" if isinstance(each, np.ndarray) else left(name))
+        for name, each in zip(layout.names, kept)
+    ]
+    space: dict[str, Any] = {"Freed": Freed, "Turns": Turns}
+    text = (
+        f"def of(kept):\n    {tuple_of(layout.names)} = kept\n"
+        f"    return Freed({tuple_of(parts)})\n"
+        f"def kept(freed):\n    {tuple_of(parts.values())} = freed\n"
+        f"    return {tuple_of(whole)}\n"
+    )
+    exec(compile(text, "<jitgrad freed route>", "exec"), space)
+    return Leavings(list(parts), space.pop("of"), space.pop("kept"))
 
 
 def kind_of(cotangents: list, needed: list[bool]) -> tuple:
@@ -136,7 +162,7 @@ def kind_of(cotangents: list, needed: list[bool]) -> tuple:
     return tuple(needed), tuple(kinds)
 
 
-class Freed(list):
+class Freed(tuple):
     """What a node keeps of a call behind a backward pass that has freed everything."""
 
 
@@ -190,10 +216,13 @@ class RouteBackward(Node):
         with SHARED:
             kept = self._kept
             if type(kept) is not _Chain:
-                chain = _Chain(self.layout.chain(kept))
                 if type(kept) is Freed:
+                    assert self.layout.leavings is not None
+                    chain = _Chain(self.layout.chain(self.layout.leavings.kept(kept)))
                     for node in chain:
                         node.free_all()
+                else:
+                    chain = _Chain(self.layout.chain(kept))
                 self._kept = kept = chain
         return kept  # type: ignore[return-value]
 

@@ -65,17 +65,37 @@ def part(block: Any, layout: tuple) -> Any:
     return None if block is None else view_of(block, layout)
 
 
+class ReverseText(NamedTuple):
+    """The way back as lines, in which what a node has kept has its names.
+
+    Attributes:
+        given: the names of the cotangents, by the outputs of the node.
+        checks: conditions that hold where something that is saved has been written.
+        lines: what it does.
+        flows: the names of the arrays that flow along the edges of the node.
+        space: what else has a name.
+    """
+
+    given: dict[int, str]
+    checks: Sequence[str]
+    lines: Sequence[str]
+    flows: Sequence[str | None]
+    space: dict[str, Any]
+
+
 class RouteReverse(NamedTuple):
     """The way back for cotangents that come again and again.
 
     Attributes:
         run: given what a node has kept and the cotangents of its outputs as arrays, returns those
             of its edges; raises `Unfold` where something that is saved has been written.
+        text: the same, to become part of another function.
         through: for each node of the chain what a pass goes through, as its `free` wants it.
         frees_all: that is all that it saves.
     """
 
     run: Callable[[Sequence[Any], list], tuple]
+    text: ReverseText
     through: list[Any]
     frees_all: bool
 
@@ -143,6 +163,22 @@ def _with_block(
     return WholePlan(program, joined.inputs, list(joined.given), joined.targets), within
 
 
+def _compiled(names: tuple[str, ...], text: ReverseText) -> Callable[[Sequence[Any], list], tuple]:
+    """Return the function of what is kept, under these names, and of the cotangents."""
+    flows = ("None" if each is None else f"wrap({each})" for each in text.flows)
+    lines = [
+        f"{tuple_of(names)} = kept",
+        *(f"{name} = cotangents[{at}]" for at, name in text.given.items()),
+        *(f"if {condition}: raise Unfold" for condition in text.checks),
+        *text.lines,
+        f"return {tuple_of(flows)}",
+    ]
+    body = "".join(f"    {line}\n" for line in lines)
+    space = {**text.space, "Unfold": Unfold, "wrap": wrap}
+    exec(compile(f"def reverse(kept, cotangents):\n{body}", "<jitgrad route back>", "exec"), space)
+    return space.pop("reverse")
+
+
 class _Writer:
     """Writes such a function.
 
@@ -158,27 +194,24 @@ class _Writer:
         self.chain = chain
         self.given = given
         self.needs = needs
-        self.space: dict[str, Any] = {
-            "Unfold": Unfold, "add": add_cotangents, "part": part, "wrap": wrap,
-        }  # fmt: skip
+        self.space: dict[str, Any] = {"add_cotangents": add_cotangents, "part": part}
         self.lines: list[str] = []
         self.checks: dict[str, None] = {}
         self.names: dict[tuple[Any, int], str] = {}
         self.frees_all = True
 
     def constant(self, value: Any) -> str:
-        name = f"c{len(self.space)}"
+        name = f"back{len(self.space)}"
         self.space[name] = value
         return name
 
     def reverse(self) -> RouteReverse:
         """Write all stages, the last one first."""
         layout, last = self.node.layout, self.chain[-1]
-        begin = [f"{tuple_of(layout.names)} = kept"] if layout.names else []
+        given: dict[int, str] = {}
         for at, cotangent in enumerate(self.given.get(last, ())):
             if cotangent is not None:
-                self.names[last, at] = f"g{at}"
-                begin.append(f"g{at} = cotangents[{at}]")
+                self.names[last, at] = given[at] = f"given{at}"
         through: list[Any] = []
         for node, stage in zip(reversed(self.chain), reversed(layout.stages)):
             arrived = self.given.get(node)
@@ -189,17 +222,9 @@ class _Writer:
                 through.append(self._path(node, stage, arrived))
             else:
                 through.append(self._loop(node, stage, arrived))
-        for condition in self.checks:
-            begin.append(f"if {condition}: raise Unfold")
-        flows = []
-        for edge in zip(self.node.edges, self.node.indices):
-            name = self.names.get(edge)
-            flows.append("None" if name is None else f"wrap({name})")
-        self.lines.append(f"return {tuple_of(flows)}")
-        body = "".join(f"    {line}\n" for line in (*begin, *self.lines))
-        text = f"def reverse(kept, cotangents):\n{body}"
-        exec(compile(text, "<jitgrad route back>", "exec"), self.space)
-        return RouteReverse(self.space.pop("reverse"), through[::-1], self.frees_all)
+        flows = [self.names.get(edge) for edge in self._edges(self.node)]
+        text = ReverseText(given, [*self.checks], self.lines, flows, self.space)
+        return RouteReverse(_compiled(layout.names, text), text, through[::-1], self.frees_all)
 
     def _flow(self, node: Any, names: Iterable[str | None]) -> None:
         """Let the cotangents of the edges of a node wait."""
@@ -208,8 +233,8 @@ class _Writer:
                 continue
             held = self.names.get(edge)
             if held is not None:
-                total = f"s{len(self.lines)}"
-                self.lines.append(f"{total} = add({held}, {name})")
+                total = f"total{len(self.lines)}"
+                self.lines.append(f"{total} = add_cotangents({held}, {name})")
                 name = total
             self.names[edge] = name
 
@@ -248,7 +273,7 @@ class _Writer:
         arguments = [stage.block] * bool(within)
         arguments += [stage.values[each] for each in whole.inputs if each not in within]
         arguments += [self._waiting(node, number_of[each]) for each in whole.given]
-        made = {each: f"m{len(self.lines)}_{at}" for at, each in enumerate(whole.targets)}
+        made = {each: f"flow{len(self.lines)}_{at}" for at, each in enumerate(whole.targets)}
         call = f"{self.constant(whole.program.run)}({', '.join(arguments)})"
         self.lines.append(f"{tuple_of(made.values())} = {call}" if made else call)
         self._flow(node, [made.get(each) for each in layout.roots])

@@ -8,7 +8,7 @@ function does it all, see `route_functions`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from jitgrad import engine
 from jitgrad.graph.entrance import Entrance, Going
@@ -17,8 +17,11 @@ from jitgrad.graph.host_calls import HostCall
 from jitgrad.graph.hot import PATIENCE
 from jitgrad.graph.path_writer import Unfit
 from jitgrad.graph.route_functions import GradientStage, LoopStage, PathStage, RouteWriter, Stage
+from jitgrad.graph.route_gradients import Gradients
+from jitgrad.graph.route_inlining import gradient_of, is_known
 from jitgrad.graph.segment import Segment
-from jitgrad.graph.shortcuts import Shortcut, try_first
+from jitgrad.graph.shortcuts import Shortcut, replace, try_first
+from jitgrad.locks import SHARED
 
 WARM = 32
 """How often a route is taken step by step before it is written as one function."""
@@ -54,15 +57,32 @@ class Route:
             self.credit += 1
 
 
+class Waiting(NamedTuple):
+    """A route with a gradient that is to become part of its function.
+
+    Attributes:
+        writer: of the function.
+        entrance: where calls try it.
+        shortcut: with the function as it is.
+    """
+
+    writer: RouteWriter
+    gradients: Gradients
+    entrance: Entrance
+    shortcut: Shortcut
+
+
 class Routes:
     """Counts which routes calls take.
 
     Attributes:
         counts: by route.
+        waiting: those whose functions will be written once more.
     """
 
     def __init__(self) -> None:
         self.counts: dict[tuple, int] = {}
+        self.waiting: list[Waiting] = []
 
     def count(self, stages: tuple, entrance: Entrance, entrances: Iterable[Entrance]) -> None:
         """Count that a call has come to the end of a route.
@@ -90,6 +110,26 @@ class Routes:
         except (Unknown, Unfit):
             return
         try_first(entrance, made, is_new=True)
+        gradients = gradient_of(writer.lines)
+        if gradients is not None:
+            with SHARED:
+                self.waiting.append(Waiting(writer, gradients, entrance, made))
+
+    def inline(self) -> None:
+        """Write the functions anew in which the way back of a gradient is known by now."""
+        with SHARED:
+            waiting, self.waiting = self.waiting, []
+        still = []
+        for each in waiting:
+            writer, gradients, entrance, (first, route, run, direct) = each
+            if not is_known(gradients):
+                still.append(each)
+                continue
+            writer.inline()
+            made = Shortcut(first, route, writer.function(run), writer.direct(direct))
+            replace(entrance, each.shortcut, made)
+        with SHARED:
+            self.waiting += still
 
 
 def _stage(taken: Any, entrances: list[Entrance]) -> Stage:

@@ -110,6 +110,14 @@ def try_first(entrance: Entrance, shortcut: Shortcut, is_new: bool = False) -> N
             entrance.shortcuts = (shortcut, *others[: MOST - 1])
 
 
+def replace(entrance: Entrance, shortcut: Shortcut, other: Shortcut) -> None:
+    """Try another shortcut in the place of one, unless that has been dropped meanwhile."""
+    with SHARED:
+        entrance.shortcuts = tuple(
+            other if each is shortcut else each for each in entrance.shortcuts
+        )
+
+
 def take_shortcut(
     entrance: Entrance, values: list, names: tuple[str, ...] = (), going: Going | None = None
 ) -> Any:

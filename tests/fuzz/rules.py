@@ -1045,6 +1045,36 @@ MUTANTS = [
         "pass",
     ),
     Mutant(
+        "inlined gradient: what lies behind its inputs", "graph/route_inlining.py",
+        'found += [f"type({end}) is not AccumulateGrad", f"{end}.hooks is not None"]',
+        'found += [f"type({end}) is not AccumulateGrad"]',
+    ),
+    Mutant(
+        "inlined gradient: a history from outside", "graph/route_inlining.py",
+        'found += [f"type({end}) is not AccumulateGrad", f"{end}.hooks is not None"]',
+        'found += [f"{end}.hooks is not None"]',
+    ),
+    Mutant(
+        "inlined gradient: other inputs", "graph/route_inlining.py",
+        'found.append(f"node_of({each}) is not {ends[position]}")', "pass",
+    ),
+    Mutant(
+        "inlined gradient: inputs that are none", "graph/route_inlining.py",
+        'found.append(f"not isinstance({each}, TensorCore)")', "pass",
+    ),
+    Mutant(
+        "inlined gradient: more inputs", "graph/route_inlining.py",
+        'found.append(f"len({inputs}) != {len(usual.positions)}")', "pass",
+    ),
+    Mutant(
+        "inlined gradient: what is written meanwhile", "graph/route_inlining.py",
+        '*([f"if {\' or \'.join(text.checks)}: {GENERAL}"] if text.checks else []),', "",
+    ),
+    Mutant(
+        "inlined gradient: what is freed", "graph/route_inlining.py",
+        "if not step.gradients.keep:", "if False:",
+    ),
+    Mutant(
         "gradient: sums that begin with what has arrived", "graph/route_reverse.py",
         "begun[at - first] = self.names.pop(edge)", "begun[at - first] = self.names[edge]",
     ),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import jitgrad as torch
-from jitgrad.graph import route_gradients
+from jitgrad.graph import route_gradients, route_inlining, routes
 from jitgrad.graph.host_calls import HostCall
 from tests.graph.routing import USUAL, assert_alike, have_routes_soon, routes_of
 from tests.graph.test_shortcuts import described
@@ -21,6 +21,14 @@ SHIFT = torch.tensor([0.5, 0.25])
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     have_routes_soon(monkeypatch)
+
+
+@pytest.fixture(params=[False, True], ids=["called", "inlined"], autouse=True)
+def inlined(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Is the way back part of the functions of routes, once it is known?"""
+    if not request.param:
+        monkeypatch.setattr(routes, "gradient_of", lambda lines: None)
+    return request.param
 
 
 def loss_of(x: Any, rate: Any) -> Any:
@@ -108,8 +116,13 @@ def known(function: Callable) -> Any:
 
 def goes_through(compiled: Any) -> bool:
     """Is the route that is tried first one through a gradient?"""
-    routes = routes_of(compiled)
-    return bool(routes) and any(type(each) is HostCall for each in routes[0].hot.stages)
+    found = routes_of(compiled)
+    return bool(found) and any(type(each) is HostCall for each in found[0].hot.stages)
+
+
+def is_inlined(compiled: Any) -> bool:
+    """Is the gradient part of the function of the route that is tried first?"""
+    return routes_of(compiled)[0].run.__globals__["general"] is not None
 
 
 @pytest.fixture
@@ -123,7 +136,13 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         found.append(made is not None)
         return made
 
+    def begun(array: Any) -> Any:
+        found.append(True)
+        return one_like(array)
+
+    one_like = route_inlining.NAMES["one_like"]
     monkeypatch.setattr(route_gradients.Gradients, "of", noted)
+    monkeypatch.setitem(route_inlining.NAMES, "one_like", begun)
     return found
 
 
@@ -162,9 +181,11 @@ def agree(
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_what_is_returned(function: Callable, passes: list[bool]) -> None:
+def test_what_is_returned(function: Callable, passes: list[bool], inlined: bool) -> None:
     """Values, versions, histories that are freed or not, and memory of its own."""
     compiled = known(function)
+    # of what an input that is not used gets, nothing is learnt
+    assert is_inlined(compiled) == (inlined and function is not lacking)
     del passes[:]
     agree(function, compiled)
     assert passes == [True] * 5
@@ -292,17 +313,19 @@ def test_an_interrupt_is_raised_within(direct: bool, monkeypatch: pytest.MonkeyP
 
     compiled = known(watched)
     if not direct:
-        compiled.graph.calls |= 7
-    real = route_gradients.Gradients.of
+        compiled.graph.calls |= 63
 
     def interrupted(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(route_gradients.Gradients, "of", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        compiled(*args_of())
+    with monkeypatch.context() as patch:
+        patch.setattr(route_gradients.Gradients, "of", interrupted)
+        each = routes_of(compiled)[0]
+        for function in (each.run, each.direct):
+            patch.setitem(function.__globals__, "one_like", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compiled(*args_of())
     assert seen_lines
-    monkeypatch.setattr(route_gradients.Gradients, "of", real)
     agree(watched, compiled)
 
 
@@ -367,6 +390,7 @@ def test_other_forms(function: Callable, form: str) -> None:
     agree(function, compiled)
 
 
+@pytest.mark.parametrize("inlined", [False], indirect=True)
 @pytest.mark.parametrize("function", [step, step_seen, both])
 @pytest.mark.parametrize(
     "change",
@@ -394,6 +418,126 @@ def test_gradients_like_none_before(
     assert any(changed)
 
 
+LEAVES: list[Any] = []
+
+
+def of_many(x: Any, rate: Any) -> Any:
+    """Nothing but the gradient is told what is in a list."""
+    loss = loss_of(x, rate)
+    return torch.autograd.grad(loss, LEAVES)
+
+
+@pytest.mark.parametrize(
+    "pick",
+    [
+        lambda x, rate: [x],
+        lambda x, rate: [x, rate],
+        lambda x, rate: [rate, rate],
+        lambda x, rate: [],
+        lambda x, rate: [None],
+        lambda x, rate: [SHIFTED],
+        lambda x, rate: [rate * 1],
+    ],
+    ids=["other", "more", "twice", "none", "no tensor", "unused", "derived"],
+)
+def test_other_leaves_in_a_list(
+    pick: Callable, inlined: bool, passes: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are looked at, and once more where the gradient is asked for."""
+    given: list[Any] = []
+
+    def args() -> tuple:
+        given[:] = args_of()
+        LEAVES[:] = given[1:]
+        return tuple(given)
+
+    def others() -> tuple:
+        args()
+        LEAVES[:] = pick(*given)
+        return tuple(given)
+
+    compiled = torch.compile(of_many)
+    for _ in range(2 * USUAL):
+        compiled(*args())
+    assert goes_through(compiled) and is_inlined(compiled) == inlined
+    del passes[:]
+    agree(of_many, compiled, args)
+    assert passes == [True] * 5
+    route = routes_of(compiled)[0]
+    changed: list[bool] = []
+    for function in (route.run, route.direct):
+        space = function.__globals__
+        name = next(name for name, each in space.items() if getattr(each, "__name__", "") == "run")
+
+        def meanwhile(*arrays: Any, run: Any = space[name]) -> Any:
+            # as another thread may do
+            LEAVES[:] = pick(*given)
+            changed.append(True)
+            return run(*arrays)
+
+        monkeypatch.setitem(space, name, meanwhile)
+    found = seen(compiled, *args())
+    assert changed
+    assert_alike(found, seen(of_many, *others()))
+    monkeypatch.undo()
+    agree(of_many, compiled, others)
+    agree(of_many, compiled, args)
+
+
+def write(x: Any, rate: Any) -> None:
+    with torch.no_grad():
+        rate.mul_(2)
+
+
+def hook(x: Any, rate: Any) -> None:
+    rate.register_hook(lambda flow: flow * 2)
+
+
+def hook_another(x: Any, rate: Any) -> None:
+    x.register_hook(lambda flow: flow * 2)
+
+
+def drop(x: Any, rate: Any) -> None:
+    rate.requires_grad_(False)
+
+
+@pytest.mark.parametrize("inlined", [True], indirect=True)
+@pytest.mark.parametrize("function", [last, kept])
+@pytest.mark.parametrize(("event", "stage"), [(write, 1), (hook, 0), (hook_another, 0), (drop, 0)])
+def test_what_happens_meanwhile(
+    event: Callable, stage: int, function: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another thread does something behind the guards, the call is done once more."""
+    compiled = known(function)
+    given: list[Any] = []
+
+    def args() -> tuple:
+        given[:] = args_of()
+        return tuple(given)
+
+    route = routes_of(compiled)[0]
+    for each in (route.run, route.direct):
+        space = each.__globals__
+        names = [name for name, each in space.items() if getattr(each, "__name__", "") == "run"]
+        # that of one of the paths in front of the gradient
+        name = [name for name in names if name.startswith("c")][stage]
+
+        def meanwhile(*arrays: Any, run: Any = space[name]) -> Any:
+            made = run(*arrays)
+            if given:
+                event(*given)
+                given.clear()
+            return made
+
+        monkeypatch.setitem(space, name, meanwhile)
+    others = args_of()
+    event(*others)
+    expected = seen(function, *others)
+    assert_alike(seen(compiled, *args()), expected)
+    assert not given
+
+
+@pytest.mark.parametrize("inlined", [False], indirect=True)
 @pytest.mark.parametrize("numbers", [[0], [1], [1, 0]])
 def test_what_is_asked_is_looked_at(numbers: list, monkeypatch: pytest.MonkeyPatch) -> None:
     """A place of a route gives the gradients of the inputs at hand, and sees hooks by itself."""
@@ -401,7 +545,7 @@ def test_what_is_asked_is_looked_at(numbers: list, monkeypatch: pytest.MonkeyPat
     real, found = route_gradients.Gradients.of, []
 
     def asked(self: Any, node: Any, array: Any, inputs: Any) -> Any:
-        assert self._usual is not None
+        assert self.usual is not None
         others = tuple(inputs[number] for number in numbers)
         found.append(real(self, node, array, others))
         return None
