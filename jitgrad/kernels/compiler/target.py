@@ -12,7 +12,8 @@ from functools import cache
 from typing import Any
 
 from numba import jit
-from numba.core import cpu, optional  # noqa: F401
+from numba.core import compiler, cpu, optional, typed_passes, untyped_passes  # noqa: F401
+from numba.core.compiler_machinery import PassManager
 from numba.core.registry import CPUDispatcher, CPUTarget
 from numba.core.runtime.nrt import rtsys
 from numba.core.target_extension import (
@@ -87,9 +88,31 @@ class _Dispatcher(CPUDispatcher):
     targetdescr = TARGET
 
 
+class Passes(compiler.Compiler):
+    """What a kernel goes through: straight code, branches and loops over numbers, and calls."""
+
+    def define_pipelines(self) -> list[PassManager]:
+        manager = PassManager("kernel")
+        for each in (
+            untyped_passes.TranslateByteCode,
+            untyped_passes.FixupArgs,
+            untyped_passes.IRProcessing,
+            untyped_passes.ReconstructSSA,
+            typed_passes.NopythonTypeInference,
+            typed_passes.PreLowerStripPhis,
+            typed_passes.IRLegalization,
+            typed_passes.AnnotateTypes,
+            typed_passes.NativeLowering,
+            typed_passes.NoPythonBackend,
+        ):
+            manager.add_pass(each, each.__name__)
+        manager.finalize()
+        return [manager]
+
+
 def compiled(*given: Any, **settings: Any) -> Any:
     """Decorate a function that native code for the target calls, as `numba.jit` does."""
-    return jit(*given, **{**settings, "_target": NAME})
+    return jit(*given, **{**settings, "_target": NAME, "pipeline_class": Passes})
 
 
 target_registry[NAME] = _Kernels
