@@ -237,6 +237,7 @@ class CheckedProgram:
         self.instructions = program.instructions
         self.footprint = program.footprint
         self.why_not = program.why_not
+        self._primitives = _Primitives(self.steps, self.inputs, self.outputs, None)
         self._generators = {
             id(each): each
             for each in (
@@ -260,6 +261,8 @@ class CheckedProgram:
             for stream, known in zip(streams, stream_states):
                 stream.state = known
             used = copies(self.inputs, before)
+            if rounding is None:
+                return [*self._primitives.run(*used), *used]
             return [*interpret(self.steps, self.inputs, self.outputs, used, rounding), *used]
 
         expected, refused = _attempt(reference)
