@@ -55,7 +55,7 @@ def run(
         targets = None if wanted is None else {each for each, _ in wanted}
         if line and targets is not None:
             line = _up_to(line, targets)
-        if line and len(line) == 1 and wanted is not None:
+        if line and len(line) == 1:
             return _run_one(line[0], index, cotangents[0], keep, wanted, targets)
         if line:
             return _run_line(line, index, cotangents[0], keep, wanted, targets)
@@ -195,13 +195,18 @@ def _last_in(line: list[Node], index: int) -> dict[Node, Node]:
 
 
 def _run_one(
-    node: Node, index: int, cotangent: Any, keep: bool, wanted: Sequence[tuple], targets: Any
+    node: Node,
+    index: int,
+    cotangent: Any,
+    keep: bool,
+    wanted: Sequence[tuple] | None,
+    targets: set | None,
 ) -> list:
     """Walk back through a node behind which there are only leaves, the `targets` among them."""
     cotangents: list[Any] = [None] * node.outputs
     cotangents[index] = cotangent
-    needed = [edge in targets for edge in node.edges]
-    found: dict[Node, Any] = {}
+    needed = [edge is not None if targets is None else edge in targets for edge in node.edges]
+    found: dict[Any, Any] = {}
     enabled = state.grad_enabled
     state.grad_enabled = False
     try:
@@ -217,9 +222,12 @@ def _run_one(
             if want and flow is not None:
                 held = found.get(edge)
                 found[edge] = flow if held is None else held + flow
+        if wanted is None:
+            for edge, flow in found.items():
+                _arrive(edge, flow, False)
     finally:
         state.grad_enabled = enabled
-    return [found.get(each) for each, _ in wanted]
+    return [] if wanted is None else [found.get(each) for each, _ in wanted]
 
 
 def _needed_in(line: list[Node], targets: set) -> dict[Node, list[bool]]:

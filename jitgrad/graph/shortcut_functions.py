@@ -74,7 +74,7 @@ class Writer(PathWriter):
         try:
             self.histories()
             self.result(key)
-            if self.layout is not None and self.watch is not None:
+            if self.layout is not None:
                 kept = KeptPath(self.layout, self.values, self.kept, self.block, self.offsets)
                 storages = [self.facts.storage(root) for _, root in self.layout.arguments]
                 leave_for_later(self.facts, {self.node: kept}, {self.node: storages}, self.edges)
@@ -90,7 +90,7 @@ class Writer(PathWriter):
             self.lines.append(f"run.slots = [{slots}]")
             self.lines.append(f"return give_back(run, {', '.join(names)})")
 
-    # the tape of a model with hundreds of parameters is made where it is asked for
+    # tapes are made where they are asked for
 
     def program(self) -> tuple[Callable, dict[Value, int]]:
         """Return one that puts into one block what nothing but a backward pass reads."""
@@ -111,14 +111,12 @@ class Writer(PathWriter):
 
     def value(self, slot: str) -> str:
         is_lasting = slot.startswith(("known_slots[", "part("))
-        if self.watch is None or slot.isidentifier() or is_lasting:
+        if slot.isidentifier() or is_lasting:
             return slot
         return self.facts.hold(slot)
 
     def given_storages(self, layout: TapeLayout) -> dict[StorageEntry, tuple[str, str]]:
-        if self.watch is None:
-            return super().given_storages(layout)
-        places = self.watch.plan.roots
+        places = self.watch.plan.roots if self.watch is not None else {}
         watched = [each for each, root in layout.given_storages.items() if root in places]
         found = {}
         for entry, root in layout.given_storages.items():
@@ -134,15 +132,13 @@ class Writer(PathWriter):
         return found
 
     def watch_arguments(self, tape: str, layout: TapeLayout) -> None:
-        for _, root in layout.arguments if self.watch is not None else ():
+        for _, root in layout.arguments:
             self.facts.storages[root] = self.facts.hold(self.facts.storage(root))
         super().watch_arguments(tape, layout)
 
     def _edges(self, roots: list[int]) -> tuple[str, str]:
         edges, indices = super()._edges(roots)
-        if self.watch is not None:
-            edges, indices = self.facts.hold(edges), self.facts.hold(indices)
-        self.edges = edges, indices
+        self.edges = self.facts.hold(edges), self.facts.hold(indices)
         return self.edges
 
     def function(self) -> Callable[[Sequence[Any], tuple], Any]:
