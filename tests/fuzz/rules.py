@@ -975,7 +975,7 @@ MUTANTS = [
     ),
     Mutant(
         "route back: cotangents that meet", "graph/route_reverse.py",
-        "add({held}, {name})", "{name}",
+        "add_cotangents({held}, {name})", "{name}",
     ),
     Mutant(
         "route back: writes meanwhile", "graph/route_node.py",
@@ -991,7 +991,8 @@ MUTANTS = [
     ),
     Mutant(
         "route back: arrays are let go", "graph/route_node.py",
-        'name: "None" if isinstance(each, np.ndarray) else name', "name: name",
+        'made.get(name) or ("None" if isinstance(each, np.ndarray) else left(name))',
+        "made.get(name) or left(name)",
     ),
     Mutant(
         "route back: how cotangents lie", "graph/route_node.py",
@@ -1043,6 +1044,20 @@ MUTANTS = [
         "gradient: how many there are", "graph/route_gradients.py",
         'self.facts.lines.append(f"if len({self.made}) != {self.course.length}: return WRONG")',
         "pass",
+    ),
+    Mutant(
+        "shortcut: versions when it was kept", "graph/shortcut_functions.py",
+        "found[entry] = self.facts.hold(storage), self.facts.hold(version)",
+        "found[entry] = self.facts.hold(storage), version",
+    ),
+    Mutant(
+        "shortcut: histories of inputs when it was kept", "graph/shortcut_functions.py",
+        "self.edges = self.facts.hold(edges), self.facts.hold(indices)",
+        "self.edges = edges, indices",
+    ),
+    Mutant(
+        "shortcut: arrays of inputs when it was kept", "graph/shortcut_functions.py",
+        "        return self.facts.hold(slot)\n", "        return slot\n",
     ),
     Mutant(
         "inlined gradient: what lies behind its inputs", "graph/route_inlining.py",
