@@ -1056,10 +1056,6 @@ MUTANTS = [
         "self.edges = edges, indices",
     ),
     Mutant(
-        "shortcut: arrays of inputs when it was kept", "graph/shortcut_functions.py",
-        "        return self.facts.hold(slot)\n", "        return slot\n",
-    ),
-    Mutant(
         "inlined gradient: what lies behind its inputs", "graph/route_inlining.py",
         'found += [f"type({end}) is not AccumulateGrad", f"{end}.hooks is not None"]',
         'found += [f"type({end}) is not AccumulateGrad"]',

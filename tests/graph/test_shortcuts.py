@@ -380,6 +380,38 @@ def test_arguments_written_before_the_backward_pass() -> None:
         assert _close(*found)
 
 
+def add(x: Any) -> None:
+    x.add_(1)
+
+
+@pytest.mark.parametrize("change", [add, torch.Tensor.detach_])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_inputs_that_are_others_by_the_backward_pass(change: Callable, create_graph: bool) -> None:
+    """Nodes that are made behind the call have the histories of then."""
+
+    def shifted(x: Any) -> Any:
+        return x * 2 + 1
+
+    def squared(x: Any) -> Any:
+        return (x * x + 1).sin()
+
+    def seen(function: Callable) -> Any:
+        w = leaf(0.5, 0.25)
+        x = w * 3
+        made = function(x)
+        change(x)
+        try:
+            return torch.autograd.grad(made.sum(), w, create_graph=create_graph)[0].tolist()
+        except RuntimeError as error:
+            return type(error)
+
+    for function in (shifted, squared):
+        compiled = known(function, leaf(0.5, 0.25) * 3)
+        for _ in range(2 * WARM):
+            found, expected = seen(compiled), seen(function)
+            assert found == (pytest.approx(expected) if isinstance(expected, list) else expected)
+
+
 def test_an_array_whose_shape_numpy_changes() -> None:
     x = torch.arange(6.0)
     compiled = known(double, x)
