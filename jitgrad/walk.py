@@ -202,7 +202,11 @@ def _run_one(
     wanted: Sequence[tuple] | None,
     targets: set | None,
 ) -> list:
-    """Walk back through a node behind which there are only leaves, the `targets` among them."""
+    """Walk back through a node behind which there are only leaves.
+
+    Args:
+        index, cotangent, keep, wanted, targets: as for `_run_line`.
+    """
     cotangents: list[Any] = [None] * node.outputs
     cotangents[index] = cotangent
     needed = [edge is not None if targets is None else edge in targets for edge in node.edges]

@@ -150,7 +150,7 @@ class Graph(Returns):
 
     def cut_short(self, entrance: Entrance, *given: Any) -> Any:
         """Return the result of a call by a shortcut, MISSED where none applies."""
-        if self.routes.waiting:
+        if self.routes.pending:
             self.routes.inline()
         known = entrance.shortcuts
         found = take_shortcut(entrance, *given)

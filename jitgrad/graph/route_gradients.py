@@ -37,7 +37,7 @@ class GradientStage(NamedTuple):
     call: HostCall
 
 
-class Usual(NamedTuple):
+class WayBack(NamedTuple):
     """How the usual call goes back.
 
     Attributes:
@@ -59,14 +59,14 @@ class Gradients:
         may_lack: inputs may have no gradient.
 
     Attributes:
-        usual: how the usual call goes back; None until a call has done so in one step.
+        way_back: how the usual call goes back; None until a call has done so in one step.
     """
 
     def __init__(self, output: int, keep: bool, may_lack: bool) -> None:
         self.output = output
         self.keep = keep
         self.may_lack = may_lack
-        self.usual: Usual | None = None
+        self.way_back: WayBack | None = None
 
     def of(self, node: Any, array: np.ndarray, inputs: Sequence) -> list | None:
         """Return the gradients; None where `autograd.grad` may do anything else besides.
@@ -79,9 +79,9 @@ class Gradients:
             array: the output, one number.
             inputs: the inputs, if they are tensors.
         """
-        usual = self.usual
-        if usual is not None and type(node) is RouteBackward:
-            found = self._at_once(node, array, inputs, usual)
+        way_back = self.way_back
+        if way_back is not None and type(node) is RouteBackward:
+            found = self._at_once(node, array, inputs, way_back)
             if found is not None:
                 return found
         ends = []
@@ -95,15 +95,15 @@ class Gradients:
         found = run_alone(node, self.output, cotangent, self.keep, wanted)
         if found is None or (not self.may_lack and any(each is None for each in found)):
             return None
-        if usual is None and type(node) is RouteBackward:
+        if way_back is None and type(node) is RouteBackward:
             self._learn(node, cotangent, ends)
         return found
 
     def _at_once(
-        self, node: RouteBackward, array: Any, inputs: Sequence, usual: Usual
+        self, node: RouteBackward, array: Any, inputs: Sequence, way_back: WayBack
     ) -> list | None:
         """Do it in one step, if this is the usual call; None otherwise, and nothing is done."""
-        edges, positions = node.edges, usual.positions
+        edges, positions = node.edges, way_back.positions
         for edge in edges:
             # behind it there is nothing, and no hook runs there
             if type(edge) is not AccumulateGrad or edge.hooks is not None:
@@ -115,7 +115,7 @@ class Gradients:
                 return None
         arrays: list[Any] = [None] * node.outputs
         arrays[self.output] = engine.one_like(array)
-        flows = node.back_at_once(usual.reverse, arrays, self.keep)
+        flows = node.back_at_once(way_back.reverse, arrays, self.keep)
         return None if flows is None else [flows[at] for at in positions]
 
     def _learn(self, node: RouteBackward, cotangent: Any, ends: list) -> None:
@@ -130,7 +130,7 @@ class Gradients:
         cotangents[self.output] = cotangent
         reverse = node.layout.reverse_for(cotangents, needed)
         if reverse is not None and (self.keep or reverse.frees_all):
-            self.usual = Usual(node.layout, reverse, [edges.index(end) for end in ends])
+            self.way_back = WayBack(node.layout, reverse, [edges.index(end) for end in ends])
 
 
 class GradientStep(str):

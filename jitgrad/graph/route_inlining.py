@@ -12,7 +12,7 @@ from typing import Any
 from jitgrad import engine
 from jitgrad.dispatch import TensorCore, node_of
 from jitgrad.graph.path_writer import tuple_of
-from jitgrad.graph.route_gradients import Gradients, GradientStep, Usual
+from jitgrad.graph.route_gradients import Gradients, GradientStep, WayBack
 from jitgrad.graph.route_history import NodeLine, names_in
 from jitgrad.graph.route_node import Freed
 from jitgrad.node import AccumulateGrad
@@ -40,8 +40,8 @@ def gradient_of(lines: Sequence[str]) -> Gradients | None:
 
 def is_known(gradients: Gradients) -> bool:
     """Is by now known how it goes back, and what is left behind that?"""
-    usual = gradients.usual
-    return usual is not None and (gradients.keep or usual.layout.leavings is not None)
+    way_back = gradients.way_back
+    return way_back is not None and (gradients.keep or way_back.layout.leavings is not None)
 
 
 def inline(lines: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
@@ -52,27 +52,27 @@ def inline(lines: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     """
     step = next(each for each in lines if isinstance(each, GradientStep))
     node = next(each for each in lines if isinstance(each, NodeLine))
-    usual = step.gradients.usual
-    assert usual is not None
+    way_back = step.gradients.way_back
+    assert way_back is not None
     begin, end = (next(at for at, one in enumerate(lines) if one is each) for each in (node, step))
     behind = begin + 1 + node.is_watched
     made: list[str] = list(lines[begin:behind])
     if not step.gradients.keep:
-        assert usual.layout.leavings is not None
-        left = f"Freed({tuple_of(usual.layout.leavings.parts)})"
+        assert way_back.layout.leavings is not None
+        left = f"Freed({tuple_of(way_back.layout.leavings.parts)})"
         # nothing is left that others could write to
         made = [NodeLine(node.name, node.layout, left, node.edges)]
     before = [*lines[:begin], *lines[behind:end]]
-    unusual = " or ".join(_unusual(step, node, usual))
+    unusual = " or ".join(_unusual(step, node, way_back))
     # as soon as all of that has been looked up
     used = {*names_in(unusual)}
     last = max(at for at, each in enumerate(before) if each.partition(" = ")[0] in used)
     before.insert(last + 1, f"if {unusual}: {GENERAL}")
-    found = [*before, *_way_back(step, usual), *made, *lines[end + 1 :]]
-    return found, {**usual.reverse.text.space, **NAMES}
+    found = [*before, *_lines_back(step, way_back), *made, *lines[end + 1 :]]
+    return found, {**way_back.reverse.text.space, **NAMES}
 
 
-def _unusual(step: GradientStep, node: NodeLine, usual: Usual) -> list[str]:
+def _unusual(step: GradientStep, node: NodeLine, way_back: WayBack) -> list[str]:
     """Return the conditions under which there is more to be done than to go back on the route."""
     ends = names_in(node.edges[0])
     found = []
@@ -81,18 +81,18 @@ def _unusual(step: GradientStep, node: NodeLine, usual: Usual) -> list[str]:
         found += [f"type({end}) is not AccumulateGrad", f"{end}.hooks is not None"]
     inputs = step.inputs
     if isinstance(inputs, str):
-        found.append(f"len({inputs}) != {len(usual.positions)}")
-        inputs = [f"{inputs}[{at}]" for at in range(len(usual.positions))]
-    for each, position in zip(inputs, usual.positions, strict=True):
+        found.append(f"len({inputs}) != {len(way_back.positions)}")
+        inputs = [f"{inputs}[{at}]" for at in range(len(way_back.positions))]
+    for each, position in zip(inputs, way_back.positions, strict=True):
         found.append(f"not isinstance({each}, TensorCore)")
         found.append(f"node_of({each}) is not {ends[position]}")
     return found
 
 
-def _way_back(step: GradientStep, usual: Usual) -> list[str]:
+def _lines_back(step: GradientStep, way_back: WayBack) -> list[str]:
     """Return the lines that take the place of a step, in front of the line that makes the node."""
-    text = usual.reverse.text
-    positions = dict.fromkeys(usual.positions)
+    text = way_back.reverse.text
+    positions = dict.fromkeys(way_back.positions)
     flows = [(f"{step.made}_to_{at}", text.flows[at]) for at in positions]
     (given,) = text.given.values()
     return [
@@ -101,7 +101,7 @@ def _way_back(step: GradientStep, usual: Usual) -> list[str]:
         f"    {given} = one_like({step.array})",
         *(f"    {each}" for each in text.lines),
         *(f"    {name} = {flow and f'wrap({flow})'}" for name, flow in flows),
-        f"    {step.made} = [{', '.join(f'{step.made}_to_{at}' for at in usual.positions)}]",
+        f"    {step.made} = [{', '.join(f'{step.made}_to_{at}' for at in way_back.positions)}]",
         "except BaseException as error:",
         "    return interrupted(error, values, *call)",
     ]

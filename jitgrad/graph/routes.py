@@ -57,7 +57,7 @@ class Route:
             self.credit += 1
 
 
-class Waiting(NamedTuple):
+class Pending(NamedTuple):
     """A route with a gradient that is to become part of its function.
 
     Attributes:
@@ -77,12 +77,12 @@ class Routes:
 
     Attributes:
         counts: by route.
-        waiting: those whose functions will be written once more.
+        pending: those whose functions will be written once more.
     """
 
     def __init__(self) -> None:
         self.counts: dict[tuple, int] = {}
-        self.waiting: list[Waiting] = []
+        self.pending: list[Pending] = []
 
     def count(self, stages: tuple, entrance: Entrance, entrances: Iterable[Entrance]) -> None:
         """Count that a call has come to the end of a route.
@@ -113,14 +113,14 @@ class Routes:
         gradients = gradient_of(writer.lines)
         if gradients is not None:
             with SHARED:
-                self.waiting.append(Waiting(writer, gradients, entrance, made))
+                self.pending.append(Pending(writer, gradients, entrance, made))
 
     def inline(self) -> None:
         """Write the functions anew in which the way back of a gradient is known by now."""
         with SHARED:
-            waiting, self.waiting = self.waiting, []
+            pending, self.pending = self.pending, []
         still = []
-        for each in waiting:
+        for each in pending:
             writer, gradients, entrance, (first, route, run, direct) = each
             if not is_known(gradients):
                 still.append(each)
@@ -129,7 +129,7 @@ class Routes:
             made = Shortcut(first, route, writer.function(run), writer.direct(direct))
             replace(entrance, each.shortcut, made)
         with SHARED:
-            self.waiting += still
+            self.pending += still
 
 
 def _stage(taken: Any, entrances: list[Entrance]) -> Stage:

@@ -85,20 +85,23 @@ def interpret(
     inputs: Sequence[Value | Scalar],
     outputs: Sequence[Value | Scalar],
     given: Sequence[Any],
-    rounding: Rounding | None = None,
 ) -> tuple:
     """Perform `steps` one by one; return the outputs.
 
     Args:
         steps, inputs, outputs: as for `kernels.program.lower`.
         given: the inputs; what steps write to is written in place.
-        rounding: disturbs what steps compute.
     """
-    return _Primitives(steps, inputs, outputs, rounding).run(*given)
+    return _Primitives(steps, inputs, outputs, None).run(*given)
 
 
 class _Primitives(Interpreter):
-    """Performs steps, disturbs them, and sees that they give what was recorded of them."""
+    """Performs steps, disturbs them, and sees that they give what was recorded of them.
+
+    Args:
+        steps, inputs, outputs: as for `kernels.program.lower`.
+        rounding: disturbs what steps compute, if it is given.
+    """
 
     def __init__(
         self,
@@ -261,9 +264,10 @@ class CheckedProgram:
             for stream, known in zip(streams, stream_states):
                 stream.state = known
             used = copies(self.inputs, before)
-            if rounding is None:
-                return [*self._primitives.run(*used), *used]
-            return [*interpret(self.steps, self.inputs, self.outputs, used, rounding), *used]
+            primitives = self._primitives
+            if rounding is not None:
+                primitives = _Primitives(self.steps, self.inputs, self.outputs, rounding)
+            return [*primitives.run(*used), *used]
 
         expected, refused = _attempt(reference)
         for stream, known in zip(streams, stream_states):

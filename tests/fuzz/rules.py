@@ -1075,7 +1075,7 @@ MUTANTS = [
     ),
     Mutant(
         "inlined gradient: more inputs", "graph/route_inlining.py",
-        'found.append(f"len({inputs}) != {len(usual.positions)}")', "pass",
+        'found.append(f"len({inputs}) != {len(way_back.positions)}")', "pass",
     ),
     Mutant(
         "inlined gradient: what is written meanwhile", "graph/route_inlining.py",
