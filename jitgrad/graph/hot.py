@@ -173,11 +173,16 @@ def _decides(segment: Segment) -> list[Scalar]:
 
 
 class _Test(NamedTuple):
-    """What decides whether the path is the right one: `operand`, by its truth or by its value."""
+    """What decides whether the path is the right one: `operand`, by its truth or by its value.
+
+    Attributes:
+        position: how many steps are in front of it.
+    """
 
     operand: Any
     exact: bool
     outcome: Any
+    position: int
 
 
 def _steps(segments: list[Segment]) -> tuple[list[Step], list[_Test]] | None:
@@ -191,34 +196,37 @@ def _steps(segments: list[Segment]) -> tuple[list[Step], list[_Test]] | None:
         for fact in _tests(segment):
             operands = tuple(each for each, _ in fact.operands)
             made = _number(steps, fact.function, fact.expression, *operands)
-            tests.append(_Test(made, False, fact.outcome))
+            tests.append(_Test(made, False, fact.outcome, len(steps)))
         steps += segment.steps
         branch = segment.end
         if isinstance(branch, Branch) and branch.slot is not None:
             outcome = branch.outcome_before(segments[number + 1])
             if outcome is ABSENT:
                 return None
-            tests.append(_test(branch, outcome))
+            tests.append(_Test(_operand(branch), branch.exact, outcome, len(steps)))
     return steps, tests
 
 
-def _test(branch: Branch, outcome: Any) -> _Test:
-    """Return the test of a site on a path that goes on behind an outcome."""
+def _operand(branch: Branch) -> Any:
+    """Return what is tested at a site."""
     slot_of = branch.snapshot.state.slot_of
-    operand = next(each for each, slot in slot_of.items() if slot == branch.slot)
-    return _Test(operand, branch.exact, outcome)
+    return next(each for each, slot in slot_of.items() if slot == branch.slot)
 
 
 def _flag(tests: list[_Test], steps: list[Step]) -> Scalar | None:
     """Add steps that say whether all tests come out as on the path; return their result."""
     truths: list[Scalar] = []
     flag: Value | None = None
-    for operand, exact, outcome in tests:
+    inserted = 0
+    for operand, exact, outcome, position in tests:
         is_flag = isinstance(operand, Value) and operand.dtype == np.bool_ and not exact
         if is_flag and operand.shape == ():
-            # these are fused with what computes them
-            part = operand if outcome else compute(steps, LOGICAL_NOT, operand)
-            flag = part if flag is None else compute(steps, LOGICAL_AND, flag, part)
+            # where they are computed, so that they are fused with that
+            more: list[Step] = []
+            part = operand if outcome else compute(more, LOGICAL_NOT, operand)
+            flag = part if flag is None else compute(more, LOGICAL_AND, flag, part)
+            steps[position + inserted : position + inserted] = more
+            inserted += len(more)
             continue
         if isinstance(operand, Value):
             operand = _item(steps, operand)

@@ -181,7 +181,8 @@ class Group:
         if len(self.members) >= MOST_OPERATIONS:
             return False
         regions = {each.key() for member in self.members for each in member.accesses}
-        if len(regions) + len(operation.reads) + 1 > MOST_REGIONS:
+        # numbers that one operation passes to the next are in no memory, and nothing loops
+        if self.dims and len(regions) + len(operation.reads) + 1 > MOST_REGIONS:
             return False
         draft = _Draft(operation)
         if self.dims == () != draft.sizes and self.kept is None:

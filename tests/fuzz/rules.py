@@ -290,11 +290,11 @@ MUTANTS = [
     ),
     Mutant(
         "hot: what must not have been true", "graph/hot.py",
-        "part = operand if outcome else compute(steps, LOGICAL_NOT, operand)", "part = operand",
+        "part = operand if outcome else compute(more, LOGICAL_NOT, operand)", "part = operand",
     ),
     Mutant(
         "hot: facts on a guessed path", "graph/hot.py",
-        "tests.append(_Test(made, False, fact.outcome))", "pass",
+        "tests.append(_Test(made, False, fact.outcome, len(steps)))", "pass",
     ),
     Mutant(
         "hot: numbers that are tested", "graph/hot.py",
@@ -1191,7 +1191,7 @@ MUTANTS = [
     ),
     Mutant(
         "direct: what sees every operation", "graph/path_writer.py",
-        "or state.is_watched() ", "",
+        "or {WATCHED} ", "",
     ),
     Mutant(
         "direct: all runs eagerly", "graph/path_writer.py",
@@ -1438,6 +1438,52 @@ MUTANTS = [
     Mutant(
         "loop: a path reads what it is given itself", "kernels/assembly.py",
         "next(each for each in given if each[2] in reads)", "given[0]",
+    ),
+    # -- whole runs, and objects made by native code ---------------------------------------------
+    Mutant(
+        "whole run: what Python does besides", "kernels/driver.py",
+        "if len(self._launches) != 1 or len(self._lines) != lines:",
+        "if len(self._launches) != 1:",
+    ),
+    Mutant(
+        "whole run: several launches", "kernels/driver.py",
+        "if len(self._launches) != 1 or len(self._lines) != lines:",
+        "if len(self._lines) != lines:",
+    ),
+    Mutant(
+        "whole run: numbers that are not bools", "kernels/driver.py",
+        "if source.dtype == np.bool_ and source.memory in self._scratch:",
+        "if source.memory in self._scratch:",
+    ),
+    Mutant(
+        "whole run: where scratch memory begins", "kernels/calling.py",
+        "begins = 8 * things + ALIGNMENT - 1", "begins = ALIGNMENT - 1",
+    ),
+    Mutant(
+        "whole run: constants live on", "kernels/calling.py",
+        "[*self.arrays, *self.held]", "[*self.arrays]",
+    ),
+    Mutant(
+        "instance: classes of arguments", "kernels/instances.py",
+        "words += [0 if kind is None else id(kind) for kind in kinds]",
+        "words += [0 for kind in kinds]",
+    ),
+    Mutant(
+        "instance: the node of a tensor", "graph/fresh.py",
+        '"_node": node, "_index": index}', '"_node": None, "_index": index}',
+    ),
+    Mutant(
+        "instance: which output of its node a tensor is", "graph/fresh.py",
+        '"_node": node, "_index": index}', '"_node": node, "_index": 0}',
+    ),
+    Mutant(
+        "instance: storages of their own", "graph/path_writer.py",
+        "is_alone = entry.root is entry.sibling is None and entry not in self.storages",
+        "is_alone = True",
+    ),
+    Mutant(
+        "instance: versions", "graph/path_writer.py",
+        "if is_alone and recipe.version == 0:", "if is_alone:",
     ),
     # -- interrupts and threads -----------------------------------------------------------------
     Mutant(
