@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from statistics import median
-from types import FunctionType, SimpleNamespace
+from types import BuiltinFunctionType, FunctionType, SimpleNamespace
 from typing import Any
 
 import jitgrad
@@ -22,7 +22,7 @@ from jitgrad.graph.watching import WatchedGuards
 FAMILIAR = 1000
 """Calls after which everything has been compiled."""
 
-PARTS = ("entry", "guards", "native", "memory", "wrapping", "rest")
+PARTS = ("entry", "guards", "native", "wrapping", "rest")
 
 
 class Stop(Exception):
@@ -54,19 +54,17 @@ def replaced(function: Any, **others: Any) -> Any:
     return FunctionType(function.__code__, {**function.__globals__, **others})
 
 
-def calls_of(called: dict[str, Any], function: Any, *given: Any) -> list[tuple[Any, tuple, Any]]:
-    """Call a function; return which of what it finds outside it calls, with what, to what end."""
+def arguments_of(name: str, called: Any, function: Any, *given: Any) -> tuple[tuple, Any]:
+    """Call a function; return what it gives to another one, which it calls once, and gets."""
     calls = []
 
-    def noting(each: Any) -> Any:
-        def noted(*arguments: Any) -> Any:
-            calls.append((each, arguments, each(*arguments)))
-            return calls[-1][-1]
+    def noting(*arguments: Any) -> Any:
+        calls.append((arguments, called(*arguments)))
+        return calls[-1][-1]
 
-        return noted
-
-    replaced(function, **{name: noting(each) for name, each in called.items()})(*given)
-    return calls
+    replaced(function, **{name: noting})(*given)
+    (found,) = calls
+    return found
 
 
 class Replay:
@@ -81,22 +79,19 @@ class Replay:
             function(*given)
         _, direct = function.graph.direct
         found = direct.__globals__
-        (run,) = {each for each in found.values() if "launch0" in getattr(each, "__globals__", ())}
+        functions = {each for each in found.values() if isinstance(each, BuiltinFunctionType)}
+        (run,) = (each for each in functions if each.__name__ == "run")
         name = next(name for name, each in found.items() if each is run)
         watched = [name for name, each in found.items() if isinstance(each, WatchedGuards)]
         graph = self.graph = function.graph
-        ((_, arguments, results),) = calls_of({name: run}, direct, graph, given, {})
-        names = [each for each in run.__code__.co_names if each.startswith("launch")]
-        launches = {each: run.__globals__[each] for each in names}
-        ((launch, words, _),) = calls_of(launches, run, *arguments)
+        arguments, results = arguments_of(name, run, direct, graph, given, {})
         around = replaced(direct, **{name: lambda *given: results})
         ended = replaced(direct, **{name: stop})
         unknown = dict.fromkeys(watched, SimpleNamespace(watched=None))
         entry = replaced(direct, **unknown) if watched else ended
         self.timed: dict[str, Callable[[], Any]] = {
             "call": lambda: function(*given),
-            "program": lambda: run(*arguments),
-            "native": lambda: launch(*words),
+            "native": lambda: run(*arguments),
             "around": lambda: around(graph, given, {}),
             "checks": ending(lambda: ended(graph, given, {})),
             "entry": ending(lambda: entry(graph, given, {})),
@@ -123,9 +118,8 @@ class Replay:
             "entry": entry,
             "guards": checks - entry,
             "native": time["native"],
-            "memory": time["program"] - time["native"],
             "wrapping": time["around"] - checks,
-            "rest": time["call"] - time["program"] - time["around"],
+            "rest": time["call"] - time["native"] - time["around"],
         }
 
 

@@ -94,14 +94,15 @@ def wrap(array: Any, storage: Storage | None = None) -> Any:
     return tensor
 
 
-def _rebuild(array: np.ndarray, storage: Storage, node: Node | None, index: int) -> Any:
+def rebuild(array: np.ndarray, storage: Storage, node: Node | None, index: int) -> Any:
+    """Return a tensor over `array` that is output `index` of a node."""
     tensor = wrap(array, storage)
     tensor._node = node
     tensor._index = index
     return tensor
 
 
-PrimitiveNode.rebuild = staticmethod(_rebuild)
+PrimitiveNode.rebuild = staticmethod(rebuild)
 
 
 def node_of(tensor: Any) -> Node | None:

@@ -16,7 +16,8 @@ SECOND_BACKWARD = (
     "through the graph a second time."
 )
 
-_count = itertools.count()
+next_number: Callable[[], int] = itertools.count().__next__
+"""Returns the number of the next node that is made."""
 
 NO_VIEWS: frozenset[int] = frozenset()
 
@@ -47,7 +48,7 @@ class Node:
 
     def __init__(self, edges: tuple, indices: tuple[int, ...] | None = None, outputs: int = 1):
         self.edges = edges
-        self.sequence = next(_count)
+        self.sequence = next_number()
         self.indices = indices
         self.outputs = outputs
         self.views: frozenset[int] = NO_VIEWS
@@ -235,7 +236,7 @@ class PrimitiveNode(Node):
     ) -> None:
         # as Node.__init__ does; without the call a small operation takes 0.2 us less
         self.edges = edges
-        self.sequence = next(_count)
+        self.sequence = next_number()
         self.indices = indices
         self.outputs = 1
         self.views = NO_VIEWS

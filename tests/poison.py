@@ -17,7 +17,7 @@ import numba
 import numpy as np
 from numba import types
 
-from jitgrad.kernels import driver, running, scratch
+from jitgrad.kernels import calling, driver, running, scratch
 
 POISON = 0xFF
 DEFAULT_HANDLER = 306
@@ -68,6 +68,7 @@ def poisoned() -> Iterator[None]:
         with (
             mock.patch.object(driver, "Spare", Poisoned),
             mock.patch.object(running, "Spare", Poisoned),
+            mock.patch.object(calling, "IS_POISONED", True),
         ):
             yield
     finally:

@@ -8,8 +8,9 @@ from types import MethodType
 from typing import Any
 
 from jitgrad import config, dtypes
-from jitgrad.dispatch import node_of, wrap
+from jitgrad.dispatch import node_of
 from jitgrad.errors import VerificationError, is_interrupt
+from jitgrad.graph import fresh
 from jitgrad.graph.entrance import Going
 from jitgrad.graph.facts import SameOutcome
 from jitgrad.graph.hot import HotPath
@@ -25,8 +26,7 @@ from jitgrad.graph.tape_layout import TapeLayout
 from jitgrad.graph.text_recipes import Written
 from jitgrad.graph.watching import Watch, WatchedGuards
 from jitgrad.kernels.records import strides_in_bytes
-from jitgrad.modes import state
-from jitgrad.storage import Storage
+from jitgrad.modes import WATCHED, state
 
 SAMPLED = 7
 """The bits that are all zero in the numbers of calls that are timed: to look at the clock at each
@@ -165,7 +165,7 @@ class PathWriter:
 
     def program(self) -> tuple[Callable, dict[Value, int]]:
         """Return what computes the path, and of outputs in one block where they begin."""
-        return self.hot.program.run, {}
+        return self.hot.program.at_once(), {}
 
     def _parts(self, names: list[str]) -> list[str]:
         """Return the expressions of outputs, of those that are in a block as parts of it."""
@@ -277,14 +277,21 @@ class PathWriter:
         if recipe.base is not None or recipe.unfollowed:
             raise Unfit
         array = self.slots[recipe.slot]
-        storage = self._storage(recipe.entry.storage, array, recipe.version)
-        name = self.tensors[recipe.entry] = self.new("tensor", f"wrap({array}, {storage})")
+        node, index = "None", 0
         if recipe.variable is not None:
             layout = self.layout
             if layout is None or recipe.variable not in layout.variables:
                 raise Unfit
-            self.lines.append(f"{name}._node = {self.node}")
-            self.lines.append(f"{name}._index = {layout.variables.index(recipe.variable)}")
+            node, index = self.node, layout.variables.index(recipe.variable)
+        entry = recipe.entry.storage
+        is_alone = entry.root is entry.sibling is None and entry not in self.storages
+        if is_alone and recipe.version == 0:
+            name = self.new("tensor", f"fresh({array}, {node}, {index})")
+            self.storages[entry] = f"{name}._storage"
+        else:
+            storage = self._storage(entry, array, recipe.version)
+            name = self.new("tensor", f"rebuild({array}, {storage}, {node}, {index})")
+        self.tensors[recipe.entry] = name
         return name
 
     def _container(self, recipe: Container) -> str:
@@ -328,7 +335,7 @@ class PathWriter:
             begin: the lines before all others.
             ends: further names that it knows.
         """
-        space = {**self.facts.space(), **NAMES, **ends}
+        space = {**self.facts.space(), **names(), **ends}
         if not self.facts.compares:
             begin = [*begin, "numbers = {}", "setdefault = numbers.setdefault"]
         body = "".join(f"    {line}\n" for line in (*begin, *self.lines))
@@ -347,7 +354,8 @@ class PathWriter:
         """
         named = f"tuple(kwargs) != {self.constant(names)}" if names else "kwargs"
         first = [
-            f"if {named} or not (graph.calls + 1) & {SAMPLED_OF_DIRECT} or state.is_watched() "
+            "modes = state.__dict__",
+            f"if {named} or not (graph.calls + 1) & {SAMPLED_OF_DIRECT} or {WATCHED} "
             "or config.eager or graph.resting.left "
             "or graph.lowered is not graph.function.__code__: return MISSED",
             f"values = {'(*args, *kwargs.values())' if names else 'args'}",
@@ -356,14 +364,13 @@ class PathWriter:
         return self.compiled("direct(graph, args, kwargs)", [*first, *begin], ends)
 
 
-NAMES = {
+_NAMES = {
     "CompiledBackward": CompiledBackward,
     "Going": Going,
     "MISSED": MISSED,
     "MethodType": MethodType,
     "Run": Run,
     "STALE": STALE,
-    "Storage": Storage,
     "Tape": Tape,
     "VerificationError": VerificationError,
     "WRONG": WRONG,
@@ -373,9 +380,12 @@ NAMES = {
     "node_of": node_of,
     "config": config,
     "state": state,
-    "wrap": wrap,
 }
-"""What these functions know besides constants."""
+
+
+def names() -> dict[str, Any]:
+    """Return what these functions know besides constants."""
+    return {**_NAMES, **fresh.names()}
 
 
 def tuple_of(expressions: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jitgrad.dispatch import wrap
+from jitgrad.graph import fresh
 from jitgrad.graph.derivative import Derivative
 from jitgrad.graph.hot import compute
 from jitgrad.graph.ir import Compute, Renaming, Scalar, Step, Value
@@ -188,7 +189,7 @@ class BackwardShortcut:
         check: Any,
     ) -> None:
         self.reached = tuple(given), tuple(wanted)
-        space: dict[str, Any] = {"wrap": wrap, "program": whole.program.run, "check": check}
+        space = {**fresh.names(), "program": whole.program.at_once(), "check": check}
         names: dict[Any, str] = {}
 
         def constant(value: Any) -> str:

@@ -152,9 +152,8 @@ class RouteFacts(PathFacts):
         """Return the name of a thing; a tensor that the call has made up to here is made for it."""
         if not thing.name:
             name = f"t{len(self.late)}"
-            self.late.append(f"{name} = wrap({thing.array}, {thing.storage})")
-            if thing.node:
-                self.late.append(f"{name}._node, {name}._index = {thing.node}, {thing.index}")
+            given = f"{thing.array}, {thing.storage}, {thing.node or None}, {thing.index}"
+            self.late.append(f"{name} = rebuild({given})")
             thing.name = name
         return thing.name
 

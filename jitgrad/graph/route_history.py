@@ -15,7 +15,7 @@ from jitgrad.graph.loop_layout import Held
 from jitgrad.graph.loop_tape import Past
 from jitgrad.graph.path_writer import tuple_of
 from jitgrad.graph.route_facts import RouteFacts
-from jitgrad.graph.route_node import RouteBackward, RouteLayout
+from jitgrad.graph.route_node import RouteLayout, node_maker
 from jitgrad.graph.route_reverse import KeptLoop, KeptPath, part
 from jitgrad.graph.shortcut_facts import Made, PathFacts
 from jitgrad.kernels.layout import laid_out
@@ -23,7 +23,6 @@ from jitgrad.kernels.layout import laid_out
 NAMES = {
     "Held": Held,
     "Past": Past,
-    "RouteBackward": RouteBackward,
     "laid_out": laid_out,
     "part": part,
 }
@@ -35,7 +34,7 @@ class NodeLine(str):
 
     Args:
         name: of the node.
-        layout: the name of its layout.
+        make: the name of what makes it.
         kept: the expression of what it keeps.
         edges: the expressions of what is behind it, and of which outputs of that.
 
@@ -44,13 +43,13 @@ class NodeLine(str):
     """
 
     name: str
-    layout: str
+    make: str
     edges: tuple[str, str]
     is_watched: bool
 
-    def __new__(cls, name: str, layout: str, kept: str, edges: tuple[str, str]) -> NodeLine:
-        self = super().__new__(cls, f"{name} = RouteBackward({layout}, {kept}, {', '.join(edges)})")
-        self.name, self.layout, self.edges = name, layout, edges
+    def __new__(cls, name: str, make: str, kept: str, edges: tuple[str, str]) -> NodeLine:
+        self = super().__new__(cls, f"{name} = {make}({kept}, {', '.join(edges)})")
+        self.name, self.make, self.edges = name, make, edges
         self.is_watched = False
         return self
 
@@ -105,7 +104,7 @@ def leave_for_later(
     kept = [each for each in _assigned(now) if each in used and each != node]
     nodes = [each for each in passed if each in used]
     text = "".join(f"    {line}\n" for line in later)
-    space = {**facts.space(), **path_writer.NAMES, **NAMES}
+    space = {**facts.space(), **path_writer.names(), **NAMES}
     head = f"def chain(kept):\n    {tuple_of(kept)} = kept\n" if kept else "def chain(kept):\n"
     body = f"{head}{text}    return {tuple_of(nodes)}\n"
     exec(compile(body, "<jitgrad route>", "exec"), space)
@@ -114,7 +113,7 @@ def leave_for_later(
         assert isinstance(facts, RouteFacts)
         own = [edge for edge in facts.edges if not used.isdisjoint(edge)]
         edges = tuple_of(each for each, _ in own), tuple_of(index for _, index in own)
-    made = NodeLine(node, facts.constant(layout), tuple_of(kept), edges)
+    made = NodeLine(node, facts.constant(node_maker(layout)), tuple_of(kept), edges)
     at = next(at for at, line in enumerate(now) if isinstance(line, Made) and line.name == node)
     now[at] = made
     # what the call has made and nobody is shown is written by nobody

@@ -61,7 +61,7 @@ def inline(lines: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         assert way_back.layout.leavings is not None
         left = f"Freed({tuple_of(way_back.layout.leavings.parts)})"
         # nothing is left that others could write to
-        made = [NodeLine(node.name, node.layout, left, node.edges)]
+        made = [NodeLine(node.name, node.make, left, node.edges)]
     before = [*lines[:begin], *lines[behind:end]]
     unusual = " or ".join(_unusual(step, node, way_back))
     # as soon as all of that has been looked up

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from itertools import compress
 from threading import get_ident
 from typing import Any, NamedTuple
@@ -22,10 +23,11 @@ from jitgrad.graph.route_reverse import (
     write_reverse,
 )
 from jitgrad.graph.tape import CompiledBackward
+from jitgrad.kernels.instances import Called, Given, Part, maker
 from jitgrad.kernels.loops import Turns
 from jitgrad.locks import SHARED
 from jitgrad.modes import state
-from jitgrad.node import Node, Unfold, Unfolding
+from jitgrad.node import NO_VIEWS, Node, Unfold, Unfolding, next_number
 from jitgrad.storage import Storage
 from jitgrad.waiting import Waiting
 
@@ -365,3 +367,19 @@ class RouteBackward(Node):
             chain = self.chain()
         for node, through in zip(chain, reached.through):
             node.free(through)
+
+
+def node_maker(layout: RouteLayout) -> Callable[..., RouteBackward]:
+    """Return what makes the nodes of a route: given what is kept, the edges and their indices."""
+    slots = {
+        "layout": layout,
+        "_kept": Given(0),
+        "edges": Given(1),
+        "indices": Given(2),
+        "_reached": Called(dict),
+        "sequence": Called(next_number),
+        "outputs": layout.outputs,
+        "views": NO_VIEWS,
+        "hooks": None,
+    }
+    return maker(partial(RouteBackward, layout), [Part(RouteBackward, slots)], [None, tuple, tuple])

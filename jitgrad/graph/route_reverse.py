@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from jitgrad.dispatch import wrap
+from jitgrad.graph import fresh
 from jitgrad.graph.derivative import add_cotangents, described, kinds_of
 from jitgrad.graph.ir import Scalar, Value
 from jitgrad.graph.loop_layout import LoopLayout
@@ -174,7 +174,7 @@ def _compiled(names: tuple[str, ...], text: ReverseText) -> Callable[[Sequence[A
         f"return {tuple_of(flows)}",
     ]
     body = "".join(f"    {line}\n" for line in lines)
-    space = {**text.space, "Unfold": Unfold, "wrap": wrap}
+    space = {**text.space, "Unfold": Unfold, **fresh.names()}
     exec(compile(f"def reverse(kept, cotangents):\n{body}", "<jitgrad route back>", "exec"), space)
     return space.pop("reverse")
 
@@ -274,7 +274,7 @@ class _Writer:
         arguments += [stage.values[each] for each in whole.inputs if each not in within]
         arguments += [self._waiting(node, number_of[each]) for each in whole.given]
         made = {each: f"flow{len(self.lines)}_{at}" for at, each in enumerate(whole.targets)}
-        call = f"{self.constant(whole.program.run)}({', '.join(arguments)})"
+        call = f"{self.constant(whole.program.at_once())}({', '.join(arguments)})"
         self.lines.append(f"{tuple_of(made.values())} = {call}" if made else call)
         self._flow(node, [made.get(each) for each in layout.roots])
         freed = layout.freed_by(tuple(given), wanted)

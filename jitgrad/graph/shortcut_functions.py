@@ -107,7 +107,7 @@ class Writer(PathWriter):
         if len(together) < LEAST_TOGETHER:
             return super().program()
         made = hot.last.lower_with_block(*hot.trace, together=together)
-        return super().program() if made is None else (made.run, made.offsets)
+        return super().program() if made is None else (made.at_once(), made.offsets)
 
     def value(self, slot: str) -> str:
         is_lasting = slot.startswith(("known_slots[", "part("))

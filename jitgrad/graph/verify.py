@@ -250,6 +250,11 @@ class CheckedProgram:
             )
         }
 
+    def at_once(self) -> Callable[..., tuple]:
+        """Return `run`, which checks from now on what is done as one native call."""
+        self.program.at_once()
+        return self.run
+
     def run(self, *given: Any) -> tuple:
         """Run natively; raise `VerificationError` if the primitives give something else.
 

@@ -39,9 +39,36 @@ ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112
 
 # launches, see calling.py
 
-ARRAY, CONSTANT, FLOAT, INTEGER = range(4)
+ARRAY, CONSTANT, FLOAT, INTEGER, SCRATCH = range(5)
 """What an entry of an argument table is made of: the address of an array's element, a constant,
-a Python number as float64 or as int64."""
+a Python number as float64 or as int64, the address of a byte of scratch memory."""
+
+CALLS, NDARRAY_TYPE, FLOAT_TYPE, TYPE_ERROR, WRONG_TYPE, WAKE_HELPERS, KERNELS = range(0, 56, 8)
+"""Where the description of launches holds its int64s: how many kernels are called, the types of
+arrays and of floats, the exception and its message for what is no array, what wakes helpers, and
+then what is called."""
+
+(
+    ARGUMENTS, WRONG_COUNT, NEW_ARRAY, THINGS, RESULTS, LAUNCHES, BYTES, SCRATCH_BEGINS, POISONED,
+    TO_MAKE,
+) = range(0, 80, 8)  # fmt: skip
+"""The same of a whole run: how many arguments there are, and the message for others; NumPy's
+function that makes arrays; how many arguments and arrays there are, and how many results; where the
+launches are described; the bytes of the memory for one run, where in it scratch memory begins, and
+how much of it is poisoned. Then the arrays: for each the dtype, how many dimensions it has, and
+their sizes. Behind them for each result its kind, and its number or place."""
+
+THING, TRUTH = range(2)
+"""What a result is: an argument or an array, by its number; a bool in a byte of scratch memory."""
+
+MOST_SCRATCH = 1 << 16
+"""How large the scratch memory of a whole run may be: more would come from the system each time."""
+
+# objects, see instances.py
+
+ARGUMENT, OBJECT, MADE, CALLED = range(4)
+"""What a slot is set to: an argument, by its number; an object, by its address; one that was made
+before, by its number; what an object returns when it is called."""
 
 # jobs, see threads.py
 

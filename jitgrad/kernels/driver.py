@@ -18,7 +18,7 @@ import numpy as np
 
 from jitgrad.graph.ir import Scalar, Value
 from jitgrad.kernels import calling, cpu
-from jitgrad.kernels.conventions import ARRAY, CONSTANT, FLOAT, INTEGER
+from jitgrad.kernels.conventions import ARRAY, CONSTANT, FLOAT, INTEGER, SCRATCH, THING, TRUTH
 from jitgrad.kernels.driver_memory import BLOCK, KEPT, WITHIN, DriverMemory, geometry_of
 from jitgrad.kernels.emit import emit_kernels
 from jitgrad.kernels.entries import Emitted, Integer, Pointer
@@ -64,6 +64,7 @@ class Driver(DriverMemory):
         native_calls: kernels and products of one run.
         source: the text.
         run: the function.
+        whole: what it is as one native call, None where it does more than such a call can.
         instructions, footprint: see `Program`.
     """
 
@@ -77,6 +78,10 @@ class Driver(DriverMemory):
     ) -> None:
         self.kernels: list[cpu.Kernel] = []
         self.native_calls = 0
+        # what single lines do, too: launches, with the positions of what they are given, and
+        # bools that are read from scratch
+        self._launches: list[tuple[list[calling.KernelCall], dict[str, int]]] = []
+        self._truths: dict[str, int] = {}
         self._schedule = schedule
         super().__init__(inputs, outputs)
         self._within = within
@@ -192,7 +197,8 @@ class Driver(DriverMemory):
             table = self._table(emitted, arguments)
             calls.append(calling.KernelCall(kernel, emitted.length, split, table))
             self.native_calls += 1
-        launch = self._constant("launch", calling.launch(calls))
+        launch = f"launch{len(self._launches)}"
+        self._launches.append((calls, arguments))
         names = ", ".join(each.kernel.name for each in calls)
         self._line(f"{launch}({', '.join(arguments)})  # {names}")
 
@@ -231,8 +237,11 @@ class Driver(DriverMemory):
             shown = operation.expression.format(*operands)
             self._line(f"{name} = {function}({', '.join(operands)})  # {shown}")
         elif isinstance(operation, Extract):
-            name = self._names[operation.output] = self._new("number")
-            self._line(f"{name} = {self._array(operation.source)}.item()")
+            name, source = self._new("number"), operation.source
+            self._names[operation.output] = name
+            self._line(f"{name} = {self._array(source)}.item()")
+            if source.dtype == np.bool_ and source.memory in self._scratch:
+                self._truths[name] = self._scratch.offset(source)
 
     def _operand(self, operand: Any) -> str:
         if isinstance(operand, Value):
@@ -299,6 +308,9 @@ class Driver(DriverMemory):
         body.append(f"return ({''.join(each + ', ' for each in results)})")
         lines = [f"def run({', '.join(parameters)}):", *("    " + each for each in body)]
         self.source = "\n".join(lines) + "\n"
+        self.whole = self._as_whole(parameters, results)
+        for number, (calls, _) in enumerate(self._launches):
+            self._namespace[f"launch{number}"] = calling.launch(calls)
         file = f"<jitgrad program {next(_programs)}>"
         listed = list(self.source.splitlines(keepends=True))
         linecache.cache[file] = (len(self.source), None, listed, file)  # type: ignore[assignment]
@@ -306,6 +318,46 @@ class Driver(DriverMemory):
         # which is then no part of a cycle, and is freed with its scratch memory when it is let go
         self.run: Callable[..., tuple] = self._namespace.pop("run")
         weakref.finalize(self.run, linecache.cache.pop, file, None).atexit = False
+
+    def _as_whole(self, parameters: list[str], results: list[str]) -> calling.WholeRun | None:
+        """Return the run as one native call, None where it does more than such a call can."""
+        lines = len(self._arrays) + len(self._launches) + len(self._truths)
+        if len(self._launches) != 1 or len(self._lines) != lines:
+            return None
+        ((calls, arguments),) = self._launches
+        names = list(arguments)
+        positions = {name: at for at, name in enumerate((*parameters, *self._arrays))}
+        constants = {}
+
+        def elsewhere(entry: tuple[int, int, int]) -> tuple[int, int, int]:
+            kind, at, value = entry
+            name = names[at] if kind != CONSTANT else ""
+            if name == BLOCK:
+                return SCRATCH, 0, value
+            if name in positions:
+                return kind, positions[name], value
+            if kind == ARRAY:
+                constants[name] = self._namespace[name]
+                return CONSTANT, 0, constants[name].ctypes.data + value
+            return entry
+
+        try:
+            moved = [call._replace(table=[*map(elsewhere, call.table)]) for call in calls]
+            found = [
+                (TRUTH, self._truths[name]) if name in self._truths else (THING, positions[name])
+                for name in results
+            ]
+        except KeyError:
+            return None
+        made = calling.WholeRun(
+            len(parameters),
+            [*self._arrays.values()],
+            moved,
+            found,
+            self._scratch.size,
+            [*constants.values()],
+        )
+        return made if made.fits() else None
 
 
 def _instruction(unit: Unit, kernels: Sequence[Emitted] | None) -> Instruction:

@@ -43,6 +43,8 @@ class DriverMemory:
             "run_quietly": run_quietly,
             "fresh": fresh,
         }
+        # what single lines make: arrays in row-major order
+        self._arrays: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
         self._base: dict[Memory, tuple[str, Value]] = {}
         self._views: dict[tuple, str] = {}
         self._outside = {each.memory for each in inputs if isinstance(each, Value)}
@@ -86,7 +88,10 @@ class DriverMemory:
             return
         first = self._introduced.get(memory, value)
         name = self._new("out")
-        self._line(f"{name} = {self._allocation(first)}")
+        made = self._allocation(first)
+        if made == f"empty({first.shape}, {first.dtype.name})":
+            self._arrays[name] = first.shape, first.dtype
+        self._line(f"{name} = {made}")
         self._base[memory] = (name, first)
         self._views[geometry_of(first)] = name
 
@@ -189,6 +194,7 @@ class DriverMemory:
             size += aligned(length * itemsize)
         if self.offsets:
             self._namespace["uint8"] = np.dtype(np.uint8)
+            self._arrays[KEPT] = (size,), self._namespace["uint8"]
             self._line(f"{KEPT} = empty({size}, uint8)")
 
     def _put(self, value: Value, block: str, offset: int) -> None:

@@ -7,7 +7,7 @@ NumPy.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jitgrad.graph.ir import Compute, Step
@@ -54,8 +54,13 @@ class LaterProgram(Interpreter):
             program = self._program
             if program is None:
                 program = self._program = lower(*self._trace)
+                program.at_once()
         tell()
         return program.run(*given)
+
+    def at_once(self) -> Callable[..., tuple]:
+        """Return what runs as the program would."""
+        return self.run
 
     @property
     def instructions(self) -> Sequence[Instruction]:

@@ -12,16 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jitgrad.kernels.calling import METH_FASTCALL, WRONG_TYPE, builtin, method, wake
-from jitgrad.kernels.cpu import native
+from jitgrad.kernels.calling import NO_ARRAY, builtin, wake
 
-_RUN = method(b"run", native("run"), METH_FASTCALL)
-_PLACE = method(b"place", native("place"), METH_FASTCALL)
-
-FIRST_WORDS = [id(np.ndarray), id(TypeError), ctypes.addressof(WRONG_TYPE), id(wake)]
+FIRST_WORDS = [id(np.ndarray), id(TypeError), ctypes.addressof(NO_ARRAY), id(wake)]
 """The words with which every arena begins."""
 
 
 def machine(words: np.ndarray) -> tuple[Callable[[int, bool], int], Callable[..., int]]:
     """Return what runs the loop in an arena, and what tells it where arrays are."""
-    return builtin(_RUN, words), builtin(_PLACE, words)
+    return builtin("turn", words), builtin("place", words)

@@ -5,6 +5,7 @@ Where there is no native code (see `availability`), the steps of a trace are int
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from jitgrad.kernels.instructions import Footprint, Instruction
 from jitgrad.kernels.interpreter import Interpreter
 
 if TYPE_CHECKING:
+    from jitgrad.kernels.calling import WholeRun
     from jitgrad.kernels.cpu import Kernel
     from jitgrad.kernels.driver import Driver
 
@@ -35,6 +37,7 @@ class Program:
         offsets: of the outputs that are in one block of bytes, where they begin.
         source: the driver, as Python; empty where there is none.
         why_not: why it is interpreted, empty if it is native.
+        whole: what `run` is as one native call, None where that is made, or cannot be.
     """
 
     __slots__ = (
@@ -46,6 +49,7 @@ class Program:
         "offsets",
         "run",
         "source",
+        "whole",
         "why_not",
     )
 
@@ -69,6 +73,19 @@ class Program:
         self.source = source
         self.why_not = why_not
         self.offsets: dict[Value, int] = {}
+        self.whole: WholeRun | None = None
+
+    def at_once(self) -> Callable[..., tuple]:
+        """Return `run`, for what runs again and again: from now on one native call, if it can be.
+
+        That takes half the time of a short run, and in the first process on a machine the time to
+        compile what makes such calls, as long as ten kernels.
+        """
+        whole, self.whole = self.whole, None
+        if whole is not None:
+            with contextlib.suppress(Unavailable):
+                self.run = natively(whole.made)
+        return self.run
 
 
 def lower(
@@ -116,6 +133,7 @@ def lower(
         driver.source,
     )
     program.offsets = driver.offsets
+    program.whole = driver.whole
     return program
 
 

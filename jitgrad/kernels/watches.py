@@ -129,15 +129,9 @@ def watch(words: Sequence[Word]) -> Callable[[], int] | None:
 
 def _comparing(table: np.ndarray) -> Callable[[], int]:
     """Return what compares the words of a table: their number, then addresses and contents."""
-    from jitgrad.kernels.calling import METH_FASTCALL, builtin, method
-    from jitgrad.kernels.cpu import native
+    from jitgrad.kernels.calling import builtin
 
-    if "unchanged" not in _methods:
-        _methods["unchanged"] = method(b"unchanged", native("unchanged"), METH_FASTCALL)
-    return builtin(_methods["unchanged"], table)
-
-
-_methods: dict[str, Any] = {}
+    return builtin("unchanged", table)
 
 
 class _Example:

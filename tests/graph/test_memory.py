@@ -12,6 +12,7 @@ import signal
 import sys
 import weakref
 from collections.abc import Callable, Iterator
+from types import BuiltinFunctionType
 from typing import Any
 
 import pytest
@@ -200,10 +201,14 @@ def test_what_it_read_is_let_go_without_the_collector(kind: str, _no_collector: 
     assert [each() for each in parameters] == [None] * 4
 
 
-def test_programs_are_freed_with_their_memory_without_the_collector(_no_collector: None) -> None:
+@pytest.mark.parametrize("is_native", [False, True])
+def test_programs_are_freed_with_their_memory_without_the_collector(
+    is_native: bool, _no_collector: None
+) -> None:
     @torch.compile
     def f(x):
-        return (x.sin() @ x).exp().sum()
+        made = (x.sin() @ x).exp().sum(0)
+        return made if is_native else made.cumprod(0)  # for which Python calls NumPy
 
     for _ in range(3):
         f(torch.ones(3, 3))
@@ -212,8 +217,10 @@ def test_programs_are_freed_with_their_memory_without_the_collector(_no_collecto
     while not program.source:
         program = program.program
     file = program.run.__code__.co_filename
-    run = weakref.ref(program.run)
     assert file in linecache.cache
+    run = weakref.ref(program.at_once())
+    assert isinstance(run(), BuiltinFunctionType) == is_native
+    assert (file not in linecache.cache) == is_native
     segment.program = None
     del program
     assert run() is None

@@ -84,6 +84,10 @@ def test_what_runs_have_done_with_is_poisoned(monkeypatch: pytest.MonkeyPatch) -
             x = (x @ x).tanh() + x * 1.5
         return x
 
-    found = [turn(jitgrad.eye(3)) for _ in range(20)]
+    @jitgrad.compile
+    def by_numpy(x: Any) -> Any:
+        return ((x @ x).tanh() + x).cumprod(0)
+
+    found = [function(jitgrad.eye(3)) for function in (turn, by_numpy) for _ in range(20)]
     assert Poisoned.seen == {tuple, running.Arena}
     assert all(each.isfinite().all() for each in found)

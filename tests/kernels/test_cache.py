@@ -112,7 +112,7 @@ def test_machine_code_holds_no_addresses(filled, tmp_path):
     assert contents(tmp_path / "other") == contents(directory)
     symbols = [cache.unpacked(name.removesuffix(cache.SUFFIX), data).symbol  # type: ignore[union-attr]
                for name, data in contents(directory).items()]  # fmt: skip
-    assert {"jitgrad_launch", "jitgrad_help", "jitgrad_run", "jitgrad_place"} < set(symbols)
+    assert {"jitgrad_launch", "jitgrad_help", "jitgrad_turn", "jitgrad_place"} < set(symbols)
     assert any(b"jitgrad_math_sin" in data for data in contents(directory).values())
 
 

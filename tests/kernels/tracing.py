@@ -140,9 +140,9 @@ class Trace:
     def check(self, *outputs: Traced, close: float = 0.0) -> Program:
         """Lower, run, and compare outputs, inputs and who shares memory with whom."""
         program = self.lower(*outputs)
-        for _ in range(2):
+        for run in (program.run, program.run, program.at_once()):
             arguments = self.arguments()
-            made = program.run(*arguments)
+            made = run(*arguments)
             assert len(made) == len(outputs)
             for found, expected in zip(made, outputs):
                 same(found, expected.now, close)

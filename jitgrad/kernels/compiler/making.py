@@ -28,6 +28,7 @@ from jitgrad.kernels.compiler import (  # those that are not used define FUNCTIO
     arithmetic,  # noqa: F401
     blas,
     exact,  # noqa: F401
+    instances,
     launching,
     math,  # noqa: F401
     memory,
@@ -71,10 +72,12 @@ _SETTINGS = (
 
 _NATIVE: dict[str, Callable] = {
     "launch": launching.launch,
+    "run": launching.run,
     "help": launching.help,
-    "run": turning.run,
+    "turn": turning.turn,
     "place": turning.place,
     "unchanged": watching.unchanged,
+    "make": instances.make,
 }
 
 

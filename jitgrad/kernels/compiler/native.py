@@ -112,6 +112,27 @@ def stack_table(typing_context: Any) -> Any:
 
 
 @intrinsic
+def new_array(
+    typing_context: Any, function: Any, kind: Any, dtype: Any, dimensions: Any, sizes: Any
+) -> Any:
+    """Return a new array in row-major order, 0 for an exception; it takes the dtype over.
+
+    Args:
+        function: the address of `PyArray_NewFromDescr` of NumPy's interface for C.
+    """
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        number = ir.IntType(32)
+        signature = ir.FunctionType(I64, [I64, I64, number, I64, I64, I64, number, I64])
+        function, kind, dtype, dimensions, sizes = args
+        found = builder.inttoptr(function, signature.as_pointer())
+        count, none = builder.trunc(dimensions, number), I64(0)
+        return builder.call(found, [kind, dtype, count, sizes, none, none, number(0), none])
+
+    return types.int64(*(types.int64,) * 5), generate
+
+
+@intrinsic
 def call_kernel(typing_context: Any, address: Any, table: Any, first: Any, last: Any) -> Any:
     """Call a kernel, whose status and result do not matter: kernels cannot raise."""
 
@@ -155,6 +176,8 @@ def _python(name: str, result: Any, *parameters: Any) -> Any:
         lambda typing_context: (result(), generate),
         lambda typing_context, a: (result(*parameters), generate),
         lambda typing_context, a, b: (result(*parameters), generate),
+        lambda typing_context, a, b, c: (result(*parameters), generate),
+        lambda typing_context, a, b, c, d: (result(*parameters), generate),
     )
     return intrinsic(shapes[len(parameters)])
 
@@ -162,9 +185,19 @@ def _python(name: str, result: Any, *parameters: Any) -> Any:
 float_of = _python("PyFloat_AsDouble", types.float64, types.int64)
 integer_of = _python("PyLong_AsUnsignedLongLongMask", types.int64, types.int64)
 new_integer = _python("PyLong_FromLongLong", types.int64, types.int64)
+take_memory = _python("PyMem_RawMalloc", types.int64, types.int64)
+free_memory = _python("PyMem_RawFree", types.void, types.int64)
+no_memory = _python("PyErr_NoMemory", types.int64)
+new_truth = _python("PyBool_FromLong", types.int64, types.int64)
+new_tuple = _python("PyTuple_New", types.int64, types.int64)
+set_item = _python("PyTuple_SetItem", types.void, types.int64, types.int64, types.int64)
 new_bytes = _python("PyByteArray_FromStringAndSize", types.int64, types.int64, types.int64)
 bytes_of = _python("PyByteArray_AsString", types.int64, types.int64)
 call_with = _python("PyObject_CallOneArg", types.int64, types.int64, types.int64)
+call_alone = _python("PyObject_CallNoArgs", types.int64, types.int64)
+call_with_all = _python("PyObject_Vectorcall", types.int64, *(types.int64,) * 4)
+allocate = _python("PyType_GenericAlloc", types.int64, types.int64, types.int64)
+hold = _python("Py_IncRef", types.void, types.int64)
 forget = _python("Py_DecRef", types.void, types.int64)
 has_error = _python("PyErr_Occurred", types.int64)
 set_error = _python("PyErr_SetString", types.void, types.int64, types.int64)

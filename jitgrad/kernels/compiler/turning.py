@@ -144,7 +144,7 @@ def _turn(arena: int, turns: int, release: int) -> int:
     return done * NUMBERS + number
 
 
-def run(arena: int, arguments: int, count: int) -> int:
+def turn(arena: int, arguments: int, count: int) -> int:
     """Take the number of turns, and whether to release the interpreter lock."""
     turns = integer_of(word(arguments))
     release = integer_of(word(arguments + 8))
