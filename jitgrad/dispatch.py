@@ -97,8 +97,7 @@ def wrap(array: Any, storage: Storage | None = None) -> Any:
 def rebuild(array: np.ndarray, storage: Storage, node: Node | None, index: int) -> Any:
     """Return a tensor over `array` that is output `index` of a node."""
     tensor = wrap(array, storage)
-    tensor._node = node
-    tensor._index = index
+    tensor._node, tensor._index = node, index
     return tensor
 
 

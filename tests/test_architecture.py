@@ -45,6 +45,7 @@ LATE_IMPORTS = {
     ("kernels.availability", "jitgrad"): "loads llvmlite, if it is there, for the first program",
     ("kernels.program", "jitgrad"): "makes what calls kernels for the first program",
     ("kernels.watches", "jitgrad"): "makes what watches for the first watch",
+    ("kernels.instances", "jitgrad"): "makes what makes objects for the first ones",
     ("kernels.loops", "jitgrad"): "makes what runs loops for the first loop",
     ("kernels.cpu", "jitgrad"): "loads numba for what is not on disk",
 }

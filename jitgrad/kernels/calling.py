@@ -139,10 +139,9 @@ class WholeRun(NamedTuple):
 @functools.cache
 def _new_array() -> int:
     """Return the address of NumPy's function that makes an array."""
-    core = getattr(np, "_core", None) or np.core  # as NumPy 2 and 1 call it
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    interface = pointer(core._multiarray_umath._ARRAY_API, None)  # type: ignore[attr-defined]
+    interface = pointer(np._core._multiarray_umath._ARRAY_API, None)  # type: ignore[attr-defined]
     return ctypes.cast(interface, ctypes.POINTER(ctypes.c_void_p))[_NEW_ARRAY]
 
 
