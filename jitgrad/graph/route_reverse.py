@@ -248,7 +248,7 @@ class _Writer:
         if name in self.node.layout.names:
             if is_one_of_many and not behind:
                 those = version.partition("[")[0]
-                self.checks[f"[each.version for each in {name}] != {those}"] = None
+                self.checks[f"(*[each.version for each in {name}],) != {those}"] = None
             else:
                 self.checks[f"{storage}.version - {version} != {behind}"] = None
         elif behind:

@@ -126,7 +126,7 @@ class Writer(PathWriter):
         if len(watched) > 1:
             pick = itemgetter(*(places[layout.given_storages[each]] for each in watched))
             storages = self.facts.hold(f"watch.picked({self.constant(pick)}, watch.storages)")
-            versions = self.facts.hold(f"[each.version for each in {storages}]")
+            versions = self.facts.hold(f"watch.picked_versions({self.constant(pick)})")
             for at, entry in enumerate(watched):
                 found[entry] = f"{storages}[{at}]", f"{versions}[{at}]"
         return found

@@ -28,6 +28,7 @@ from jitgrad.kernels.watches import (
     class_word,
     dictionary_of,
     dictionary_word,
+    gatherer,
     has_versions,
     list_words,
     read,
@@ -109,6 +110,7 @@ class Watch:
         self.nodes: list[Node | None] = [None] * len(roots)
         self.storages: list[Storage | None] = [None] * len(roots)
         self._picked: dict[itemgetter, tuple] = {}
+        self._gatherers: dict[itemgetter, Callable[[], tuple]] = {}
         for at, each in tensors:
             self.nodes[at], self.storages[at] = each._node, each._storage
 
@@ -123,6 +125,14 @@ class Watch:
         if found is None:
             found = self._picked[pick] = pick(among)
         return found
+
+    def picked_versions(self, pick: itemgetter) -> tuple:
+        """Return how often the storages that `pick` takes have been written to."""
+        found = self._gatherers.get(pick)
+        if found is None:
+            storages = self.picked(pick, self.storages)
+            found = self._gatherers[pick] = gatherer(storages, Storage, "version")
+        return found()
 
     def versions(self) -> list[int | None]:
         """Return how often the memory of each root has been written to."""

@@ -148,11 +148,11 @@ def _new_array() -> int:
 class _Table(np.ndarray):
     """Words, and the objects whose addresses are among them."""
 
-    held: Sequence[Any]
+    held: tuple[Any, ...]
 
 
 def table_of(words: Sequence[int], held: Sequence[Any]) -> np.ndarray:
     """Return words as native code reads them, which lets objects live as long as itself."""
     table = np.array(words, np.int64).view(_Table)
-    table.held = held
+    table.held = tuple(held)
     return table

@@ -9,6 +9,7 @@ that has no such versions, nothing can be watched.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import gc
@@ -132,6 +133,26 @@ def _comparing(table: np.ndarray) -> Callable[[], int]:
     from jitgrad.kernels.calling import builtin
 
     return builtin("unchanged", table)
+
+
+def gatherer(objects: Sequence[Any], owner: type, name: str) -> Callable[[], tuple]:
+    """Return a function that returns what the slot `name` of each of `objects` holds at the time.
+
+    Args:
+        owner: the class that has the slot, which is never empty.
+    """
+    offset = slot_offset(owner, name)
+    if offset is not None:
+        words = [len(objects), *(id(each) + offset for each in objects)]
+        with contextlib.suppress(Unavailable):
+            return natively(lambda: _gathering(words, objects))
+    return lambda: tuple(getattr(each, name) for each in objects)
+
+
+def _gathering(words: list[int], held: Sequence[Any]) -> Callable[[], tuple]:
+    from jitgrad.kernels.calling import builtin, table_of
+
+    return builtin("gather", table_of(words, held))
 
 
 class _Example:

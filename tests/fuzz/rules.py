@@ -959,7 +959,7 @@ MUTANTS = [
     ),
     Mutant(
         "route back: what was written of many", "graph/route_reverse.py",
-        'self.checks[f"[each.version for each in {name}] != {those}"] = None', "pass",
+        'self.checks[f"(*[each.version for each in {name}],) != {those}"] = None', "pass",
     ),
     Mutant(
         "route back: results that turns have saved", "graph/route_reverse.py",

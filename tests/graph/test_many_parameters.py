@@ -102,6 +102,36 @@ def test_what_is_kept_lies_in_one_block() -> None:
     assert "part" not in reverse.run.__code__.co_names
 
 
+def test_passes_that_come_again_make_no_nodes_of_the_stages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Unless something has been written since."""
+    model = Model()
+    call = known(last_of(model), model)
+    chains = []
+    made = RouteBackward.chain
+
+    def chain(self: RouteBackward) -> Any:
+        chains.append(self)
+        return made(self)
+
+    monkeypatch.setattr(RouteBackward, "chain", chain)
+    for _ in range(3):
+        gradients(call(batch()), model)
+    assert chains == []
+    with torch.no_grad():
+        model.layers[0].weight.mul_(2)
+    for _ in range(3):
+        gradients(call(batch()), model)
+    assert chains == []
+    y = call(batch())
+    with torch.no_grad():
+        model.layers[5].weight.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        gradients(y, model)
+    assert chains != []
+
+
 def test_gradients_of_some_parameters() -> None:
     def use(y: Any, model: Any) -> Any:
         some = [each.weight for each in model.layers[2:5]]

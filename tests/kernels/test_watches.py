@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from types import SimpleNamespace
+import weakref
+from types import BuiltinFunctionType, SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 import jitgrad
+from jitgrad import config
 from jitgrad.dispatch import TensorCore
 from jitgrad.kernels import watches
 from jitgrad.storage import Storage
@@ -134,3 +138,36 @@ def test_slots_are_found_by_trial(owner: type, name: str) -> None:
     assert not unchanged()
     owner.__dict__[name].__set__(obj, held)
     assert unchanged()
+
+
+def test_what_slots_hold_is_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    storages = [Storage(np.zeros(1)) for _ in range(50)]
+    read = watches.gatherer(storages, Storage, "version")
+    assert isinstance(read, BuiltinFunctionType)
+    with monkeypatch.context() as patch:
+        patch.setattr(config, "program", "python")
+        by_python = watches.gatherer(storages, Storage, "version")
+    assert not isinstance(by_python, BuiltinFunctionType)
+    with monkeypatch.context() as patch:
+        patch.setattr(watches, "slot_offset", lambda owner, name: None)
+        assert not isinstance(watches.gatherer(storages, Storage, "version"), BuiltinFunctionType)
+    for each in (read, by_python):
+        assert each() == (0,) * 50
+        for number, storage in enumerate(storages):
+            storage.version = 1000 + number
+        assert each() == tuple(range(1000, 1050))
+        for storage in storages:
+            storage.version = 0
+    mark: Any = object()
+    storages[7].version = mark
+    held = sys.getrefcount(mark)
+    for _ in range(100):
+        assert read()[7] is mark
+    assert sys.getrefcount(mark) == held
+    # they live as long as what reads them
+    alive = weakref.ref(storages[0])
+    del storages[:], by_python, storage, each
+    assert alive() is not None
+    del read
+    assert alive() is None
+    assert watches.gatherer([], Storage, "version")() == ()

@@ -77,6 +77,7 @@ _NATIVE: dict[str, Callable] = {
     "turn": turning.turn,
     "place": turning.place,
     "unchanged": watching.unchanged,
+    "gather": watching.gather,
     "make": instances.make,
 }
 

@@ -5,7 +5,13 @@
 
 from __future__ import annotations
 
-from jitgrad.kernels.compiler.native import new_integer, word
+from jitgrad.kernels.compiler.native import (
+    hold,
+    new_integer,
+    new_tuple,
+    set_item,
+    word,
+)
 from jitgrad.kernels.conventions import DATA
 
 
@@ -18,3 +24,17 @@ def unchanged(table: int, arguments: int, count: int) -> int:
         place += 16
         left -= 1
     return new_integer(1 if left == 0 else 0)
+
+
+def gather(table: int, arguments: int, count: int) -> int:
+    """Return a tuple of the objects whose addresses are where a table says."""
+    place = word(table + DATA)
+    made = new_tuple(word(place))
+    if made == 0:
+        return 0
+    for k in range(word(place)):
+        place += 8
+        found = word(word(place))
+        hold(found)
+        set_item(made, k, found)
+    return made
