@@ -117,8 +117,8 @@ class WholeRun(NamedTuple):
     held: Sequence[Any]
 
     def fits(self) -> bool:
-        """Is its memory best taken and given back in each run?"""
-        return self.scratch <= MOST_SCRATCH
+        """Can it be made, and is its memory best taken and given back in each run?"""
+        return self.scratch <= MOST_SCRATCH and _new_array() != 0
 
     def made(self) -> Callable[..., tuple]:
         """Return a built-in function that performs it."""
@@ -138,10 +138,14 @@ class WholeRun(NamedTuple):
 
 @functools.cache
 def _new_array() -> int:
-    """Return the address of NumPy's function that makes an array."""
+    """Return the address of NumPy's function that makes an array; 0 where it is not found."""
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    interface = pointer(np._core._multiarray_umath._ARRAY_API, None)  # type: ignore[attr-defined]
+    try:
+        interface = pointer(np._core._multiarray_umath._ARRAY_API, None)  # type: ignore[attr-defined]
+    except (AttributeError, ValueError):
+        # another NumPy keeps it elsewhere
+        return 0
     return ctypes.cast(interface, ctypes.POINTER(ctypes.c_void_p))[_NEW_ARRAY]
 
 

@@ -32,7 +32,7 @@ MOST_OPERATIONS = 48
 """Operations in one kernel; compile time grows faster than their number."""
 
 MOST_REGIONS = 24
-"""Pointers in one kernel; more do not fit the registers."""
+"""Pointers in the loops of one kernel; more do not fit the registers."""
 
 SINGLE_PASS = 1 << 14
 """Full reductions over more elements end their kernel, so that it can be split over threads."""
@@ -180,9 +180,10 @@ class Group:
         """
         if len(self.members) >= MOST_OPERATIONS:
             return False
-        regions = {each.key() for member in self.members for each in member.accesses}
-        # numbers that one operation passes to the next are in no memory, and nothing loops
-        if self.dims and len(regions) + len(operation.reads) + 1 > MOST_REGIONS:
+        # what is done once is done when the loops begin
+        looped = [each for each in self.members if self.dims and each.level is not Level.ONCE]
+        regions = {each.key() for member in looped for each in member.accesses}
+        if len(regions) + len(operation.reads) + 1 > MOST_REGIONS:
             return False
         draft = _Draft(operation)
         if self.dims == () != draft.sizes and self.kept is None:
@@ -191,6 +192,9 @@ class Group:
 
     def _join_numbers(self, draft: _Draft) -> bool:
         """Take in a loop after operations on numbers, which then come before it."""
+        # many are a kernel of their own, or the loops would be cut where it has no more room
+        if 2 * len(self.members) > MOST_OPERATIONS:
+            return False
         if any(isinstance(each.operation, Reduce) for each in self.members):
             return False
         before = [(each, each.level, each.time) for each in self.members]

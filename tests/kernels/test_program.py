@@ -168,6 +168,22 @@ def test_products_take_transposed_views():
     assert "copy" not in program.source
 
 
+@pytest.mark.parametrize("count", [0, 1, 11, 24, 25, 40, 46, 47, 48, 60])
+def test_numbers_do_not_cut_the_loop_behind_them(count):
+    trace = Trace()
+    x, number = trace.input(ones(64)), trace.input(np.array(0.5, "float32"))
+    for _ in range(count):
+        number = trace.compute(r.ADD, number, 1.0)
+    made = trace.compute(r.MUL, x, number)
+    for _ in range(6):
+        made = trace.compute(r.ADD, trace.compute(r.MUL, made, x), number)
+    program = trace.check(made)
+    # numbers have kernels of their own where they are many
+    assert program.native_calls == 1 + count // 48 + (count % 48 > 24)
+    # and no array is made between loops
+    assert program.source.count("empty(") == 1
+
+
 def test_constants_are_fresh_where_they_leave():
     trace = Trace()
     zeros = trace.compute(r.FILL, 0.0, size=(3,), dtype=np.dtype("float32"))

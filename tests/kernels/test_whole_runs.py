@@ -182,3 +182,17 @@ def test_which_runs_are_whole() -> None:
     again = trace.compute(r.ADD, trace.compute(r.MUL, y, total), total)
     assert isinstance(again.noted, Value)
     assert not is_whole(trace, again)
+
+
+def test_where_numpy_has_its_interface_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(np._core._multiarray_umath, "_ARRAY_API", object())  # type: ignore[attr-defined]
+    calling._new_array.cache_clear()
+    try:
+        trace = Trace()
+        x = trace.input(np.arange(5.0, dtype=np.float32))
+        made = trace.lower(trace.compute(r.ADD, x, x))
+        run = made.at_once()
+        assert not isinstance(run, BuiltinFunctionType)
+        assert run(*trace.arguments())[0].tolist() == [0, 2, 4, 6, 8]
+    finally:
+        calling._new_array.cache_clear()
