@@ -10,7 +10,7 @@ from tests.graph.agreement import Session
 from tests.graph.programs_cycles import leaf
 from tests.graph.programs_selecting import table
 
-COUNTS = (3, 40, 41, 90, 0, 1, 2, 3, 91, 1_000, 7)
+COUNTS = (3, 40, 41, 90, 0, 1, 2, 3, 91, 300, 7)
 
 
 def buffers(s: Session, f: Any, *shape: int, count: int = 2, counts: Any = COUNTS) -> None:
@@ -33,7 +33,7 @@ def scene_heat(s: Session) -> None:
             a, b = b, a
         return a
 
-    buffers(s, f, counts=(*COUNTS, 10_000, 7))
+    buffers(s, f, counts=(*COUNTS, 2_000, 7))
 
 
 def scene_both_are_returned(s: Session) -> None:

@@ -230,7 +230,7 @@ def scene_results_of_earlier_turns_that_others_depend_on(s: Session) -> None:
         return best, total, x
 
     f = s.compile(f)
-    for n, m in ((3, 2), (40, 30), (41, 20), (60, 60), (61, 10), (62, 70), (63, 0), (80, 40)):
+    for n, m in ((3, 2), (40, 30), (41, 20), (43, 43), (44, 50), (60, 0)):
         x, w = leaf(1.0, -0.5), leaf(0.9, 1.01)
         found = s.call(f, x, w, n, m, backward=False)
         for one in found:
