@@ -16,7 +16,7 @@ from jitgrad.kernels import cache
 from jitgrad.kernels.availability import INSTALL, Unavailable, described
 from jitgrad.kernels.clock import compiling
 from jitgrad.kernels.conventions import DTYPES
-from jitgrad.kernels.linking import Code, LinkError, link
+from jitgrad.kernels.linking import TILE, Code, LinkError, link, publish
 from jitgrad.kernels.processor import CONVERTS_HALF
 from jitgrad.locks import LOWERING
 
@@ -83,7 +83,7 @@ def _code(text: str, make: Callable[[Any], Code]) -> tuple[int, bool]:
     found = cache.find(key)
     if found is not None:
         try:
-            return link(found), True
+            return _linked(found), True
         except LinkError as error:
             cache.note("cannot be used", error)
     started = time.perf_counter()
@@ -92,7 +92,7 @@ def _code(text: str, make: Callable[[Any], Code]) -> tuple[int, bool]:
     finally:
         compiling.seconds += time.perf_counter() - started
     try:
-        address = link(made)
+        address = _linked(made)
     except LinkError as error:
         raise Unavailable(f"machine code cannot be linked ({error})", INSTALL) from error
     if making.has_usual_settings():
@@ -100,6 +100,19 @@ def _code(text: str, make: Callable[[Any], Code]) -> tuple[int, bool]:
     else:
         cache.note("off", "settings of Numba have been changed by assignment")
     return address, False
+
+
+_tiles: set[str] = set()
+
+
+def _linked(code: Code) -> int:
+    """Return the address of machine code, whose tiles are there then."""
+    for symbol in code.calls:
+        if symbol.startswith(TILE) and symbol not in _tiles:
+            address, _ = _code(symbol, lambda making, symbol=symbol: making.tile(symbol))
+            publish(symbol, address)
+            _tiles.add(symbol)
+    return link(code)
 
 
 def _made(make: Callable[[Any], Code]) -> tuple[Code, Any]:

@@ -33,6 +33,10 @@ def keep_forever(obj: Any) -> Any:
     return obj
 
 
+TILE = "jitgrad_tile_"
+"""How the names of tiles begin, functions that are compiled once and called by many kernels."""
+
+
 class Code(NamedTuple):
     """Machine code.
 
@@ -83,6 +87,11 @@ def link(code: Code) -> int:
     if not address:
         raise LinkError(f"{code.symbol} is not in its object file")
     return address
+
+
+def publish(symbol: str, address: int) -> None:
+    """Let machine code that is linked later call what is at `address`."""
+    llvmlite.binding.add_symbol(symbol, address)
 
 
 def symbol_of(name: str) -> str:

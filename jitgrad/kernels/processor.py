@@ -31,7 +31,11 @@ DOT_ROWS, DOT_COLUMNS = (4, 4) if _COUNT == 32 else (4, 2)
 """The largest tile of `dot`."""
 
 TILE_ROWS, TILE_COLUMNS = 6, 4 if _COUNT == 32 else 2
-"""The largest tile of `panel`: rows, and vectors in a row, a power of two."""
+"""The largest tile of `panel`: rows, and vectors in a row."""
+
+DEEP = min(256, (1 << 15) // (TILE_COLUMNS * VECTOR))
+"""How many products of a `product` are summed at a time: a part of its right operand that is read
+again and again should stay in the first cache."""
 
 
 def lanes(dtype: str) -> int:

@@ -14,16 +14,15 @@ from jitgrad.kernels.conventions import AS_IT_IS, ROW_MAJOR, TRANSPOSED
 from jitgrad.kernels.entries import Emitted, Header
 from jitgrad.kernels.geometry import count, row_major
 from jitgrad.kernels.operations import Operation, Product, copied
-from jitgrad.kernels.processor import TILE_COLUMNS, lanes
+from jitgrad.kernels.processor import DEEP, TILE_COLUMNS, lanes
 from jitgrad.kernels.threads import pieces
 
 LARGE = 1 << 24
 """Multiplications beyond which BLAS is asked, which may use several threads for one product and
 keeps parts of large matrices in the caches. Tiles take a third of its time for 64 x 64."""
 
-HIGH, HIGH_BEHIND_COPY, DEEP = 24, 96, 256
-"""Rows that one thread computes together, more where it has to copy the right operand first; how
-many products are summed at a time."""
+HIGH, HIGH_BEHIND_COPY = 24, 96
+"""Rows that one thread computes together, more where it has to copy the right operand first."""
 
 
 class Blas(NamedTuple):
@@ -130,7 +129,7 @@ def emit_product(a: Value, b: Value, target: Value) -> Emitted:
     header.integers(**dict(zip(names, steps)))
     high = HIGH if b.strides[-1] == 1 else HIGH_BEHIND_COPY
     blocks = -(-a.shape[-2] // high)
-    header.integers(blocks=blocks)
+    header.integers(high=high, blocks=blocks)
     nanoseconds = 20.0 + 0.02 * work
     body = _tiled(header, a, b, target, high, pieces(batch * blocks, nanoseconds) > 1)
     return header.emitted(body, batch * blocks, nanoseconds)
@@ -147,44 +146,25 @@ def _blas(header: Header, a: Value, b: Value, target: Value) -> str:
 
 
 def _tiled(header: Header, a: Value, b: Value, target: Value, high: int, is_split: bool) -> str:
-    wide = TILE_COLUMNS * lanes(target.dtype.name)
-    header.integers(a_down=a.strides[-2], a_across=a.strides[-1], b_down=b.strides[-2])
-    header.integers(c_down=target.strides[-2])
-    pack, right = "", "b, batch * b_step + k * b_down + j, b_down"
+    packed, slots, slot = target, 1, 0
     if b.strides[-1] != 1:
         # threads need memory of their own
         slots = count(target.shape[:-2]) * -(-a.shape[-2] // high) if is_split else 1
-        slot = wide * min(DEEP, max(a.shape[-1], 1))
+        slot = TILE_COLUMNS * lanes(target.dtype.name) * min(DEEP, max(a.shape[-1], 1))
         packed = Value((slots * slot,), (1,), target.dtype, Memory("packed"))
-        header.regions(packed=packed)
-        header.integers(b_across=b.strides[-1], slots=slots, slot=slot)
-        pack, right = _PACK.format(wide=wide), f"packed, held, {wide}"
-    return _TILED.format(wide=wide, high=high, deep=DEEP, pack=pack, right=right)
+    header.integers(a_down=a.strides[-2], a_across=a.strides[-1])
+    header.integers(b_down=b.strides[-2], b_across=b.strides[-1], c_down=target.strides[-2])
+    header.regions(packed=packed)
+    header.integers(slots=slots, slot=slot)
+    return _TILED
 
 
 _TILED = """
-for part in range(first, last):
-    batch = part // blocks
-    row = part % blocks * {high}
-    high = min({high}, rows - row)
-    for j in range(0, columns, {wide}):
-        left = min({wide}, columns - j)
-        for k in range(0, max(depth, 1), {deep}):
-            far = min({deep}, depth - k)
-{pack}
-            panel(
-                a, batch * a_step + row * a_down + k * a_across, a_down, a_across, {right},
-                c, batch * c_step + row * c_down + j, c_down, far, high, left, k
-            )
+product(
+    first, last, high, blocks, a, 0, a_step, a_down, a_across, b, 0, b_step, b_down, b_across,
+    c, 0, c_step, c_down, rows, columns, depth, packed, 0, slots, slot
+)
 """
-
-_PACK = """
-            held = part % slots * slot
-            for p in range(far):
-                place = batch * b_step + (k + p) * b_down + j * b_across
-                move(packed, held + p * {wide}, 1, b, place, b_across, left)
-"""
-"""Lays out a part of `b` as `panel` reads it."""
 
 _BLAS = """
 for batch in range(first, last):

@@ -21,7 +21,7 @@ import pytest
 
 from jitgrad import config
 from jitgrad.kernels import cache, cpu
-from jitgrad.kernels.linking import Code
+from jitgrad.kernels.linking import TILE, Code
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("stored.py")
@@ -114,6 +114,26 @@ def test_machine_code_holds_no_addresses(filled, tmp_path):
                for name, data in contents(directory).items()]  # fmt: skip
     assert {"jitgrad_launch", "jitgrad_help", "jitgrad_turn", "jitgrad_place"} < set(symbols)
     assert any(b"jitgrad_math_sin" in data for data in contents(directory).values())
+
+
+def test_tiles_that_are_gone_are_compiled_again(filled, tmp_path):
+    """What is removed first is what has not been used, be it a kernel or a tile of one."""
+    directory, first = filled
+    copy = tmp_path / "copy"
+    shutil.copytree(directory, copy)
+    copy.chmod(0o700)
+    gone = 0
+    for name, data in contents(directory).items():
+        found = cache.unpacked(name.removesuffix(cache.SUFFIX), data)
+        assert found is not None
+        if found.symbol.startswith(TILE):
+            (copy / name).unlink()
+            gone += 1
+    assert gone > 3
+    said = finish(start(copy))
+    assert said["kernels_from_disk"] == said["kernels"]
+    assert said["results"] == first["results"]
+    assert contents(copy) == contents(directory)
 
 
 def test_processes_at_the_same_time(filled, tmp_path):

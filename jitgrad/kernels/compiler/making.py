@@ -32,6 +32,7 @@ from jitgrad.kernels.compiler import (  # those that are not used define FUNCTIO
     launching,
     math,  # noqa: F401
     memory,
+    tile_calls,
     tiles,
     trigonometry,  # noqa: F401
     turning,
@@ -52,11 +53,11 @@ _NAMESPACE: dict[str, Any] = {
     "integer": memory.integer,
     "number": memory.number,
     "buffer": memory.buffer,
-    "clear": tiles.clear,
-    "move": tiles.move,
-    "multiply": tiles.multiply,
-    "dot": tiles.dot,
-    "panel": tiles.panel,
+    "clear": tile_calls.clear,
+    "move": tile_calls.move,
+    "multiply": tile_calls.multiply,
+    "dot": tile_calls.dot,
+    "product": tile_calls.product,
     "gemm": blas.gemm,
     "address": blas.address,
     "inf": float("inf"),
@@ -156,6 +157,18 @@ def function(name: str) -> Code:
     library.finalize()
     _, _, (image, _) = library.serialize_using_object_code()
     return _code(symbol, library, image)
+
+
+@_undisturbed
+@global_compiler_lock
+def tile(symbol: str) -> Code:
+    """Compile a tile, see tiles.py."""
+    library = _ObjectFile(TARGET.target_context.codegen(), symbol)
+    module = library.create_ir_module(symbol)
+    tiles.write(module, symbol)
+    library.add_ir_module(module)
+    library.finalize()
+    return _code(symbol, library, library.emit_native_object())
 
 
 def has_usual_settings() -> bool:

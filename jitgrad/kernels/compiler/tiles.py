@@ -1,21 +1,19 @@
 """Copies, and tiles of products summed in vector registers: the inner loops of correlations.
 
-They are written in LLVM's terms, since a loop costs Numba 30 ms.
+They are written in LLVM's terms, since a loop costs Numba 30 ms. Each is compiled once for all
+kernels, which call it by its name: `panel` takes twice as long as a kernel around it.
 """
-
-# pyright does not know that Numba passes the first argument of an intrinsic
-# pyright: reportCallIssue=false
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 
-from jitgrad.kernels.compiler.memory import IN_MEMORY, Region
-from jitgrad.kernels.processor import COLUMNS, DOT_COLUMNS, TILE_COLUMNS, TILE_ROWS, VECTOR
+from jitgrad.kernels.compiler.memory import IN_MEMORY
+from jitgrad.kernels.linking import TILE
+from jitgrad.kernels.processor import COLUMNS, DEEP, DOT_COLUMNS, TILE_COLUMNS, TILE_ROWS, lanes
 
 I1, I64 = ir.IntType(1), ir.IntType(64)
 
@@ -24,16 +22,19 @@ class _Code:
     """A function that is being written.
 
     Args:
-        module: where it goes.
-        name: unique to what it does.
-        arguments: their LLVM types.
+        function: as it is declared.
+        dtype: of its elements.
+
+    Attributes:
+        element: one of them in memory.
+        vector: as many as there are in a register.
     """
 
-    def __init__(self, module: Any, name: str, arguments: list) -> None:
-        self.function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
-        self.function.linkage = "internal"
-        for attribute in ("nounwind", "noinline"):
-            self.function.attributes.add(attribute)
+    def __init__(self, function: Any, dtype: str) -> None:
+        self.function = function
+        self.dtype = dtype
+        self.element = IN_MEMORY[dtype]
+        self.vector = ir.VectorType(self.element, lanes(dtype))
         self.block = self.function.append_basic_block()
         self.builder = ir.IRBuilder(self.block)
 
@@ -56,6 +57,17 @@ class _Code:
         single = builder.insert_element(ir.Constant(type, ir.Undefined), value, I64(0))
         mask = ir.Constant(ir.VectorType(ir.IntType(32), type.count), None)
         return builder.shuffle_vector(single, ir.Constant(type, ir.Undefined), mask)
+
+    def at(self, pointer: Any, number: Any, apart: Any) -> Any:
+        """Return where an element is whose `number` counts what lies `apart`."""
+        return self.builder.gep(pointer, [self.builder.mul(number, apart)])
+
+    def select(self, relation: str, left: Any, right: Any, one: Any, other: Any) -> Any:
+        """Return `one` where the relation holds, else `other`."""
+        return self.builder.select(self.builder.icmp_signed(relation, left, right), one, other)
+
+    def least(self, one: Any, other: Any) -> Any:
+        return self.select("<", one, other, one, other)
 
     def call(self, name: str, result: Any, operands: list, fastmath: tuple = ()) -> Any:
         module = self.builder.module
@@ -91,25 +103,18 @@ class _Code:
         return phis
 
 
-def _width(type: Any) -> int:
-    return 32 if isinstance(type, ir.FloatType) else 64
-
-
-def _write_clear(module: Any, name: str, arguments: list, rows: int, element: Any) -> Any:
-    code = _Code(module, name, arguments)
+def _write_clear(code: _Code, rows: int) -> None:
     target, many = code.function.args
 
     def step(k: Any, _carried: list) -> list:
-        code.builder.store(element(0), code.builder.gep(target, [k], inbounds=True), align=1)
+        code.builder.store(code.element(0), code.builder.gep(target, [k], inbounds=True), align=1)
         return []
 
     code.loop(many, 1, [], step)
     code.builder.ret_void()
-    return code.function
 
 
-def _write_move(module: Any, name: str, arguments: list, rows: int, element: Any) -> Any:
-    code = _Code(module, name, arguments)
+def _write_move(code: _Code, rows: int) -> None:
     builder = code.builder
     target, step, source, far, many = code.function.args
     for each in (target, source):
@@ -118,7 +123,7 @@ def _write_move(module: Any, name: str, arguments: list, rows: int, element: Any
     def copied(apart: Any, back: Any) -> None:
         def turn(k: Any, _carried: list) -> list:
             place = builder.gep(target, [builder.mul(k, apart)], inbounds=True)
-            builder.store(code.load(source, builder.mul(k, back), element), place, align=1)
+            builder.store(code.load(source, builder.mul(k, back), code.element), place, align=1)
             return []
 
         code.loop(many, 1, [], turn)
@@ -133,14 +138,12 @@ def _write_move(module: Any, name: str, arguments: list, rows: int, element: Any
     copied(I64(1), I64(1))
     builder.position_at_end(apart)
     copied(step, far)
-    return code.function
 
 
-def _write_multiply(module: Any, name: str, arguments: list, rows: int, element: Any) -> Any:
-    code = _Code(module, name, arguments)
+def _write_multiply(code: _Code, rows: int) -> None:
     builder = code.builder
     weights, source, offsets, depth, bias, target, pitch = code.function.args
-    vector = ir.VectorType(element, VECTOR * 8 // _width(element))
+    element, vector = code.element, code.vector
     starts = [code.splat(code.load(bias, I64(i), element), vector) for i in range(rows)]
 
     def step(k: Any, totals: list) -> list:
@@ -165,14 +168,12 @@ def _write_multiply(module: Any, name: str, arguments: list, rows: int, element:
             place = builder.add(row, I64(j * vector.count))
             code.store(totals[i * COLUMNS + j], target, place)
     builder.ret_void()
-    return code.function
 
 
-def _write_dot(module: Any, name: str, arguments: list, rows: int, element: Any) -> Any:
-    code = _Code(module, name, arguments)
+def _write_dot(code: _Code, rows: int) -> None:
     builder = code.builder
     left, pitch, right, offsets, length, samples, far, wide, target, across = code.function.args
-    vector = ir.VectorType(element, VECTOR * 8 // _width(element))
+    element, vector = code.element, code.vector
     places = [code.load(offsets, I64(j), I64) for j in range(DOT_COLUMNS)]
     starts = [ir.Constant(vector, None)] * (rows * DOT_COLUMNS)
 
@@ -202,21 +203,18 @@ def _write_dot(module: Any, name: str, arguments: list, rows: int, element: Any)
             total = totals[i * DOT_COLUMNS + j]
             builder.store(code.call(name, element, [held, total], ("reassoc",)), place)
     builder.ret_void()
-    return code.function
 
 
-def _write_panel(module: Any, name: str, arguments: list, rows: int, element: Any) -> Any:
-    code = _Code(module, name, arguments)
+def _write_panel(code: _Code, rows: int) -> None:
     builder = code.builder
     *_, many, left, _ = code.function.args
-    vector = ir.VectorType(element, VECTOR * 8 // _width(element))
     width = 1
     while width <= TILE_COLUMNS:
         inside, otherwise = (code.function.append_basic_block() for _ in range(2))
-        fits = builder.icmp_signed("<=", left, I64(width * vector.count))
+        fits = builder.icmp_signed("<=", left, I64(width * code.vector.count))
         builder.cbranch(fits, inside, otherwise)
         builder.position_at_end(inside)
-        made = _Panel(code, vector, width)
+        made = _Panel(code, width)
         rest = builder.srem(many, I64(TILE_ROWS))
         # few rows that are left over are computed one by one, others as if there were more
         few = builder.icmp_signed("<=", rest, I64(TILE_ROWS // 3))
@@ -226,17 +224,16 @@ def _write_panel(module: Any, name: str, arguments: list, rows: int, element: An
         code.loop(alone, 1, [], lambda k, _, made=made, m=most: made.tile(builder.add(m, k), 1))
         builder.ret_void()
         builder.position_at_end(otherwise)
-        width *= 2
+        width += 1
     builder.ret_void()
-    return code.function
 
 
 class _Panel:
-    """Columns of a product that take at most `width` vectors, and more than half as many."""
+    """Columns of a product that take `width` vectors, the last one as far as there are any."""
 
-    def __init__(self, code: _Code, vector: Any, width: int) -> None:
+    def __init__(self, code: _Code, width: int) -> None:
         self.code = code
-        self.vector = vector
+        self.vector = vector = code.vector
         self.width = width
         builder = code.builder
         *_, left, adds = code.function.args
@@ -290,13 +287,13 @@ class _Panel:
 
     def _load(self, region: Any, line: Any, j: int) -> Any:
         place = self._at(region, line, j)
-        if 2 * (j + 1) <= self.width:
+        if j + 1 < self.width:
             return self.code.builder.load(place, align=1)
         return self._masked_load(place, self.masks[j])
 
     def _store(self, value: Any, region: Any, line: Any, j: int) -> None:
         place = self._at(region, line, j)
-        if 2 * (j + 1) <= self.width:
+        if j + 1 < self.width:
             self.code.builder.store(value, place, align=1)
             return
         operands = [value, place, ir.IntType(32)(1), self.masks[j]]
@@ -312,133 +309,96 @@ class _Panel:
         return f"llvm.masked.{what}.{kind}.p0{kind}"
 
 
-def _calling(name: str, write: Any, given: tuple, result: int, rows: Any = None) -> tuple:
-    """Return signature and code of a call, in which a region is followed by an index.
+def _write_product(code: _Code, rows: int) -> None:
+    builder = code.builder
+    (
+        first, last, high, blocks, a, a_step, a_down, a_across, b, b_step, b_down, b_across,
+        c, c_step, c_down, lines, columns, depth, packed, slots, slot,
+    ) = code.function.args  # fmt: skip
+    panel, move = (declared(builder.module, name, 1, code.dtype) for name in ("panel", "move"))
+    wide = I64(TILE_COLUMNS * code.vector.count)
+    apart = builder.icmp_signed("!=", b_across, I64(1))
+    # the empty sum is 0
+    some = code.select("<", depth, I64(1), I64(1), depth)
 
-    The code is written for the dtype of operand number `result`, and for `rows`, a literal that
-    comes before the operands if it is given.
+    def part(number: Any, _carried: list) -> list:
+        number = builder.add(first, number)
+        batch = builder.sdiv(number, blocks)
+        row = builder.mul(builder.srem(number, blocks), high)
+        many = code.least(high, builder.sub(lines, row))
+        left = code.at(code.at(a, batch, a_step), row, a_down)
+        right = code.at(b, batch, b_step)
+        result = code.at(code.at(c, batch, c_step), row, c_down)
+        copy = code.at(packed, builder.srem(number, slots), slot)
+
+        def strip(j: Any, _carried: list) -> list:
+            width = code.least(wide, builder.sub(columns, j))
+
+            def stretch(k: Any, _carried: list) -> list:
+                far = code.least(I64(DEEP), builder.sub(depth, k))
+                seen = code.at(code.at(right, k, b_down), j, b_across)
+
+                def line(p: Any, _carried: list) -> list:
+                    source = code.at(seen, p, b_down)
+                    builder.call(move, [code.at(copy, p, wide), I64(1), source, b_across, width])
+                    return []
+
+                code.loop(builder.select(apart, far, I64(0)), 1, [], line)
+                seen = builder.select(apart, copy, seen)
+                pitch = builder.select(apart, wide, b_down)
+                own, target = code.at(left, k, a_across), code.at(result, j, I64(1))
+                operands = [own, a_down, a_across, seen, pitch, target, c_down, far, many, width, k]
+                builder.call(panel, operands)
+                return []
+
+            code.loop(some, DEEP, [], stretch)
+            return []
+
+        code.loop(columns, TILE_COLUMNS * code.vector.count, [], strip)
+        return []
+
+    code.loop(builder.sub(last, first), 1, [], part)
+    builder.ret_void()
+
+
+class _Tile(NamedTuple):
+    """What is known of a tile.
+
+    Attributes:
+        write: writes its code, given that and how many rows it has.
+        operands: a letter for each: "e" for a region of elements, "n" for one of int64, "i" for an
+            int64.
     """
-    dtype = given[result].dtype
-    height = 1 if rows is None else rows.literal_value
-    before = () if rows is None else (rows,)
-    element = IN_MEMORY[dtype]
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        passed: list[Any] = []
-        values = iter(zip(sig.args[len(before) :], args[len(before) :]))
-        for kind, value in values:
-            if isinstance(kind, Region):
-                value = builder.gep(value, [next(values)[1]], inbounds=True)
-            passed.append(value)
-        full = f"jitgrad.{name}.{height}.{dtype}"
-        function = builder.module.globals.get(full)
-        if function is None:
-            kinds = [each.type for each in passed]
-            function = write(builder.module, full, kinds, height, element)
-        builder.call(function, passed)
-        return context.get_dummy_value()
-
-    kinds = [each if isinstance(each, Region) else types.int64 for each in given]
-    return types.void(*before, *kinds), generate
+    write: Callable[[_Code, int], None]
+    operands: str
 
 
-@intrinsic
-def clear(typing_context: Any, target: Any, t: Any, many: Any) -> Any:
-    """Make `many` elements of `target`, from t on, 0."""
-    return _calling("clear", _write_clear, (target, t, many), 0)
+_TILES = {
+    "clear": _Tile(_write_clear, "ei"),
+    "move": _Tile(_write_move, "eieii"),
+    "multiply": _Tile(_write_multiply, "eenieei"),
+    "dot": _Tile(_write_dot, "eieniiiiei"),
+    "panel": _Tile(_write_panel, "eiieieiiiii"),
+    "product": _Tile(_write_product, "iiiieiiieiiieiiiiieii"),
+}
 
 
-@intrinsic
-def move(
-    typing_context: Any,
-    target: Any,
-    t: Any,
-    step: Any,
-    source: Any,
-    s: Any,
-    far: Any,
-    many: Any,
-) -> Any:
-    """Copy `many` elements, `far` apart from s on, to places `step` apart from t on."""
-    return _calling("move", _write_move, (target, t, step, source, s, far, many), 0)
+def declared(module: Any, name: str, rows: int, dtype: str) -> Any:
+    """Return a tile for modules that call it, or write it."""
+    symbol = f"{TILE}{name}_{rows}_{dtype}"
+    found = module.globals.get(symbol)
+    if found is None:
+        element = IN_MEMORY[dtype]
+        kinds = {"e": element.as_pointer(), "n": I64.as_pointer(), "i": I64}
+        operands = [kinds[each] for each in _TILES[name].operands]
+        found = ir.Function(module, ir.FunctionType(ir.VoidType(), operands), symbol)
+        found.attributes.add("nounwind")
+    return found
 
 
-@intrinsic(prefer_literal=True)
-def multiply(
-    typing_context: Any,
-    rows: Any,
-    weights: Any,
-    w: Any,
-    source: Any,
-    s: Any,
-    offsets: Any,
-    o: Any,
-    depth: Any,
-    bias: Any,
-    b: Any,
-    target: Any,
-    t: Any,
-    pitch: Any,
-) -> Any:
-    """Fill a tile of `target`, with rows `pitch` apart, from (w, s, o, b, t) on.
-
-    target[i, p] = bias[i] + the sum over k below `depth` of
-    weights[k * rows + i] * source[offsets[k] + p], for p below COLUMNS vectors.
-    """
-    given = (weights, w, source, s, offsets, o, depth, bias, b, target, t, pitch)
-    return _calling("multiply", _write_multiply, given, 9, rows)
-
-
-@intrinsic(prefer_literal=True)
-def dot(
-    typing_context: Any,
-    rows: Any,
-    left: Any,
-    l: Any,  # noqa: E741
-    pitch: Any,
-    right: Any,
-    r: Any,
-    offsets: Any,
-    o: Any,
-    length: Any,
-    samples: Any,
-    far: Any,
-    wide: Any,
-    target: Any,
-    t: Any,
-    across: Any,
-) -> Any:
-    """Add to a tile of `target`, with rows `across` apart, from (l, r, o, t) on.
-
-    target[i, j] += the sum over n below `samples` and p below `length`, a multiple of a vector, of
-    left[n * far + i * pitch + p] * right[n * wide + offsets[j] + p], for j below DOT_COLUMNS.
-    """
-    given = (left, l, pitch, right, r, offsets, o, length, samples, far, wide, target, t, across)
-    return _calling("dot", _write_dot, given, 11, rows)
-
-
-@intrinsic
-def panel(
-    typing_context: Any,
-    a: Any,
-    x: Any,
-    a_down: Any,
-    a_across: Any,
-    b: Any,
-    y: Any,
-    b_down: Any,
-    c: Any,
-    z: Any,
-    c_down: Any,
-    depth: Any,
-    rows: Any,
-    columns: Any,
-    adds: Any,
-) -> Any:
-    """Compute at most TILE_COLUMNS vectors of the columns of a product, from (x, y, z) on.
-
-    c[i, j] = the sum over k below `depth` of a[i, k] * b[k, j], added to what was there if `adds`
-    is not 0. Elements of `a` lie `a_down` and `a_across` apart, lines of `b` and `c` without gaps.
-    """
-    given = (a, x, a_down, a_across, b, y, b_down, c, z, c_down, depth, rows, columns, adds)
-    return _calling("panel", _write_panel, given, 7)
+def write(module: Any, symbol: str) -> None:
+    """Write the tile that is called `symbol`."""
+    name, rows, dtype = symbol.removeprefix(TILE).split("_")
+    function = declared(module, name, int(rows), dtype)
+    _TILES[name].write(_Code(function, dtype), int(rows))
