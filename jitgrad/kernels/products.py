@@ -112,8 +112,18 @@ def _dense(value: Value) -> Value:
     return Value(value.shape, row_major(value.shape), value.dtype, Memory("dense"))
 
 
+def _turned(value: Value) -> Value:
+    """Return a batch of matrices with their rows as columns."""
+    (*sizes, rows, columns), (*steps, down, across) = value.shape, value.strides
+    shape, strides = (*sizes, columns, rows), (*steps, across, down)
+    return Value(shape, strides, value.dtype, value.memory, value.offset, value.shift)
+
+
 def emit_product(a: Value, b: Value, target: Value) -> Emitted:
     """Return a kernel for `target = a @ b`, of matrices or batches of them, from `product`."""
+    if target.shape[-1] == target.strides[-2] == 1 and not uses_blas(a, b):
+        # one column is done as one row
+        a, b, target = _turned(b), _turned(a), _turned(target)
     header = Header()
     header.regions(a=a, b=b, c=target)
     header.integers(rows=a.shape[-2], columns=b.shape[-1], depth=a.shape[-1])

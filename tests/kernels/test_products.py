@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import itertools
+import mmap
+
 import numpy as np
 import pytest
 
@@ -18,6 +22,7 @@ SIZES = [
     (7, 20, 31), (8, 5, 65), (32, 64, 64), (64, 33, 48), (HIGH - 1, 4, 16), (HIGH + 3, 9, 5),
     (2 * HIGH, 2, 130), (HIGH_BEHIND_COPY + 5, 11, 20), (9, DEEP, 15), (10, DEEP + 1, 16),
     (13, 3 * DEEP - 1, 40), (3, 0, 5), (9, 70, 100),
+    (20, 3, 1), (9, 64, 1), (70, 41, 1), (2, DEEP + 5, 70), (HIGH_BEHIND_COPY + 3, DEEP + 9, 30),
 ]  # fmt: skip
 LAYOUTS = {
     "rows": lambda array: array,
@@ -67,17 +72,49 @@ def close(found: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
 def test_tiles_fill_the_result_and_nothing_else(sizes, dtype):
     rows, depth, columns = sizes
     random = np.random.default_rng(0)
-    for left, right in zip((*LAYOUTS, "rows", "columns"), ("rows", *LAYOUTS, "columns")):
+    pairs = zip((*LAYOUTS, "rows", "columns", "rows"), ("rows", *LAYOUTS, "columns", "columns"))
+    for left, right in pairs:
         if not depth and {left, right} - {"rows"}:
             continue
         a = LAYOUTS[left](random.normal(size=(rows, depth)).astype(dtype))
         b = LAYOUTS[right](random.normal(size=(depth, columns)).astype(dtype))
-        around = np.full((rows + 2, columns + 7), 7, dtype)
-        target = around[1:-1, 3 : 3 + columns]
+        # the only column is one without gaps
+        aside = 3 if columns > 1 else 0
+        around = np.full((rows + 20, columns + 2 * aside), 7, dtype)
+        target = around[10:-10, aside : aside + columns]
         multiply(a, b, target)
         close(target, a, b)
         target[...] = 7
         assert (around == 7).all()
+
+
+def at_the_end(array: np.ndarray) -> np.ndarray:
+    """Return a copy, in the same order, behind whose last element lies memory not to be read."""
+    page = mmap.PAGESIZE
+    size = -(-array.nbytes // page) * page
+    memory = mmap.mmap(-1, size + page)
+    place = ctypes.addressof(ctypes.c_char.from_buffer(memory)) + size
+    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(place), page, 0) == 0
+    is_turned = not array.flags.c_contiguous
+    shape = array.shape[::-1] if is_turned else array.shape
+    copy = np.frombuffer(memory, array.dtype, array.size, size - array.nbytes).reshape(shape)
+    copy = copy.T if is_turned else copy
+    copy[...] = array
+    return copy
+
+
+@pytest.mark.skipif(not hasattr(mmap, "PROT_READ"), reason="Windows has no such call")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_nothing_is_read_beyond_the_operands(sizes, dtype):
+    rows, depth, columns = sizes
+    random = np.random.default_rng(0)
+    for left, right in itertools.product(("rows", "columns"), repeat=2) if depth else ():
+        a = at_the_end(LAYOUTS[left](random.normal(size=(rows, depth)).astype(dtype)))
+        b = at_the_end(LAYOUTS[right](random.normal(size=(depth, columns)).astype(dtype)))
+        target = at_the_end(np.zeros((rows, columns), dtype))
+        multiply(a, b, target)
+        close(target, a, b)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

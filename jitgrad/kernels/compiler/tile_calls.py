@@ -11,7 +11,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from jitgrad.kernels.compiler.memory import Region
-from jitgrad.kernels.compiler.tiles import declared
+from jitgrad.kernels.compiler.tile_code import declared
 
 
 def _calling(name: str, given: tuple, result: int, rows: Any = None) -> tuple:
