@@ -30,7 +30,7 @@ ROWS, COLUMNS = (8, 3) if _COUNT == 32 else (4, 2)
 DOT_ROWS, DOT_COLUMNS = (4, 4) if _COUNT == 32 else (4, 2)
 """The largest tile of `dot`."""
 
-DOTS_ROWS, FEW = 2, 8
+DOTS_ROWS, FEW = 2, 4
 """Rows of a tile of `dots`; up to how many rows have a product done by these."""
 
 TILE_ROWS, TILE_COLUMNS = 6, 4 if _COUNT == 32 else 2
