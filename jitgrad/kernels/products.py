@@ -19,7 +19,8 @@ from jitgrad.kernels.threads import pieces
 
 LARGE = 1 << 24
 """Multiplications beyond which BLAS is asked, which may use several threads for one product and
-keeps parts of large matrices in the caches. Tiles take a third of its time for 64 x 64."""
+keeps parts of large matrices in the caches. Tiles take a third of its time for 64 x 64 where it
+has no kernels for AVX-512, and as long where it has."""
 
 HIGH, HIGH_BEHIND_COPY = 24, 96
 """Rows that one thread computes together, more where it has to copy the right operand first."""
