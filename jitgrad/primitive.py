@@ -1,5 +1,6 @@
 """What an operation is: a record of its rules, of one of a few kinds."""
 
+import weakref
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
@@ -103,6 +104,7 @@ class Primitive:
     """
 
     __slots__ = (
+        "__weakref__",
         "check",
         "combine",
         "correlation",
@@ -150,6 +152,7 @@ class Primitive:
         raises_on_data: bool = False,
         selects: bool = False,
     ) -> None:
+        _primitives.add(self)
         self.name = name
         self.kind = kind
         self.numpy = numpy
@@ -206,6 +209,14 @@ class Primitive:
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
+
+
+_primitives: weakref.WeakSet[Primitive] = weakref.WeakSet()
+
+
+def primitives() -> list[Primitive]:
+    """Return all that there are, sorted by their names."""
+    return sorted(_primitives, key=lambda each: each.name)
 
 
 def _reads_out(rule: Callable) -> bool:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 import keyword
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from jitgrad.graph.ir import Compute, Item, Scalar, ScalarCompute, Step, Value, Write, operands
 from jitgrad.graph.naming import Fixed, Where
-from jitgrad.primitive import Primitive
+from jitgrad.primitive import Primitive, primitives
 
 
-def primitives() -> dict[str, Primitive]:
+def primitives_by_name() -> dict[str, Primitive]:
     """Return all primitives by the names that printed traces use."""
     found: dict[str, Primitive] = {}
-    for each in sorted(
-        (each for each in gc.get_objects() if type(each) is Primitive), key=lambda e: e.name
-    ):
+    for each in primitives():
         found.setdefault(name_of_primitive(each), each)
     return found
 

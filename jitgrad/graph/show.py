@@ -14,7 +14,7 @@ from jitgrad.graph.ir import Scalar, Value
 from jitgrad.graph.linking import Finder, Unlinkable, choices, guards_decide
 from jitgrad.graph.lookups import name_of
 from jitgrad.graph.naming import Fixed, Outside, Where, entry_names, short, words
-from jitgrad.graph.printed_steps import Statements, primitives
+from jitgrad.graph.printed_steps import Statements, primitives_by_name
 from jitgrad.graph.recipes import Constant as ConstantRecipe
 from jitgrad.graph.recipes import Container, Fresh, Number, Recipe, Root
 from jitgrad.graph.segment import Branch, Continue, Evaluate, Exit, Return, Segment
@@ -80,7 +80,7 @@ def namespace() -> dict[str, Any]:
     def binder(primitive: Primitive) -> Callable:
         return lambda *inputs, **params: bind(primitive, *inputs, **params)
 
-    names: dict[str, Any] = {name: binder(each) for name, each in primitives().items()}
+    names: dict[str, Any] = {name: binder(each) for name, each in primitives_by_name().items()}
     names.update(
         write=lambda target, source: write(target, source._array),
         item=lambda tensor: tensor.item(),
