@@ -15,6 +15,7 @@ from jitgrad.kernels import calling, cpu
 from jitgrad.kernels.calling import KernelCall, WholeRun
 from jitgrad.kernels.conventions import ARRAY, CONSTANT, FLOAT, SCRATCH, THING, TRUTH
 from jitgrad.kernels.program import lower
+from jitgrad.primitive import Kind, Loops, Primitive
 from tests.kernels import records as r
 from tests.kernels.test_random_traces import program
 from tests.kernels.tracing import Trace
@@ -182,6 +183,63 @@ def test_which_runs_are_whole() -> None:
     again = trace.compute(r.ADD, trace.compute(r.MUL, y, total), total)
     assert isinstance(again.noted, Value)
     assert not is_whole(trace, again)
+
+
+def test_what_kernels_decline_is_done_by_python() -> None:
+    """There is one launch, and a line behind it that must not be left out."""
+    body = """
+for i in range(first, last):
+    if a0[i] < 0:
+        declined[0] = 1
+    out[i] = a0[i]
+"""
+
+    def positive(array: np.ndarray) -> np.ndarray:
+        if (array < -5).any():
+            raise ValueError("less than -5")
+        return np.abs(array)
+
+    picky = Primitive(
+        "picky",
+        Kind.OPAQUE,
+        positive,
+        loops=lambda out, array: Loops(body, 3, 3.0, declines=True),
+    )
+    trace = Trace()
+    x = trace.input(np.ones(3, np.float32))
+    run = trace.lower(trace.compute(picky, x)).at_once()
+    for given in ([1, 2, 3], [1, -2, 3], [4, 5, 6]):
+        assert run(np.array(given, np.float32))[0].tolist() == np.abs(given).tolist()
+    with pytest.raises(ValueError, match="less than -5"):
+        run(np.array([1, -6, 2], np.float32))
+
+
+def test_what_may_raise_is_done_though_nobody_asks_for_its_result() -> None:
+    def positive(array: np.ndarray) -> np.ndarray:
+        if (array < 0).any():
+            raise ValueError("less than 0")
+        return array
+
+    trace = Trace()
+    x = trace.input(np.ones(3, np.float32))
+    trace.compute(Primitive("picky", Kind.OPAQUE, positive, raises_on_data=True), x)
+    run = trace.lower(trace.compute(r.ADD, x, x)).at_once()
+    assert run(np.ones(3, np.float32))[0].tolist() == [2, 2, 2]
+    with pytest.raises(ValueError, match="less than 0"):
+        run(-np.ones(3, np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
+def test_numbers_that_leave(dtype: str) -> None:
+    """Only bools are taken out of scratch memory by native code."""
+    given = np.array([3, 0, 2], dtype)
+    trace = Trace()
+    x = trace.input(given)
+    most = trace.compute(r.AMAX, x, dim=(0,), keepdim=False)
+    program = trace.check(trace.compute(r.ADD, x, x), trace.item(most))
+    _, found = program.at_once()(given)
+    assert found == 3
+    assert type(found) is type(given.max().item())
 
 
 def test_where_numpy_has_its_interface_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
