@@ -1481,10 +1481,6 @@ MUTANTS = [
         "is_alone = entry.root is entry.sibling is None and entry not in self.storages",
         "is_alone = True",
     ),
-    Mutant(
-        "instance: versions", "graph/path_writer.py",
-        "if is_alone and recipe.version == 0:", "if is_alone:",
-    ),
     # -- interrupts and threads -----------------------------------------------------------------
     Mutant(
         "interrupt: raised behind what has been replayed", "graph/interrupts.py",

@@ -279,3 +279,18 @@ def test_threads_in_other_modes() -> None:
         each.join()
     # run eagerly, too, there is a history
     assert found.count(True) == 2 * 99
+
+
+@pytest.mark.parametrize("outer", [False, True])
+def test_results_that_share_memory(outer: bool) -> None:
+    def f(x: Any) -> Any:
+        return x.detach() if outer else (y := x * 2, y.detach())
+
+    x = torch.ones(3)
+    compiled = known(f, x)
+    for _ in range(3):
+        one, other = (x, compiled(x)) if outer else compiled(x)
+        before = one._version
+        other.add_(1)
+        assert one._version == other._version == before + 1
+        assert one.tolist() == other.tolist()
