@@ -15,8 +15,8 @@ from tests.fuzz.drawing import each_program
 from tests.fuzz.rules import MUTANTS, Mutant
 from tests.graph.agreement import Session, agree
 
-USUAL = 100
-"""How many programs a usual run compares: one minute or two."""
+USUAL = 200
+"""How many programs a usual run compares: two minutes."""
 
 
 def compare(source: str, calls: list, settings: dict) -> Session:
@@ -72,7 +72,7 @@ def test_random_programs(pytestconfig: pytest.Config) -> None:
         return
     # loops that turn natively, and decide in native code
     share = sum(each > 1 for each in reached) / len(reached)
-    assert share > 0.03, share
+    assert share > 0.04, share
     # and such as write to tensors, with histories, too
     assert 2 in written, written
     # and such in which tensors that are written change places
