@@ -69,7 +69,8 @@ def _method(name: str, flags: int) -> _Method:
 
 NO_ARRAY = keep_forever(ctypes.create_string_buffer(b"run: expected a numpy.ndarray for a tensor"))
 _WRONG_COUNT = keep_forever(ctypes.create_string_buffer(b"run: another number of arguments"))
-wake = keep_forever(threads.Helpers(builtin("help", None, METH_O)).wake)
+HELPERS = threads.Helpers(functools.partial(builtin, "help", None, METH_O))
+wake = keep_forever(HELPERS.wake)
 
 IS_POISONED = False
 """Is memory for a run filled with what shows in any result? Tests say so."""

@@ -194,6 +194,8 @@ class Driver(DriverMemory):
                 split = 1
             if split:
                 held = 0.0
+            if split > 1:
+                calling.HELPERS.prepare()
             table = self._table(emitted, arguments)
             calls.append(calling.KernelCall(kernel, emitted.length, split, table))
             self.native_calls += 1

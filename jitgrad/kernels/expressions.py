@@ -114,6 +114,13 @@ def _typed(template: str, operands: int, dtype: np.dtype) -> tuple[str, bool, bo
     return ast.unparse(ast.fix_missing_locations(tree)), is_bool, is_same
 
 
+@lru_cache(maxsize=2048)
+def _substituted(text: str, operands: tuple[str, ...]) -> str:
+    """Return a typed template with its operands."""
+    tree = _Substituted(operands).visit(ast.parse(text, mode="eval").body)
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
 def emit_expression(
     template: str,
     operands: Sequence[str],
@@ -136,9 +143,7 @@ def emit_expression(
     if text == "_operand0":
         only = operands[0]
         return only if kinds[0] == result else f"{type_name(result)}({only})"
-    tree = ast.parse(text, mode="eval").body
-    tree = _Substituted(operands).visit(tree)
-    made = ast.unparse(ast.fix_missing_locations(tree)).replace("_accumulated", accumulated)
+    made = _substituted(text, tuple(operands)).replace("_accumulated", accumulated)
     if is_bool and result == np.bool_:
         return made
     plain = result.kind == "f" and result.itemsize > 2

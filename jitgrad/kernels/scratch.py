@@ -57,16 +57,16 @@ class Scratch:
 
     def place(self) -> None:
         """Give each memory the first bytes that are free as long as it is used."""
-        held: list[_Part] = []
+        held: list[_Part] = []  # in the order in which they lie
         for part in self._parts.values():
-            held = sorted(
-                (each for each in held if each.dead >= part.born), key=lambda each: each.start
-            )
+            held = [each for each in held if each.dead >= part.born]
+            before = 0
             for each in held:
                 if part.start + part.length <= each.start:
                     break
                 part.start = each.start + each.length
-            held.append(part)
+                before += 1
+            held.insert(before, part)
             self.size = max(self.size, part.start + part.length)
 
     def offset(self, value: Value) -> int:

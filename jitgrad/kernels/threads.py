@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import cache
 from queue import SimpleQueue
 from typing import Any
 
@@ -41,11 +42,11 @@ class Helpers:
     """The threads that help.
 
     Args:
-        help: the built-in function that works on a job.
+        help: makes the built-in function that works on a job.
     """
 
-    def __init__(self, help: Callable[[bytearray], Any]) -> None:
-        self.help = help
+    def __init__(self, help: Callable[[], Callable[[bytearray], Any]]) -> None:
+        self.help = cache(help)
         self.jobs: SimpleQueue[Any] = SimpleQueue()
         self.started = False
         self.lock = threading.Lock()
@@ -57,6 +58,10 @@ class Helpers:
         self.jobs = SimpleQueue()
         self.started = False
         self.lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """Have that function made, if it is not yet, before a kernel runs that is split."""
+        self.help()
 
     def wake(self, job: bytearray) -> None:
         """Offer `job` to all helpers."""
@@ -73,6 +78,6 @@ class Helpers:
                     threading.Thread(target=self._run, args=(self.jobs,), daemon=True).start()
 
     def _run(self, jobs: SimpleQueue[Any]) -> None:
-        help = self.help
+        help = self.help()
         while True:
             help(jobs.get())

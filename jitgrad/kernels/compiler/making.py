@@ -21,7 +21,6 @@ from typing import Any
 import llvmlite.binding
 from llvmlite import ir
 from numba.core import compiler, config, types
-from numba.core.codegen import AOTCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 
 from jitgrad.kernels.compiler import (  # those that are not used define FUNCTIONS
@@ -39,7 +38,7 @@ from jitgrad.kernels.compiler import (  # those that are not used define FUNCTIO
     watching,
 )
 from jitgrad.kernels.compiler.functions import FUNCTIONS
-from jitgrad.kernels.compiler.target import TARGET, Passes, chosen
+from jitgrad.kernels.compiler.target import TARGET, Library, Passes, chosen
 from jitgrad.kernels.linking import LIBRARY, Code
 
 for _symbol, _address in LIBRARY.items():
@@ -125,12 +124,9 @@ def kernel(name: str, source: str) -> Code:
     linecache.cache[file] = (len(source), None, list(source.splitlines(keepends=True)), file)
     namespace = dict(_NAMESPACE)
     exec(compile(source, file, "exec"), namespace)
-    context = TARGET.target_context
-    library = _ObjectFile(context.codegen(), name)
-    made = _compile(namespace[name], (types.int64,) * 3, types.void, library)
-    library.finalize()
+    made = _compile(namespace[name], (types.int64,) * 3, types.void)
     del linecache.cache[file]  # which is for errors, and a kernel holds its source
-    return _code(made.fndesc.llvm_func_name, library, library.emit_native_object())
+    return _code(made.fndesc.llvm_func_name, made.library)
 
 
 @_undisturbed
@@ -143,7 +139,6 @@ def function(name: str) -> Code:
     context = TARGET.target_context
     symbol = f"jitgrad_{name}"
     library = context.codegen().create_library(symbol)
-    library.enable_object_caching()
     library.add_linking_library(made.library)
     module = library.create_ir_module(symbol)
     word = ir.IntType(64)
@@ -154,21 +149,18 @@ def function(name: str) -> Code:
     _, result = call(builder, inner, types.int64, parameters, outer.args)
     builder.ret(result)
     library.add_ir_module(module)
-    library.finalize()
-    _, _, (image, _) = library.serialize_using_object_code()
-    return _code(symbol, library, image)
+    return _code(symbol, library)
 
 
 @_undisturbed
 @global_compiler_lock
 def tile(symbol: str) -> Code:
     """Compile a tile, see tiles.py."""
-    library = _ObjectFile(TARGET.target_context.codegen(), symbol)
+    library = TARGET.target_context.codegen().create_library(symbol)
     module = library.create_ir_module(symbol)
     tiles.write(module, symbol)
     library.add_ir_module(module)
-    library.finalize()
-    return _code(symbol, library, library.emit_native_object())
+    return _code(symbol, library)
 
 
 def has_usual_settings() -> bool:
@@ -182,25 +174,17 @@ def _usual_settings() -> dict[str, Any]:
     return runpy.run_path(config.__file__)
 
 
-def _code(symbol: str, library: Any, image: bytes) -> Code:
+def _code(symbol: str, library: Library) -> Code:
+    image = library.machine_code()
     declared = set(_DECLARED.findall(library.get_llvm_str()))
     calls = sorted(each for each in declared if not each.startswith("llvm."))
     return Code(symbol, tuple(calls), image)
 
 
-class _ObjectFile(AOTCodeLibrary):
-    """A kernel that is compiled and not loaded.
-
-    Numba's own engine never lets go of what it has loaded: 100 KB for a kernel that we load again.
-    """
-
-    def _finalize_final_module(self) -> None:
-        self._finalized = True
-
-
-def _flags(loads: bool) -> Any:
+@cache
+def _flags() -> Any:
     flags: Any = compiler.Flags()
-    flags.no_compile = not loads
+    flags.no_compile = True
     flags.no_cpython_wrapper = True
     flags.no_cfunc_wrapper = True
     flags.error_model = "numpy"
@@ -211,10 +195,8 @@ def _flags(loads: bool) -> Any:
     return flags
 
 
-def _compile(
-    function: Callable, parameters: tuple, result: Any, library: _ObjectFile | None = None
-) -> Any:
-    """Compile a function; into `library`, or so that functions compiled later can call it."""
+def _compile(function: Callable, parameters: tuple, result: Any) -> Any:
+    """Return what Numba knows of a function when it is in LLVM's terms."""
     # Numba makes so many objects that looking for garbage takes a sixth of the time
     collects = gc.isenabled()
     gc.disable()
@@ -228,10 +210,9 @@ def _compile(
                 function,
                 parameters,
                 result,
-                _flags(loads=library is None),
+                _flags(),
                 {},
-                library,
-                Passes,
+                pipeline_class=Passes,
             )
     finally:
         if collects:
