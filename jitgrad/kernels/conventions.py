@@ -37,6 +37,10 @@ TYPE = HEADER - 8
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112
 """CBLAS's names."""
 
+DOTS, TRANSPOSES, MOVES, PANELS = range(4)
+"""Which tile is where in the table of those that a product calls; panels of one vector and more
+come last, by their width."""
+
 # launches, see calling.py
 
 ARRAY, CONSTANT, FLOAT, INTEGER, SCRATCH = range(5)

@@ -102,16 +102,26 @@ def _code(text: str, make: Callable[[Any], Code]) -> tuple[int, bool]:
     return address, False
 
 
-_tiles: set[str] = set()
+_tiles: dict[str, int] = {}
+
+
+def tile(name: str) -> int:
+    """Return the address of a tile, see compiler/tiles.py; machine code can call it by name."""
+    with LOWERING:
+        symbol = TILE + name
+        address = _tiles.get(symbol)
+        if address is None:
+            address, _ = _code(symbol, lambda making: making.tile(symbol))
+            publish(symbol, address)
+            _tiles[symbol] = address
+        return address
 
 
 def _linked(code: Code) -> int:
     """Return the address of machine code, whose tiles are there then."""
     for symbol in code.calls:
-        if symbol.startswith(TILE) and symbol not in _tiles:
-            address, _ = _code(symbol, lambda making, symbol=symbol: making.tile(symbol))
-            publish(symbol, address)
-            _tiles.add(symbol)
+        if symbol.startswith(TILE):
+            tile(symbol.removeprefix(TILE))
     return link(code)
 
 

@@ -10,11 +10,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jitgrad.graph.ir import Memory, Value
-from jitgrad.kernels.conventions import AS_IT_IS, ROW_MAJOR, TRANSPOSED
+from jitgrad.kernels import cpu
+from jitgrad.kernels.conventions import (
+    AS_IT_IS,
+    DOTS,
+    MOVES,
+    PANELS,
+    ROW_MAJOR,
+    TRANSPOSED,
+    TRANSPOSES,
+)
 from jitgrad.kernels.entries import Emitted, Header
 from jitgrad.kernels.geometry import count, row_major
+from jitgrad.kernels.linking import keep_forever
 from jitgrad.kernels.operations import Operation, Product, copied
-from jitgrad.kernels.processor import DEEP, TILE_COLUMNS, lanes
+from jitgrad.kernels.processor import DEEP, FEW, TILE_COLUMNS, lanes
 from jitgrad.kernels.threads import pieces
 
 LARGE = 1 << 24
@@ -166,14 +176,42 @@ def _tiled(header: Header, a: Value, b: Value, target: Value, high: int, is_spli
     header.integers(a_down=a.strides[-2], a_across=a.strides[-1])
     header.integers(b_down=b.strides[-2], b_across=b.strides[-1], c_down=target.strides[-2])
     header.regions(packed=packed)
-    header.integers(slots=slots, slot=slot)
+    name = target.dtype.name
+    tiles = _tiles(name, needed(a, b, high, lanes(name)))
+    header.integers(slots=slots, slot=slot, tiles=tiles)
     return _TILED
+
+
+def needed(a: Value, b: Value, high: int, vector: int) -> frozenset[int]:
+    """Return which tiles `product` calls, by their places in its table."""
+    rows, columns = a.shape[-2], b.shape[-1]
+    apart = b.strides[-1] != 1
+    turned = apart and b.strides[-2] == 1
+    dotted = turned and a.strides[-1] == 1
+    parts = {min(high, rows), rows % high or high} if rows else set()
+    found = {DOTS} if dotted and min(parts, default=0) <= FEW else set()
+    if not dotted or max(parts, default=0) > FEW:
+        wide = TILE_COLUMNS * vector
+        widths = {min(wide, columns), columns % wide or wide}
+        found |= {PANELS - 1 + -(-width // vector) for width in widths}
+        found |= {MOVES} if apart else set()
+        found |= {TRANSPOSES} if turned else set()
+    return frozenset(found)
+
+
+@cache
+def _tiles(dtype: str, found: frozenset[int]) -> int:
+    """Return the address of a table of tiles, which has 0 for what is not called."""
+    names = {DOTS: "dots_1", TRANSPOSES: "transpose_1", MOVES: "move_1"}
+    names |= {PANELS + k: f"panel_{k + 1}" for k in range(TILE_COLUMNS)}
+    words = [cpu.tile(f"{names[k]}_{dtype}") if k in found else 0 for k in sorted(names)]
+    return keep_forever(np.array(words, np.int64)).ctypes.data
 
 
 _TILED = """
 product(
     first, last, high, blocks, a, 0, a_step, a_down, a_across, b, 0, b_step, b_down, b_across,
-    c, 0, c_step, c_down, rows, columns, depth, packed, 0, slots, slot
+    c, 0, c_step, c_down, rows, columns, depth, packed, 0, slots, slot, tiles
 )
 """
 

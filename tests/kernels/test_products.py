@@ -13,7 +13,8 @@ from jitgrad.graph.ir import Memory, Value
 from jitgrad.kernels import calling, cpu, products, threads
 from jitgrad.kernels.conventions import ARRAY, CONSTANT
 from jitgrad.kernels.entries import Integer, Pointer
-from jitgrad.kernels.products import DEEP, HIGH, HIGH_BEHIND_COPY, emit_product
+from jitgrad.kernels.processor import DEEP, FEW, TILE_COLUMNS, lanes
+from jitgrad.kernels.products import HIGH, HIGH_BEHIND_COPY, emit_product
 from tests.kernels import records as r
 from tests.kernels.tracing import Trace
 
@@ -86,6 +87,22 @@ def test_tiles_fill_the_result_and_nothing_else(sizes, dtype):
         close(target, a, b)
         target[...] = 7
         assert (around == 7).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_all_tiles_that_a_product_calls_are_in_its_table(dtype):
+    """There is nothing at the addresses of the others."""
+    random = np.random.default_rng(0)
+    heights = (1, FEW, FEW + 1, *(k + n for k in (HIGH, HIGH_BEHIND_COPY) for n in (-1, 0, 1, 5)))
+    vector = lanes(dtype)
+    widths = (1, 2, *(k * vector + n for k in range(1, TILE_COLUMNS + 2) for n in (-1, 0, 1)))
+    for rows, depth, columns in itertools.product(heights, (1, vector, DEEP + 3), widths):
+        for left, right in itertools.product(("rows", "columns"), repeat=2):
+            a = LAYOUTS[left](random.normal(size=(rows, depth)).astype(dtype))
+            b = LAYOUTS[right](random.normal(size=(depth, columns)).astype(dtype))
+            target = np.full((rows, columns), 7, dtype)
+            multiply(a, b, target)
+            close(target, a, b)
 
 
 def at_the_end(array: np.ndarray) -> np.ndarray:

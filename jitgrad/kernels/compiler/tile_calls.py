@@ -141,16 +141,17 @@ def product(
     p: Any,
     slots: Any,
     slot: Any,
+    tiles: Any,
 ) -> Any:
     """Compute parts of matrices c = a @ b, from `first` up to `last`, not included.
 
     There are `blocks` parts for each of a batch of matrices, which lie a step apart: `high` rows,
     or those that are left. Elements of a matrix lie so far apart as the names say, those of a line
     of `c` without gaps. Lines of `b` whose elements have gaps are copied to one of the `slots` in
-    `packed`.
+    `packed`. `tiles` is where the addresses of those lie that are called.
     """
     given = (
         first, last, high, blocks, a, x, a_step, a_down, a_across, b, y, b_step, b_down, b_across,
-        c, z, c_step, c_down, rows, columns, depth, packed, p, slots, slot,
+        c, z, c_step, c_down, rows, columns, depth, packed, p, slots, slot, tiles,
     )  # fmt: skip
     return _calling("product", given, 4)

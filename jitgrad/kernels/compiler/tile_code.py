@@ -20,20 +20,24 @@ OPERANDS = {
     "panel": "eiieieiiiii",
     "transpose": "eieiii",
     "dots": "eieieiiii",
-    "product": "iiiieiiieiiieiiiiieii",
+    "product": "iiiieiiieiiieiiiiieiii",
 }
 """What tiles take: "e" a region of elements, "n" one of int64, "i" an int64."""
 
 
-def declared(module: Any, name: str, rows: int, dtype: str) -> Any:
+def _kind(name: str, dtype: str) -> Any:
+    """Return the type of a tile."""
+    element = IN_MEMORY[dtype]
+    kinds = {"e": element.as_pointer(), "n": I64.as_pointer(), "i": I64}
+    return ir.FunctionType(ir.VoidType(), [kinds[each] for each in OPERANDS[name]])
+
+
+def declared(module: Any, name: str, size: int, dtype: str) -> Any:
     """Return a tile for modules that call it, or write it."""
-    symbol = f"{TILE}{name}_{rows}_{dtype}"
+    symbol = f"{TILE}{name}_{size}_{dtype}"
     found = module.globals.get(symbol)
     if found is None:
-        element = IN_MEMORY[dtype]
-        kinds = {"e": element.as_pointer(), "n": I64.as_pointer(), "i": I64}
-        operands = [kinds[each] for each in OPERANDS[name]]
-        found = ir.Function(module, ir.FunctionType(ir.VoidType(), operands), symbol)
+        found = ir.Function(module, _kind(name, dtype), symbol)
         found.attributes.add("nounwind")
     return found
 
@@ -118,6 +122,22 @@ class Code:
             signature = ir.FunctionType(result, [each.type for each in operands])
             found = ir.Function(module, signature, name)
         return self.builder.call(found, operands, fastmath=fastmath)
+
+    def call_tile(self, name: str, table: Any, number: Any, operands: list) -> None:
+        """Call a tile whose address is in a table."""
+        builder = self.builder
+        place = builder.gep(builder.inttoptr(table, I64.as_pointer()), [number])
+        kind = _kind(name, self.dtype).as_pointer()
+        builder.call(builder.inttoptr(builder.load(place), kind), operands)
+
+    def only_if(self, flag: Any, body: Any) -> None:
+        """Perform `body()` where a flag is true."""
+        inside, after = (self.function.append_basic_block() for _ in range(2))
+        self.builder.cbranch(flag, inside, after)
+        self.builder.position_at_end(inside)
+        body()
+        self.builder.branch(after)
+        self.builder.position_at_end(after)
 
     def add_product(self, a: Any, b: Any, total: Any) -> Any:
         name = f"llvm.fmuladd.v{a.type.count}{a.type.element.intrinsic_name}"

@@ -2,6 +2,7 @@
 
 They are written in LLVM's terms, since a loop costs Numba 30 ms, and compiled once for all kernels,
 which call them by their names: `panel` takes three times as long as a kernel that calls it.
+`product` calls others by their addresses, since few products need all of them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,6 @@ _WRITERS = {
 
 
 def write(module: Any, symbol: str) -> None:
-    """Write the tile that is called `symbol`, which says how many rows it has and of what dtype."""
-    name, rows, dtype = symbol.removeprefix(TILE).split("_")
-    _WRITERS[name](Code(declared(module, name, int(rows), dtype), dtype), int(rows))
+    """Write the tile that is called `symbol`, which says how large it is and of what dtype."""
+    name, size, dtype = symbol.removeprefix(TILE).split("_")
+    _WRITERS[name](Code(declared(module, name, int(size), dtype), dtype), int(size))

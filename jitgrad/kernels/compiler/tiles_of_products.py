@@ -6,35 +6,27 @@ from typing import Any
 
 from llvmlite import ir
 
-from jitgrad.kernels.compiler.tile_code import I1, I64, Code, declared
+from jitgrad.kernels.compiler.tile_code import I1, I64, Code
+from jitgrad.kernels.conventions import DOTS, MOVES, PANELS, TRANSPOSES
 from jitgrad.kernels.processor import DEEP, DOT_COLUMNS, DOTS_ROWS, FEW, TILE_COLUMNS, TILE_ROWS
 
 
-def panel(code: Code, rows: int) -> None:
-    """Compute at most TILE_COLUMNS vectors of the columns of a product.
+def panel(code: Code, width: int) -> None:
+    """Compute columns of a product that take `width` vectors, the last one perhaps in part.
 
     c[i, j] = the sum over k below `depth` of a[i, k] * b[k, j], added to what was there if `adds`
     is not 0. Elements of `a` lie `a_down` and `a_across` apart, lines of `b` and `c` without gaps.
     """
     builder = code.builder
-    *_, many, left, _ = code.function.args
-    width = 1
-    while width <= TILE_COLUMNS:
-        inside, otherwise = (code.function.append_basic_block() for _ in range(2))
-        fits = builder.icmp_signed("<=", left, I64(width * code.vector.count))
-        builder.cbranch(fits, inside, otherwise)
-        builder.position_at_end(inside)
-        made = _Panel(code, width)
-        rest = builder.srem(many, I64(TILE_ROWS))
-        # few rows that are left over are computed one by one, others as if there were more
-        few = builder.icmp_signed("<=", rest, I64(TILE_ROWS // 3))
-        most = builder.select(few, builder.sub(many, rest), many)
-        code.loop(most, TILE_ROWS, [], lambda row, _, made=made: made.tile(row, TILE_ROWS))
-        alone = builder.sub(many, most)
-        code.loop(alone, 1, [], lambda k, _, made=made, m=most: made.tile(builder.add(m, k), 1))
-        builder.ret_void()
-        builder.position_at_end(otherwise)
-        width += 1
+    many = code.function.args[-3]
+    made = _Panel(code, width)
+    rest = builder.srem(many, I64(TILE_ROWS))
+    # few rows that are left over are computed one by one, others as if there were more
+    few = builder.icmp_signed("<=", rest, I64(TILE_ROWS // 3))
+    most = builder.select(few, builder.sub(many, rest), many)
+    code.loop(most, TILE_ROWS, [], lambda row, _: made.tile(row, TILE_ROWS))
+    alone = builder.sub(many, most)
+    code.loop(alone, 1, [], lambda k, _: made.tile(builder.add(most, k), 1))
     builder.ret_void()
 
 
@@ -207,17 +199,21 @@ def dots(code: Code, rows: int) -> None:
     builder.ret_void()
 
 
-def product(code: Code, rows: int) -> None:
-    """Compute parts of a batch of products, each as is best for how its operands lie."""
+def product(code: Code, _size: int) -> None:
+    """Compute parts of a batch of products, each as is best for how its operands lie.
+
+    What is called here is what `products.needed` says.
+    """
     builder = code.builder
     (
         first, last, high, blocks, a, a_step, a_down, a_across, b, b_step, b_down, b_across,
-        c, c_step, c_down, lines, columns, depth, packed, slots, slot,
+        c, c_step, c_down, lines, columns, depth, packed, slots, slot, tiles,
     ) = code.function.args  # fmt: skip
     apart = builder.icmp_signed("!=", b_across, I64(1))
     turned = builder.and_(apart, builder.icmp_signed("==", b_down, I64(1)))
     dotted = builder.and_(turned, builder.icmp_signed("==", a_across, I64(1)))
-    wide = TILE_COLUMNS * code.vector.count
+    lanes = code.vector.count
+    wide = TILE_COLUMNS * lanes
     # the empty sum is 0
     some = code.select("<", depth, I64(1), I64(1), depth)
 
@@ -234,29 +230,30 @@ def product(code: Code, rows: int) -> None:
 
         def strip(j: Any, _carried: list) -> list:
             width = code.least(I64(wide), builder.sub(columns, j))
+            vectors = builder.sdiv(builder.add(width, I64(lanes - 1)), I64(lanes))
+            widest = builder.add(vectors, I64(PANELS - 1))
 
             def stretch(k: Any, _carried: list) -> list:
                 far = code.least(I64(DEEP), builder.sub(depth, k))
                 seen = code.at(code.at(right, k, b_down), j, b_across)
                 lie = (copy, I64(wide), seen, b_down, b_across)
-                _copy_lines(code, *lie, builder.select(apart, far, I64(0)), turned, width)
+                code.only_if(apart, lambda: _copy_lines(code, tiles, *lie, far, turned, width))
                 seen = builder.select(apart, copy, seen)
                 pitch = builder.select(apart, I64(wide), b_down)
                 own, target = code.at(left, k, a_across), code.at(result, j, I64(1))
                 operands = [own, a_down, a_across, seen, pitch, target, c_down, far, many, width, k]
-                builder.call(declared(builder.module, "panel", 1, code.dtype), operands)
+                code.call_tile("panel", tiles, widest, operands)
                 return []
 
             code.loop(some, DEEP, [], stretch)
             return []
 
-        def by_dots(_once: Any, _carried: list) -> list:
+        def by_dots() -> None:
             operands = [left, a_down, right, b_across, result, c_down, depth, many, columns]
-            builder.call(declared(builder.module, "dots", 1, code.dtype), operands)
-            return []
+            code.call_tile("dots", tiles, I64(DOTS), operands)
 
         # for few rows it does not pay to copy lines
-        code.loop(builder.zext(few, I64), 1, [], by_dots)
+        code.only_if(few, by_dots)
         code.loop(builder.select(few, I64(0), columns), wide, [], strip)
         return []
 
@@ -266,6 +263,7 @@ def product(code: Code, rows: int) -> None:
 
 def _copy_lines(
     code: Code,
+    tiles: Any,
     copy: Any,
     wide: Any,
     seen: Any,
@@ -279,13 +277,13 @@ def _copy_lines(
     builder = code.builder
     over = builder.srem(many, I64(code.vector.count))
     squares = builder.select(turned, builder.sub(many, over), I64(0))
-    transpose = declared(builder.module, "transpose", 1, code.dtype)
-    builder.call(transpose, [copy, wide, seen, across, squares, width])
+    operands = [copy, wide, seen, across, squares, width]
+    code.only_if(turned, lambda: code.call_tile("transpose", tiles, I64(TRANSPOSES), operands))
 
     def line(p: Any, _carried: list) -> list:
         p = builder.add(squares, p)
         operands = [code.at(copy, p, wide), I64(1), code.at(seen, p, down), across, width]
-        builder.call(declared(builder.module, "move", 1, code.dtype), operands)
+        code.call_tile("move", tiles, I64(MOVES), operands)
         return []
 
     code.loop(builder.sub(many, squares), 1, [], line)
