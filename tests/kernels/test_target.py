@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import gc
 import os
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import threading
 from pathlib import Path
 
 import pytest
+
+from jitgrad.kernels import availability
+from jitgrad.kernels.availability import Unavailable, natively
 
 KERNELS = """
 import jitgrad
@@ -52,6 +56,55 @@ def test_nothing_is_loaded_that_kernels_do_not_need(tmp_path: Path) -> None:
 @pytest.mark.parametrize("first, then", [(KERNELS, USERS), (USERS, KERNELS)])
 def test_what_users_compile_is_as_ever(first: str, then: str, tmp_path: Path) -> None:
     run(first + then, tmp_path)
+
+
+def test_what_helps_is_compiled_when_the_first_kernel_is_split(tmp_path: Path) -> None:
+    text = """
+from jitgrad.kernels import calling, threads
+made = calling.HELPERS.help.cache_info
+threads.THREADS = 2
+assert not made().currsize
+for _ in range(3):
+    f(jitgrad.ones(1 << 20))
+assert made().currsize == 1
+"""
+    run(KERNELS + text, tmp_path)
+
+
+def test_nobody_looks_for_garbage_while_kernels_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is found runs finalizers of users, and there is a lock."""
+    # one in which no warning has been given yet, nor will be
+    monkeypatch.setattr(availability, "_process", availability._Process())
+    making = pytest.importorskip("jitgrad.kernels.compiler.making")
+    generations = []
+
+    def collected(phase: str, info: dict) -> None:
+        generations.append(info["generation"])
+
+    def make() -> str:
+        generations.clear()
+        made = making.function("unchanged").symbol
+        assert not generations and not gc.isenabled()
+        return made
+
+    def fail() -> None:
+        raise Unavailable("not today", "wait")
+
+    gc.callbacks.append(collected)
+    try:
+        assert natively(make) == natively(lambda: natively(make)) == "jitgrad_unchanged"
+        assert gc.isenabled()
+        with pytest.raises(Unavailable):
+            natively(fail)
+        assert gc.isenabled()
+        gc.disable()
+        natively(make)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+        gc.callbacks.remove(collected)
 
 
 @pytest.mark.parametrize("before", ["", "f(jitgrad.ones(8, 8))"])

@@ -7,7 +7,6 @@ operations.)
 
 from __future__ import annotations
 
-import gc
 import inspect
 import linecache
 import re
@@ -197,23 +196,16 @@ def _flags() -> Any:
 
 def _compile(function: Callable, parameters: tuple, result: Any) -> Any:
     """Return what Numba knows of a function when it is in LLVM's terms."""
-    # Numba makes so many objects that looking for garbage takes a sixth of the time
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        with chosen():
-            TARGET.typing_context.refresh()
-            TARGET.target_context.refresh()
-            return compiler.compile_extra(
-                TARGET.typing_context,
-                TARGET.target_context,
-                function,
-                parameters,
-                result,
-                _flags(),
-                {},
-                pipeline_class=Passes,
-            )
-    finally:
-        if collects:
-            gc.enable()
+    with chosen():
+        TARGET.typing_context.refresh()
+        TARGET.target_context.refresh()
+        return compiler.compile_extra(
+            TARGET.typing_context,
+            TARGET.target_context,
+            function,
+            parameters,
+            result,
+            _flags(),
+            {},
+            pipeline_class=Passes,
+        )
