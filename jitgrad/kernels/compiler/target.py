@@ -14,6 +14,7 @@ from typing import Any
 from numba import jit
 from numba.core import compiler, cpu, optional, typed_passes, untyped_passes  # noqa: F401
 from numba.core.codegen import AOTCodeLibrary, JITCPUCodegen
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
 from numba.core.registry import CPUDispatcher, CPUTarget
 from numba.core.runtime.nrt import rtsys
@@ -81,6 +82,7 @@ class _Codegen(JITCPUCodegen):
 class _Implementations(cpu.CPUContext):
     """What kernels call."""
 
+    @global_compiler_lock
     def init(self) -> None:
         super().init()
         self._internal_codegen = _Codegen(NAME)
