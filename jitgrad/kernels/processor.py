@@ -44,3 +44,11 @@ again and again should stay in the first cache."""
 def lanes(dtype: str) -> int:
     """Return how many elements a vector has."""
     return VECTOR // np.dtype(dtype).itemsize
+
+
+def few_columns(dtype: str) -> int:
+    """Return how many columns of a product are so few that panels mostly compute what is not there.
+
+    They are made by `dots`, or as rows of the product turned over.
+    """
+    return lanes(dtype) // 2

@@ -24,7 +24,7 @@ from jitgrad.kernels.entries import Emitted, Header
 from jitgrad.kernels.geometry import count, row_major
 from jitgrad.kernels.linking import keep_forever
 from jitgrad.kernels.operations import Operation, Product, copied
-from jitgrad.kernels.processor import DEEP, FEW, TILE_COLUMNS, lanes
+from jitgrad.kernels.processor import DEEP, FEW, TILE_COLUMNS, few_columns, lanes
 from jitgrad.kernels.threads import pieces
 
 LARGE = 1 << 24
@@ -107,16 +107,33 @@ def uses_blas(a: Value, b: Value) -> bool:
 def product(a: Value, b: Value, target: Value) -> Iterator[Operation]:
     """Yield what computes `target = a @ b`, with matrices brought into the form that it takes."""
     operands = [a, b]
+    made = target
     if uses_blas(a, b):
         for k, each in enumerate(operands):
             if matrix_layout(each) is None:
                 operands[k] = _dense(each)
                 yield copied(each, operands[k])
-    is_direct = target.strides[-1] == 1 and target.strides[-2] >= target.shape[-1]
-    made = target if is_direct else _dense(target)
-    yield Product(operands[0], operands[1], made)
+    elif a.strides[-1] != 1:
+        if 1 < b.shape[-1] <= few_columns(target.dtype.name):
+            # few columns are few rows of the product turned over
+            operands = [_turned(b), _turned(a)]
+            made = _turned(target)
+    elif b.shape[-1] > 1 and b.strides[-2] != 1 and _is_slender(b):
+        # so that `dots` can read it
+        operands[1] = _turned(_dense(_turned(b)))
+        yield copied(b, operands[1])
+    is_direct = made.strides[-1] == 1 and made.strides[-2] >= made.shape[-1]
+    result = made if is_direct else _dense(made)
+    yield Product(operands[0], operands[1], result)
     if not is_direct:
-        yield copied(made, target)
+        yield copied(result, made)
+
+
+def _is_slender(b: Value) -> bool:
+    """Is a matrix one of few columns, and so high that sums of vectors do not count?"""
+    depth, columns = b.shape[-2:]
+    dtype = b.dtype.name
+    return columns <= few_columns(dtype) and columns * lanes(dtype) <= depth
 
 
 def _dense(value: Value) -> Value:
@@ -177,20 +194,22 @@ def _tiled(header: Header, a: Value, b: Value, target: Value, high: int, is_spli
     header.integers(b_down=b.strides[-2], b_across=b.strides[-1], c_down=target.strides[-2])
     header.regions(packed=packed)
     name = target.dtype.name
-    tiles = _tiles(name, needed(a, b, high, lanes(name)))
+    tiles = _tiles(name, needed(a, b, high, name))
     header.integers(slots=slots, slot=slot, tiles=tiles)
     return _TILED
 
 
-def needed(a: Value, b: Value, high: int, vector: int) -> frozenset[int]:
+def needed(a: Value, b: Value, high: int, dtype: str) -> frozenset[int]:
     """Return which tiles `product` calls, by their places in its table."""
     rows, columns = a.shape[-2], b.shape[-1]
     apart = b.strides[-1] != 1
     turned = apart and b.strides[-2] == 1
     dotted = turned and a.strides[-1] == 1
-    parts = {min(high, rows), rows % high or high} if rows else set()
-    found = {DOTS} if dotted and min(parts, default=0) <= FEW else set()
-    if not dotted or max(parts, default=0) > FEW:
+    parts = {min(high, rows), rows % high or high}
+    few = _is_slender(b)
+    found = {DOTS} if dotted and (few or min(parts) <= FEW) else set()
+    if not dotted or (not few and max(parts) > FEW):
+        vector = lanes(dtype)
         wide = TILE_COLUMNS * vector
         widths = {min(wide, columns), columns % wide or wide}
         found |= {PANELS - 1 + -(-width // vector) for width in widths}

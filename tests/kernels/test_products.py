@@ -13,7 +13,7 @@ from jitgrad.graph.ir import Memory, Value
 from jitgrad.kernels import calling, cpu, products, threads
 from jitgrad.kernels.conventions import ARRAY, CONSTANT
 from jitgrad.kernels.entries import Integer, Pointer
-from jitgrad.kernels.processor import DEEP, FEW, TILE_COLUMNS, lanes
+from jitgrad.kernels.processor import DEEP, FEW, TILE_COLUMNS, few_columns, lanes
 from jitgrad.kernels.products import HIGH, HIGH_BEHIND_COPY, emit_product
 from tests.kernels import records as r
 from tests.kernels.tracing import Trace
@@ -149,6 +149,25 @@ def test_large_products_ask_blas_where_there_is_one(blas, dtype, monkeypatch):
         program = trace.check(made, close=1e-4)
         kernels = "".join(each.source for each in program.kernels)
         assert ("gemm(" in kernels) is blas and ("product(" in kernels) is not blas
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch", [(), (3,)], ids=["matrix", "batch"])
+def test_few_columns(batch, dtype):
+    random = np.random.default_rng(0)
+    few = few_columns(dtype)
+    for columns, depth in itertools.product((1, 2, few, few + 1), (1, 9, few * lanes(dtype) + 3)):
+        trace = Trace()
+        for left, right in zip((*LAYOUTS, "columns", "columns"), (*LAYOUTS, "rows", "apart")):
+            shapes = (*batch, 7, depth), (*batch, depth, columns)
+            a, b = (random.normal(size=shape).astype(dtype) for shape in shapes)
+            if not batch:
+                a, b = LAYOUTS[left](a), LAYOUTS[right](b)
+            elif left == "columns":
+                a, b = (np.ascontiguousarray(each.swapaxes(1, 2)).swapaxes(1, 2) for each in (a, b))
+            made = trace.compute(r.MM, trace.input(a), trace.input(b))
+            kernels = trace.check(made, close=1e-4).kernels
+            assert any("product(" in each.source for each in kernels)
 
 
 def test_infinite_elements_stay_in_their_rows_and_columns():

@@ -8,7 +8,15 @@ from llvmlite import ir
 
 from jitgrad.kernels.compiler.tile_code import I1, I64, Code
 from jitgrad.kernels.conventions import DOTS, MOVES, PANELS, TRANSPOSES
-from jitgrad.kernels.processor import DEEP, DOT_COLUMNS, DOTS_ROWS, FEW, TILE_COLUMNS, TILE_ROWS
+from jitgrad.kernels.processor import (
+    DEEP,
+    DOT_COLUMNS,
+    DOTS_ROWS,
+    FEW,
+    TILE_COLUMNS,
+    TILE_ROWS,
+    few_columns,
+)
 
 
 def panel(code: Code, width: int) -> None:
@@ -213,6 +221,9 @@ def product(code: Code, _size: int) -> None:
     turned = builder.and_(apart, builder.icmp_signed("==", b_down, I64(1)))
     dotted = builder.and_(turned, builder.icmp_signed("==", a_across, I64(1)))
     lanes = code.vector.count
+    slender = builder.icmp_signed("<=", columns, I64(few_columns(code.dtype)))
+    deep = builder.icmp_signed("<=", builder.mul(columns, I64(lanes)), depth)
+    slender = builder.and_(slender, deep)
     wide = TILE_COLUMNS * lanes
     # the empty sum is 0
     some = code.select("<", depth, I64(1), I64(1), depth)
@@ -226,7 +237,8 @@ def product(code: Code, _size: int) -> None:
         right = code.at(b, batch, b_step)
         result = code.at(code.at(c, batch, c_step), row, c_down)
         copy = code.at(packed, builder.srem(number, slots), slot)
-        few = builder.and_(dotted, builder.icmp_signed("<=", many, I64(FEW)))
+        few = builder.or_(slender, builder.icmp_signed("<=", many, I64(FEW)))
+        few = builder.and_(dotted, few)
 
         def strip(j: Any, _carried: list) -> list:
             width = code.least(I64(wide), builder.sub(columns, j))
@@ -252,7 +264,7 @@ def product(code: Code, _size: int) -> None:
             operands = [left, a_down, right, b_across, result, c_down, depth, many, columns]
             code.call_tile("dots", tiles, I64(DOTS), operands)
 
-        # for few rows it does not pay to copy lines
+        # for few rows or columns it does not pay to copy lines
         code.only_if(few, by_dots)
         code.loop(builder.select(few, I64(0), columns), wide, [], strip)
         return []
