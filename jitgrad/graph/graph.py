@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from jitgrad import config
@@ -87,9 +89,11 @@ class Graph(Returns):
         self.usual.clear()
         self.segments = []
 
-    def __del__(self) -> None:
-        for each in self.segments if self.checks is None else ():
-            each.let_go()
+    def __del__(self, is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        # when the interpreter ends, what modules name may be gone
+        if self.checks is None and not is_ending():
+            for each in self.segments:
+                each.let_go()
 
     def call(self, args: tuple, kwargs: dict, result: Any = MISSED) -> Any:
         """Call the function, or go on from `result`: replay what is known, record what is not."""

@@ -34,6 +34,13 @@ def g(x):
         total += numpy.sqrt(row).sum()
     return total, [total], {1: total}
 assert g(numpy.full((3, 4), 9.0)) == (36.0, [36.0], {1: 36.0})
+@numba.njit
+def is_even(n):
+    return True if n == 0 else is_odd(n - 1)
+@numba.njit
+def is_odd(n):
+    return False if n == 0 else is_even(n - 1)
+assert is_even(6) and not is_even(7)
 """
 
 
@@ -45,7 +52,7 @@ def run(text: str, directory: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(file)], env=variables, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_nothing_is_loaded_that_kernels_do_not_need(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from numba.core.codegen import AOTCodeLibrary, JITCPUCodegen
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
 from numba.core.registry import CPUDispatcher, CPUTarget
-from numba.core.runtime.nrt import rtsys
 from numba.core.target_extension import (
     CPU,
     dispatcher_registry,
@@ -92,8 +91,10 @@ class _Implementations(cpu.CPUContext):
         return object()
 
     def load_additional_registries(self) -> None:
-        rtsys.initialize(self)
         self.install_registry(mathimpl.registry)
+
+    def post_lowering(self, mod: Any, library: Any) -> None:
+        """Link nothing: Numba's own functions are for objects that it counts references to."""
 
 
 class _Target(CPUTarget):
