@@ -36,6 +36,10 @@ HIGH, HIGH_BEHIND_COPY = 24, 96
 """Rows that one thread computes together, more where it has to copy the right operand first."""
 
 
+WORTH_TURNING = 1 << 12
+"""Elements of a left operand below which to turn few columns takes as long as it saves."""
+
+
 class Blas(NamedTuple):
     """A `gemm` of CBLAS.
 
@@ -113,15 +117,15 @@ def product(a: Value, b: Value, target: Value) -> Iterator[Operation]:
             if matrix_layout(each) is None:
                 operands[k] = _dense(each)
                 yield copied(each, operands[k])
-    elif a.strides[-1] != 1:
-        if 1 < b.shape[-1] <= few_columns(target.dtype.name):
+    elif b.shape[-1] > 1 and a.shape[-2] * a.shape[-1] >= WORTH_TURNING:
+        if a.strides[-1] == 1 and b.strides[-2] != 1 and _is_slender(b):
+            # so that `dots` can read it
+            operands[1] = _turned(_dense(_turned(b)))
+            yield copied(b, operands[1])
+        elif a.strides[-1] != 1 and b.shape[-1] <= few_columns(b.dtype.name):
             # few columns are few rows of the product turned over
             operands = [_turned(b), _turned(a)]
             made = _turned(target)
-    elif b.shape[-1] > 1 and b.strides[-2] != 1 and _is_slender(b):
-        # so that `dots` can read it
-        operands[1] = _turned(_dense(_turned(b)))
-        yield copied(b, operands[1])
     is_direct = made.strides[-1] == 1 and made.strides[-2] >= made.shape[-1]
     result = made if is_direct else _dense(made)
     yield Product(operands[0], operands[1], result)

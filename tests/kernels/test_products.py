@@ -156,18 +156,25 @@ def test_large_products_ask_blas_where_there_is_one(blas, dtype, monkeypatch):
 def test_few_columns(batch, dtype):
     random = np.random.default_rng(0)
     few = few_columns(dtype)
-    for columns, depth in itertools.product((1, 2, few, few + 1), (1, 9, few * lanes(dtype) + 3)):
-        trace = Trace()
+    deep = few * lanes(dtype) + 3
+    for columns, depth in itertools.product((1, 2, few, few + 1), (9, deep)):
+        rows = -(-products.WORTH_TURNING // depth)
+        turned = set()
         for left, right in zip((*LAYOUTS, "columns", "columns"), (*LAYOUTS, "rows", "apart")):
-            shapes = (*batch, 7, depth), (*batch, depth, columns)
+            shapes = (*batch, rows, depth), (*batch, depth, columns)
             a, b = (random.normal(size=shape).astype(dtype) for shape in shapes)
             if not batch:
                 a, b = LAYOUTS[left](a), LAYOUTS[right](b)
             elif left == "columns":
                 a, b = (np.ascontiguousarray(each.swapaxes(1, 2)).swapaxes(1, 2) for each in (a, b))
+            trace = Trace()
             made = trace.compute(r.MM, trace.input(a), trace.input(b))
             kernels = trace.check(made, close=1e-4).kernels
             assert any("product(" in each.source for each in kernels)
+            if len(kernels) > 1:
+                turned.add(left)
+        assert ("columns" in turned) is (1 < columns <= few)
+        assert ("rows" in turned) is (1 < columns <= few and depth == deep)
 
 
 def test_infinite_elements_stay_in_their_rows_and_columns():
