@@ -1481,6 +1481,15 @@ MUTANTS = [
         "is_alone = entry.root is entry.sibling is None and entry not in self.storages",
         "is_alone = True",
     ),
+    # -- memory of a run --------------------------------------------------------------------------
+    Mutant(
+        "memory: what is read when another one is made", "kernels/scratch.py",
+        "if each.dead >= part.born", "if each.dead > part.born",
+    ),
+    Mutant(
+        "memory: lies in order", "kernels/scratch.py",
+        "held.insert(before, part)", "held.append(part)",
+    ),
     # -- interrupts and threads -----------------------------------------------------------------
     Mutant(
         "interrupt: raised behind what has been replayed", "graph/interrupts.py",
