@@ -16,6 +16,7 @@ import types
 import warnings
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -284,9 +285,15 @@ def run(scene: Callable, compiled: bool, **options: Any) -> Session:
     return session
 
 
+@lru_cache(maxsize=1)
+def _eager(scene: Callable) -> Session:
+    """Run a scene eagerly, or remember it: tests of it in several modes follow one another."""
+    return run(scene, False)
+
+
 def agree(scene: Callable, exact: bool = False, **options: Any) -> Session:
     """Run a scene both ways, compare, and return the compiled session."""
-    eager = run(scene, False)
+    eager = _eager(scene)
     compiled = run(scene, True, **options)
     compare(eager, compiled, scene.__name__, exact)
     return compiled

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from jitgrad import config
 from tests.graph.agreement import agree, scenes
 
 SCENES = scenes(
@@ -41,6 +42,7 @@ LEAVING = frozenset(
 """Scenes with exceptions and other things that are left to Python."""
 
 
+@pytest.mark.parametrize("lowering", config.PROGRAMS, indirect=True)
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
 def test_scene(scene: Callable, lowering: str) -> None:
     session = agree(scene)

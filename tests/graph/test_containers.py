@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from jitgrad import config
 from tests.graph.agreement import agree, scenes
 
 SCENES = scenes(
@@ -21,6 +22,7 @@ SCENES = scenes(
 )
 
 
+@pytest.mark.parametrize("lowering", config.PROGRAMS, indirect=True)
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__[6:])
 def test_scene(scene: Callable, lowering: str) -> None:
     session = agree(scene)
