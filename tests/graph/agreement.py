@@ -16,7 +16,6 @@ import types
 import warnings
 from collections import deque
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -285,15 +284,17 @@ def run(scene: Callable, compiled: bool, **options: Any) -> Session:
     return session
 
 
-@lru_cache(maxsize=1)
-def _eager(scene: Callable) -> Session:
-    """Run a scene eagerly, or remember it: tests of it in several modes follow one another."""
-    return run(scene, False)
+_eager: dict[Callable, Session] = {}
+"""The last scene that was run eagerly: tests of one scene in several modes follow one another."""
 
 
 def agree(scene: Callable, exact: bool = False, **options: Any) -> Session:
     """Run a scene both ways, compare, and return the compiled session."""
-    eager = _eager(scene)
+    eager = _eager.get(scene)
+    if eager is None:
+        eager = run(scene, False)
+        _eager.clear()
+        _eager[scene] = eager
     compiled = run(scene, True, **options)
     compare(eager, compiled, scene.__name__, exact)
     return compiled
