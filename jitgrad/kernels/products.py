@@ -128,9 +128,12 @@ def product(a: Value, b: Value, target: Value) -> Iterator[Operation]:
             made = _turned(target)
     is_direct = made.strides[-1] == 1 and made.strides[-2] >= made.shape[-1]
     result = made if is_direct else _dense(made)
-    yield Product(operands[0], operands[1], result)
+    done: list[Operation] = [Product(operands[0], operands[1], result)]
     if not is_direct:
-        yield copied(result, made)
+        done.append(copied(result, made))
+    # it lies in its memory as it did before it was turned
+    done[-1].whole = target
+    yield from done
 
 
 def _is_slender(b: Value) -> bool:
