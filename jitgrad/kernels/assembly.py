@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jitgrad.graph.ir import Memory, Scalar, Value
-from jitgrad.kernels import cpu
+from jitgrad.kernels import calling, cpu
 from jitgrad.kernels.arena import Address, Layout, Slot
 from jitgrad.kernels.conventions import (
     CALL,
@@ -37,7 +37,6 @@ from jitgrad.kernels.products import emit_product
 from jitgrad.kernels.records import Form
 from jitgrad.kernels.running import Loop
 from jitgrad.kernels.schedule import Schedule, Unit, parts_of
-from jitgrad.kernels.threads import pieces
 from jitgrad.kernels.turn import Check, Plan
 
 
@@ -276,7 +275,7 @@ class _Assembler:
         self.tables.append(table)
         self.path.native_calls += 1
         self.path.nanoseconds += 5 + emitted.nanoseconds
-        split = pieces(emitted.length, emitted.nanoseconds)
+        split = calling.split(emitted.length, emitted.nanoseconds)
         words = [kernel.address, Slot(table, 0), emitted.length]
         self.code += [SPLIT, *words, split] if split > 1 else [CALL, *words]
         self.lines.append(f"call {kernel.name}")

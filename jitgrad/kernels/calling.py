@@ -79,6 +79,14 @@ _NEW_ARRAY = 94
 """Where NumPy's interface for C has `PyArray_NewFromDescr`; that never changes."""
 
 
+def split(length: int, nanoseconds: float) -> int:
+    """Return into how many pieces a kernel is split, see `threads.pieces`, and prepare helpers."""
+    found = threads.pieces(length, nanoseconds)
+    if found > 1:
+        HELPERS.prepare()
+    return found
+
+
 def launch(calls: Sequence[KernelCall]) -> Callable[..., Any]:
     """Return a built-in function that performs `calls` in order, given arrays and numbers."""
     return builtin("launch", np.array(_launching(calls), np.int64))

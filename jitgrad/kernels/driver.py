@@ -43,7 +43,7 @@ from jitgrad.kernels.operations import (
 from jitgrad.kernels.products import emit_product
 from jitgrad.kernels.schedule import Schedule, Unit, parts_of
 from jitgrad.kernels.scratch import Spare, lend
-from jitgrad.kernels.threads import WORTH_SPLITTING, pieces
+from jitgrad.kernels.threads import WORTH_SPLITTING
 
 _programs = numbers()
 
@@ -187,15 +187,13 @@ class Driver(DriverMemory):
             kernel = cpu.kernel_for(emitted.source)
             if kernel not in self.kernels:
                 self.kernels.append(kernel)
-            split = pieces(emitted.length, emitted.nanoseconds)
+            split = calling.split(emitted.length, emitted.nanoseconds)
             # many short ones together must not hold the interpreter lock for long either
             held += emitted.nanoseconds
             if not split and held >= WORTH_SPLITTING:
                 split = 1
             if split:
                 held = 0.0
-            if split > 1:
-                calling.HELPERS.prepare()
             table = self._table(emitted, arguments)
             calls.append(calling.KernelCall(kernel, emitted.length, split, table))
             self.native_calls += 1

@@ -122,8 +122,12 @@ def product(a: Value, b: Value, target: Value) -> Iterator[Operation]:
             # so that `dots` can read it
             operands[1] = _turned(_dense(_turned(b)))
             yield copied(b, operands[1])
-        elif a.strides[-1] != 1 and b.shape[-1] <= few_columns(b.dtype.name):
-            # few columns are few rows of the product turned over
+        elif (
+            a.strides[-1] != 1
+            and b.shape[-1] <= few_columns(b.dtype.name)
+            and pieces(a.shape[-2], _nanoseconds(a, b)) < 2
+        ):
+            # few columns are few rows of the product turned over, too few for several threads
             operands = [_turned(b), _turned(a)]
             made = _turned(target)
     is_direct = made.strides[-1] == 1 and made.strides[-2] >= made.shape[-1]
@@ -134,6 +138,11 @@ def product(a: Value, b: Value, target: Value) -> Iterator[Operation]:
     # it lies in its memory as it did before it was turned
     done[-1].whole = target
     yield from done
+
+
+def _nanoseconds(a: Value, b: Value) -> float:
+    """Estimate how long a product takes by tiles."""
+    return 20.0 + 0.02 * count(a.shape) * b.shape[-1]
 
 
 def _is_slender(b: Value) -> bool:
@@ -175,7 +184,7 @@ def emit_product(a: Value, b: Value, target: Value) -> Emitted:
     high = HIGH if b.strides[-1] == 1 else HIGH_BEHIND_COPY
     blocks = -(-a.shape[-2] // high)
     header.integers(high=high, blocks=blocks)
-    nanoseconds = 20.0 + 0.02 * work
+    nanoseconds = _nanoseconds(a, b)
     body = _tiled(header, a, b, target, high, pieces(batch * blocks, nanoseconds) > 1)
     return header.emitted(body, batch * blocks, nanoseconds)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, Value, Write
-from jitgrad.kernels import running, threads
+from jitgrad.kernels import calling, running, threads
 from jitgrad.kernels.loops import NotNative, Stop, lower_loop
 from jitgrad.kernels.loops import Test as Condition  # pytest would collect it as a test
 from jitgrad.primitive import Kind, Loops, Primitive
@@ -395,9 +395,12 @@ def test_other_threads_run_during_a_long_loop():
 @pytest.mark.parametrize("helpers", [0, 2])
 def test_long_kernels_are_split_over_threads(helpers, monkeypatch):
     monkeypatch.setattr(threads, "THREADS", helpers + 1)
+    prepare, prepared = calling.HELPERS.prepare, []
+    monkeypatch.setattr(calling.HELPERS, "prepare", lambda: prepared.append(prepare()))
     steps, b, doubled, test = doubling((1 << 18,), "float64", 1e6)
     value = np.arange(1 << 18, dtype="float64") % 5
     check(steps, [b], [test], [(b, doubled)], [], {}, [value])
+    assert bool(prepared) is bool(helpers)
 
 
 def test_a_kernel_that_declines_leaves_the_turn_to_python():

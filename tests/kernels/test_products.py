@@ -157,7 +157,7 @@ def test_few_columns(batch, dtype):
     random = np.random.default_rng(0)
     few = few_columns(dtype)
     deep = few * lanes(dtype) + 3
-    for columns, depth in itertools.product((1, 2, few, few + 1), (9, deep)):
+    for columns, depth in itertools.product((1, 2, few, few + 1), (lanes(dtype), deep)):
         rows = -(-products.WORTH_TURNING // depth)
         turned = set()
         for left, right in zip((*LAYOUTS, "columns", "columns"), (*LAYOUTS, "rows", "apart")):
@@ -175,6 +175,14 @@ def test_few_columns(batch, dtype):
                 turned.add(left)
         assert ("columns" in turned) is (1 < columns <= few)
         assert ("rows" in turned) is (1 < columns <= few and depth == deep)
+
+
+@pytest.mark.parametrize("count, operations", [(1, 2), (4, 1)])
+def test_few_columns_are_no_few_rows_where_threads_share_them(count, operations, monkeypatch):
+    monkeypatch.setattr(threads, "THREADS", count)
+    a, b = np.zeros((64, 60_000), "float32").T, np.zeros((64, 4), "float32")
+    values = [described(each) for each in (a, b, np.zeros((60_000, 4), "float32"))]
+    assert len(list(products.product(*values))) == operations
 
 
 def test_infinite_elements_stay_in_their_rows_and_columns():

@@ -17,7 +17,6 @@ from concurrent.futures import Future
 from functools import cache, wraps
 from typing import Any
 
-import llvmlite.binding
 from llvmlite import ir
 from numba.core import compiler, config, types
 from numba.core.compiler_lock import global_compiler_lock
@@ -38,10 +37,7 @@ from jitgrad.kernels.compiler import (  # those that are not used define FUNCTIO
 )
 from jitgrad.kernels.compiler.functions import FUNCTIONS
 from jitgrad.kernels.compiler.target import TARGET, Library, Passes, chosen
-from jitgrad.kernels.linking import LIBRARY, Code
-
-for _symbol, _address in LIBRARY.items():
-    llvmlite.binding.add_symbol(_symbol, _address)  # Numba links what it has compiled, too
+from jitgrad.kernels.linking import Code
 
 _DECLARED = re.compile(r'^declare .*? @"?([^"(]+)"?\(', re.MULTILINE)
 
