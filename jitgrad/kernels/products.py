@@ -35,7 +35,6 @@ has no kernels for AVX-512, and as long where it has."""
 HIGH, HIGH_BEHIND_COPY = 24, 96
 """Rows that one thread computes together, more where it has to copy the right operand first."""
 
-
 WORTH_TURNING = 1 << 12
 """Elements of a left operand below which to turn few columns takes as long as it saves."""
 

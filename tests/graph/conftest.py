@@ -11,9 +11,12 @@ from jitgrad.graph import cycles, heads, replay, routes, tape, watching
 from jitgrad.kernels import later
 
 
-@pytest.fixture(params=jitgrad.config.PROGRAMS)
+@pytest.fixture
 def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How segments run: as kernels with compiled guards, or by plain interpreters of both."""
+    """How segments run: as kernels with compiled guards, or by plain interpreters of both.
+
+    Tests name the modes themselves, above their scenes: those of one scene follow one another then.
+    """
     monkeypatch.setattr(jitgrad.config, "program", request.param)
     # what the kernels compute and what the guards check is compared from the first replay on
     monkeypatch.setattr(watching, "FAMILIAR", 1 if request.param == "native" else 10**9)
