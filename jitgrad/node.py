@@ -131,6 +131,10 @@ class AccumulateGrad(Node):
         self.sequence += 1 << 62  # run as soon as it is ready
         self.leaf = weakref.ref(leaf)
 
+    AFTER = 1
+    """In the place of the number of an output, with a hook: it is called behind the node, with the
+    leaf. There is no such output."""
+
     @property
     def variable(self) -> Any:
         """The leaf tensor, None if it is gone."""

@@ -231,6 +231,45 @@ class Tensor(TensorCore, OperationMethods, PicklingMethods):
             state.recorder.unknown("register_hook")
         return HookHandle(node, (self._index, hook))
 
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Any:
+        """Call `hook` with this leaf whenever a backward pass has added to its `.grad`.
+
+        So the gradient can be used and freed before those of others are there.
+
+        Returns:
+            A handle whose `remove()` takes the hook away.
+
+        Raises:
+            RuntimeError: the tensor does not require grad, or is no leaf; in a backward pass, where
+                the hook returns anything but None.
+
+        Example:
+            >>> import jitgrad as torch
+            >>> w = torch.tensor(3.0, requires_grad=True)
+            >>> def step(w):
+            ...     with torch.no_grad():
+            ...         w -= 0.5 * w.grad
+            ...     w.grad = None
+            >>> handle = w.register_post_accumulate_grad_hook(step)
+            >>> (w * w).backward()
+            >>> w
+            tensor(0., requires_grad=True)
+        """
+        node = node_of(self)
+        if node is None:
+            raise RuntimeError(
+                "register_post_accumulate_grad_hook: cannot register a hook on a tensor that "
+                "doesn't require gradient"
+            )
+        if not isinstance(node, AccumulateGrad):
+            raise RuntimeError(
+                "register_post_accumulate_grad_hook: post accumulate grad hooks cannot be "
+                "registered on non-leaf tensors; use register_hook"
+            )
+        if state.recorder is not None:
+            state.recorder.unknown("register_post_accumulate_grad_hook")
+        return HookHandle(node, (AccumulateGrad.AFTER, hook))
+
     def retain_grad(self) -> None:
         """Keep `.grad` for this tensor although it is not a leaf."""
         node = node_of(self)

@@ -15,10 +15,13 @@ from jitgrad.waiting import Pass, Waiting
 def accumulate(leaf: Any, cotangent: Any, create_graph: bool) -> None:
     """Add `cotangent` to `leaf.grad`: into the same memory, unless the gradient is recorded.
 
-    Nothing is lost where several threads do so at once.
+    Nothing is lost where several threads do so at once. Hooks that wait for it are called then.
     """
     with SHARED:
         _accumulate(leaf, cotangent, create_graph)
+    node = leaf._node
+    if type(node) is AccumulateGrad and node.hooks is not None:
+        _run_hooks_after(node, leaf)
 
 
 def _accumulate(leaf: Any, cotangent: Any, create_graph: bool) -> None:
@@ -356,6 +359,18 @@ def _check_nan(node: Node, flows: tuple) -> None:
         if each is not None and bool((each._array != each._array).any()):
             raise RuntimeError(
                 f"Function '{node.name()}' returned nan values in its {position}th output."
+            )
+
+
+def _run_hooks_after(node: AccumulateGrad, leaf: Any) -> None:
+    if state.recorder is not None:
+        state.recorder.unknown("a hook runs")
+    for index, function in list(node.hooks or ()):
+        if index == AccumulateGrad.AFTER and function(leaf) is not None:
+            raise RuntimeError(
+                "register_post_accumulate_grad_hook: the hook of a tensor of shape "
+                f"{tuple(leaf.shape)} returned a value; it has to return None: what it changes is "
+                "the .grad of the tensor that it is given"
             )
 
 

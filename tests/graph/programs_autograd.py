@@ -309,6 +309,40 @@ def scene_leaf_hooks_run_inside(s: Session) -> None:
     s.see(seen, w)
 
 
+def scene_hooks_behind_leaves(s: Session) -> None:
+    """Steps of an optimizer within the backward pass: each weight as soon as its gradient is there."""
+    seen: list = []
+
+    def step(w):
+        seen.append((w.grad.tolist(), torch.is_grad_enabled()))
+        with torch.no_grad():
+            w -= 0.25 * w.grad
+        w.grad = None
+
+    def forward(x, n, w, b):
+        for _ in range(n):
+            x = torch.tanh(x @ w + b)
+        return x.sum()
+
+    def whole(x, n, w, b):
+        loss = forward(x, n, w, b)
+        loss.backward()
+        return loss.detach()
+
+    for backward_inside in (False, True):
+        f = s.compile(whole if backward_inside else forward)
+        w = torch.eye(2, dtype=torch.float64).requires_grad_()
+        b = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+        x = torch.tensor([[0.5, 0.25]], dtype=torch.float64)
+        for hooked in (False, True, False, True):
+            handles = [each.register_post_accumulate_grad_hook(step) for each in (w, b) if hooked]
+            for n in (1, 12, 20, 2, 25, 30):
+                s.call(f, x, n, w, b)
+                s.see(w, b, w.grad, seen)
+            for each in handles:
+                each.remove()
+
+
 class Cube(torch.autograd.Function):
     """A user's own operation."""
 

@@ -21,6 +21,7 @@ UNLIKE = {
     "data_ptr": "an address",
     "random_": "draws integers of its own range",
     "register_hook": "a handle of a node",
+    "register_post_accumulate_grad_hook": "a handle of a node",
     "grad_fn": "the names inside histories differ",
 }
 FORMS = ("", "()", "(0)", "(1.5)", "(x)", "(rate)")
