@@ -20,6 +20,11 @@ def array(*shape: int, dtype: str = "float64", seed: int = 0) -> np.ndarray:
     return (made * 3).astype(dtype) if dtype[0] in "iu" else np.asarray(made).astype(dtype)
 
 
+def places(*values: Any, dtype: str = "int64") -> np.ndarray:
+    """Return positions."""
+    return np.array(values, dtype=dtype)
+
+
 def flat(result: Any) -> list:
     """Return the tensors in a result."""
     return list(result) if isinstance(result, (tuple, list)) else [result]
