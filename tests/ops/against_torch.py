@@ -13,6 +13,9 @@ torch: Any = pytest.importorskip("torch")
 
 CLOSE = {"float16": 2e-3, "float32": 2e-5, "float64": 1e-11}
 
+DTYPES = ["bool", "uint8", "int8", "int64", "float16", "float32", "float64"]
+"""Dtypes that are tried with one another."""
+
 
 def array(*shape: int, dtype: str = "float64", seed: int = 0) -> np.ndarray:
     """Return numbers of both signs, all different."""
