@@ -3,6 +3,7 @@
 What such a test asserts holds for both: PyTorch vouches for the test, the test for jitgrad.
 """
 
+import numpy as np
 import pytest
 
 import jitgrad
@@ -12,6 +13,11 @@ import jitgrad
 def torch(request):
     """The library that a test runs with, under the name that its user gives it."""
     return jitgrad if request.param == "jitgrad" else pytest.importorskip("torch")
+
+
+def numbers(torch, *shape):
+    """Return the same normal numbers in either library."""
+    return torch.tensor(np.random.default_rng(0).normal(size=shape))
 
 
 def flat(value):

@@ -13,11 +13,19 @@ torch: Any = pytest.importorskip("torch")
 
 CLOSE = {"float16": 2e-3, "float32": 2e-5, "float64": 1e-11}
 
+DTYPES = ["bool", "uint8", "int8", "int64", "float16", "float32", "float64"]
+"""Dtypes that are tried with one another."""
+
 
 def array(*shape: int, dtype: str = "float64", seed: int = 0) -> np.ndarray:
     """Return numbers of both signs, all different."""
     made = np.random.default_rng(seed).normal(size=shape) * 2
     return (made * 3).astype(dtype) if dtype[0] in "iu" else np.asarray(made).astype(dtype)
+
+
+def places(*values: Any, dtype: str = "int64") -> np.ndarray:
+    """Return positions."""
+    return np.array(values, dtype=dtype)
 
 
 def flat(result: Any) -> list:
