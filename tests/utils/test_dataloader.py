@@ -1,9 +1,9 @@
 """`DataLoader`: batches, their order, and its options."""
 
 import pickle
-import sys
 import time
 import warnings
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ def test_orders(count: int) -> None:
         {"batch_size": 5},
         {"batch_size": 5, "drop_last": True},
         {"batch_size": 5, "sampler": [3, 1, 2, 2, 9, 0]},
-        {"batch_sampler": [[1, 2], [3], [], [4, 5, 6]][:2]},
+        {"batch_sampler": [[1, 2], [3], [4, 5, 6]]},
         {"batch_size": None},
         {"batch_size": None, "sampler": [4, 2]},
         {"batch_size": 100},
@@ -209,7 +209,9 @@ def test_options_are_checked() -> None:
     ):
         with pytest.raises(ValueError):
             DataLoader([1, 2], **options)  # type: ignore[arg-type]
-        if torch := sys.modules.get("torch"):
+        if find_spec("torch") is not None:
+            import torch
+
             with pytest.raises(ValueError):
                 torch.utils.data.DataLoader([1, 2], **options)
     for options in ({"shuffle": True}, {"sampler": [0]}, {"batch_sampler": [[0]]}):
