@@ -53,3 +53,9 @@ def _no_collector() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+@pytest.fixture
+def _interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs run step by step, so that a new function costs no compilation."""
+    monkeypatch.setattr(jitgrad.config, "program", "python")
