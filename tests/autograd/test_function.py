@@ -1,7 +1,5 @@
 """Operations with derivatives written by users."""
 
-import gc
-import weakref
 from typing import ClassVar
 
 import pytest
@@ -9,32 +7,8 @@ import pytest
 import jitgrad as torch
 from jitgrad.autograd import Function, gradcheck, gradgradcheck
 from jitgrad.autograd.function import once_differentiable
+from tests.autograd.functions import Scaled, Square
 from tests.leaves import leaf
-
-
-class Square(Function):
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x * x
-
-    @staticmethod
-    def backward(ctx, cotangent):
-        (x,) = ctx.saved_tensors
-        return 2 * x * cotangent
-
-
-class Scaled(Function):
-    """Return x * factor; subclasses vary what backward returns."""
-
-    @staticmethod
-    def forward(ctx, x, factor):
-        ctx.factor = factor
-        return x * factor
-
-    @staticmethod
-    def backward(ctx, cotangent):
-        return cotangent * ctx.factor, None
 
 
 def test_apply():
@@ -50,28 +24,6 @@ def test_apply():
 def test_checked_twice():
     assert gradcheck(Square.apply, leaf(1.0, 2.0))
     assert gradgradcheck(Square.apply, leaf(1.0, 2.0))
-
-
-def test_setup_context():
-    class Cube(Function):
-        @staticmethod
-        def forward(x, power):
-            assert not torch.is_grad_enabled()
-            return x**power
-
-        @staticmethod
-        def setup_context(ctx, inputs, output):
-            x, ctx.power = inputs
-            ctx.save_for_backward(x, output)
-
-        @staticmethod
-        def backward(ctx, cotangent):
-            x, output = ctx.saved_tensors
-            return ctx.power * output / x * cotangent, None
-
-    x = leaf(1.0, 2.0)
-    assert gradcheck(lambda x: Cube.apply(x, 3), x)
-    assert gradgradcheck(lambda x: Cube.apply(x, 3), x)
 
 
 def test_vjp_is_another_name():
@@ -189,44 +141,6 @@ def test_several_outputs():
     assert gradgradcheck(lambda x: Both.apply(x)[:2], x)
 
 
-def test_materialized_gradients():
-    got = []
-
-    class Pair(Function):
-        @staticmethod
-        def forward(ctx, x, materialize):
-            ctx.set_materialize_grads(materialize)
-            return x * 1, x * 2
-
-        @staticmethod
-        def backward(ctx, first, second):
-            got.append(second if second is None else second.tolist())
-            return first, None
-
-    for materialize in (True, False):
-        Pair.apply(leaf(1.0), materialize)[0].sum().backward()
-    assert got == [[0], None]
-
-
-def test_not_differentiable():
-    class Sort(Function):
-        @staticmethod
-        def forward(ctx, x):
-            largest, order = x.max() * 1, x.argmax()
-            ctx.mark_non_differentiable(largest)
-            return x * 2, largest, order
-
-        @staticmethod
-        def backward(ctx, cotangent, largest, order):
-            assert largest.item() == 0 and order.item() == 0
-            return cotangent * 2
-
-    doubled, largest, order = Sort.apply(leaf(1.0, 5.0))
-    assert (doubled.requires_grad, largest.requires_grad) == (True, False)
-    assert not order.requires_grad
-    doubled.sum().backward()
-
-
 def test_returned_input():
     class Same(Function):
         @staticmethod
@@ -248,111 +162,6 @@ def test_returned_input():
     z = x.detach()
     assert Same.apply(z) is not z
     assert not Same.apply(z).requires_grad
-
-
-class Doubled(Function):
-    """Double the input in place."""
-
-    @staticmethod
-    def forward(ctx, x):
-        x.mul_(2)
-        ctx.mark_dirty(x)
-        return x
-
-    @staticmethod
-    def backward(ctx, cotangent):
-        return cotangent * 2
-
-
-def test_dirty():
-    x = leaf(1.0, 2.0)
-    y = x * 1
-    z = Doubled.apply(y)
-    assert z is y
-    assert y.grad_fn.name() == "DoubledBackward"
-    y.sum().backward()
-    assert x.grad.tolist() == [2, 2]
-
-
-def test_dirty_view():
-    x = leaf(1.0, 2.0, 3.0)
-    y = x * 1
-    Doubled.apply(y[:2])
-    y.sum().backward()
-    assert x.grad.tolist() == [2, 2, 1]
-
-
-def test_dirty_leaf():
-    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
-        Doubled.apply(leaf(1.0))
-
-
-def test_dirty_must_be_returned():
-    class Lost(Doubled):
-        @staticmethod
-        def forward(ctx, x):
-            x.mul_(2)
-            ctx.mark_dirty(x)
-            return x * 1
-
-    with pytest.raises(RuntimeError, match="marked as dirty"):
-        Lost.apply(leaf(1.0) * 1)
-
-
-def test_saved_versions():
-    y = leaf(1.0, 2.0) * 1
-    z = Square.apply(y)
-    y.add_(1)
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        z.sum().backward()
-
-
-def test_saved_kinds():
-    class Refused(Scaled):
-        @staticmethod
-        def forward(ctx, x, factor):
-            ctx.save_for_backward(x, factor)
-            return x
-
-    with pytest.raises(TypeError, match="can only save variables, but argument 1 is of type int"):
-        Refused.apply(leaf(1.0), 3)
-
-
-def test_saved_are_freed():
-    x = leaf(1.0)
-    y = Square.apply(x)
-    y.backward()
-    with pytest.raises(RuntimeError, match="a second time"):
-        y.backward()
-    with pytest.raises(RuntimeError, match="a second time"):
-        _ = y.grad_fn.saved_tensors
-
-
-def test_saved_output_is_no_cycle():
-    class Exp(Function):
-        @staticmethod
-        def forward(ctx, x):
-            y = x.exp()
-            ctx.save_for_backward(y, None)
-            return y
-
-        @staticmethod
-        def backward(ctx, cotangent):
-            y, nothing = ctx.saved_tensors
-            assert nothing is None
-            return y * cotangent
-
-    assert gradcheck(Exp.apply, leaf(1.0, 0.5))
-    assert gradgradcheck(Exp.apply, leaf(1.0, 0.5))
-    gc.collect()
-    gc.disable()
-    try:
-        y = Exp.apply(leaf(1.0))
-        node = weakref.ref(y.grad_fn)
-        del y
-        assert node() is None
-    finally:
-        gc.enable()
 
 
 def test_once_differentiable():

@@ -1,7 +1,8 @@
-"""Every test of the graph runs twice: with native kernels, and without any native code."""
+"""What tests of the graph share: how segments run, natively or without native code, and more."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -44,3 +45,17 @@ def _modes() -> Iterator[None]:
     yield
     jitgrad.set_default_dtype(jitgrad.float32)
     jitgrad.set_grad_enabled(True)
+
+
+@pytest.fixture
+def _no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture
+def _interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs run step by step, so that a new function costs no compilation."""
+    monkeypatch.setattr(jitgrad.config, "program", "python")

@@ -12,7 +12,7 @@ from jitgrad import config
 from jitgrad.graph import cycles, heads, host_calls, replay, routes, tape
 from jitgrad.graph.path_writer import MISSED, WRONG
 from jitgrad.graph.routes import Route
-from tests.graph.test_shortcuts import described
+from tests.graph.shortcutting import described
 from tests.leaves import leaf
 
 USUAL = 80

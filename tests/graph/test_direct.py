@@ -12,7 +12,7 @@ import jitgrad as torch
 from jitgrad import config
 from jitgrad.graph.hot import PATIENCE, WARM
 from jitgrad.graph.shortcuts import MISSED
-from tests.graph.test_shortcuts import described
+from tests.graph.shortcutting import described
 from tests.leaves import leaf
 
 USUAL = 3 * WARM

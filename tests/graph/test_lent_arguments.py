@@ -11,7 +11,7 @@ import pytest
 import jitgrad as torch
 from jitgrad.graph.tape import CompiledBackward
 from tests.graph.routing import assert_alike
-from tests.graph.test_shortcuts import described
+from tests.graph.shortcutting import described
 
 
 def chain(x: Any, w: Any) -> Any:

@@ -14,7 +14,7 @@ import jitgrad as torch
 from jitgrad import nn
 from jitgrad.graph.route_node import RouteBackward
 from tests.graph.routing import assert_alike
-from tests.graph.test_shortcuts import described
+from tests.graph.shortcutting import described
 
 LAYERS = 8
 

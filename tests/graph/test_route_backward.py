@@ -10,7 +10,7 @@ import pytest
 import jitgrad as torch
 from tests.graph.programs_host_calls import unseen
 from tests.graph.routing import USUAL, assert_alike, have_routes_soon, routes_of
-from tests.graph.test_shortcuts import described
+from tests.graph.shortcutting import described
 from tests.leaves import leaf
 
 

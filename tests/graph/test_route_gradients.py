@@ -12,7 +12,7 @@ import jitgrad as torch
 from jitgrad.graph import route_gradients, route_inlining, routes
 from jitgrad.graph.host_calls import HostCall
 from tests.graph.routing import USUAL, assert_alike, have_routes_soon, routes_of
-from tests.graph.test_shortcuts import described
+from tests.graph.shortcutting import described
 from tests.leaves import leaf
 
 SHIFT = torch.tensor([0.5, 0.25])

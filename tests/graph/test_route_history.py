@@ -25,7 +25,7 @@ from tests.graph.routing import (
     two,
     x_of,
 )
-from tests.graph.test_shortcuts import described
+from tests.graph.shortcutting import described
 from tests.leaves import leaf
 
 

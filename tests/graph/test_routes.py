@@ -24,7 +24,7 @@ from tests.graph.routing import (
     routes_of,
     takes,
 )
-from tests.graph.test_shortcuts import described
+from tests.graph.shortcutting import described
 from tests.leaves import leaf
 from tests.timers import needs_timers
 

@@ -9,10 +9,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import jitgrad
+from jitgrad import config
+from jitgrad.graph import cycles, watching
 
 PACKAGE = str(Path(jitgrad.__file__).parent)
 SECONDS = 120
+OFTEN = 0.2
+"""How likely a thread gives way before a line, where a test looks for a race of a few lines."""
+
+
+def have_loops_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let loops come of few turns, and what is watched of few calls."""
+    monkeypatch.setattr(config, "unroll", 3)
+    monkeypatch.setattr(config, "max_range", 3)
+    monkeypatch.setattr(cycles, "WARM", 2)
+    monkeypatch.setattr(watching, "FAMILIAR", 2)
 
 
 def _giving_way(seed: int, chance: float) -> Callable:

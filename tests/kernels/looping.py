@@ -9,9 +9,15 @@ import numpy as np
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, ScalarCompute, Value, Write
 from jitgrad.kernels.geometry import span
 from jitgrad.kernels.loops import Path, Stop, lower_loop
+from jitgrad.kernels.loops import Test as Condition  # tests must not call it Test
 from jitgrad.modes import run_quietly
-from jitgrad.primitive import Primitive
+from jitgrad.primitive import Kind, Primitive
+from tests.kernels import records as r
 from tests.kernels.tracing import same
+
+FLOAT32 = np.dtype("float32")
+TRANSPOSE = Primitive("t", Kind.VIEW, lambda array: array.T)
+SHAPES = [(), (3, 5), (1000,)]
 
 
 def plain(shape: Any = (), dtype: Any = "float32", memory: Any = None) -> Value:
@@ -31,6 +37,25 @@ def compute(
 def scalar_step(function: Any, expression: str, *operands: Any, kind: type) -> ScalarCompute:
     """Return a step on numbers."""
     return ScalarCompute(function, expression, operands, Scalar(kind))
+
+
+def reduced(primitive: Primitive, value: Value, dims: Any = None) -> Compute:
+    """Return a reduction over `dims`, or over all dimensions."""
+    dims = tuple(range(len(value.shape))) if dims is None else dims
+    shape = tuple(size for dim, size in enumerate(value.shape) if dim not in dims)
+    made = plain(shape, value.dtype)
+    return Compute(primitive, (value,), {"dim": dims, "keepdim": False}, made)
+
+
+def doubling(shape: Any, dtype: Any = "float32", bound: float = 1000.0) -> tuple:
+    """Return `while all(abs(b) < bound): b = b * 2`, whose test is at the head."""
+    b = plain(shape, dtype)
+    size = compute(r.ABS, b)
+    small = compute(r.LESS, size.output, bound, dtype="bool")
+    everywhere = reduced(r.ALL, small.output)
+    twice = compute(r.MUL, b, 2)
+    test = Condition(3, everywhere.output, True)
+    return [size, small, everywhere, twice], b, twice.output, test
 
 
 class Left(Exception):

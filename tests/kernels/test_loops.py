@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import operator
-import signal
-import threading
-import time
 
 import numpy as np
 import pytest
 
 from jitgrad.graph.ir import Compute, Item, Memory, Scalar, Value, Write
-from jitgrad.kernels import calling, running, threads
 from jitgrad.kernels.loops import NotNative, Stop, lower_loop
 from jitgrad.kernels.loops import Test as Condition  # pytest would collect it as a test
 from jitgrad.primitive import Kind, Loops, Primitive
 from tests.kernels import records as r
-from tests.kernels.looping import check, compute, one_path, plain, scalar_step
+from tests.kernels.looping import (
+    FLOAT32,
+    SHAPES,
+    TRANSPOSE,
+    check,
+    compute,
+    doubling,
+    one_path,
+    plain,
+    reduced,
+    scalar_step,
+)
 from tests.kernels.random_loops import RandomLoop
 from tests.kernels.test_random_traces import Maker
-from tests.threads import in_threads
-
-FLOAT32 = np.dtype("float32")
-TRANSPOSE = Primitive("t", Kind.VIEW, lambda array: array.T)
-SHAPES = [(), (3, 5), (1000,)]
-
-
-def reduced(primitive, value, dims=None):
-    """Return a reduction over `dims`, or over all dimensions."""
-    dims = tuple(range(len(value.shape))) if dims is None else dims
-    shape = tuple(size for dim, size in enumerate(value.shape) if dim not in dims)
-    made = plain(shape, value.dtype)
-    return Compute(primitive, (value,), {"dim": dims, "keepdim": False}, made)
-
-
-def doubling(shape, dtype="float32", bound=1000.0):
-    """Return `while all(abs(b) < bound): b = b * 2`, whose test is at the head."""
-    b = plain(shape, dtype)
-    size = compute(r.ABS, b)
-    small = compute(r.LESS, size.output, bound, dtype="bool")
-    everywhere = reduced(r.ALL, small.output)
-    twice = compute(r.MUL, b, 2)
-    test = Condition(3, everywhere.output, True)
-    return [size, small, everywhere, twice], b, twice.output, test
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
@@ -146,30 +128,6 @@ def test_a_loop_backward_reads_the_tape_of_the_loop_forward():
     np.testing.assert_array_equal(made.carried[0], 2.0**turns.finished)
 
 
-def test_views_of_carried_memory_see_writes():
-    base = Memory()
-    x = Value((4, 6), (6, 1), FLOAT32, base)
-    turned = Value((6, 4), (1, 6), FLOAT32, base)
-    row = Value((6,), (1,), FLOAT32, base, 6)
-    twice = compute(r.MUL, row, 2.0)
-    total = reduced(r.SUM, turned, (0,))
-    small = compute(r.LESS, total.output, 5000.0, dtype="bool")
-    every = reduced(r.ALL, small.output)
-    steps = [
-        Compute(TRANSPOSE, (x,), {}, turned),
-        twice,
-        Write(row, twice.output),
-        total,
-        small,
-        every,
-    ]
-    given = np.arange(24, dtype="float32").reshape(4, 6)
-    tests = [Condition(6, every.output, True)]
-    _, turns = check(steps, [x, row], tests, [(x, x), (row, row)], [turned], {}, [given, given[1]])
-    assert np.shares_memory(turns.carried[0], turns.carried[1])
-    assert turns.finished == 6
-
-
 def test_numbers_are_carried_kept_and_tested():
     x, count = Scalar(float), Scalar(int)
     twice = scalar_step(operator.mul, "{0} * {1}", x, 2.0, kind=float)
@@ -234,22 +192,6 @@ def test_a_turn_that_raises_is_for_python():
     carried = [(x, less.output), (y, grown.output)]
     _, turns = check(steps, [x, y], [], carried, [y], {}, [5.0, np.ones(3, "float32")], close=1e-6)
     assert turns.stop is Stop.PYTHON and turns.finished == 4
-
-
-def test_loops_run_in_several_threads():
-    steps, b, doubled, test = doubling((1000,), "float64", 1e300)
-    loop = lower_loop(*one_path(steps, [b], [test], [(b, doubled)], [b]))
-    wrong = []
-
-    def run(k):
-        for _ in range(20):
-            turns = loop.run([np.full(1000, float(k))])
-            good = turns.carried[0] == k * 2.0**turns.finished
-            if turns.stop is not Stop.TEST or not good.all():
-                wrong.append(k)
-
-    in_threads(run, range(1, 5))
-    assert not wrong
 
 
 @pytest.mark.parametrize("seed", range(150))
@@ -338,71 +280,6 @@ def test_a_tape_that_grows_up_to_its_limit():
     assert loop.run([value], limit=10, most_bytes=0).finished == 0
 
 
-def endless():
-    """Return a loop that counts."""
-    n = Scalar(int)
-    more = scalar_step(operator.add, "{0} + {1}", n, 1, kind=int)
-    return lower_loop(*one_path([more], [n], [], [(n, more.output)], []))
-
-
-@contextlib.contextmanager
-def alarm(handler):
-    """Have a signal call `handler` soon."""
-    before = signal.signal(signal.SIGALRM, handler)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
-        yield
-    finally:
-        signal.signal(signal.SIGALRM, before)
-
-
-def test_signals_are_heard_and_the_loop_goes_on():
-    heard = []
-    with alarm(lambda *_: heard.append(True)):
-        turns = endless().run([0], limit=100_000_000)
-    assert heard and turns.carried == [100_000_000]
-
-
-def test_an_exception_of_a_signal_ends_a_run():
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    loop = endless()
-    with alarm(interrupt), pytest.raises(KeyboardInterrupt):
-        loop.run([0])
-    assert loop.run([5], limit=10).carried == [15]
-
-
-def test_other_threads_run_during_a_long_loop():
-    seen = []
-    stop = threading.Event()
-
-    def watch():
-        while not stop.is_set():
-            seen.append(time.perf_counter())
-            time.sleep(0.001)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    started = time.perf_counter()
-    endless().run([0], limit=50_000_000)
-    ended = time.perf_counter()
-    stop.set()
-    watcher.join()
-    assert sum(started < each < ended for each in seen) > 10
-
-
-@pytest.mark.parametrize("helpers", [0, 2])
-def test_long_kernels_are_split_over_threads(helpers, monkeypatch):
-    monkeypatch.setattr(threads, "THREADS", helpers + 1)
-    prepare, prepared = calling.HELPERS.prepare, []
-    monkeypatch.setattr(calling.HELPERS, "prepare", lambda: prepared.append(prepare()))
-    steps, b, doubled, test = doubling((1 << 18,), "float64", 1e6)
-    value = np.arange(1 << 18, dtype="float64") % 5
-    check(steps, [b], [test], [(b, doubled)], [], {}, [value])
-    assert bool(prepared) is bool(helpers)
-
-
 def test_a_kernel_that_declines_leaves_the_turn_to_python():
     body = """
 for i in range(first, last):
@@ -437,146 +314,3 @@ def test_records_of_every_layout(shape, strides):
     kept = [x, made.output]
     _, turns = check([made], [x], [], [], kept, {x: -1}, [], [record])
     check([made], [x], [], [], [made.output], {x: 1}, [], [turns.tape[0]])
-
-
-@pytest.mark.parametrize("behind", [False, True])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_what_stays_is_written_in_its_place(shape, behind):
-    """The test decides by what was written before, in this turn or in the one before."""
-    x = plain(shape)
-    more = compute(r.ADD, x, 1.0)
-    write = Write(x, more.output)
-    least = compute(r.MUL, x, 0.5)
-    small = compute(r.LESS, least.output, 3.0, dtype="bool")
-    everywhere = reduced(r.ALL, small.output)
-    steps = [least, small, everywhere]
-    steps = [more, write, *steps] if behind else [*steps, more, write]
-    test = Condition(steps.index(everywhere) + 1, everywhere.output, True)
-    _, turns = check(steps, [x], [test], [], [x, more.output], {}, [np.zeros(shape, "float32")])
-    assert turns.finished == (5 if behind else 6) and turns.stop is Stop.TEST
-
-
-@pytest.mark.parametrize("limit", [0, 1, 2, 3, 8, 300])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_buffers_change_places(shape, limit):
-    a, b, c, d = (plain(shape, "int64") for _ in range(4))
-    given = [np.full(shape, each) for each in (1, 2, 3, 4)]
-    added = compute(r.ADD, b, a)
-    more = compute(r.ADD, c, 1)
-    steps = [added, Write(b, added.output), more, Write(c, more.output)]
-    for places in ([(a, b), (b, a)], [(a, b), (b, c), (c, a)], [(a, d), (d, b), (b, a), (c, c)]):
-        how = {"limit": limit, "exchanged": places}
-        _, turns = check(steps, [a, b, c, d], [], [], [a, b], {}, given, **how)
-        assert turns.finished == limit
-
-
-@pytest.mark.parametrize("behind", [False, True])
-def test_parts_of_buffers_change_places(behind):
-    """A test that fails has let nothing change its place, whatever was written before."""
-    a, b, bound = plain((6, 3)), plain((6, 3)), plain()
-    down = Value((5, 3), (3, 1), FLOAT32, a.memory, 3)
-    up = Value((5, 3), (3, 1), FLOAT32, b.memory, 0)
-    shown = [
-        Compute(Primitive("part", Kind.VIEW, lambda array: array[1:]), (a,), {}, down),
-        Compute(Primitive("part", Kind.VIEW, lambda array: array[:-1]), (b,), {}, up),
-    ]
-    more = compute(r.ADD, down, up)
-    write = Write(up, more.output)
-    total = reduced(r.SUM, b if behind else a)
-    small = compute(r.LESS, total.output, bound, dtype="bool")
-    steps = [*shown, more, write, total, small]
-    steps = steps if behind else [total, small, *shown, more, write]
-    test = Condition(steps.index(small) + 1, small.output, True)
-    given = [np.ones((6, 3), "float32"), np.zeros((6, 3), "float32"), np.array(90, "float32")]
-    places = [(a, b), (b, a)]
-    how = {"limit": 50, "exchanged": places}
-    _, turns = check(steps, [a, b, bound], [test], [], [b], {}, given, **how)
-    assert turns.stop is Stop.TEST and 2 < turns.finished < 20
-
-
-def test_what_cannot_change_places_is_declined():
-    a, b, c = plain((3,)), plain((3,)), plain((3,))
-    more = compute(r.ADD, a, 1.0)
-    cases = [
-        ([a, b, c], [], [(a, b), (b, c)], "in a circle"),
-        ([a, b], [], [(a, c), (c, a)], "is carried"),
-        ([a, b], [(b, b)], [(a, b), (b, a)], "is carried"),
-        ([a, b, Value((2,), (1,), FLOAT32, b.memory, 1)], [], [(a, b), (b, a)], "shares its"),
-    ]
-    cases += [
-        ([a, other], [], [(a, other), (other, a)], "lie alike")
-        for other in (plain((4,)), plain((3,), "int32"), Value((3,), (2,), FLOAT32, Memory()))
-    ]
-    whole = Value((6,), (1,), FLOAT32, a.memory, 0)
-    view = Compute(TRANSPOSE, (a,), {}, whole)
-    for inputs, carried, exchanged, reason in cases:
-        with pytest.raises(NotNative, match=reason):
-            lower_loop(*one_path([more], inputs, [], carried, exchanged=exchanged))
-    with pytest.raises(NotNative, match="beyond"):
-        lower_loop(*one_path([view], [a, b], [], [], exchanged=[(a, b), (b, a)]))
-
-
-def test_large_tensors_are_not_copied_for_a_test():
-    x = plain((5000,))
-    more = compute(r.ADD, x, 1.0)
-    total = reduced(r.SUM, x)
-    small = compute(r.LESS, total.output, 3.0, dtype="bool")
-    steps = [more, Write(x, more.output), total, small]
-    with pytest.raises(NotNative, match="large"):
-        lower_loop(*one_path(steps, [x], [Condition(4, small.output, True)], []))
-
-
-def test_a_turn_that_fails_has_written_nothing():
-    x, count = plain((3,)), Scalar(int)
-    more = compute(r.ADD, x, 1.0)
-    grown = scalar_step(operator.mul, "{0} * {1}", count, 2**20, kind=int)
-    again = compute(r.MUL, x, 2.0)
-    steps = [more, Write(x, more.output), grown, again, Write(x, again.output)]
-    carried = [(count, grown.output)]
-    _, turns = check(steps, [x, count], [], carried, [x], {}, [np.ones(3, "float32"), 1])
-    assert turns.finished == 3 and turns.stop is Stop.PYTHON
-
-
-def test_what_is_raised_between_portions_ends_a_loop_that_writes(monkeypatch):
-    x, total = plain((3,)), plain((3,))
-    more = compute(r.ADD, x, 1.0)
-    added = compute(r.ADD, total, x)
-    write = Write(x, more.output)
-    loop = lower_loop(*one_path([added, more, write], [x, total], [], [(total, added.output)], [x]))
-    calls = []
-
-    def look():
-        calls.append(None)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return time.monotonic()
-
-    monkeypatch.setattr(running.time, "perf_counter", look)
-    value = np.zeros(3, "float32")
-    turns = loop.run([value, np.zeros(3, "float32")])
-    assert turns.stop is Stop.ERROR and isinstance(turns.error, KeyboardInterrupt)
-    done = turns.finished
-    assert done > 100 and value.tolist() == [done] * 3 and len(turns.tape[0][0]) == done
-    expected = np.float32(0)
-    for each in range(done):
-        expected += np.float32(each)
-    assert turns.carried[0].tolist() == [expected] * 3
-
-
-def test_what_aliases_otherwise_in_the_next_turn_is_declined():
-    x, y, w = (plain((3,)) for _ in range(3))
-    more = compute(r.ADD, x, 1.0)
-    write = Write(x, more.output)
-    whole = Value((6,), (1,), FLOAT32, x.memory, 0)
-    cases = [
-        ([more, write], [x, y], [(y, x)], [], "one that stays"),
-        ([more, write], [x, y], [(x, y), (y, y)], [], "come to share memory"),
-        ([more, write], [x, w], [(x, w)], [], "one that stays"),
-        ([more], [x, Value((2,), (1,), FLOAT32, x.memory, 1)], [(x, x)], [], "shares memory"),
-        ([more], [x], [(x, plain((4,)))], [], "shape"),
-        ([Compute(TRANSPOSE, (x,), {}, whole)], [x], [(x, x)], [whole], "beyond"),
-        ([more], [x], [(x, Scalar(float))], [], "becomes a tensor"),
-    ]
-    for steps, inputs, carried, kept, reason in cases:
-        with pytest.raises(NotNative, match=reason):
-            lower_loop(*one_path(steps, inputs, [], carried, kept))
