@@ -240,8 +240,8 @@ class Tensor(TensorCore, OperationMethods, PicklingMethods):
             A handle whose `remove()` takes the hook away.
 
         Raises:
-            RuntimeError: the tensor does not require grad, or is no leaf; in a backward pass, where
-                the hook returns anything but None.
+            RuntimeError: the tensor does not require grad, or is no leaf.
+            TypeError: in a backward pass, the hook returned anything but None.
 
         Example:
             >>> import jitgrad as torch

@@ -367,7 +367,7 @@ def _run_hooks_after(node: AccumulateGrad, leaf: Any) -> None:
         state.recorder.unknown("a hook runs")
     for index, function in list(node.hooks or ()):
         if index == AccumulateGrad.AFTER and function(leaf) is not None:
-            raise RuntimeError(
+            raise TypeError(
                 "register_post_accumulate_grad_hook: the hook of a tensor of shape "
                 f"{tuple(leaf.shape)} returned a value; it has to return None: what it changes is "
                 "the .grad of the tensor that it is given"

@@ -177,6 +177,7 @@ def test_once_differentiable():
     assert x.grad.tolist() == [2, 4]
     y = Once.apply(x * x).sum()
     (first,) = torch.autograd.grad(y, x, create_graph=True)
+    assert first.tolist() == [4, 32]
     cotangent = leaf(1.0, 1.0)
     (first,) = torch.autograd.grad(Once.apply(x), x, cotangent, create_graph=True)
     with pytest.raises(RuntimeError, match="marked with @once_differentiable"):

@@ -310,7 +310,7 @@ def scene_leaf_hooks_run_inside(s: Session) -> None:
 
 
 def scene_hooks_behind_leaves(s: Session) -> None:
-    """Steps of an optimizer within the backward pass: each weight as soon as its gradient is there."""
+    """Steps of an optimizer in a backward pass: each weight as soon as its gradient is there."""
     seen: list = []
 
     def step(w):
