@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jitgrad.demo import command, control_flow, digits, report
+from tests.native import needs_native
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,6 +36,7 @@ def row(output: str, name: str) -> list[str]:
 
 
 @pytest.mark.slow
+@needs_native
 def test_the_main_job_learns_the_same_eagerly_and_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from jitgrad import config
+from tests.native import needs_native
 from tests.processes import run_program
 
 ROOT = Path(__file__).parent.parent
@@ -72,6 +73,7 @@ def programs() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("blocks", list(programs()))
+@needs_native
 def test_code_blocks_run(
     blocks: list[Block],
     tmp_path: Path,

@@ -21,6 +21,7 @@ from bench import (
     timing,
     workloads,
 )
+from tests.native import needs_native
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -187,6 +188,7 @@ def test_memory_is_told_of_each_subject(tmp_path: Path) -> None:
         assert "by a call" in done.stdout
 
 
+@needs_native
 def test_a_profile_of_one_replay(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

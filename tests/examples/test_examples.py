@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import jitgrad
+from tests.native import IS_NATIVE
 
 FOLDER = Path(__file__).parents[2] / "examples"
 TEXT = (FOLDER / "data" / "sonnets.txt").read_text(encoding="utf-8")
@@ -106,7 +107,7 @@ def test_it_learns_and_compiled_is_what_eager_is(case: Case) -> None:
     expected, got = (np.array(getattr(run, case.agree))[:COMPARED] for run in (eager, compiled))
     np.testing.assert_allclose(got, expected, rtol=case.tolerance, atol=1e-6)
     report = getattr(module, case.compiled).explain()
-    assert report.native_calls > 0 or report.exits
+    assert report.native_calls > 0 or report.exits or not IS_NATIVE
     assert not report.eager
 
 

@@ -18,6 +18,9 @@ import jitgrad as torch
 from jitgrad.graph import cycles, heads, host_calls, replay, routes, tape
 from jitgrad.graph.routes import Route
 from tests.graph.test_routes import described
+from tests.native import needs_native
+
+pytestmark = needs_native
 
 USUAL = 24
 """How many functions a usual run compares."""

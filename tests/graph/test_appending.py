@@ -9,6 +9,7 @@ import pytest
 import jitgrad as torch
 from jitgrad import config
 from tests.graph.cycling import have_loops_at_once, loops_of, turns_of
+from tests.native import needs_native
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +114,7 @@ def test_a_list_with_two_names_is_one() -> None:
         assert one is other
 
 
+@needs_native
 def test_elements_of_a_million_turns() -> None:
     @torch.compile
     def f(x, n):
@@ -135,6 +137,7 @@ def test_elements_of_a_million_turns() -> None:
     assert sum(map(turns_of, loops_of(f))) > 10**6
 
 
+@needs_native
 def test_elements_are_part_of_the_tape(monkeypatch: pytest.MonkeyPatch) -> None:
     @torch.compile
     def f(x, n):
@@ -152,6 +155,7 @@ def test_elements_are_part_of_the_tape(monkeypatch: pytest.MonkeyPatch) -> None:
         f(torch.ones(10), 10_000)
 
 
+@needs_native
 def test_long_lists_of_any_length_are_for_python_behind_a_loop() -> None:
     def f(x, n):
         held = []

@@ -14,6 +14,7 @@ from jitgrad.graph import cycles, verify_loops
 from tests.graph import programs_autograd
 from tests.graph.agreement import agree, scenes
 from tests.graph.cycling import have_loops_at_once, loops_of, turns_of
+from tests.native import IS_NATIVE, needs_native
 
 SCENES = scenes(
     "programs_cycles",
@@ -41,7 +42,8 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_native_loops_do_what_eager_does(scene: Callable) -> None:
     session = agree(scene)
     reasons = [why for each in session.functions for why in each.graph.unmerged.values()]
-    assert any(turns_of(each) > 30 for f in session.functions for each in loops_of(f)), reasons
+    native = any(turns_of(each) > 30 for f in session.functions for each in loops_of(f))
+    assert native == IS_NATIVE, reasons
 
 
 @pytest.mark.parametrize("scene", OTHERS, ids=lambda scene: scene.__name__[6:])
@@ -68,7 +70,7 @@ def test_native_loops_decide_between_ways(scene: Callable, monkeypatch: pytest.M
     session = agree(scene)
     reasons = [why for each in session.functions for why in each.graph.unmerged.values()]
     # in one run
-    assert any(sum(map(bool, turns)) > 1 for turns in counts), (counts, reasons)
+    assert any(sum(map(bool, turns)) > 1 for turns in counts) == IS_NATIVE, (counts, reasons)
 
 
 @pytest.mark.parametrize("scene", [*SCENES, *WAYS], ids=lambda scene: scene.__name__[6:])
@@ -76,9 +78,10 @@ def test_native_loops_check_themselves(scene: Callable, monkeypatch: pytest.Monk
     monkeypatch.setattr(config, "verify", True)
     session = agree(scene)
     loops = [each for f in session.functions for each in loops_of(f)]
-    assert any(type(each.loop).__name__ == "CheckedLoop" for each in loops)
+    assert any(type(each.loop).__name__ == "CheckedLoop" for each in loops) == IS_NATIVE
 
 
+@needs_native
 def test_a_wrong_loop_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     @torch.verify
     def f(x, n):

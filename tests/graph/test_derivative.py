@@ -13,6 +13,7 @@ from jitgrad.graph.loop_node import LoopBackward
 from jitgrad.graph.tape import CompiledBackward
 from tests.graph import programs_small as programs
 from tests.graph.programs import T, grad
+from tests.native import needs_native
 
 
 def test_the_results_of_a_replay_have_one_node() -> None:
@@ -220,6 +221,7 @@ def natively_turned(turns: int, first: int = 50) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("first", [50, 51])
 @pytest.mark.parametrize("turns", [60, 61, 62])
+@needs_native
 def test_turns_go_back_the_way_that_they_came(turns: int, first: int) -> None:
     y, rate = natively_turned(turns, first)
     y.backward()
@@ -228,6 +230,7 @@ def test_turns_go_back_the_way_that_they_came(turns: int, first: int) -> None:
     assert rate.grad.item() == pytest.approx(wanted.grad.item(), 1e-5)
 
 
+@needs_native
 def test_turns_go_back_once() -> None:
     y, rate = natively_turned(60)
     assert isinstance(y.grad_fn, LoopBackward)

@@ -18,6 +18,7 @@ from jitgrad import config, nn
 from jitgrad.kernels import cpu
 from jitgrad.python import lower
 from tests.graph.growth import grown, have_programs_soon
+from tests.native import needs_native
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +115,7 @@ MAKERS = [
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda each: each.__name__[6:])
+@needs_native
 def test_a_function_that_is_dropped_leaves_nothing(make: Callable[[], None]) -> None:
     assert grown(make, times=4, first=2) == {}
     files = len(linecache.cache)
@@ -147,6 +149,7 @@ def trained(kind: str) -> tuple[Any, list[weakref.ref]]:
 
 
 @pytest.mark.parametrize("kind", ["forward", "train"])
+@needs_native
 def test_what_it_read_is_let_go_without_the_collector(kind: str, _no_collector: None) -> None:
     loss, parameters = trained(kind)
     if kind == "forward":
@@ -156,6 +159,7 @@ def test_what_it_read_is_let_go_without_the_collector(kind: str, _no_collector: 
 
 
 @pytest.mark.parametrize("is_native", [False, True])
+@needs_native
 def test_programs_are_freed_with_their_memory_without_the_collector(
     is_native: bool, _no_collector: None
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 import jitgrad as torch
 from jitgrad.graph import facts
 from tests.graph import programs_small as programs
+from tests.native import needs_native
 
 T = torch.tensor
 
@@ -45,6 +46,7 @@ def test_branches_are_shown_as_a_tree() -> None:
     assert f"returns at {line_of(programs.sign, 3)}" in text
 
 
+@needs_native
 def test_numbers_of_a_report() -> None:
     f = torch.compile(programs.double)
     for _ in range(4):
@@ -84,6 +86,7 @@ def test_why_a_function_runs_eagerly(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line_of(programs.tagged, 1) in g.explain().eager
 
 
+@needs_native
 def test_kernels_show_their_sources() -> None:
     f = torch.compile(programs.double)
     for _ in range(2):
@@ -320,6 +323,7 @@ def decays(x, w, n):
     return x
 
 
+@needs_native
 def test_loops_tell_their_turns_and_whether_they_are_native() -> None:
     f = torch.compile(decays)
     x, w = torch.ones(3), T(0.5)

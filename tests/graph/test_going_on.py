@@ -10,6 +10,7 @@ import jitgrad as torch
 from jitgrad.graph import cycles, heads, replay, routes, tape
 from jitgrad.graph import shortcuts as shortcut_rules
 from jitgrad.graph.segment import Continue, Exit
+from tests.native import needs_native
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,7 @@ def agree(compiled: Any, n: float) -> None:
         assert found == pytest.approx(wanted, 1e-12)
 
 
+@needs_native
 def test_the_way_into_a_loop_and_out_of_it() -> None:
     compiled = torch.compile(settle)
     for n in (40.0, 41.0, 40.0, 300.0, 50.0, 40.0):
@@ -122,6 +124,7 @@ def test_what_python_does_is_done_once_a_call() -> None:
     assert len(shortcuts(compiled)) == 3
 
 
+@needs_native
 def test_turns_in_a_row_end_the_shortcut_into_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heads, "SHORT_RUNS", 6)
     compiled = torch.compile(settle)

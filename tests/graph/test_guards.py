@@ -14,6 +14,7 @@ from jitgrad.graph.lookups import ABSENT, Place
 from jitgrad.graph.run import Run
 from jitgrad.nn.functional import hardtanh
 from tests.graph import programs_small as programs
+from tests.native import needs_native
 
 T = torch.tensor
 
@@ -280,6 +281,7 @@ class _Base(torch.nn.Module):
     pass
 
 
+@needs_native
 def test_compiled_guards_say_what_the_facts_say(manner: str) -> None:
     part = Part()
     x = T([1.0, 1.0])

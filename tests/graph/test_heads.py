@@ -12,6 +12,7 @@ from jitgrad import config
 from jitgrad.graph import cycles, heads
 from jitgrad.kernels import later
 from tests.graph.agreement import agree, scenes
+from tests.native import needs_native
 
 LONG = 2_000
 
@@ -138,6 +139,7 @@ LOOPS = [
 
 
 @pytest.mark.parametrize("function", LOOPS, ids=lambda each: each.__name__)
+@needs_native
 def test_three_turns_are_enough_for_any_number(function: Callable, monkeypatch) -> None:
     # seven times as many turns as a long run are several slices
     monkeypatch.setattr(cycles, "SLICE", 2 * LONG)
@@ -161,6 +163,7 @@ def test_three_turns_are_enough_for_any_number(function: Callable, monkeypatch) 
     assert known(f)[0] <= recorded[0] + 2
 
 
+@needs_native
 def test_the_first_turn_may_be_another_one() -> None:
     f = torch.compile(carries_more)
     value_and_slope(f, 4)
@@ -180,6 +183,7 @@ def test_integers_that_count_are_known_to_change() -> None:
     ]
 
 
+@needs_native
 def test_few_turns_are_not_compiled() -> None:
     f = torch.compile(by_condition)
     for _ in range(2):
@@ -192,6 +196,7 @@ def test_few_turns_are_not_compiled() -> None:
     assert any(each["native"] for each in f.explain().loops)
 
 
+@needs_native
 def test_many_elements_are_compiled_at_once() -> None:
     f = torch.compile(by_condition)
     for _ in range(2):
@@ -216,6 +221,7 @@ def one_by_one(f: Any) -> int:
     return sum(each["turns"] for each in f.explain().loops if not each["native"])
 
 
+@needs_native
 def test_turns_in_front_of_native_code_are_recorded_in_a_row() -> None:
     f = torch.compile(begins_late)
     x = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
@@ -258,6 +264,7 @@ def begun_anew(f: Any) -> int:
 
 
 @pytest.mark.parametrize("function", [by_condition, counted, by_break, by_a_call, in_a_function])
+@needs_native
 def test_few_turns_are_recorded_in_a_row_in_the_end(function: Callable) -> None:
     f = torch.compile(function)
     for _ in range(heads.SHORT_RUNS + 1):
@@ -302,6 +309,7 @@ def test_a_loop_that_decides_anew_in_each_turn_is_not_recorded_in_a_row() -> Non
     assert not head(compiled).before
 
 
+@needs_native
 def test_long_runs_in_between_keep_a_loop_as_it_is() -> None:
     f = torch.compile(by_condition)
     for _ in range(4):

@@ -19,6 +19,7 @@ from jitgrad.locks import LOWERING, SHARED
 from jitgrad.modes import state
 from tests.graph import programs_interrupts
 from tests.graph.interrupting import Interrupt, Place, Refusal, interrupted, outermost, places
+from tests.native import needs_native
 
 PROGRAMS = [each for name, each in vars(programs_interrupts).items() if name[:8] == "program_"]
 CALLS = (0, 1, 2, 9, 20)
@@ -206,6 +207,7 @@ def test_ordinary_exceptions_of_handlers_come_out() -> None:
 
 
 @pytest.mark.parametrize("behind", [False, True])
+@needs_native
 def test_what_turns_append_is_appended_once(monkeypatch: pytest.MonkeyPatch, behind: bool) -> None:
     """The loop writes, too: the call stands behind its turns, whatever comes in between."""
 

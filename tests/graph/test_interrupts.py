@@ -13,6 +13,7 @@ import pytest
 import jitgrad as torch
 from jitgrad import config
 from jitgrad.graph import cycles
+from tests.native import needs_native
 from tests.timers import needs_timers
 
 pytestmark = needs_timers
@@ -57,6 +58,7 @@ def test_a_native_loop_is_interrupted() -> None:
     assert f(torch.zeros(2), 100).tolist() == [2.0] * 2
 
 
+@needs_native
 def test_a_native_loop_that_writes_ends_behind_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     def f(x, v, n):
         for t in range(n):

@@ -10,6 +10,7 @@ import pytest
 import jitgrad as torch
 from tests.graph.routing import assert_alike, have_routes_soon, known
 from tests.leaves import leaf
+from tests.native import needs_native
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +116,7 @@ def given(limit: float) -> list[Any]:
 
 @pytest.mark.parametrize("function", [passing_on, first_of])
 @pytest.mark.parametrize("begin", [5.0, 9.0, 300.0])
+@needs_native
 def test_more_or_fewer_turns_lead_to_more_or_less(function: Callable, begin: float) -> None:
     """Of what the calls before found out only what holds for any number of turns is used."""
     limits = [begin] * 40 + [5.0, 9.0, 17.0, 300.0, 9.0, 5.0]
@@ -151,6 +153,7 @@ def gradients_agree(function: Callable, compiled: Callable, limits: list[float])
 @pytest.mark.parametrize(
     ("function", "kind"), [(passing_on, "RouteBackward"), (in_either_order, "LoopBackward")]
 )
+@needs_native
 def test_edges_that_lead_on_are_those_that_are_led_to(function: Callable, kind: str) -> None:
     """What is asked from the outputs and what is asked from the edges has one answer."""
     compiled = torch.compile(function)

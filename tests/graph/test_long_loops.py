@@ -4,8 +4,10 @@ import pytest
 
 import jitgrad as torch
 from jitgrad.graph import cycles, heads
+from tests.native import needs_native
 
 
+@needs_native
 def test_long_loops_are_entered_behind_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cycles, "WARM", 2)
     monkeypatch.setattr(heads, "LONG", 3)

@@ -9,6 +9,7 @@ import jitgrad as torch
 from jitgrad import config
 from jitgrad.graph import heads
 from jitgrad.graph.segment import Continue
+from tests.native import needs_native
 
 
 def decayed(x: torch.Tensor, w: torch.Tensor, n: torch.Tensor) -> torch.Tensor:
@@ -28,6 +29,7 @@ def expected(x: float, w: float, n: int) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("unroll", [1, 7, 32])
+@needs_native
 def test_a_loop_of_any_length_is_recorded_once(unroll: int, monkeypatch) -> None:
     monkeypatch.setattr(config, "unroll", unroll)
     # of turns in front of native ones test_long_loops.py tells
@@ -94,6 +96,7 @@ def patterns(count: int, turns: int) -> list:
     return [torch.tensor(row) for row in draw.integers(0, 2, (count, turns)).astype(np.float32)]
 
 
+@needs_native
 def test_ways_through_a_loop_are_joined() -> None:
     def eager(x, bits):
         for i in range(20):

@@ -15,6 +15,7 @@ from jitgrad import nn
 from jitgrad.graph.route_node import RouteBackward
 from tests.graph.routing import assert_alike
 from tests.graph.shortcutting import described
+from tests.native import needs_native
 
 LAYERS = 8
 
@@ -89,6 +90,7 @@ def gradients(y: Any, model: Any, **options: Any) -> Any:
     return torch.autograd.grad(y.sum(), [*model.parameters()], **options)
 
 
+@needs_native
 def test_what_is_kept_lies_in_one_block() -> None:
     def use(y: Any, model: Any) -> Any:
         return gradients(y, model, retain_graph=True), gradients(y, model)
@@ -102,6 +104,7 @@ def test_what_is_kept_lies_in_one_block() -> None:
     assert "part" not in reverse.run.__code__.co_names
 
 
+@needs_native
 def test_passes_that_come_again_make_no_nodes_of_the_stages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -141,6 +144,7 @@ def test_gradients_of_some_parameters() -> None:
     compare(use, last_of)
 
 
+@needs_native
 def test_a_second_pass_raises_and_nothing_is_held() -> None:
     def use(y: Any, model: Any) -> Any:
         gradients(y, model)

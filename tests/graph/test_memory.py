@@ -19,6 +19,7 @@ from jitgrad import config
 from jitgrad.graph import facts
 from jitgrad.storage import Storage
 from tests.graph.growth import grown, have_programs_soon
+from tests.native import needs_native
 from tests.timers import needs_timers
 
 
@@ -208,6 +209,7 @@ def test_tensors_end_with_the_call(
     assert storages() - before < 10
 
 
+@needs_native
 def test_turns_that_save_nothing_take_no_memory() -> None:
     @torch.compile
     def settle(x, n):

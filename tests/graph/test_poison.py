@@ -18,6 +18,7 @@ from jitgrad.kernels import running
 from jitgrad.modes import run_quietly
 from tests.graph import programs_autograd, programs_cycles, programs_mixed, programs_tensors
 from tests.graph.agreement import agree
+from tests.native import needs_native
 from tests.poison import POISON, Poisoned
 
 pytestmark = pytest.mark.skipif(
@@ -74,6 +75,7 @@ def test_a_result_that_is_freed_shows() -> None:
     assert ctypes.string_at(address + 64, 256) == bytes([POISON]) * 256
 
 
+@needs_native
 def test_what_runs_have_done_with_is_poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cycles, "WARM", 2)
     Poisoned.seen.clear()

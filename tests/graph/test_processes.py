@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import jitgrad as torch
+from tests.native import needs_native
 from tests.processes import run_program
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -170,11 +171,13 @@ print("done")
 
 
 @needs_fork
+@needs_native
 def test_a_fork_while_others_compile_and_record(tmp_path: Path) -> None:
     assert run_program(tmp_path, COMMON + AT_WORK) == "done\n"
 
 
 @needs_fork
+@needs_native
 def test_a_fork_while_helpers_work(tmp_path: Path) -> None:
     assert run_program(tmp_path, COMMON + HELPING, {"JITGRAD_NUM_THREADS": "3"}) == "done\n"
 

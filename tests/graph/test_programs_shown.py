@@ -10,6 +10,7 @@ import pytest
 import jitgrad as torch
 from jitgrad import config
 from jitgrad.graph import cycles, hot, tape
+from tests.native import needs_native
 
 T = torch.tensor
 
@@ -43,6 +44,7 @@ def layer(x, w, n):
     return y
 
 
+@needs_native
 def test_instructions_and_their_lines() -> None:
     f = torch.compile(layer)
     w = torch.eye(3, requires_grad=True)
@@ -93,6 +95,7 @@ def settle(x, n):
     return x, n
 
 
+@needs_native
 def test_native_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "unroll", 2)
     monkeypatch.setattr(cycles, "WARM", 2)
@@ -124,6 +127,7 @@ def test_native_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "that are alike" in str(f.explain(program=True)) or config.unroll < 4
 
 
+@needs_native
 def test_whole_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (hot, tape):
         monkeypatch.setattr(module, "WARM", 4)

@@ -18,6 +18,7 @@ from jitgrad.ops.binary import ADD, MUL
 from jitgrad.ops.rewriting import PART, PART_BACKWARD, PART_SCATTER
 from tests.graph import programs_rewriting, programs_rewriting_loops
 from tests.graph.agreement import agree, scenes
+from tests.native import needs_native
 
 LEFT_TO_PYTHON = (
     programs_rewriting.scene_a_view_outside_that_is_read_behind,
@@ -69,6 +70,7 @@ IN_PLACE = (
 
 
 @pytest.mark.parametrize("scene", IN_PLACE, ids=lambda scene: scene.__name__[6:])
+@needs_native
 def test_only_parts_of_cotangents_are_written(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[int] = []
     honest = loop_reverse.make_loop
@@ -180,6 +182,7 @@ def test_what_does_not_change() -> None:
     assert not sums.steps
 
 
+@needs_native
 def test_a_tape_that_grows_too_large_has_its_history(monkeypatch: pytest.MonkeyPatch) -> None:
     @torch.compile
     def f(h, x, n):

@@ -12,6 +12,9 @@ from tests.graph.programs_host_calls import unseen
 from tests.graph.routing import USUAL, assert_alike, have_routes_soon, routes_of
 from tests.graph.shortcutting import described
 from tests.leaves import leaf
+from tests.native import needs_native
+
+pytestmark = needs_native
 
 
 @pytest.fixture(autouse=True)

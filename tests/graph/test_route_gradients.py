@@ -14,6 +14,9 @@ from jitgrad.graph.host_calls import HostCall
 from tests.graph.routing import USUAL, assert_alike, have_routes_soon, routes_of
 from tests.graph.shortcutting import described
 from tests.leaves import leaf
+from tests.native import needs_native
+
+pytestmark = needs_native
 
 SHIFT = torch.tensor([0.5, 0.25])
 

@@ -27,6 +27,9 @@ from tests.graph.routing import (
 )
 from tests.graph.shortcutting import described
 from tests.leaves import leaf
+from tests.native import needs_native
+
+pytestmark = needs_native
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,9 @@ from tests.graph.test_route_gradients import (
     passes,  # noqa: F401 the fixture
     seen,
 )
+from tests.native import needs_native
+
+pytestmark = needs_native
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,10 @@ from tests.graph.routing import (
 )
 from tests.graph.shortcutting import described
 from tests.leaves import leaf
+from tests.native import needs_native
 from tests.timers import needs_timers
+
+pytestmark = needs_native
 
 
 @pytest.fixture(autouse=True)

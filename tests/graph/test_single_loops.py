@@ -12,6 +12,9 @@ import pytest
 import jitgrad as torch
 from jitgrad import config
 from tests.graph.cycling import have_loops_at_once, loops_of, turns_of
+from tests.native import needs_native
+
+pytestmark = needs_native
 
 
 @pytest.fixture(autouse=True)

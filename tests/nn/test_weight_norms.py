@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jitgrad
+from tests.native import IS_NATIVE
 from tests.nn.both import numbers, torch  # noqa: F401 the fixture
 
 # ruff: noqa: F811
@@ -192,6 +193,6 @@ def test_norms_are_compiled(name):
             np.testing.assert_allclose(one.grad.numpy(), other.grad.numpy())
         for one, other in zip(ours.buffers(), plain.buffers()):
             np.testing.assert_allclose(one.numpy(), other.numpy())
-    assert loss.explain().kernels > 0
+    assert loss.explain().kernels > 0 or not IS_NATIVE
     if name.startswith("parametrizations"):
         assert not loss.explain().exits
