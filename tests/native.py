@@ -7,6 +7,6 @@ from jitgrad import config
 IS_NATIVE = config.program == "native"
 """Is native code asked for, as it is unless `JITGRAD_PROGRAM` says otherwise?"""
 
-needs_native = pytest.mark.skipif(
-    not IS_NATIVE, reason="JITGRAD_PROGRAM=python switches native code off"
-)
+SWITCHED_OFF = "JITGRAD_PROGRAM=python switches native code off"
+
+needs_native = pytest.mark.skipif(not IS_NATIVE, reason=SWITCHED_OFF)

@@ -13,6 +13,7 @@ from jitgrad.graph import tape
 from jitgrad.graph.hot import WARM
 from tests.graph.shortcutting import Program, known, takes
 from tests.leaves import leaf
+from tests.native import needs_native
 
 
 def test_backward_passes_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +182,7 @@ class Net(torch.nn.Module):
 
 
 @pytest.mark.parametrize("needs_grad", [False, True])
+@needs_native
 def test_models_that_are_watched(needs_grad: bool) -> None:
     torch.manual_seed(0)
     net: Any = Net()

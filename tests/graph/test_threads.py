@@ -17,6 +17,7 @@ import jitgrad as torch
 from jitgrad.graph import graph
 from tests.graph import programs_threads
 from tests.graph.together import OFTEN, have_loops_soon, together
+from tests.native import needs_native
 
 PROGRAMS = [each for name, each in vars(programs_threads).items() if name.startswith("program_")]
 
@@ -271,6 +272,7 @@ def test_generators_of_threads_give_their_own_streams() -> None:
     together(*[lambda seed=seed: work(seed) for seed in range(5)])
 
 
+@needs_native
 def test_native_loops_in_many_threads() -> None:
     @torch.compile
     def f(x, w, n):

@@ -11,6 +11,7 @@ import jitgrad as torch
 from jitgrad.graph.show import HandsOver, namespace
 from tests.graph import programs_small as programs
 from tests.graph.agreement import difference
+from tests.native import needs_native
 
 T = torch.tensor
 
@@ -247,6 +248,7 @@ def test_loops_of_any_length_run(function: Any, calls: list, unroll: int, monkey
         assert_same(found, function(*args))
 
 
+@needs_native
 def test_a_loop_is_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.config, "unroll", 2)
     f = torch.compile(settles)

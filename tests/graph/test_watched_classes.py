@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,17 +11,14 @@ import jitgrad as torch
 from jitgrad import nn
 from jitgrad.graph import shortcut_functions, watching
 from jitgrad.kernels.watches import dictionary_of
-from tests.graph.test_watching import same, watched
+from tests.graph.watched import needs_versions, same, watch_soon, watched
 
-pytestmark = pytest.mark.skipif(
-    sys.implementation.name != "cpython" or sys.version_info >= (3, 13),
-    reason="this Python gives dictionaries no versions, or others than those that are known",
-)
+pytestmark = needs_versions
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "STEADY", 1)
+    watch_soon(monkeypatch)
 
 
 def classes() -> tuple[type, type, type]:

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import copy
 import gc
-import sys
 import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 import jitgrad as torch
 from jitgrad import nn
 from jitgrad.graph import watching
+from tests.graph.watched import needs_versions, same, watch_soon, watched
 
-pytestmark = pytest.mark.skipif(
-    sys.implementation.name != "cpython" or sys.version_info >= (3, 13),
-    reason="this Python gives dictionaries no versions, or others than those that are known",
-)
+pytestmark = needs_versions
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "STEADY", 1)
+    watch_soon(monkeypatch)
 
 
 class Block(nn.Module):
@@ -49,34 +45,9 @@ class Block(nn.Module):
         return self.norm(x) * self.table["a"] * len(self.scales) + self.shift
 
 
-def same(found: Any, wanted: Any) -> None:
-    """Are these results, tensors and lists of such, the same but for rounding?"""
-    assert type(found) is type(wanted)
-    if isinstance(found, (tuple, list)):
-        assert len(found) == len(wanted)
-        for one, other in zip(found, wanted):
-            same(one, other)
-    elif isinstance(found, torch.Tensor):
-        assert found.requires_grad == wanted.requires_grad
-        found, wanted = found.detach().numpy(), wanted.detach().numpy()
-        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
-    else:
-        assert found == wanted
-
-
 def made() -> Block:
     torch.manual_seed(0)
     return Block().eval()
-
-
-def watched(function: Any) -> list[Any]:
-    """Return the guards of a compiled function that are watching something now."""
-    guards = [each.guards for each in function.graph.segments]
-    return [
-        each
-        for each in guards
-        if isinstance(each, watching.WatchedGuards) and each.watched is not None
-    ]
 
 
 def test_a_model_is_watched() -> None:

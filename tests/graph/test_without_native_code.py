@@ -20,7 +20,10 @@ from jitgrad.kernels.availability import Unavailable
 from jitgrad.kernels.program import lower
 from jitgrad.locks import LOWERING
 from tests.kernels import records as r
+from tests.native import needs_native
 from tests.processes import run_program
+
+pytestmark = needs_native
 
 PROGRAM = """
 import sys

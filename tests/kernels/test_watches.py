@@ -15,11 +15,9 @@ from jitgrad import config
 from jitgrad.dispatch import TensorCore
 from jitgrad.kernels import watches
 from jitgrad.storage import Storage
+from tests.graph.watched import needs_versions
 
-pytestmark = pytest.mark.skipif(
-    sys.implementation.name != "cpython" or sys.version_info >= (3, 13),
-    reason="this Python gives dictionaries no versions, or others than those that are known",
-)
+pytestmark = needs_versions
 
 
 def test_the_trial_finds_the_versions() -> None:
