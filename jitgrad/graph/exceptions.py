@@ -105,6 +105,8 @@ class ExceptionRules(Models, PlaceRules):
         """Model `sys.exc_info()`."""
         exception = self.evaluator.frames[-1].handled()
         if exception is None:
+            if not self.has_known_context():
+                return None
             return (None, None, None), parts((KNOWN, KNOWN, KNOWN))
         if self._exception(exception) is None:
             return None
@@ -189,9 +191,17 @@ class ExceptionRules(Models, PlaceRules):
     def _release(self) -> None:
         raise NotImplementedError
 
+    def has_known_context(self) -> bool:
+        """Is it known which exception is being handled here? If it is none, that is a fact."""
+        if self.evaluator.frames[-1].handled() is not None:
+            return True
+        if not self.is_handling:
+            self._identical(Place(lookups.read_handled, None, False, ""), None)
+        return not self.is_handling
+
     def _raise_certainly(self, function: Any, operands: Any, named: Any = None) -> None:
         """Perform what facts make raise, if there is a handler; else return."""
-        if not self._may_be_handled(None):
+        if not self._may_be_handled(None) or not self.has_known_context():
             return
         try:
             function(*operands)
@@ -262,7 +272,7 @@ class ExceptionRules(Models, PlaceRules):
         if exception is NOT_GIVEN:
             handled = self.evaluator.frames[-1].handled()
             known = known and self.object(handled) is not None and self._may_be_handled(handled)
-        elif not self._may_be_handled(exception):
+        elif not self._may_be_handled(exception) or not self.has_known_context():
             known = False
         if not known:
             plain = self.leave("raise")
@@ -300,6 +310,8 @@ class ExceptionRules(Models, PlaceRules):
                 self.leave("raise")
             else:
                 self._drop()
+        elif not self.has_known_context():
+            self._drop()
 
     def _drop(self) -> None:
         """Forget the segment at hand, whose end is not understood; the next call may have none."""

@@ -13,6 +13,7 @@ import numpy as np
 from jitgrad import dtypes
 from jitgrad.device import device
 from jitgrad.dispatch import TensorCore, node_of, wrap
+from jitgrad.graph import lookups
 from jitgrad.graph.ir import Memory, Scalar, Value
 from jitgrad.graph.origins import (
     IDENTIFIED,
@@ -105,6 +106,8 @@ class Knowledge:
         """Has the instruction at hand gone back through a history?"""
         self.visible = False
         self.visible_at_mark = False
+        self.is_handling = lookups.read_handled(None, "") is not None
+        """Is an exception being handled where the call comes from?"""
 
     def register_tensor(self, tensor: Any, entry: TensorEntry) -> None:
         """Know `tensor` as `entry`."""

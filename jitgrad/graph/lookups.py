@@ -5,6 +5,7 @@ To look never runs user code: it reads dictionaries, type slots and exact built-
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from enum import Enum
 from types import BuiltinFunctionType, CellType, FunctionType, MemberDescriptorType, ModuleType
@@ -103,6 +104,11 @@ def read_own(cls: type, name: str) -> Any:
 def read_order(cls: type, _name: Any) -> tuple:
     """Return the method resolution order of a class."""
     return cls.__mro__
+
+
+def read_handled(_base: Any, _name: Any) -> BaseException | None:
+    """Return the exception that is being handled where the call comes from, None if none is."""
+    return sys.exc_info()[1]
 
 
 def read_name(cls: type, name: str) -> str:
@@ -257,6 +263,7 @@ PATTERNS: Final = {
     read_element: "{0}[{1!r}]",
     read_global: "global {1}",
     read_globals: "the module of {0}",
+    read_handled: "the exception that is being handled outside",
     read_is_whole: "{0} is no view",
     read_item: "{0}[{1!r}]",
     read_keys: "keys of {0}",

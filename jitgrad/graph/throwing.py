@@ -34,7 +34,7 @@ class ThrowingRules(GeneratorRules, GroupRules):
             if not generator.is_over:
                 generator.ends()
             return None, KNOWN
-        if self.evaluator.frames[-1].handled() is not None:
+        if self.evaluator.frames[-1].handled() is not None or not self.has_known_context():
             # which becomes the context of what is thrown
             return None
         made: Any = generator.made

@@ -36,6 +36,15 @@ class Mutant:
 MUTANTS = [
     # -- facts, looked at one by one ------------------------------------------------------------
     Mutant(
+        "exceptions: what is being handled outside", "graph/exceptions.py",
+        "        if not self.is_handling:\n            self._identical(",
+        "        if False:\n            self._identical(",
+    ),
+    Mutant(
+        "exceptions: the context of what is thrown into a generator", "graph/throwing.py",
+        " or not self.has_known_context():", ":",
+    ),
+    Mutant(
         "fact: the same tensor at two places", "graph/facts.py",
         "setdefault(id(tensor), index) != self.number\n            or ",
         "setdefault(id(tensor), index) < 0\n            or ",

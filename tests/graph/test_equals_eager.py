@@ -12,6 +12,7 @@ from tests.graph.agreement import agree, scenes
 SCENES = scenes(
     "programs",
     "programs_autograd",
+    "programs_contexts",
     "programs_cycles",
     "programs_exceptions",
     "programs_exchanging",
