@@ -117,16 +117,22 @@ class StorageEntry:
         memory: its memory; storages made by `.data` share one.
         root: the number of the root tensor that brought it, None if made by the trace.
         sibling: for one made by `.data`, the storage whose memory it shares.
+        first: of one made by the trace, the value that has introduced the memory.
     """
 
-    __slots__ = ("memory", "root", "sibling")
+    __slots__ = ("first", "memory", "root", "sibling")
 
     def __init__(
-        self, memory: Memory, root: int | None, sibling: StorageEntry | None = None
+        self,
+        memory: Memory,
+        root: int | None,
+        sibling: StorageEntry | None = None,
+        first: Value | None = None,
     ) -> None:
         self.memory = memory
         self.root = root
         self.sibling = sibling
+        self.first = first
 
 
 class TensorEntry:

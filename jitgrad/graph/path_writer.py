@@ -18,7 +18,7 @@ from jitgrad.graph.ir import Value
 from jitgrad.graph.origins import StorageEntry
 from jitgrad.graph.recipes import Constant, Container, Fresh, Method, Number, Recipe, Root
 from jitgrad.graph.replay import give_back
-from jitgrad.graph.run import Run
+from jitgrad.graph.run import Run, new_storage
 from jitgrad.graph.segment import Continue, Exit, Result, Segment
 from jitgrad.graph.shortcut_facts import Made, PathFacts
 from jitgrad.graph.tape import CompiledBackward, Tape
@@ -192,10 +192,20 @@ class PathWriter:
             raise Unfit
         name = self.storages.get(entry)
         if name is None:
-            name = self.storages[entry] = self.new("storage", f"Storage({array})")
+            made = f"Storage({array})"
+            if not self._is_whole(entry):
+                made = f"new_storage({array}, {self.constant(entry)})"
+            name = self.storages[entry] = self.new("storage", made)
             if version:
                 self.lines.append(Made(name, f"{name}.version = {version}"))
         return name
+
+    def _is_whole(self, entry: StorageEntry) -> bool:
+        """Do all tensors show all of a storage that the trace has made?"""
+        first = entry.first
+        values = [each for each in self.end.state.slot_of if isinstance(each, Value)]
+        own = [each for each in values if each.memory is entry.memory]
+        return first is not None and all(each.same_region(first) for each in own)
 
     def histories(self) -> None:
         """Make the node of all results over a tape, as `replay.make_histories` does."""
@@ -285,7 +295,7 @@ class PathWriter:
             node, index = self.node, layout.variables.index(recipe.variable)
         entry = recipe.entry.storage
         is_alone = entry.root is entry.sibling is None and entry not in self.storages
-        if is_alone and recipe.version == 0:
+        if is_alone and recipe.version == 0 and self._is_whole(entry):
             name = self.new("tensor", f"fresh({array}, {node}, {index})")
             self.storages[entry] = f"{name}._storage"
         else:
@@ -377,6 +387,7 @@ _NAMES = {
     "default_dtype": dtypes.get_default_dtype,
     "give_back": give_back,
     "is_interrupt": is_interrupt,
+    "new_storage": new_storage,
     "node_of": node_of,
     "config": config,
     "state": state,

@@ -131,7 +131,7 @@ class Recording(Rebasing):
         else:
             memory = Memory()
             value = Value(array.shape, strides, array.dtype, memory)
-            entry = TensorEntry(value, None, StorageEntry(memory, None))
+            entry = TensorEntry(value, None, StorageEntry(memory, None, None, value))
             self.made_in[memory] = self.segment
         step = Compute(primitive, operands, params, value, None, self.where())
         if node is not None:

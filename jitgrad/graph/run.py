@@ -5,11 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from jitgrad.dispatch import wrap
 from jitgrad.graph.origins import Origin, StorageEntry, TensorEntry, Variable
 from jitgrad.graph.recipes import Fresh
+from jitgrad.kernels.layout import extent
 from jitgrad.node import Node
 from jitgrad.storage import Storage
+
+
+def new_storage(array: np.ndarray, entry: StorageEntry) -> Storage:
+    """Return the storage of a tensor that the trace has made, given the elements of one.
+
+    It is the whole memory, as it is for eager, also where that tensor shows a part of it.
+    """
+    made = Storage(array)
+    if array.base is not None and entry.first is not None:
+        owner, first = made.owner, entry.first
+        is_array = type(owner) is np.ndarray and owner.dtype == first.dtype
+        if is_array and owner.size == extent(first)[1]:
+            made.array = owner
+    return made
 
 
 class Run:
@@ -117,7 +134,7 @@ class Run:
         found = self.storages.get(entry)
         if found is None:
             if entry.sibling is None:
-                found = Storage(array)
+                found = new_storage(array, entry)
                 found.version = version
             else:
                 other = self.storages.get(entry.sibling)

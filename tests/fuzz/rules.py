@@ -36,6 +36,15 @@ class Mutant:
 MUTANTS = [
     # -- facts, looked at one by one ------------------------------------------------------------
     Mutant(
+        "storages: span all that results show", "graph/run.py",
+        "            made.array = owner\n", "            pass\n",
+    ),
+    Mutant(
+        "storages: of results that show parts, in shortcuts", "graph/path_writer.py",
+        "        return first is not None and all(each.same_region(first) for each in own)",
+        "        return True",
+    ),
+    Mutant(
         "exceptions: what is being handled outside", "graph/exceptions.py",
         "        if not self.is_handling:\n            self._identical(",
         "        if False:\n            self._identical(",

@@ -24,6 +24,7 @@ import jitgrad as torch
 from jitgrad import Tensor
 from jitgrad.dispatch import node_of
 from jitgrad.graph.contents import native_class
+from jitgrad.pickling import span_of
 
 PLAIN = {type(None), bool, int, float, str}
 """Classes whose objects are described by themselves."""
@@ -175,6 +176,7 @@ class _Describer:
             node is None,
             tensor._version,
             self.session.number(tensor._storage),
+            _place(tensor),
             tensor._base is None or self.session.number(tensor._base),
             array.copy(),
             self.describe(tensor._grad),
@@ -189,6 +191,14 @@ class _Describer:
             for at, one in enumerate(arrays)
             for other in arrays[at + 1 :]
         ]
+
+
+def _place(tensor: Any) -> tuple | None:
+    """Return where a tensor begins in its storage, and how many elements that has."""
+    if not tensor._array.size:
+        return None
+    flat, begin = span_of(tensor._storage.array)
+    return tensor.storage_offset() + begin, flat.size
 
 
 def _exception(error: BaseException) -> tuple:

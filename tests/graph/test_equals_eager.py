@@ -35,6 +35,7 @@ SCENES = scenes(
     "programs_rows_loops",
     "programs_selecting",
     "programs_selecting_loops",
+    "programs_storages",
     "programs_tensors",
     "programs_writing",
     "programs_writing_loops",
