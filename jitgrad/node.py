@@ -3,7 +3,7 @@
 import itertools
 import weakref
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from jitgrad.locks import SHARED
 from jitgrad.primitive import Primitive
@@ -31,7 +31,7 @@ class Node:
         sequence: nodes made later have larger numbers; the engine runs them first.
         outputs: how many outputs the node has.
         views: which outputs show an input's memory that must not be changed in place.
-        hooks: functions `(index, cotangent) -> cotangent or None` run before the node.
+        hooks: what is run before the node.
     """
 
     __slots__ = ("__weakref__", "edges", "hooks", "indices", "outputs", "sequence", "views")
@@ -52,7 +52,7 @@ class Node:
         self.indices = indices
         self.outputs = outputs
         self.views: frozenset[int] = NO_VIEWS
-        self.hooks: list[Any] | None = None
+        self.hooks: list[Hook] | None = None
 
     @property
     def next_functions(self) -> tuple[tuple["Node | None", int], ...]:
@@ -152,12 +152,27 @@ def modified_error(name: str, shape: tuple, saved: int, version: int) -> Runtime
     )
 
 
+class Hook(NamedTuple):
+    """A function of users to which a node shows the cotangent of an output.
+
+    Attributes:
+        output: its number.
+        function: given the cotangent, returns another one, or None.
+        is_last: does it see what others make of the cotangent, those that come later among them?
+    """
+
+    output: int
+    function: Callable[[Any], Any]
+    is_last: bool = False
+
+
 class HookHandle:
     """Takes a hook away again."""
 
-    def __init__(self, node: Node, entry: tuple) -> None:
+    def __init__(self, node: Node, entry: Hook) -> None:
         with SHARED:
-            node.hooks = [*(node.hooks or ()), entry]
+            # in their order, as sorting keeps that
+            node.hooks = sorted([*(node.hooks or ()), entry], key=lambda each: each.is_last)
         self._node, self._entry = node, entry
 
     def remove(self) -> None:

@@ -19,7 +19,7 @@ from jitgrad.dispatch import (
 from jitgrad.dtypes import FROM_NUMPY, dtype
 from jitgrad.errors import describe
 from jitgrad.modes import state
-from jitgrad.node import AccumulateGrad, HookHandle, Node
+from jitgrad.node import AccumulateGrad, Hook, HookHandle, Node
 from jitgrad.ops.legacy import legacy
 from jitgrad.ops.methods import OperationMethods
 from jitgrad.ops.rows import RowIterator
@@ -213,8 +213,9 @@ class Tensor(TensorCore, OperationMethods, PicklingMethods):
         if state.recorder is not None:
             state.recorder.unknown("assignment to .data")
         value._storage.lend()
+        version = self._storage.version
         self._array, self._storage = value._array, Storage(value._storage.array)
-        self._storage.lent = True
+        self._storage.lent, self._storage.version = True, version
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Any:
         """Call `hook` with the gradient of this tensor; what it returns, if anything, replaces it.
@@ -229,7 +230,7 @@ class Tensor(TensorCore, OperationMethods, PicklingMethods):
             )
         if state.recorder is not None:
             state.recorder.unknown("register_hook")
-        return HookHandle(node, (self._index, hook))
+        return HookHandle(node, Hook(self._index, hook))
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Any:
         """Call `hook` with this leaf whenever a backward pass has added to its `.grad`.
@@ -268,7 +269,7 @@ class Tensor(TensorCore, OperationMethods, PicklingMethods):
             )
         if state.recorder is not None:
             state.recorder.unknown("register_post_accumulate_grad_hook")
-        return HookHandle(node, (AccumulateGrad.AFTER, hook))
+        return HookHandle(node, Hook(AccumulateGrad.AFTER, hook))
 
     def retain_grad(self) -> None:
         """Keep `.grad` for this tensor although it is not a leaf."""
@@ -286,7 +287,9 @@ class Tensor(TensorCore, OperationMethods, PicklingMethods):
                 cotangent.detach().clone() if self._grad is None else self._grad + cotangent
             )
 
-        self.register_hook(retain)
+        if state.recorder is not None:
+            state.recorder.unknown("retain_grad")
+        HookHandle(node, Hook(self._index, retain, is_last=True))
 
     @property
     def retains_grad(self) -> bool:

@@ -152,10 +152,10 @@ class Pass(Waiting):
         given = {at: each for at, each in enumerate(cotangents) if each is not None}
         asked = [] if is_visited else self.asked(node)
         hooks = [] if is_visited else node.hooks or []
-        made = node.unfold({*given, *asked, *(at for at, _ in hooks)}, self.unfolding)
-        for at, function in hooks:
-            inner, index = made[at]
-            inner.hooks = [*(inner.hooks or ()), (index, function)]
+        made = node.unfold({*given, *asked, *(each.output for each in hooks)}, self.unfolding)
+        for each in hooks:
+            inner, index = made[each.output]
+            inner.hooks = [*(inner.hooks or ()), each._replace(output=index)]
         for at in asked:
             self._unfolded[node, at] = made[at]
         if self.targets is not None:

@@ -365,7 +365,7 @@ def _check_nan(node: Node, flows: tuple) -> None:
 def _run_hooks_after(node: AccumulateGrad, leaf: Any) -> None:
     if state.recorder is not None:
         state.recorder.unknown("a hook runs")
-    for index, function in list(node.hooks or ()):
+    for index, function, _ in list(node.hooks or ()):
         if index == AccumulateGrad.AFTER and function(leaf) is not None:
             raise TypeError(
                 "register_post_accumulate_grad_hook: the hook of a tensor of shape "
@@ -377,8 +377,7 @@ def _run_hooks_after(node: AccumulateGrad, leaf: Any) -> None:
 def _run_hooks(node: Any, cotangents: list) -> None:
     if state.recorder is not None:
         state.recorder.unknown("a hook runs")
-    for hook in list(node.hooks):
-        index, function = hook
+    for index, function, _ in list(node.hooks):
         if index < len(cotangents) and cotangents[index] is not None:
             changed = function(cotangents[index])
             if changed is not None:

@@ -33,6 +33,21 @@ def test_hook_removed():
     assert x.grad.tolist() == [2]
 
 
+def test_what_is_retained_is_what_all_hooks_have_made_of_it():
+    """Of hooks that come later, too; `.grad` is added to by each pass."""
+    x = leaf(1.0)
+    y = x * 2
+    y.register_hook(lambda g: g + 1)
+    y.retain_grad()
+    handle = y.register_hook(lambda g: g * 10)
+    z = y.sum()
+    z.backward(retain_graph=True)
+    assert (y.grad.tolist(), x.grad.tolist()) == ([20], [40])
+    handle.remove()
+    z.backward()
+    assert (y.grad.tolist(), x.grad.tolist()) == ([22], [44])
+
+
 def test_hook_needs_history():
     with pytest.raises(RuntimeError, match="doesn't require gradient"):
         torch.tensor(1.0).register_hook(print)

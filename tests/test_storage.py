@@ -6,6 +6,7 @@ import weakref
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+import jitgrad
 from jitgrad.kernels.layout import view_of
 from jitgrad.locks import SHARED
 from jitgrad.storage import Storage
@@ -56,3 +57,13 @@ def test_asking_to_be_told_of_writes_takes_the_same_time_for_many():
     assert storage.watchers is not None and len(storage.watchers) < 2100
     storage.prepare_write()
     assert all(each.told for each in watchers)
+
+
+def test_data_that_is_set_leaves_the_version() -> None:
+    x, other = jitgrad.zeros(2), jitgrad.ones(3)
+    x.add_(1)
+    other.add_(1).add_(1)
+    x.data = other
+    assert (x.tolist(), x._version, other._version) == ([3, 3, 3], 1, 2)
+    x.add_(1)
+    assert (other.tolist(), x._version, other._version) == ([4, 4, 4], 2, 2)
