@@ -101,12 +101,15 @@ class Primitive:
         raises_on_data: values can make it raise (an index out of range, a singular matrix).
         selects: a view of some elements, each once, however they lie in memory; so to add a
             cotangent to that of the input is to add it to the same view of it.
+        compares: its rule asks which values that it reads are equal, as they are if one has been
+            selected from others; so that none of them may be computed again, in other bits.
     """
 
     __slots__ = (
         "__weakref__",
         "check",
         "combine",
+        "compares",
         "correlation",
         "differentiable",
         "fixed",
@@ -151,6 +154,7 @@ class Primitive:
         shape_depends_on_data: bool = False,
         raises_on_data: bool = False,
         selects: bool = False,
+        compares: bool = False,
     ) -> None:
         _primitives.add(self)
         self.name = name
@@ -168,6 +172,7 @@ class Primitive:
         self.shape_depends_on_data = shape_depends_on_data
         self.raises_on_data = raises_on_data
         self.selects = selects
+        self.compares = compares
         self.is_elementwise = kind is Kind.ELEMENTWISE
         self.is_view = kind is Kind.VIEW or (takes is not None and shows)
         self.keeps = result is Result.KEEP

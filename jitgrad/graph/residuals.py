@@ -2,7 +2,8 @@
 
 Kept is what eager would have saved, and nothing that can be had again cheaply: at the end of a
 call an elementwise or view result is recomputed from what is kept anyway, or from an argument
-whose memory announces the next write to it (see `Storage.watchers`). At a site in mid-call
+whose memory announces the next write to it (see `Storage.watchers`). Not so what a rule compares
+with what has been selected from it: it may come out in another last bit. At a site in mid-call
 everything saved is kept, since what follows may write to its origins.
 """
 
@@ -24,6 +25,7 @@ def choose_residuals(
     """Return the values and numbers that the histories of `variables` need kept."""
     kept: dict[Value | Scalar, None] = {}
     wanted: dict[Value, None] = {}
+    compared: set[Value] = set()
     for variable in ancestors(variables):
         history = variable.history
         if history is None or variable in freed:
@@ -31,6 +33,8 @@ def choose_residuals(
         for saved in history.saved():
             if recording.path.writes.get(saved.storage, 0) == saved.version:
                 wanted[saved.value] = None
+                if history.primitive.compares:
+                    compared.add(saved.value)
         for each in history.inputs:
             if isinstance(each, Scalar):
                 kept[each] = None
@@ -40,7 +44,7 @@ def choose_residuals(
     escaped.update(each.memory for each in recording.path.shown)
     again = Recomputation(recording, escaped)
     for value in wanted:
-        if not again.possible(value):
+        if (value in compared and value not in again.slots) or not again.possible(value):
             kept[value] = None
             again.kept.add(value)
     return [*kept, *again.numbers]

@@ -59,6 +59,7 @@ AMAX = Primitive(
     _maximum,
     (share,),
     combine=("lowest", "maximum({acc}, {0})"),
+    compares=True,
 )
 
 AMIN = Primitive(
@@ -67,6 +68,7 @@ AMIN = Primitive(
     _minimum,
     (share,),
     combine=("highest", "minimum({acc}, {0})"),
+    compares=True,
 )
 
 
@@ -76,6 +78,7 @@ MAX = Primitive(
     _maximum,
     (share_with_nan,),
     combine=("lowest", "maximum({acc}, {0})"),
+    compares=True,
 )
 
 MIN = Primitive(
@@ -84,6 +87,7 @@ MIN = Primitive(
     _minimum,
     (share_with_nan,),
     combine=("highest", "minimum({acc}, {0})"),
+    compares=True,
 )
 
 

@@ -50,6 +50,7 @@ SCATTER_EXTREME = Primitive(
         ),
     ),
     raises_on_data=True,
+    compares=True,
 )
 
 

@@ -142,6 +142,7 @@ MAXIMUM = Primitive(
     ),
     scalar="maximum({0}, {1})",
     result=Result.PROMOTE,
+    compares=True,
 )
 
 
@@ -170,6 +171,7 @@ MINIMUM = Primitive(
     ),
     scalar="minimum({0}, {1})",
     result=Result.PROMOTE,
+    compares=True,
 )
 
 

@@ -250,7 +250,7 @@ def _middle(array: np.ndarray, *, dim: tuple[int, ...], keepdim: bool) -> Any:
     return np.full((1,) * array.ndim, found) if keepdim else found
 
 
-MEDIAN = Primitive("median", Kind.REDUCTION, _middle, (share_with_nan,))
+MEDIAN = Primitive("median", Kind.REDUCTION, _middle, (share_with_nan,), compares=True)
 
 
 def _middle_place(array: np.ndarray, *, dim: int, skip_nan: bool) -> Any:

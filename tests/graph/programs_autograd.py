@@ -639,3 +639,24 @@ def scene_cotangents_of_other_kinds(s: Session) -> None:
                             y.register_hook(hook)
                         given = torch.tensor(2, dtype=dtype).expand(y.shape)
                         s.attempt(torch.autograd.grad, y, (x, w), given)
+
+
+def scene_selected_from_what_could_be_computed_again(s: Session) -> None:
+    """A derivative looks for what was selected: in the same bits, or it finds nothing."""
+    selections = (
+        lambda x: x.exp().max(),
+        lambda x: torch.sigmoid(x * 3 + 1).amin(0),
+        lambda x: x.tanh().median(),
+        lambda x: x.exp().norm(float("inf")),
+        lambda x: torch.maximum(x.exp(), x.exp().max().detach()).sum(),
+        lambda x: x.exp().scatter_reduce(0, torch.tensor([0, 0, 1, 1]), x.tanh() * 9, "amax").sum(),
+    )
+    generator = torch.Generator().manual_seed(0)
+    for select in selections:
+        for _ in range(8):
+            # first calls compute with NumPy what later ones do natively
+            f = s.compile(lambda x, select=select: select(x))
+            for _ in range(4):
+                x = torch.randn(4, generator=generator).requires_grad_()
+                s.call(f, x)
+                s.see(x.grad)
