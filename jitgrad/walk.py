@@ -29,13 +29,18 @@ def _accumulate(leaf: Any, cotangent: Any, create_graph: bool) -> None:
     if state.recorder is not None:
         held = state.recorder.read_grad(leaf)  # type: ignore[attr-defined]
     if held is None:
-        # never the cotangent itself: somebody else may hold it
+        # never the cotangent itself: somebody else may hold it; and in rows if the leaf lies so,
+        # since users expect that `.grad` can be seen in the same shapes
+        array, like = cotangent._array, leaf._array
+        turns = array.strides != like.strides and like.flags.c_contiguous
         if create_graph:
             made = cotangent
-        elif state.recorder is not None:
-            made = cotangent.detach().clone()
+        elif state.recorder is None:
+            made = wrap(array.copy(order="C" if turns else "K"))
+        elif turns and not array.flags.c_contiguous:
+            made = cotangent.detach().contiguous()
         else:
-            made = wrap(cotangent._array.copy(order="K"))
+            made = cotangent.detach().clone()
     elif create_graph:
         made = held + cotangent
     else:

@@ -303,3 +303,28 @@ def test_names_of_nodes():
     assert (product.name(), index) == ("MulBackward", 0)
     (accumulate, _), *_ = product.next_functions
     assert accumulate.variable is x
+
+
+# -- layout ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_gradients_lie_in_rows_as_their_leaves_do(compiled):
+    """So that they can be seen in one row: `torch.cat([p.grad.view(-1) for p in parameters])`."""
+
+    def loss(x, weight, bias):
+        y = torch.nn.functional.linear(x, weight, bias)
+        return (y * y).sum() + weight.t().sum() + bias.expand(4, 2).sum()
+
+    def step(x, weight, bias):
+        loss(x, weight, bias).backward()
+
+    f, g = (torch.compile(each) if compiled else each for each in (loss, step))
+    for _ in range(3):
+        for inside in (False, True):
+            x = torch.arange(12.0).reshape(4, 3)
+            weight, bias = torch.ones(2, 3, requires_grad=True), leaf(1.0, 2.0)
+            g(x, weight, bias) if inside else f(x, weight, bias).backward()
+            assert (weight.grad.stride(), bias.grad.stride()) == ((3, 1), (1,))
+            row = torch.cat([each.grad.view(-1) for each in (weight, bias)])
+            assert row.tolist() == [901, 1041, 1181, 937, 1085, 1233, 144, 152]
