@@ -50,6 +50,12 @@ def kept_order(array: np.ndarray) -> Any:
     )
 
 
+def rows_apart(made: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Return `made` in row-major order, as a copy where it may show elements of `given`."""
+    apart = not np.may_share_memory(made, given)
+    return np.ascontiguousarray(made) if apart else made.copy(order="C")
+
+
 def strided(array: np.ndarray, size: tuple, stride: tuple, offset: int) -> np.ndarray:
     """Return a view on the memory of `array`, strides and offset in elements."""
     itemsize = array.itemsize

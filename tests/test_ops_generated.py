@@ -377,6 +377,58 @@ def test_every_primitive_is_sampled(monkeypatch):
     assert not missing, f"no sample of tests/optables computes {', '.join(missing)}"
 
 
+# Primitives that are given the memory to which they write.
+WRITES = {"copy", "fill"}
+
+
+def test_only_views_share_memory_with_what_they_are_given(monkeypatch):
+    """Autograd and compiled code know of views; another result is written to as its own."""
+    sharing = set()
+
+    def watching(primitive, implementation):
+        def compute(*args, **kwargs):
+            made = implementation(*args, **kwargs)
+            given = [each for each in args if isinstance(each, np.ndarray)]
+            if isinstance(made, np.ndarray) and any(np.shares_memory(made, x) for x in given):
+                sharing.add(primitive.name)
+            return made
+
+        return compute
+
+    for each in own_primitives():
+        if not each.is_view:
+            monkeypatch.setattr(each, "numpy", watching(each, each.numpy))
+    for call in every_call():
+        exercise(call)
+    assert sharing <= WRITES
+
+
+def test_functions_that_change_nothing_copy():
+    """They have nothing to do for these sizes, and PyTorch copies all the same."""
+    functional = jitgrad.nn.functional
+    x = jitgrad.arange(4.0).reshape(1, 1, 2, 2).requires_grad_()
+    for function in (
+        lambda x: functional.pad(x, (0, 0)),
+        lambda x: functional.pad(x, (-1, 0)),
+        lambda x: functional.pad(x, (0, 0, 0, 0), mode="reflect"),
+        lambda x: functional.unfold(x, 2),
+        lambda x: functional.unfold(x, 1),
+        lambda x: functional.fold(functional.unfold(x, 1), (2, 2), 1),
+        lambda x: functional.adaptive_avg_pool2d(x, 2),
+        lambda x: functional.interpolate(x, size=(2, 2)),
+        jitgrad.nn.ZeroPad2d(0),
+    ):
+        for each in (function, jitgrad.compile(function)):
+            for _ in range(3):
+                given = x * 1
+                made = each(given)
+                made.mul_(0)
+                assert given.tolist() == x.tolist()
+                (given.sum() + made.sum()).backward()
+                assert x.grad.tolist() == [[[[1, 1], [1, 1]]]]
+                x.grad = None
+
+
 def rules():
     for primitive in own_primitives():
         given = primitive.vjp or ()

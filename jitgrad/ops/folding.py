@@ -24,6 +24,7 @@ from jitgrad.ops.sliding import (
     windows,
 )
 from jitgrad.primitive import Kind, Primitive
+from jitgrad.strides import rows_apart
 
 if TYPE_CHECKING:
     from jitgrad.tensor import Tensor
@@ -45,7 +46,7 @@ def _columns(
     seen = windows(padded(array, padding), kernel, stride, dilation)
     n, channels = array.shape[:2]
     depth, count = channels * int(np.prod(kernel)), int(np.prod(seen.shape[-len(kernel) :]))
-    return np.array(seen.reshape(n, depth, count), order="C", copy=None)
+    return rows_apart(seen.reshape(n, depth, count), array)
 
 
 def _images(
@@ -63,7 +64,7 @@ def _images(
     parts = array.reshape(len(array), channels, *kernel, *counts)
     result = np.zeros((len(array), channels, *full), array.dtype)
     add_windows(result, parts, stride, dilation)
-    return np.array(unpadded(result, padding), order="C", copy=None)
+    return rows_apart(unpadded(result, padding), array)
 
 
 IM2COL = Primitive(

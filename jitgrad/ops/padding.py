@@ -15,6 +15,7 @@ from jitgrad.ops.resampling import Rule, resampled
 from jitgrad.ops.sliding import Pairs, padded
 from jitgrad.ops.views import whole_numbers
 from jitgrad.primitive import Kind, Loops, Primitive
+from jitgrad.strides import rows_apart
 
 if TYPE_CHECKING:
     from jitgrad.tensor import Tensor
@@ -59,7 +60,7 @@ def _loops(out: Any, array: Any, value: Any, *, padding: Pairs) -> Loops | None:
 PAD = Primitive(
     "constant_pad_nd",
     Kind.INDEX,
-    lambda array, value, *, padding: np.array(padded(array, padding, value), order="C", copy=None),
+    lambda array, value, *, padding: rows_apart(padded(array, padding, value), array),
     (
         lambda g, _out, _x, _value, *, padding: bind(
             PAD, g, 0, padding=tuple((-low, -high) for low, high in padding)

@@ -308,9 +308,12 @@ RESAMPLE_BACK = Primitive(
 
 
 def resampled(input: Tensor, rules: Sequence[tuple[Rule | None, int]]) -> Tensor:
-    """Return `input` with its last dimensions resampled, each by its rule to its size."""
-    first = input._array.ndim - len(rules)
+    """Return `input` with its last dimensions resampled, each by its rule to its size.
+
+    Where there is no rule it is a copy.
+    """
+    first, made = input._array.ndim - len(rules), input
     for place, (rule, size) in enumerate(rules):
         if rule is not None:
-            input = bind(RESAMPLE, input, dim=first + place, rule=rule, size=size)
-    return input
+            made = bind(RESAMPLE, made, dim=first + place, rule=rule, size=size)
+    return input.clone() if made is input else made

@@ -262,7 +262,14 @@ AVERAGES = (
 )
 
 BORDERS = (
-    op("constant_pad_nd", S(A(2, 3), (1, 2)), S(A(2, 3), (1, -1, 0, 2), 2.0), kinds="fib"),
+    op(
+        "constant_pad_nd",
+        S(A(2, 3), (1, 2)),
+        S(A(2, 3), (1, -1, 0, 2), 2.0),
+        S(A(2, 3), (0, 0)),
+        S(A(2, 3), (-1, 0)),
+        kinds="fib",
+    ),
     spatial(
         "pad",
         S(A(2, 3), (1, 2)),
