@@ -10,7 +10,7 @@ from jitgrad import return_types
 from jitgrad.dispatch import CAST, bind
 from jitgrad.literals import as_dtype
 from jitgrad.ops.scatter import gather
-from jitgrad.primitive import Kind, Primitive
+from jitgrad.primitive import Kind, Primitive, Result
 from jitgrad.spec import wrap_dim
 
 if TYPE_CHECKING:
@@ -162,18 +162,78 @@ def cumprod(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     return _scanned("cumprod", CUMPROD, input, dim, dtype)
 
 
+def _recurrence(more: np.ndarray, factor: np.ndarray, *, dim: int, reverse: bool) -> np.ndarray:
+    made = np.empty(more.shape, more.dtype)
+    if not made.ndim:
+        return more.copy()
+    lines = [np.moveaxis(each, dim, 0) for each in (made, more, factor)]
+    results, terms, factors = [each[::-1] for each in lines] if reverse else lines
+    results[:1] = terms[:1]
+    for i in range(1, len(results)):
+        results[i] = terms[i] + factors[i] * results[i - 1]
+    return made
+
+
+def _after(x: Tensor, dim: int, reverse: bool) -> Tensor:
+    """Return the elements behind, in the direction of a scan; behind its end is its beginning."""
+    return x.roll(1 if reverse else -1, dim) if x._array.ndim else x
+
+
+def _recurrence_of_terms(
+    g: Tensor, _out: Any, _more_spec: Any, factor: Tensor, *, dim: int, reverse: bool
+) -> Tensor:
+    return bind(RECURRENCE, g, _after(factor, dim, reverse), dim=dim, reverse=not reverse)
+
+
+def _recurrence_of_factors(
+    g: Tensor, out: Tensor, _more_spec: Any, factor: Tensor, *, dim: int, reverse: bool
+) -> Tensor:
+    terms = bind(RECURRENCE, g, _after(factor, dim, reverse), dim=dim, reverse=not reverse)
+    size = out._array.shape[dim] if out._array.ndim else 1
+    first = size - 1 if reverse else 0
+    shape = [size if at == dim else 1 for at in range(out._array.ndim)]
+    begins = (out.new_ones(shape).cumsum(dim) if shape else out.new_ones(())) == first + 1
+    return (terms * _after(out, dim, not reverse)).masked_fill(begins, 0)
+
+
+RECURRENCE = Primitive(
+    "recurrence",
+    Kind.OPAQUE,
+    _recurrence,
+    (_recurrence_of_terms, _recurrence_of_factors),
+)
+"""y[i] = more[i] + factor[i] * y[i - 1] along a dimension, or back; y[0] = more[0]."""
+
+
+def _log_of_sums(array: np.ndarray, *, dim: int) -> np.ndarray:
+    if not array.ndim:
+        return array.copy()
+    work = np.float32 if array.dtype == np.float16 else array.dtype
+    return np.logaddexp.accumulate(array.astype(work), axis=dim).astype(array.dtype)
+
+
+def _log_of_sums_back(g: Tensor, out: Tensor, x: Tensor, *, dim: int) -> Tensor:
+    # sums do not fall: only behind the last one is there a smaller one, which does not count
+    falling = (out - _after(out, dim, False)).clamp(max=0).exp()
+    return (x - out).exp() * bind(RECURRENCE, g, falling, dim=dim, reverse=True)
+
+
+LOG_OF_SUMS = Primitive(
+    "logcumsumexp", Kind.OPAQUE, _log_of_sums, (_log_of_sums_back,), result=Result.FLOAT
+)
+
+
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
-    """Return log(cumsum(exp(input))) along `dim`, computed around the largest element.
+    """Return log(cumsum(exp(input))) along `dim`, where no exponential over- or underflows.
+
+    Gradient: of each element its share of the sums behind it, as a recurrence along `dim`.
 
     Example:
         >>> import jitgrad as torch
         >>> torch.logcumsumexp(torch.tensor([1000.0, 1000.0]), dim=0)
         tensor([1000.0000, 1000.6932])
     """
-    wrap_dim("logcumsumexp", dim, input._array.ndim)
-    top = input.detach().amax(dim, keepdim=True) if input._array.size else input.detach()
-    top = top.masked_fill(top.abs() == float("inf"), 0)
-    return (input - top).exp().cumsum(dim).log() + top
+    return bind(LOG_OF_SUMS, input, dim=wrap_dim("logcumsumexp", dim, input._array.ndim))
 
 
 def _best_so_far(array: np.ndarray, *, dim: int, largest: bool) -> np.ndarray:
