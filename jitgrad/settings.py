@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from jitgrad import config
 from jitgrad.device import CPU
 from jitgrad.device import device as check_device
 from jitgrad.errors import describe
+from jitgrad.modes import state
 
 __all__ = [
     "are_deterministic_algorithms_enabled",
@@ -26,6 +29,21 @@ __all__ = [
     "use_deterministic_algorithms",
 ]
 
+F = TypeVar("F", bound=Callable)
+
+
+def _asks_or_tells(function: F) -> F:
+    """Let compiled code leave a function to Python, since what it does is different each time."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if state.recorder is not None:
+            state.recorder.unknown(function.__name__)
+        return function(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
 _DEBUG_MODES = ("default", "warn", "error")
 _PRECISIONS = ("highest", "high", "medium")
 
@@ -33,6 +51,7 @@ _debug_mode = 0
 _precision = "highest"
 
 
+@_asks_or_tells
 def set_num_threads(num: int) -> None:
     """Set how many threads work on one compiled kernel.
 
@@ -52,8 +71,8 @@ def set_num_threads(num: int) -> None:
     config.num_threads = num
 
 
-def get_num_threads() -> int:
-    """Return how many threads work on one compiled kernel: by default one for each processor."""
+def number_of_threads() -> int:
+    """Return what `get_num_threads` does; the library itself asks this."""
     if config.num_threads > 0:
         return config.num_threads
     if hasattr(os, "sched_getaffinity"):
@@ -61,6 +80,13 @@ def get_num_threads() -> int:
     return os.cpu_count() or 1
 
 
+@_asks_or_tells
+def get_num_threads() -> int:
+    """Return how many threads work on one compiled kernel: by default one for each processor."""
+    return number_of_threads()
+
+
+@_asks_or_tells
 def set_num_interop_threads(num: int) -> None:
     """Do nothing: operations run one after the other here.
 
@@ -72,11 +98,13 @@ def set_num_interop_threads(num: int) -> None:
         raise RuntimeError(describe("set_num_interop_threads", repr(num), rule))
 
 
+@_asks_or_tells
 def get_num_interop_threads() -> int:
     """Return how many operations run at a time: 1."""
     return 1
 
 
+@_asks_or_tells
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """Ask for operations that give the same result each time. All do, so it is only remembered.
 
@@ -96,16 +124,19 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
     _debug_mode = 0 if not mode else 1 if warn_only else 2
 
 
+@_asks_or_tells
 def are_deterministic_algorithms_enabled() -> bool:
     """Return what `use_deterministic_algorithms` was told."""
     return _debug_mode > 0
 
 
+@_asks_or_tells
 def is_deterministic_algorithms_warn_only_enabled() -> bool:
     """Return the `warn_only` that `use_deterministic_algorithms` was told."""
     return _debug_mode == 1
 
 
+@_asks_or_tells
 def set_deterministic_debug_mode(debug_mode: int | str) -> None:
     """Do what `use_deterministic_algorithms` does: 0 "default", 1 "warn" or 2 "error".
 
@@ -120,11 +151,13 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
     _debug_mode = _DEBUG_MODES.index(debug_mode) if named else int(debug_mode)
 
 
+@_asks_or_tells
 def get_deterministic_debug_mode() -> int:
     """Return the mode as a number, see `set_deterministic_debug_mode`."""
     return _debug_mode
 
 
+@_asks_or_tells
 def set_float32_matmul_precision(precision: str) -> None:
     """Ask for a precision of products of matrices. They have the highest always.
 
@@ -138,11 +171,13 @@ def set_float32_matmul_precision(precision: str) -> None:
     _precision = precision
 
 
+@_asks_or_tells
 def get_float32_matmul_precision() -> str:
     """Return what `set_float32_matmul_precision` was told."""
     return _precision
 
 
+@_asks_or_tells
 def set_default_device(device: Any) -> None:
     """Make new tensors on `device` unless told otherwise: the cpu, or None for the usual one.
 
@@ -153,6 +188,7 @@ def set_default_device(device: Any) -> None:
         check_device(device)
 
 
+@_asks_or_tells
 def get_default_device() -> check_device:
     """Return where new tensors are made: on the cpu.
 

@@ -15,7 +15,7 @@ from functools import cache
 from queue import SimpleQueue
 from typing import Any
 
-from jitgrad.settings import get_num_threads
+from jitgrad.settings import number_of_threads
 
 WORTH_SPLITTING = 60_000.0
 """Estimated ns below which a kernel runs in one piece, with the interpreter lock held: waking a
@@ -25,7 +25,7 @@ SMALLEST_PIECE = 15_000.0
 """Estimated ns of a piece."""
 
 
-THREADS = get_num_threads()
+THREADS = number_of_threads()
 """How many threads work on one kernel, the caller among them."""
 
 

@@ -73,6 +73,8 @@ class Generator:
 
     def initial_seed(self) -> int:
         """Return the seed that the stream began with."""
+        if state.recorder is not None:
+            state.recorder.unknown("reading the seed of a generator")
         return self._seed
 
     def seed(self) -> int:

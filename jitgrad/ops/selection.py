@@ -136,10 +136,7 @@ MAXIMUM = Primitive(
     "maximum",
     Kind.ELEMENTWISE,
     np.maximum,
-    (
-        lambda g, _out, a, b: _share(g, a, b),
-        lambda g, _out, a, b: _share(g, b, a),
-    ),
+    (lambda g, _out, a, b: _share(g, a, b), lambda g, _out, a, b: _share(g, b, a)),
     scalar="maximum({0}, {1})",
     result=Result.PROMOTE,
     compares=True,
@@ -165,10 +162,7 @@ MINIMUM = Primitive(
     "minimum",
     Kind.ELEMENTWISE,
     np.minimum,
-    (
-        lambda g, _out, a, b: _share(g, b, a),
-        lambda g, _out, a, b: _share(g, a, b),
-    ),
+    (lambda g, _out, a, b: _share(g, b, a), lambda g, _out, a, b: _share(g, a, b)),
     scalar="minimum({0}, {1})",
     result=Result.PROMOTE,
     compares=True,

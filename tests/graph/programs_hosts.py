@@ -436,3 +436,28 @@ def scene_sentinel_iterator(s: Session) -> None:
     for source in ([0.0, 1.0, 2.0], [0.0], [5.0, 0.0, 3.0, 4.0], [0.0, 1.5] * 3):
         s.call(f, grad(1.0), source)
         s.see(source)
+
+
+def scene_settings(s: Session) -> None:
+    """Asked for and changed by each call."""
+
+    def f(x, seed, precision):
+        y = x * 2
+        before = torch.initial_seed(), torch.get_float32_matmul_precision()
+        torch.manual_seed(seed)
+        torch.set_float32_matmul_precision(precision)
+        torch.use_deterministic_algorithms(seed % 2 == 1, warn_only=True)
+        after = torch.initial_seed(), torch.default_generator.initial_seed()
+        told = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+        return y, before, after, told, torch.get_float32_matmul_precision()
+
+    f = s.compile(f)
+    g = s.compile(lambda x: (x * 2, torch.initial_seed()))
+    try:
+        for turn in range(12):
+            s.call(f, torch.ones(2), turn // 3, ("highest", "high")[turn % 2])
+            torch.manual_seed(turn)
+            s.call(g, torch.ones(2))
+    finally:
+        torch.set_float32_matmul_precision("highest")
+        torch.use_deterministic_algorithms(False)
