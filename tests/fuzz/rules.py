@@ -36,6 +36,10 @@ class Mutant:
 MUTANTS = [
     # -- facts, looked at one by one ------------------------------------------------------------
     Mutant(
+        "residuals: what is compared is not computed again", "graph/residuals.py",
+        "                if history.primitive.compares:\n", "                if False:\n",
+    ),
+    Mutant(
         "storages: span all that results show", "graph/run.py",
         "            made.array = owner\n", "            pass\n",
     ),
