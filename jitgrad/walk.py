@@ -32,12 +32,12 @@ def _accumulate(leaf: Any, cotangent: Any, create_graph: bool) -> None:
         # never the cotangent itself: somebody else may hold it; and in rows if the leaf lies so,
         # since users expect that `.grad` can be seen in the same shapes
         array, like = cotangent._array, leaf._array
-        turns = array.strides != like.strides and like.flags.c_contiguous
+        in_rows = array.strides != like.strides and like.flags.c_contiguous
         if create_graph:
             made = cotangent
         elif state.recorder is None:
-            made = wrap(array.copy(order="C" if turns else "K"))
-        elif turns and not array.flags.c_contiguous:
+            made = wrap(array.copy(order="C" if in_rows else "K"))
+        elif in_rows and not array.flags.c_contiguous:
             made = cotangent.detach().contiguous()
         else:
             made = cotangent.detach().clone()
